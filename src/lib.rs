@@ -1,1 +1,21 @@
+//! A Kubernetes operator that makes Microsoft 365 shared mailboxes declarative.
+//!
+//! The modules in the order in which data passes through them:
+//!
+//! - [`api`]: the three kinds, what a user writes and reads back.
+//! - [`mail`]: value types (address, object id, SID, right, marker), parsed once and valid ever after.
+//! - [`controller`]: Kubernetes watches feed an index and a queue; one task a mailbox runs
+//!   fetch → validate → plan → apply → report.
+//! - [`plan`]: desired × observed × record → ordered steps; plain functions on values.
+//! - [`exchange`]: the one place that talks to Exchange and Graph.
+//! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
+//! - [`clock`] and [`lane`]: time and urgency, shared by all.
 
+pub mod api;
+pub mod clock;
+pub mod controller;
+pub mod exchange;
+pub mod lane;
+pub mod mail;
+pub mod plan;
+pub mod runtime;
