@@ -1,1 +1,42 @@
+//! The three kinds of `sharedmailbox.dev/v1alpha1`: what a user writes and reads back.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "each printcolumn of kube's derive repeats its keys"
+)]
+
+pub mod condition;
+mod exchange_tenant;
+mod mailbox_permission;
+mod record;
+mod schema;
+mod shared_mailbox;
+
+pub use exchange_tenant::{
+    AccessRule, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant, ExchangeTenantSpec,
+    ExchangeTenantStatus, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, SecretKeyRef,
+    SignInControl,
+};
+pub use mailbox_permission::{
+    MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, RightState,
+    RightStatus,
+};
+pub use record::{Intent, RawRecord, Record, RecordedGrant, UnreadableRecord};
+pub use schema::all_crds;
+pub use shared_mailbox::{
+    DeletionPolicy, Management, NamedRef, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
+};
+
+/// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.
+pub const FINALIZER: &str = "sharedmailbox.dev/mailbox";
+
+/// Asks for a look at a mailbox now; its value is echoed in `status.lastHandledReconcileAt`.
+pub const RECONCILE_REQUESTED_AT: &str = "sharedmailbox.dev/reconcile-requested-at";
+
+/// An address as OpenAPI pattern: as CEL it breaks the cost budget. `mail::SmtpAddress` is stricter.
+const ADDRESS_PATTERN: &str = r"^[A-Za-z0-9!#$%&*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
+
+/// An address, or every address of a domain as `*@domain`.
+const ADDRESS_PATTERN_OR_DOMAIN: &str = r"^(\*|[A-Za-z0-9!#$%&*+/=?^_`{|}~.-]{1,64})@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
+
+const GUID_PATTERN: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";

@@ -1,0 +1,192 @@
+//! Conditions: their types, their reasons and how they are merged.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Longest message of a condition; Kubernetes allows 32768, people read less.
+const MESSAGE_LIMIT: usize = 2048;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Ready,
+    Provisioned,
+    SignInBlocked,
+    SettingsSynced,
+    PermissionsSynced,
+    Granted,
+    Authenticated,
+    Authorized,
+    Reconciling,
+    Stalled,
+    NicknameNumbered,
+    PolicyViolation,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Provisioned => "Provisioned",
+            Self::SignInBlocked => "SignInBlocked",
+            Self::SettingsSynced => "SettingsSynced",
+            Self::PermissionsSynced => "PermissionsSynced",
+            Self::Granted => "Granted",
+            Self::Authenticated => "Authenticated",
+            Self::Authorized => "Authorized",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::NicknameNumbered => "NicknameNumbered",
+            Self::PolicyViolation => "PolicyViolation",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Truth {
+    True,
+    False,
+    Unknown,
+}
+
+impl Truth {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(value: bool) -> Self {
+        if value { Self::True } else { Self::False }
+    }
+}
+
+/// What a condition should say now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub kind: Kind,
+    pub truth: Truth,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Verdict {
+    pub fn new(
+        kind: Kind,
+        truth: impl Into<Truth>,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            kind,
+            truth: truth.into(),
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// The conditions that replace `old`: exactly those of `verdicts`. The transition time moves only when the
+/// status flips, so that an unchanged verdict is an unchanged object.
+pub fn merge(old: &[Condition], verdicts: &[Verdict], generation: i64, now: Timestamp) -> Vec<Condition> {
+    verdicts
+        .iter()
+        .map(|verdict| {
+            let status = verdict.truth.as_str();
+            let since = find(old, verdict.kind)
+                .filter(|previous| previous.status == status)
+                .map_or_else(
+                    || Time(whole_seconds(now)),
+                    |previous| previous.last_transition_time.clone(),
+                );
+            Condition {
+                type_: verdict.kind.as_str().to_owned(),
+                status: status.to_owned(),
+                reason: verdict.reason.to_owned(),
+                message: cut(&verdict.message, MESSAGE_LIMIT),
+                observed_generation: Some(generation),
+                last_transition_time: since,
+            }
+        })
+        .collect()
+}
+
+pub fn find(conditions: &[Condition], kind: Kind) -> Option<&Condition> {
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == kind.as_str())
+}
+
+/// At most `limit` bytes of `text`, cut between characters.
+pub fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+/// Kubernetes keeps seconds: a fraction would be a difference for ever.
+fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_when_the_status_flips() {
+        let ready = |truth, reason| [Verdict::new(Kind::Ready, truth, reason, "m")];
+        let first = merge(
+            &[],
+            &ready(Truth::False, "Creating"),
+            1,
+            at("2026-11-22T09:00:00.5Z"),
+        );
+        let same = merge(
+            &first,
+            &ready(Truth::False, "Waiting"),
+            1,
+            at("2026-11-22T09:10:00Z"),
+        );
+        assert_eq!(same[0].last_transition_time, first[0].last_transition_time);
+        assert_eq!(same[0].reason, "Waiting");
+        let flipped = merge(
+            &same,
+            &ready(Truth::True, "UpToDate"),
+            1,
+            at("2026-11-22T09:20:00Z"),
+        );
+        assert_eq!(flipped[0].last_transition_time.0, at("2026-11-22T09:20:00Z"));
+    }
+
+    #[test]
+    fn a_condition_that_no_longer_holds_is_gone() {
+        let old = merge(
+            &[],
+            &[Verdict::new(Kind::Stalled, true, "AccessDenied", "m")],
+            1,
+            at("2026-11-22T09:00:00Z"),
+        );
+        assert!(merge(&old, &[], 1, at("2026-11-22T09:00:00Z")).is_empty());
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let text = "ä".repeat(3000);
+        let shortened = cut(&text, 2048);
+        assert!(shortened.len() <= 2048 && shortened.ends_with('…'));
+        assert_eq!(cut("short", 10), "short");
+    }
+}

@@ -1,0 +1,137 @@
+//! Who may do what with a shared mailbox.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ADDRESS_PATTERN, NamedRef};
+use crate::mail::Right;
+
+/// Rights of members on one shared mailbox of the same namespace.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "sharedmailbox.dev",
+    version = "v1alpha1",
+    kind = "MailboxPermission",
+    plural = "mailboxpermissions",
+    singular = "mailboxpermission",
+    shortname = "mbxperm",
+    category = "mail",
+    namespaced,
+    cel,
+    status = "MailboxPermissionStatus",
+    derive = "PartialEq",
+    printcolumn(name = "Mailbox", type_ = "string", json_path = ".spec.mailboxRef.name"),
+    printcolumn(name = "Rights", type_ = "string", json_path = ".status.rights"),
+    printcolumn(name = "Members", type_ = "string", json_path = ".status.memberSummary"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.summary"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxPermissionSpec {
+    /// The mailbox's ExchangeTenant. Can't be changed.
+    #[serde(default)]
+    #[x_kube(validation = ("self == oldSelf", "tenantRef can't be changed: a mailbox does not move between tenants"))]
+    pub tenant_ref: NamedRef,
+
+    /// The SharedMailbox of the same namespace. Can't be changed.
+    #[x_kube(validation = ("self == oldSelf", "mailboxRef can't be changed: make another MailboxPermission"))]
+    pub mailbox_ref: MailboxRef,
+
+    /// Who. The same person twice counts once.
+    #[schemars(length(max = 500))]
+    pub members: Vec<Member>,
+
+    /// What each of them may do.
+    #[schemars(length(min = 1, max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub rights: Vec<Right>,
+
+    /// Whether Outlook opens the mailbox by itself for members with FullAccess. Doesn't apply to members of a group.
+    #[serde(default = "default_true")]
+    pub auto_mapping: bool,
+}
+
+fn default_true() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MailboxRef {
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// A person or a mail-enabled security group: exactly one of the two.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[x_kube(validation = ("has(self.user) != has(self.group)", "a member is either a user or a group"))]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Any address or the sign-in name of a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
+    pub user: Option<String>,
+    /// The address of a mail-enabled security group that an access rule names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
+    pub group: Option<String>,
+}
+
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxPermissionStatus {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The reason of Ready, for the column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// The rights in one string, for the column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<String>,
+    /// Members with all rights granted / members declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_summary: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberStatus>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberStatus {
+    /// The member as written.
+    pub address: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
+    pub rights: Vec<RightStatus>,
+    /// Why a right is refused or pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RightStatus {
+    pub right: Right,
+    pub state: RightState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RightState {
+    Granted,
+    Pending,
+    Refused,
+}

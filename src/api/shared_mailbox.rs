@@ -1,0 +1,174 @@
+//! A shared mailbox as a team declares it.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ADDRESS_PATTERN, RawRecord};
+
+/// A Microsoft 365 shared mailbox, kept as declared.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "sharedmailbox.dev",
+    version = "v1alpha1",
+    kind = "SharedMailbox",
+    plural = "sharedmailboxes",
+    singular = "sharedmailbox",
+    shortname = "smbx",
+    category = "mail",
+    namespaced,
+    cel,
+    status = "SharedMailboxStatus",
+    derive = "PartialEq",
+    printcolumn(name = "Address", type_ = "string", json_path = ".status.primaryAddress"),
+    printcolumn(name = "Sign-In", type_ = "string", json_path = ".status.signIn"),
+    printcolumn(name = "Members", type_ = "string", json_path = ".status.memberSummary"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.summary"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Mailbox",
+        type_ = "string",
+        json_path = ".status.mailboxGuid",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedMailboxSpec {
+    /// The ExchangeTenant to which the mailbox belongs. Can't be changed.
+    #[serde(default)]
+    #[x_kube(validation = ("self == oldSelf", "tenantRef can't be changed: a mailbox does not move between tenants"))]
+    pub tenant_ref: NamedRef,
+
+    /// The name people see in the address list.
+    #[schemars(length(min = 1, max = 256))]
+    pub display_name: String,
+
+    /// The primary SMTP address.
+    #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
+    pub email_address: String,
+
+    /// The mail nickname. Left out: the part of the address before the @, numbered when it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^[A-Za-z0-9!#%*+/=?^_~-]+(\.[A-Za-z0-9!#%*+/=?^_~-]+)*$")
+    )]
+    pub alias: Option<String>,
+
+    /// Further addresses. Addresses that were never declared here stay as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 300), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)))]
+    pub aliases: Vec<String>,
+
+    /// Whether somebody may sign in to the account behind the mailbox. Left out: Blocked.
+    /// Allowed needs the power AllowSignIn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
+
+    /// How far the operator goes: Enforce repairs, Observe only tells, Paused does nothing.
+    #[serde(default)]
+    pub management: Management,
+
+    /// What happens to the mailbox when this resource is deleted. Retain keeps it with all its permissions.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+/// The name of another resource: of the same namespace, or of a cluster-scoped kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NamedRef {
+    #[serde(default = "default_name")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+impl Default for NamedRef {
+    fn default() -> Self {
+        Self { name: default_name() }
+    }
+}
+
+fn default_name() -> String {
+    "default".to_owned()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SignIn {
+    Blocked,
+    Allowed,
+}
+
+/// Ordered from the least to the most that the operator may do, so that a ceiling is a minimum.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Management {
+    Paused,
+    Observe,
+    #[default]
+    Enforce,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    #[default]
+    Retain,
+}
+
+/// What the operator found and did.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SharedMailboxStatus {
+    /// The generation of the spec that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    #[serde(default)]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// The reason of Ready, for the column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Blocked, Open or Unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<String>,
+    /// The primary address Exchange shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary_address: Option<String>,
+    /// How many members hold a right that a MailboxPermission grants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member_summary: Option<String>,
+    /// ExchangeGuid of the mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox_guid: Option<String>,
+    /// Directory object id of the account behind the mailbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_id: Option<String>,
+    /// The tenant in which the mailbox was made. Pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_guid: Option<String>,
+    /// RecipientTypeDetails as Exchange shows it.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Grants on the mailbox that no MailboxPermission declares: counted, left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_grants: Option<i32>,
+    /// What would be done, while management is Observe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_plan: Vec<String>,
+    /// The value of the annotation sharedmailbox.dev/reconcile-requested-at that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The operator's memory of what it did. Not for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<RawRecord>,
+}

@@ -1,0 +1,148 @@
+//! Whose mailbox is it? Decided from the mailbox itself, as read in the task that wants to write.
+
+use super::Observed;
+use crate::api::Record;
+use crate::mail::{Marker, MarkerOwner};
+
+/// How a mailbox stands to the resource that asks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It carries our marker.
+    Ours,
+    /// It was made by the New-Mailbox that the record announced and is not marked yet.
+    JustCreated,
+    /// It carries the marker of a resource of the same name that is gone: deleted and applied again.
+    Reattached,
+    NotOurs(NotOurs),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotOurs {
+    #[error("it carries no marker of this operator")]
+    Unmarked,
+    #[error("its marker attribute holds other text: {0:?}")]
+    OtherText(String),
+    #[error("its marker names another resource of this cluster or another cluster")]
+    OtherResource,
+    #[error("its marker was copied from another mailbox")]
+    CopiedMarker,
+}
+
+/// `uid_is_alive` tells whether a SharedMailbox with this uid exists.
+pub fn standing(
+    owner: &MarkerOwner,
+    observed: &Observed,
+    record: &Record,
+    uid_is_alive: impl Fn(&str) -> bool,
+) -> Standing {
+    if observed.attribute.is_empty() {
+        let announced = record
+            .intent
+            .as_ref()
+            .is_some_and(|intent| intent.one_time_name.as_str() == observed.display_name);
+        return if announced {
+            Standing::JustCreated
+        } else {
+            Standing::NotOurs(NotOurs::Unmarked)
+        };
+    }
+    let Ok(marker) = observed.attribute.parse::<Marker>() else {
+        let shown = crate::api::condition::cut(&observed.attribute, 80);
+        return Standing::NotOurs(NotOurs::OtherText(shown));
+    };
+    if marker.mailbox != observed.guid {
+        Standing::NotOurs(NotOurs::CopiedMarker)
+    } else if marker.owner == *owner {
+        Standing::Ours
+    } else if marker.names_same_resource(owner) && !uid_is_alive(&marker.owner.uid) {
+        Standing::Reattached
+    } else {
+        Standing::NotOurs(NotOurs::OtherResource)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{intent, mailbox, owner};
+    use super::*;
+
+    fn marked(change: impl FnOnce(&mut Marker)) -> Observed {
+        let mut observed = mailbox();
+        let mut marker = Marker {
+            owner: owner(),
+            mailbox: observed.guid,
+        };
+        change(&mut marker);
+        observed.attribute = marker.to_string();
+        observed
+    }
+
+    fn stands(observed: &Observed) -> Standing {
+        standing(&owner(), observed, &Record::default(), |uid| uid == "alive")
+    }
+
+    #[test]
+    fn our_own_marker_on_its_own_mailbox_is_proof() {
+        assert_eq!(stands(&marked(|_| {})), Standing::Ours);
+    }
+
+    #[test]
+    fn a_resource_applied_again_takes_its_mailbox_up_again() {
+        assert_eq!(
+            stands(&marked(|m| m.owner.uid = "gone".into())),
+            Standing::Reattached
+        );
+    }
+
+    #[test]
+    fn a_living_resource_keeps_its_mailbox() {
+        assert_eq!(
+            stands(&marked(|m| m.owner.uid = "alive".into())),
+            Standing::NotOurs(NotOurs::OtherResource)
+        );
+    }
+
+    #[test]
+    fn other_clusters_other_names_copied_and_edited_markers_prove_nothing() {
+        for (observed, why) in [
+            (
+                marked(|m| m.owner.cluster.uid_part = "ffffffff".into()),
+                NotOurs::OtherResource,
+            ),
+            (marked(|m| m.owner.name = "other".into()), NotOurs::OtherResource),
+            (
+                marked(|m| m.mailbox = "99999999-9999-4999-8999-999999999999".parse().unwrap()),
+                NotOurs::CopiedMarker,
+            ),
+            (
+                Observed {
+                    attribute: "cost centre 7".into(),
+                    ..mailbox()
+                },
+                NotOurs::OtherText("cost centre 7".into()),
+            ),
+            (mailbox(), NotOurs::Unmarked),
+        ] {
+            assert_eq!(stands(&observed), Standing::NotOurs(why));
+        }
+    }
+
+    #[test]
+    fn the_one_time_name_of_the_announced_creation_is_proof_until_the_marker_stands() {
+        let record = Record {
+            intent: Some(intent()),
+            ..Record::default()
+        };
+        let mut observed = mailbox();
+        observed.display_name = intent().one_time_name.to_string();
+        assert_eq!(
+            standing(&owner(), &observed, &record, |_| false),
+            Standing::JustCreated
+        );
+        observed.attribute = "cost centre 7".into();
+        assert!(matches!(
+            standing(&owner(), &observed, &record, |_| false),
+            Standing::NotOurs(_)
+        ));
+    }
+}

@@ -1,0 +1,216 @@
+//! Everything that one Set-Mailbox changes.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::grants::GrantPlan;
+use super::{Acknowledged, Change, Desired, Observed};
+use crate::api::{Record, SignIn, SignInControl};
+use crate::mail::{Marker, Nickname, ObjectId, Right, SmtpAddress};
+
+/// The differences of one mailbox, sent as one Set-Mailbox. Empty fields are left alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The custom attribute's number and its text.
+    pub marker: Option<(u8, String)>,
+    pub account_disabled: Option<bool>,
+    pub display_name: Option<String>,
+    pub alias: Option<Nickname>,
+    pub primary: Option<SmtpAddress>,
+    pub add_addresses: BTreeSet<SmtpAddress>,
+    pub remove_addresses: BTreeSet<SmtpAddress>,
+    pub add_on_behalf: BTreeSet<ObjectId>,
+    pub remove_on_behalf: BTreeSet<ObjectId>,
+}
+
+pub(super) fn plan(desired: &Desired, observed: &Observed, record: &Record, grants: &GrantPlan) -> Settings {
+    let marker = Marker {
+        owner: desired.owner.clone(),
+        mailbox: observed.guid,
+    }
+    .to_string();
+    let declared = |address: &SmtpAddress| *address == desired.address || desired.aliases.contains(address);
+    // Exchange refuses to take the primary address away; the address that is about to become primary or the
+    // one that stays primary is declared anyway.
+    let withdrawn = |address: &&SmtpAddress| {
+        !declared(address) && observed.addresses.contains(*address) && observed.primary != **address
+    };
+    Settings {
+        marker: (observed.attribute != marker).then_some((desired.marker_attribute, marker)),
+        account_disabled: exchange_sign_in(desired, observed),
+        display_name: (observed.display_name != desired.display_name).then(|| desired.display_name.clone()),
+        alias: desired
+            .alias
+            .clone()
+            .filter(|alias| alias.as_str() != observed.alias),
+        primary: (observed.primary != desired.address).then(|| desired.address.clone()),
+        add_addresses: desired
+            .aliases
+            .iter()
+            .filter(|alias| !observed.addresses.contains(*alias) && **alias != desired.address)
+            .cloned()
+            .collect(),
+        remove_addresses: record.addresses.iter().filter(withdrawn).cloned().collect(),
+        add_on_behalf: grants.add_on_behalf.clone(),
+        remove_on_behalf: grants.remove_on_behalf.clone(),
+    }
+}
+
+/// `AccountDisabled`, when it must be written.
+fn exchange_sign_in(desired: &Desired, observed: &Observed) -> Option<bool> {
+    sign_in_must_change(desired, observed, SignInControl::Exchange)
+        .then_some(desired.sign_in == SignIn::Blocked)
+}
+
+/// Whether sign-in must be changed through `control`.
+pub(super) fn sign_in_must_change(desired: &Desired, observed: &Observed, control: SignInControl) -> bool {
+    desired.sign_in_control == control
+        && observed.sign_in_is_blocked() != (desired.sign_in == SignIn::Blocked)
+}
+
+impl Settings {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same changes in parts, for when Exchange refuses them together: what protects first, then each
+    /// family of settings by itself, so that one bad value holds nothing hostage.
+    pub fn families(&self) -> Vec<(&'static str, Self)> {
+        let Self {
+            marker,
+            account_disabled,
+            display_name,
+            alias,
+            primary,
+            add_addresses,
+            remove_addresses,
+            add_on_behalf,
+            remove_on_behalf,
+        } = self.clone();
+        let parts = [
+            (
+                "marker and sign-in",
+                Self {
+                    marker,
+                    account_disabled,
+                    ..Self::default()
+                },
+            ),
+            (
+                "send on behalf, withdrawn",
+                Self {
+                    remove_on_behalf,
+                    ..Self::default()
+                },
+            ),
+            (
+                "displayName",
+                Self {
+                    display_name,
+                    ..Self::default()
+                },
+            ),
+            (
+                "alias",
+                Self {
+                    alias,
+                    ..Self::default()
+                },
+            ),
+            (
+                "emailAddress",
+                Self {
+                    primary,
+                    ..Self::default()
+                },
+            ),
+            (
+                "aliases",
+                Self {
+                    add_addresses,
+                    remove_addresses,
+                    ..Self::default()
+                },
+            ),
+            (
+                "send on behalf",
+                Self {
+                    add_on_behalf,
+                    ..Self::default()
+                },
+            ),
+        ];
+        parts
+            .into_iter()
+            .filter(|(_, settings)| !settings.is_empty())
+            .collect()
+    }
+
+    pub(super) fn changes(&self) -> Vec<Change> {
+        let Self {
+            marker,
+            account_disabled,
+            display_name,
+            alias,
+            primary,
+            add_addresses,
+            remove_addresses,
+            add_on_behalf,
+            remove_on_behalf,
+        } = self;
+        let on_behalf = Right::SendOnBehalf;
+        let mut changes = Vec::new();
+        changes.extend(marker.as_ref().map(|_| Change::Marker));
+        changes.extend(account_disabled.map(|disabled| Change::SignIn { allowed: !disabled }));
+        changes.extend(display_name.clone().map(Change::DisplayName));
+        changes.extend(alias.as_ref().map(|alias| Change::Alias(alias.to_string())));
+        changes.extend(primary.clone().map(Change::Primary));
+        changes.extend(add_addresses.iter().cloned().map(Change::AddressAdded));
+        changes.extend(remove_addresses.iter().cloned().map(Change::AddressRemoved));
+        changes.extend(add_on_behalf.iter().map(|id| Change::Granted(*id, on_behalf)));
+        changes.extend(remove_on_behalf.iter().map(|id| Change::Revoked(*id, on_behalf)));
+        changes
+    }
+
+    pub(super) fn without(&self, acknowledged: &Acknowledged) -> Self {
+        let fresh = |change: Change| !acknowledged.contains(&change);
+        let mut rest = self.clone();
+        rest.marker = rest.marker.filter(|_| fresh(Change::Marker));
+        rest.display_name = rest
+            .display_name
+            .filter(|name| fresh(Change::DisplayName(name.clone())));
+        rest.alias = rest.alias.filter(|alias| fresh(Change::Alias(alias.to_string())));
+        rest.primary = rest
+            .primary
+            .filter(|address| fresh(Change::Primary(address.clone())));
+        rest.add_addresses
+            .retain(|address| fresh(Change::AddressAdded(address.clone())));
+        rest.remove_addresses
+            .retain(|address| fresh(Change::AddressRemoved(address.clone())));
+        rest.add_on_behalf
+            .retain(|id| fresh(Change::Granted(*id, Right::SendOnBehalf)));
+        rest
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self
+            .changes()
+            .into_iter()
+            .map(|change| match change {
+                Change::Marker => "mark the mailbox as ours".to_owned(),
+                Change::SignIn { allowed: false } => "block sign-in".to_owned(),
+                Change::SignIn { allowed: true } => "allow sign-in".to_owned(),
+                Change::DisplayName(name) => format!("set the display name to {name:?}"),
+                Change::Alias(alias) => format!("set the alias to {alias:?}"),
+                Change::Primary(address) => format!("make {address} the primary address"),
+                Change::AddressAdded(address) => format!("add the address {address}"),
+                Change::AddressRemoved(address) => format!("remove the address {address}"),
+                Change::Granted(id, right) => format!("grant {right} to {id}"),
+                Change::Revoked(id, right) => format!("revoke {right} of {id}"),
+            })
+            .collect();
+        f.write_str(&words.join(", "))
+    }
+}

@@ -1,0 +1,97 @@
+//! Builders for tests of the planner.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Desired, Holders, Observed, OnBehalf, WantedGrant};
+use crate::api::{Intent, SignIn, SignInControl};
+use crate::mail::{ClusterId, Marker, MarkerOwner, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
+
+pub fn owner() -> MarkerOwner {
+    MarkerOwner {
+        cluster: ClusterId {
+            name: "test".into(),
+            uid_part: "0a1b2c3d".into(),
+        },
+        namespace: "team-sales".into(),
+        name: "sales".into(),
+        uid: "uid-1".into(),
+    }
+}
+
+pub fn intent() -> Intent {
+    Intent {
+        one_time_name: OneTimeName::from_random_bits(7),
+        alias: "sales".into(),
+        address: address("sales"),
+        at: "2026-11-22T09:00:00Z".parse().unwrap(),
+    }
+}
+
+pub fn address(local: &str) -> SmtpAddress {
+    format!("{local}@contoso.com").parse().unwrap()
+}
+
+pub fn person(number: u8) -> ObjectId {
+    format!("00000000-0000-4000-8000-0000000000{number:02}")
+        .parse()
+        .unwrap()
+}
+
+pub fn sid(number: u8) -> Sid {
+    format!("S-1-5-21-1-2-3-{number}").parse().unwrap()
+}
+
+/// An unmarked mailbox named Sales with nobody on it.
+pub fn mailbox() -> Observed {
+    Observed {
+        guid: "44444444-4444-4444-8444-444444444444".parse().unwrap(),
+        object_id: Some(person(99)),
+        display_name: "Sales".into(),
+        alias: "sales".into(),
+        primary: address("sales"),
+        addresses: BTreeSet::from([address("sales")]),
+        attribute: String::new(),
+        account_disabled: true,
+        directory_enabled: Some(false),
+        full_access: Holders::default(),
+        send_as: Holders::default(),
+        on_behalf: OnBehalf::default(),
+    }
+}
+
+/// The same, marked as ours.
+pub fn our_mailbox() -> Observed {
+    let plain = mailbox();
+    let marker = Marker {
+        owner: owner(),
+        mailbox: plain.guid,
+    };
+    Observed {
+        attribute: marker.to_string(),
+        ..plain
+    }
+}
+
+/// What [`our_mailbox`] already is.
+pub fn desired() -> Desired {
+    Desired {
+        owner: owner(),
+        marker_attribute: 15,
+        display_name: "Sales".into(),
+        address: address("sales"),
+        alias: None,
+        aliases: BTreeSet::new(),
+        sign_in: SignIn::Blocked,
+        sign_in_control: SignInControl::Exchange,
+        grants: BTreeMap::new(),
+        kept_members: BTreeSet::new(),
+    }
+}
+
+pub fn wants(desired: &mut Desired, number: u8, right: Right, auto_mapping: bool) {
+    let wanted = WantedGrant {
+        auto_mapping,
+        member: address(&format!("person{number}")),
+    };
+    desired.grants.insert((person(number), right), wanted);
+}
