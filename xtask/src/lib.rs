@@ -1,1 +1,15 @@
+//! Building blocks of the developer commands (`cargo xtask`), also used by tests that need a real API server.
+//!
+//! - [`control_plane`]: etcd, kube-apiserver and kube-controller-manager on this machine, found or built once.
+//! - [`process`]: programs that never outlive us, and waiting for things to happen.
+//! - [`workspace`]: where the repository and its target folder are.
+//! - [`interrupt`]: ctrl-c, noticed by everything that waits here.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this drives real processes, which run in real time"
+)]
 
+pub mod control_plane;
+pub mod interrupt;
+pub mod process;
+pub mod workspace;

@@ -1,1 +1,93 @@
-fn main() {}
+//! Developer commands: `cargo xtask demo | test | generate | control-plane`.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this drives real processes, which run in real time"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what these commands are for"
+)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::interrupt::{self, Interrupted};
+
+mod commands;
+mod console;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Developer commands of shared-mailbox-operator",
+    version
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the operator at work on a local control plane and a simulated tenant
+    ///
+    /// Builds what is missing (minutes the first time), applies deploy/samples, shows a repair and a refusal, and
+    /// stays up until ctrl-c. Needs Rust and Go, nothing else.
+    Demo(commands::demo::Arguments),
+    /// Run everything that CI runs
+    Test,
+    /// Write crds/ from the operator's types
+    Generate(commands::generate::Arguments),
+    /// Start a local control plane and stay until ctrl-c
+    ControlPlane(commands::control_plane::Arguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = interrupt::install().and_then(|()| match arguments.command {
+        Command::Demo(arguments) => commands::demo::run(&arguments),
+        Command::Test => commands::test::run(),
+        Command::Generate(arguments) => commands::generate::run(&arguments),
+        Command::ControlPlane(arguments) => commands::control_plane::run(&arguments),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("interrupted");
+            ExitCode::from(interrupt::EXIT_CODE)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_commands_are_understood() {
+        for line in [
+            "demo",
+            "demo --once",
+            "test",
+            "generate",
+            "generate --check",
+            "control-plane",
+            "control-plane --audit-log",
+        ] {
+            let words = std::iter::once("xtask").chain(line.split(' '));
+            assert!(Arguments::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}

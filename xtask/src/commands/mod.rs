@@ -1,0 +1,8 @@
+//! One module for each command.
+
+pub mod control_plane;
+pub mod demo;
+pub mod generate;
+pub mod test;
+
+mod cargo;

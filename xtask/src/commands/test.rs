@@ -1,0 +1,136 @@
+//! `cargo xtask test`: everything that CI runs.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
+
+use anyhow::{Result, anyhow};
+use xtask::control_plane::{Binaries, REQUIRED_VARIABLE};
+use xtask::{interrupt, workspace};
+
+use super::cargo::{Programs, cargo, succeed};
+use super::generate;
+use crate::console::{Outcome, Steps};
+
+/// Installed by CI when it is missing, into the target folder.
+const CARGO_DENY_VERSION: &str = "0.20.2";
+
+pub fn run() -> Result<()> {
+    let mut steps = Steps::default();
+    let outcome = all(&mut steps);
+    eprintln!("{}", steps.table());
+    outcome
+}
+
+fn all(steps: &mut Steps) -> Result<()> {
+    steps.run("formatting", || cargo(&["fmt", "--all", "--check"], &[]))?;
+    // Takes minutes the first time, and cargo leaves a core idle now and then.
+    let control_plane = Background::start();
+    steps.run("lints", || {
+        cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "--deny",
+                "warnings",
+            ],
+            &[],
+        )
+    })?;
+    let programs = steps.run("build of the tests", || {
+        Programs::build(&["test", "--workspace", "--locked", "--no-run"])
+    })?;
+    steps.run("generated manifests", || {
+        generate::check(programs.get("shared-mailbox-operator")?)
+    })?;
+    let binaries = steps.run("build of the control plane", || control_plane.finish())?;
+    steps.run("unit, property, simulator and cluster tests", || {
+        let mut environment = binaries.environment().to_vec();
+        environment.push((REQUIRED_VARIABLE, Path::new("1")));
+        cargo(&["test", "--workspace", "--locked"], &environment)
+    })?;
+    steps.run_or_skip("licences and sources of dependencies", cargo_deny)
+}
+
+/// The control plane, being built while other steps run.
+struct Background(Option<JoinHandle<Result<Binaries>>>);
+
+impl Background {
+    fn start() -> Self {
+        Self(Some(thread::spawn(|| {
+            Binaries::locate_or_build(&mut |line| eprintln!("  [control plane] {line}"))
+        })))
+    }
+
+    fn finish(mut self) -> Result<Binaries> {
+        let thread = self
+            .0
+            .take()
+            .ok_or_else(|| anyhow!("the build of the control plane was never started"))?;
+        thread
+            .join()
+            .map_err(|_| anyhow!("the build of the control plane panicked"))?
+    }
+}
+
+impl Drop for Background {
+    /// A step failed meanwhile: nothing may be left running.
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            interrupt::request();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn cargo_deny() -> Result<Outcome> {
+    let Some(program) = find_cargo_deny()? else {
+        return Ok(Outcome::Skipped(
+            "cargo-deny is not installed (`cargo install --locked cargo-deny`)".to_owned(),
+        ));
+    };
+    // Everything in the lock file, also what only other platforms use, so that the check itself can stay offline.
+    cargo(&["fetch", "--locked"], &[])?;
+    let mut check = Command::new(program);
+    check.current_dir(workspace::root());
+    check.args(["deny", "--offline", "check", "bans", "licenses", "sources"]);
+    succeed(&mut check)?;
+    Ok(Outcome::Passed)
+}
+
+/// The installed one, or in CI one built on the spot; `None` where it is only skipped.
+fn find_cargo_deny() -> Result<Option<PathBuf>> {
+    let own = workspace::target_directory()?.join("tools");
+    let candidates = [PathBuf::from("cargo-deny"), own.join("bin/cargo-deny")];
+    let runs = |program: &PathBuf| {
+        let mut command = Command::new(program);
+        command
+            .args(["deny", "--version"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    if let Some(program) = candidates.iter().find(|program| runs(program)) {
+        return Ok(Some(program.clone()));
+    }
+    if std::env::var("CI").as_deref() != Ok("true") {
+        return Ok(None);
+    }
+    let root = own.to_string_lossy().into_owned();
+    cargo(
+        &[
+            "install",
+            "cargo-deny",
+            "--locked",
+            "--version",
+            CARGO_DENY_VERSION,
+            "--root",
+            &root,
+        ],
+        &[],
+    )?;
+    Ok(Some(own.join("bin/cargo-deny")))
+}
