@@ -1,1 +1,37 @@
+//! The one place that talks to Exchange Online and Microsoft Graph.
+//!
+//! A caller awaits one operation of [`Gateway`]; from there the data passes through:
+//!
+//! - [`cmdlets`]: an operation becomes a cmdlet with parameters, and its rows become values of [`crate::mail`].
+//! - [`gateway`]: concurrent calls queue by [lane](crate::lane::Lane), up to ten go out as one `$batch`, within one
+//!   budget for the tenant; retries happen here and nowhere else.
+//! - [`auth`]: access tokens by client credentials, one for Exchange and one for Graph.
+//! - [`wire`]: the JSON of `InvokeCommand` and `$batch`, and what an error answer means.
+//! - [`graph`]: the account behind a mailbox, in the directory.
+//! - [`http`]: the tower service at the bottom, a connection pool in production, anything else in tests.
+//!
+//! `InvokeCommand` (`/adminapi/beta`) is what Microsoft's ExchangeOnlineManagement module speaks. Microsoft
+//! does not document it for direct use and may change it.
 
+mod auth;
+mod cmdlets;
+mod connection;
+mod error;
+mod gateway;
+mod graph;
+pub mod http;
+mod metrics;
+mod text;
+mod wire;
+
+pub use cmdlets::{
+    AcceptedDomain, CreatedMailbox, FullAccessRow, GroupRow, MailboxChange, MailboxRow, NewMailbox,
+    ProxyAddress, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow, SendAsRow,
+    UserRow, Warnings,
+};
+pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
+pub use error::{ErrorClass, ExchangeError, Stage};
+pub use gateway::Gateway;
+pub use graph::DirectoryUser;
+pub use http::{HttpService, TransportError};
+pub use metrics::GatewayMetrics;

@@ -1,0 +1,289 @@
+//! Access tokens by client credentials.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use super::connection::Connection;
+use super::error::{ErrorClass, ExchangeError, Stage};
+use super::http::HttpService;
+use super::metrics::GatewayMetrics;
+use super::text;
+use super::wire::retry_after;
+use crate::clock::Clock;
+use crate::mail::TenantGuid;
+
+const OPERATION: &str = "Token request";
+/// Tokens live for about an hour; a new one is asked for this long before the end.
+const REFRESH_EARLY: Duration = Duration::from_secs(5 * 60);
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a failure answers for everybody, so that many callers make one request.
+const FAILURE_HOLDS: Duration = Duration::from_secs(1);
+const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
+
+/// An access token. Debug shows no part of it.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub secret: Arc<SecretString>,
+    pub obtained: Instant,
+    refresh_at: Instant,
+    expires: Instant,
+    /// `tid`; None when the token is not readable.
+    pub tenant: Option<TenantGuid>,
+    number: u64,
+}
+
+/// The tokens of one resource; one request at a time, whoever asks.
+#[derive(Debug)]
+pub(super) struct TokenSource {
+    url: String,
+    client_id: Uuid,
+    secret: SecretString,
+    scope: String,
+    clock: Clock,
+    http: HttpService,
+    metrics: GatewayMetrics,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    token: Option<Token>,
+    failed: Option<(Instant, ExchangeError)>,
+    numbered: u64,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: u64,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+    #[serde(default)]
+    error_description: String,
+    #[serde(default)]
+    error_codes: Vec<u64>,
+    #[serde(default)]
+    trace_id: Option<String>,
+}
+
+impl TokenSource {
+    /// `resource` is the base URL of Exchange or Graph.
+    pub fn new(
+        connection: &Connection,
+        resource: &str,
+        clock: Clock,
+        http: HttpService,
+        metrics: GatewayMetrics,
+    ) -> Self {
+        let authority = connection.endpoints.authority.trim_end_matches('/');
+        Self {
+            url: format!("{authority}/{}/oauth2/v2.0/token", connection.tenant),
+            client_id: connection.client_id,
+            secret: connection.secret.clone(),
+            scope: format!("{}/.default", resource.trim_end_matches('/')),
+            clock,
+            http,
+            metrics,
+            state: Mutex::default(),
+        }
+    }
+
+    /// A token that is valid now. While Entra can't be reached, the old one is used to its end.
+    pub async fn get(&self) -> Result<Token, ExchangeError> {
+        let mut state = self.state.lock().await;
+        let now = self.clock.instant();
+        let usable = state.token.clone().filter(|token| now < token.expires);
+        if let Some(token) = usable.as_ref().filter(|token| now < token.refresh_at) {
+            return Ok(token.clone());
+        }
+        if let Some((_, error)) = state.failed.as_ref().filter(|(until, _)| now < *until) {
+            return usable.ok_or_else(|| error.clone());
+        }
+        match self.fetch().await {
+            Ok(granted) => {
+                state.numbered += 1;
+                let token = self.token(granted, state.numbered);
+                state.token = Some(token.clone());
+                state.failed = None;
+                Ok(token)
+            }
+            Err(error) => {
+                let holds = match error.class {
+                    ErrorClass::Denied | ErrorClass::Invalid => REFUSAL_HOLDS,
+                    _ => error.retry_after.unwrap_or(FAILURE_HOLDS),
+                };
+                state.failed = Some((self.clock.instant() + holds, error.clone()));
+                usable.ok_or(error)
+            }
+        }
+    }
+
+    /// Makes the next [`Self::get`] ask for a new token, unless somebody has done so already.
+    pub async fn reject(&self, refused: &Token) {
+        let mut state = self.state.lock().await;
+        if state
+            .token
+            .as_ref()
+            .is_some_and(|token| token.number == refused.number)
+        {
+            state.token = None;
+            state.failed = None;
+        }
+    }
+
+    fn token(&self, granted: Granted, number: u64) -> Token {
+        let Granted {
+            access_token,
+            expires_in,
+        } = granted;
+        let obtained = self.clock.instant();
+        // A day is more than Entra ever gives.
+        let lifetime = Duration::from_secs(expires_in.min(24 * 3600));
+        Token {
+            obtained,
+            refresh_at: obtained + lifetime.saturating_sub(REFRESH_EARLY).max(lifetime / 2),
+            expires: obtained + lifetime,
+            tenant: tenant_of(&access_token),
+            secret: Arc::new(SecretString::from(access_token)),
+            number,
+        }
+    }
+
+    async fn fetch(&self) -> Result<Granted, ExchangeError> {
+        self.metrics.requested(Stage::Token);
+        let failed = |class, message: String| ExchangeError::new(class, Stage::Token, OPERATION, message);
+        let form = form(&[
+            ("client_id", &self.client_id.to_string()),
+            ("scope", &self.scope),
+            ("grant_type", "client_credentials"),
+            ("client_secret", self.secret.expose_secret()),
+        ]);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(&self.url)
+            .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(http::header::ACCEPT, "application/json")
+            .header("client-request-id", Uuid::new_v4().to_string())
+            .body(Bytes::from(form))
+            .map_err(|error| failed(ErrorClass::Invalid, error.to_string()))?;
+        let answer = match tokio::time::timeout(TIMEOUT, self.http.clone().oneshot(request)).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(failed(ErrorClass::Transient, text::bounded(&error.message))),
+            Err(_) => {
+                let message = format!("no answer within {} s", TIMEOUT.as_secs());
+                return Err(failed(ErrorClass::Transient, message));
+            }
+        };
+        if answer.status() == 200 {
+            return serde_json::from_slice(answer.body()).map_err(|_| {
+                failed(
+                    ErrorClass::Transient,
+                    "the answer holds no access token".to_owned(),
+                )
+            });
+        }
+        Err(self.refused(&answer))
+    }
+
+    fn refused(&self, answer: &Response<Bytes>) -> ExchangeError {
+        let status = answer.status().as_u16();
+        let told: Option<Refused> = serde_json::from_slice(answer.body()).ok();
+        let code = told.as_ref().and_then(aadsts_code);
+        let class = match (status, &told) {
+            (429, _) => ErrorClass::Throttled,
+            (400 | 401 | 403 | 404, Some(told)) if told.error != "temporarily_unavailable" => {
+                match code.as_deref() {
+                    // No such tenant; not the name of a tenant.
+                    Some("AADSTS90002" | "AADSTS900023") => ErrorClass::Invalid,
+                    _ => ErrorClass::Denied,
+                }
+            }
+            _ => ErrorClass::Transient,
+        };
+        let message = match &told {
+            Some(told) if !told.error_description.is_empty() => {
+                let sentence = told
+                    .error_description
+                    .split(" Trace ID:")
+                    .next()
+                    .unwrap_or_default();
+                let sentence = sentence.lines().next().unwrap_or_default();
+                text::bounded(&sentence.replace(self.secret.expose_secret(), "[secret]"))
+            }
+            Some(told) => text::bounded(&told.error),
+            None => "Entra gave no reason".to_owned(),
+        };
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        ExchangeError {
+            exception: code,
+            status: Some(status),
+            request_id: told
+                .and_then(|told| told.trace_id)
+                .or_else(|| header("x-ms-request-id").map(str::to_owned))
+                .map(|id| text::bounded(&id)),
+            retry_after: header("retry-after").and_then(|value| retry_after(value, self.clock.now())),
+            ..ExchangeError::new(class, Stage::Token, OPERATION, message)
+        }
+    }
+}
+
+fn aadsts_code(told: &Refused) -> Option<String> {
+    if let Some(code) = told.error_codes.first() {
+        return Some(format!("AADSTS{code}"));
+    }
+    let digits: String = told
+        .error_description
+        .strip_prefix("AADSTS")?
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .take(12)
+        .collect();
+    Some(format!("AADSTS{digits}"))
+}
+
+/// The `tid` claim. Nothing is verified by it: it is what Entra says about the token it gave us.
+fn tenant_of(token: &str) -> Option<TenantGuid> {
+    #[derive(Deserialize)]
+    struct Claims {
+        tid: String,
+    }
+    let payload = URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1)?.trim_end_matches('='))
+        .ok()?;
+    serde_json::from_slice::<Claims>(&payload).ok()?.tid.parse().ok()
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let fields: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={}", percent_encoded(value)))
+        .collect();
+    fields.join("&")
+}
+
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
+            encoded.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+        }
+    }
+    encoded
+}

@@ -1,0 +1,202 @@
+//! The operations: each is one cmdlet with its parameters, and its rows as values.
+//!
+//! Only value types reach filters and URLs; whatever else a caller hands in goes into JSON.
+
+/// The names given, then CustomAttribute1 to 15.
+macro_rules! with_custom_attributes {
+    ($($name:literal),* $(,)?) => {
+        &[
+            $($name,)*
+            "CustomAttribute1", "CustomAttribute2", "CustomAttribute3", "CustomAttribute4", "CustomAttribute5",
+            "CustomAttribute6", "CustomAttribute7", "CustomAttribute8", "CustomAttribute9", "CustomAttribute10",
+            "CustomAttribute11", "CustomAttribute12", "CustomAttribute13", "CustomAttribute14", "CustomAttribute15",
+        ]
+    };
+}
+
+mod mailbox;
+mod permission;
+mod recipient;
+
+pub use mailbox::{CreatedMailbox, MailboxChange, MailboxRow, NewMailbox};
+pub use permission::{FullAccessRow, SendAsRow};
+pub use recipient::{
+    AcceptedDomain, GroupRow, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow,
+    UserRow,
+};
+
+use crate::mail::SmtpAddress;
+
+use super::error::{ErrorClass, ExchangeError, Stage};
+use super::wire::{Answer, Row, Unreadable};
+
+const CUSTOM_ATTRIBUTES: &[&str; 15] = with_custom_attributes![];
+
+/// One entry of `EmailAddresses`: `SMTP:` marks the primary address, `smtp:` the others; `SIP:`, `SPO:` and
+/// `X500:` entries are the service's own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProxyAddress {
+    pub prefix: String,
+    pub text: String,
+}
+
+impl ProxyAddress {
+    fn parse(entry: &str) -> Self {
+        let (prefix, text) = entry.split_once(':').unwrap_or(("smtp", entry));
+        Self {
+            prefix: prefix.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+
+    /// The SMTP address of the entry; None for entries of other kinds.
+    pub fn smtp(&self) -> Option<SmtpAddress> {
+        self.prefix
+            .eq_ignore_ascii_case("smtp")
+            .then(|| self.text.parse().ok())
+            .flatten()
+    }
+
+    pub fn is_primary(&self) -> bool {
+        self.prefix == "SMTP"
+    }
+}
+
+fn addresses(row: Row<'_>) -> Result<Vec<ProxyAddress>, Unreadable> {
+    Ok(row
+        .texts("EmailAddresses")?
+        .iter()
+        .map(|entry| ProxyAddress::parse(entry))
+        .collect())
+}
+
+/// All fifteen; one that is missing from the row makes it unreadable, for the marker may be in it.
+fn custom_attributes(row: Row<'_>) -> Result<[String; 15], Unreadable> {
+    let mut attributes: [String; 15] = Default::default();
+    for (value, name) in attributes.iter_mut().zip(CUSTOM_ATTRIBUTES) {
+        *value = row.text(name)?;
+    }
+    Ok(attributes)
+}
+
+/// What Exchange said beside its success. Repeats are warnings there, not errors.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Warnings(Vec<String>);
+
+impl Warnings {
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The permission was there before, so its AutoMapping was not changed by this call.
+    pub fn say_already_present(&self) -> bool {
+        self.any(|text| text.contains("already present"))
+    }
+
+    /// The permission to remove was not there.
+    pub fn say_not_present(&self) -> bool {
+        self.any(|text| text.contains("ace doesn't exist") || text.contains("ace isn't present"))
+    }
+
+    /// The settings were as wished before.
+    pub fn say_no_change(&self) -> bool {
+        self.any(|text| text.contains("completed successfully but no settings of"))
+    }
+
+    fn any(&self, test: impl Fn(&str) -> bool) -> bool {
+        self.0
+            .iter()
+            .any(|text| test(&text.to_lowercase().replace('\u{2019}', "'")))
+    }
+}
+
+impl From<Answer> for Warnings {
+    fn from(answer: Answer) -> Self {
+        Self(answer.warnings)
+    }
+}
+
+/// An answer of which nothing can be concluded.
+fn useless(operation: &str, message: impl Into<String>) -> ExchangeError {
+    ExchangeError::new(ErrorClass::Transient, Stage::Exchange, operation, message)
+}
+
+/// Every row of an answer, or an error when one of them can't be read: a row skipped would read as absent.
+fn all<T>(
+    operation: &str,
+    answer: &Answer,
+    read: impl Fn(Row<'_>) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, ExchangeError> {
+    answer
+        .rows
+        .iter()
+        .map(|row| read(Row(row)))
+        .collect::<Result<_, _>>()
+        .map_err(|unreadable| useless(operation, unreadable.to_string()))
+}
+
+/// The one row that a look-up by identity must give.
+fn exactly_one<T>(operation: &str, mut rows: Vec<T>) -> Result<T, ExchangeError> {
+    match (rows.pop(), rows.len()) {
+        (Some(row), 0) => Ok(row),
+        (None, _) => Err(ExchangeError::new(
+            ErrorClass::NotFound,
+            Stage::Exchange,
+            operation,
+            "the service answered no object for the identity",
+        )),
+        (Some(_), others) => Err(ExchangeError::new(
+            ErrorClass::Invalid,
+            Stage::Exchange,
+            operation,
+            format!("the identity matches {} objects", others + 1),
+        )),
+    }
+}
+
+/// The start of an error's sentence for a row that is not the one asked for.
+fn answered_another(operation: &str, kind: &str) -> ExchangeError {
+    useless(
+        operation,
+        format!("the service answered another {kind} than the one asked for"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxy_addresses_are_taken_apart() {
+        let primary = ProxyAddress::parse("SMTP:Sales@Contoso.com");
+        assert!(primary.is_primary());
+        assert_eq!(primary.smtp().unwrap().as_str(), "sales@contoso.com");
+        let alias = ProxyAddress::parse("smtp:info@contoso.com");
+        assert!(!alias.is_primary() && alias.smtp().is_some());
+        assert_eq!(ProxyAddress::parse("X500:/o=First/ou=x:y").smtp(), None);
+        assert_eq!(ProxyAddress::parse("SIP:sales@contoso.com").smtp(), None);
+    }
+
+    #[test]
+    fn known_warnings_are_recognised() {
+        let warning = |text: &str| Warnings(vec![text.to_owned()]);
+        assert!(
+            warning("The appropriate access control entry is already present on the object \"x\" for account \"y\".")
+                .say_already_present()
+        );
+        assert!(
+            warning("Can't remove … because the ACE doesn\u{2019}t exist on the object.").say_not_present()
+        );
+        assert!(warning("… because the ACE isn't present on the object").say_not_present());
+        assert!(
+            warning("The command completed successfully but no settings of 'x' have been modified.")
+                .say_no_change()
+        );
+        let other = warning("Something else");
+        assert!(!other.say_already_present() && !other.say_not_present() && !other.say_no_change());
+    }
+}

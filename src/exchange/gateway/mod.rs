@@ -1,0 +1,374 @@
+//! The gateway to one tenant: callers await one cmdlet, the gateway gathers what concurrent callers ask for.
+//!
+//! While requests are in flight new calls queue by lane; when a slot frees, up to ten go out as one `$batch`.
+//! [`queue`] says what goes together, [`budget`] how much may go, [`send`] is one request, [`retry`] says whether
+//! a call is tried again.
+
+mod budget;
+mod queue;
+mod retry;
+mod send;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::{AbortHandle, JoinSet};
+
+use self::budget::{Hold, WriteBudget};
+use self::queue::{Queue, Urgency, Waiting};
+pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
+use self::send::Outcome;
+pub(super) use self::send::answer_to;
+use super::auth::TokenSource;
+use super::connection::Connection;
+use super::error::{ErrorClass, ExchangeError, Stage};
+use super::http::HttpService;
+use super::metrics::{GatewayMetrics, Wait};
+use super::wire::{AdminApi, Answer, Cmdlet, Effect, Failure};
+use crate::clock::Clock;
+use crate::lane::Lane;
+use crate::mail::TenantGuid;
+
+/// How long calls are gathered before a request leaves: callers that were woken by the same event are in the
+/// same batch. Nothing beside the half second that a cmdlet takes.
+const GATHER: Duration = Duration::from_millis(2);
+
+/// Pages of one list; 200,000 rows.
+const PAGES: usize = 200;
+
+/// Graph requests in flight at a time. Graph allows far more; a pool of connections does not.
+const GRAPH_REQUESTS: usize = 4;
+
+/// Talks to one tenant. Clones share queue, tokens and budget; the last one dropped stops what is in flight.
+///
+/// A call that its caller drops before it was sent is forgotten; after that the request runs to its end, so that
+/// no write is cut off half-way (Graph's requests excepted: each is a whole by itself).
+#[derive(Clone)]
+pub struct Gateway {
+    pub(super) core: Arc<Core>,
+    /// Held for its drop.
+    _dispatcher: Arc<Dispatcher>,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("tenant", &self.core.tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Dispatcher(AbortHandle);
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What clones share.
+pub(super) struct Core {
+    tenant: TenantGuid,
+    api: AdminApi,
+    pub(super) graph_base: String,
+    pub(super) http: HttpService,
+    pub(super) clock: Clock,
+    pub(super) metrics: GatewayMetrics,
+    exchange_tokens: TokenSource,
+    pub(super) graph_tokens: TokenSource,
+    state: Mutex<State>,
+    /// Told when there may be something to send.
+    work: Notify,
+    pub(super) graph_slots: Semaphore,
+    pub(super) graph_hold: Mutex<Hold>,
+}
+
+struct State {
+    queue: Queue,
+    hold: Hold,
+    writes: WriteBudget,
+    max_in_flight: usize,
+    in_flight: usize,
+    background_in_flight: usize,
+}
+
+/// What can be done now.
+enum Next {
+    Send(Vec<Waiting>, Urgency),
+    /// The service wants to be left alone for longer than anybody waits here.
+    Refuse(Vec<Waiting>, Duration),
+    WaitFor(Duration, Wait),
+    Idle,
+}
+
+/// A place among the requests in flight, freed on drop.
+pub(super) struct Slot {
+    core: Arc<Core>,
+    urgency: Urgency,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.core.state();
+        state.in_flight -= 1;
+        if self.urgency == Urgency::Background {
+            state.background_in_flight -= 1;
+        }
+        drop(state);
+        self.core.work.notify_one();
+    }
+}
+
+impl Gateway {
+    /// Connects nothing yet. Must be called within a tokio runtime: it starts the task that sends what callers ask
+    /// for, which ends with the last clone.
+    pub fn new(connection: Connection, http: HttpService, clock: Clock, metrics: GatewayMetrics) -> Self {
+        let tokens = |base: &str| TokenSource::new(&connection, base, clock, http.clone(), metrics.clone());
+        let exchange_tokens = tokens(&connection.endpoints.exchange);
+        let graph_tokens = tokens(&connection.endpoints.graph);
+        let seed = String::from(connection.tenant).bytes().fold(0_u64, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(u64::from(byte))
+        });
+        let core = Arc::new(Core {
+            tenant: connection.tenant,
+            api: AdminApi::new(&connection.endpoints.exchange, connection.tenant),
+            graph_base: connection.endpoints.graph.trim_end_matches('/').to_owned(),
+            exchange_tokens,
+            graph_tokens,
+            state: Mutex::new(State {
+                queue: Queue::default(),
+                hold: Hold::new(seed),
+                writes: WriteBudget::new(connection.writes_per_minute, clock.instant()),
+                max_in_flight: connection.max_concurrent.max(1),
+                in_flight: 0,
+                background_in_flight: 0,
+            }),
+            work: Notify::new(),
+            graph_slots: Semaphore::new(GRAPH_REQUESTS),
+            graph_hold: Mutex::new(Hold::new(seed.rotate_left(32))),
+            http,
+            clock,
+            metrics,
+        });
+        let dispatcher = tokio::spawn(dispatch(core.clone())).abort_handle();
+        Self {
+            core,
+            _dispatcher: Arc::new(Dispatcher(dispatcher)),
+        }
+    }
+
+    /// The tenant that Entra issues tokens for (`tid`).
+    pub async fn tenant_guid(&self) -> Result<TenantGuid, ExchangeError> {
+        let token = self.core.exchange_tokens.get().await?;
+        token.tenant.ok_or_else(|| {
+            let message = "the access token does not say which tenant it is for";
+            ExchangeError::new(ErrorClass::Transient, Stage::Token, "Token request", message)
+        })
+    }
+
+    /// One cmdlet with one answer.
+    pub(super) async fn call(&self, lane: Lane, cmdlet: Cmdlet) -> Result<Answer, ExchangeError> {
+        let url = self.core.api.invoke_url(&cmdlet);
+        self.core.call(lane, &Arc::new(cmdlet), url).await
+    }
+
+    /// A cmdlet that lists: all pages, or an error. An incomplete list proves nothing.
+    pub(super) async fn list(&self, lane: Lane, cmdlet: Cmdlet) -> Result<Answer, ExchangeError> {
+        let incomplete = |message: String| {
+            let message = format!("the list is incomplete: {message}");
+            ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet.name, message)
+        };
+        let url = self.core.api.invoke_url(&cmdlet);
+        let cmdlet = Arc::new(cmdlet.clone());
+        let mut list = self.core.call(lane, &cmdlet, url).await?;
+        let mut followed = Vec::new();
+        while let Some(next) = list.next.take() {
+            if !self.core.api.is_ours(&next) {
+                return Err(incomplete(
+                    "its next page is on another host, which does not get the token".to_owned(),
+                ));
+            }
+            if followed.len() + 1 >= PAGES || followed.contains(&next) {
+                return Err(incomplete("its pages have no end".to_owned()));
+            }
+            followed.push(next.clone());
+            // The same body is posted to the link.
+            let page = self
+                .core
+                .call(lane, &cmdlet, next)
+                .await
+                .map_err(|error| ExchangeError {
+                    message: format!("the list is incomplete: {}", error.message),
+                    class: match error.class {
+                        ErrorClass::Throttled | ErrorClass::Denied => error.class,
+                        _ => ErrorClass::Transient,
+                    },
+                    ..error
+                })?;
+            list.rows.extend(page.rows);
+            list.warnings.extend(page.warnings);
+            list.next = page.next;
+        }
+        // "By default, only the first 1000 items are returned. Use the ResultSize parameter …"
+        if list.warnings.iter().any(|warning| warning.contains("ResultSize")) {
+            return Err(incomplete("the service cut it".to_owned()));
+        }
+        Ok(list)
+    }
+}
+
+impl Core {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String) -> Result<Answer, ExchangeError> {
+        let mut attempts = Attempts::new(cmdlet.effect);
+        let mut alone = cmdlet.effect == Effect::Create;
+        loop {
+            let Outcome {
+                result,
+                whole_request_failed,
+            } = self.attempt(lane, cmdlet, url.clone(), alone).await;
+            let failure = match result {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let class = failure.error.class;
+            alone |= whole_request_failed && class == ErrorClass::Transient;
+            match attempts.judge(failure, self.clock.instant()) {
+                Verdict::Final(error) => return Err(error),
+                Verdict::Again(wait) => {
+                    self.metrics.retried(cmdlet.name, class);
+                    self.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Queues the call once and waits for what becomes of it.
+    async fn attempt(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String, alone: bool) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        let waiting = Waiting {
+            cmdlet: cmdlet.clone(),
+            url,
+            lane,
+            alone,
+            answer,
+        };
+        let failed = |message: &str, perhaps_executed| Outcome {
+            result: Err(Failure {
+                error: ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet.name, message),
+                perhaps_executed,
+            }),
+            whole_request_failed: false,
+        };
+        if self.state().queue.push(waiting).is_err() {
+            return failed("too many calls wait for this tenant", false);
+        }
+        self.work.notify_one();
+        outcome
+            .await
+            .unwrap_or_else(|_| failed("the request was given up", true))
+    }
+
+    fn next(&self) -> Next {
+        let now = self.clock.instant();
+        let mut state = self.state();
+        state.queue.forget_abandoned();
+        if state.queue.len() == 0 {
+            return Next::Idle;
+        }
+        if let Some(left) = state.hold.remaining(now) {
+            return if left > THROTTLED_PATIENCE {
+                Next::Refuse(state.queue.drain(), left)
+            } else {
+                Next::WaitFor(left, Wait::Throttled)
+            };
+        }
+        if state.in_flight >= state.max_in_flight {
+            return Next::Idle;
+        }
+        let State {
+            queue,
+            writes,
+            in_flight,
+            background_in_flight,
+            max_in_flight,
+            hold: _,
+        } = &mut *state;
+        // One slot stays free of background work, so that whoever waits for an answer never waits for a sweep.
+        let background_slots = (*max_in_flight - 1).max(1);
+        for urgency in [Urgency::Urgent, Urgency::Background] {
+            if urgency == Urgency::Background && *background_in_flight >= background_slots {
+                break;
+            }
+            let batch = queue.take_batch(urgency, writes, now);
+            if !batch.is_empty() {
+                *in_flight += 1;
+                *background_in_flight += usize::from(urgency == Urgency::Background);
+                return Next::Send(batch, urgency);
+            }
+        }
+        if queue.has_writes() {
+            Next::WaitFor(writes.next_in(now), Wait::WriteBudget)
+        } else {
+            Next::Idle
+        }
+    }
+}
+
+/// Sends what can be sent, for as long as the gateway lives. Requests in flight end with this task.
+async fn dispatch(core: Arc<Core>) {
+    let mut requests = JoinSet::new();
+    loop {
+        let wait = loop {
+            match core.next() {
+                Next::Send(batch, urgency) => {
+                    let slot = Slot {
+                        core: core.clone(),
+                        urgency,
+                    };
+                    requests.spawn(send::send(core.clone(), batch, slot));
+                }
+                Next::Refuse(calls, left) => refuse(calls, left),
+                Next::WaitFor(wait, reason) => break Some((wait, reason)),
+                Next::Idle => break None,
+            }
+        };
+        while requests.try_join_next().is_some() {}
+        if let Some((wait, reason)) = wait {
+            let began = core.clock.instant();
+            tokio::select! {
+                () = core.clock.sleep(wait) => {}
+                () = core.work.notified() => {}
+            }
+            core.metrics
+                .waited(reason, core.clock.instant().duration_since(began));
+        } else {
+            core.work.notified().await;
+        }
+        core.clock.sleep(GATHER).await;
+    }
+}
+
+fn refuse(calls: Vec<Waiting>, left: Duration) {
+    for call in calls {
+        let mut error = ExchangeError::new(
+            ErrorClass::Throttled,
+            Stage::Exchange,
+            call.cmdlet.name,
+            "the tenant is throttled",
+        );
+        error.retry_after = Some(left);
+        let outcome = Outcome {
+            result: Err(Failure::without_effect(error)),
+            whole_request_failed: false,
+        };
+        // The caller may be gone.
+        let _ = call.answer.send(outcome);
+    }
+}

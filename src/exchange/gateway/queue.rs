@@ -1,0 +1,228 @@
+//! What waits to be sent, by urgency.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::budget::WriteBudget;
+use super::send::Outcome;
+use crate::exchange::wire::Cmdlet;
+use crate::lane::Lane;
+
+/// Items in one `$batch`: what Microsoft's own module sends at most.
+pub const BATCH: usize = 10;
+
+/// Calls that may wait. Callers are tasks of which there are far fewer; this only bounds a fault.
+const LONGEST_QUEUE: usize = 10_000;
+
+/// One call that waits for its turn.
+#[derive(Debug)]
+pub struct Waiting {
+    pub cmdlet: Arc<Cmdlet>,
+    pub url: String,
+    pub lane: Lane,
+    /// Never in a batch: creates, and calls whose last batch failed as a whole.
+    pub alone: bool,
+    pub answer: oneshot::Sender<Outcome>,
+}
+
+/// The two kinds of batches. Mixing them would let somebody who waits wait for a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    Urgent,
+    Background,
+}
+
+impl Urgency {
+    fn lanes(self) -> [Lane; 2] {
+        match self {
+            Self::Urgent => [Lane::Revocation, Lane::Edit],
+            Self::Background => [Lane::Repair, Lane::Sweep],
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Queue {
+    lanes: [VecDeque<Waiting>; Lane::ALL.len()],
+}
+
+impl Queue {
+    /// Gives the call back when too many wait.
+    pub fn push(&mut self, waiting: Waiting) -> Result<(), Waiting> {
+        if self.len() >= LONGEST_QUEUE {
+            self.forget_abandoned();
+        }
+        if self.len() >= LONGEST_QUEUE {
+            return Err(waiting);
+        }
+        self.lane(waiting.lane).push_back(waiting);
+        Ok(())
+    }
+
+    pub fn len(&self) -> usize {
+        self.lanes.iter().map(VecDeque::len).sum()
+    }
+
+    /// Drops the calls whose callers are gone.
+    pub fn forget_abandoned(&mut self) {
+        for lane in &mut self.lanes {
+            lane.retain(|waiting| !waiting.answer.is_closed());
+        }
+    }
+
+    /// Up to ten calls that may go out together, the most urgent first. Writes go as far as their budget.
+    pub fn take_batch(&mut self, urgency: Urgency, writes: &mut WriteBudget, now: Instant) -> Vec<Waiting> {
+        let mut batch: Vec<Waiting> = Vec::new();
+        for lane in urgency.lanes() {
+            let waiting = std::mem::take(self.lane(lane));
+            let mut left = VecDeque::new();
+            for call in waiting {
+                let full = batch.len() >= BATCH || batch.first().is_some_and(|first| first.alone);
+                let fits = !full && (batch.is_empty() || !call.alone);
+                if fits && (!call.cmdlet.effect.is_write() || writes.take(now)) {
+                    batch.push(call);
+                } else {
+                    left.push_back(call);
+                }
+            }
+            *self.lane(lane) = left;
+        }
+        batch
+    }
+
+    /// Everything that waits, to be refused.
+    pub fn drain(&mut self) -> Vec<Waiting> {
+        self.lanes.iter_mut().flat_map(std::mem::take).collect()
+    }
+
+    pub fn has_writes(&self) -> bool {
+        self.lanes
+            .iter()
+            .flatten()
+            .any(|waiting| waiting.cmdlet.effect.is_write())
+    }
+
+    fn lane(&mut self, lane: Lane) -> &mut VecDeque<Waiting> {
+        &mut self.lanes[lane as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::wire::Effect;
+
+    struct Bench {
+        queue: Queue,
+        writes: WriteBudget,
+        callers: Vec<oneshot::Receiver<Outcome>>,
+    }
+
+    impl Bench {
+        fn new(writes_per_minute: u32) -> Self {
+            let writes = WriteBudget::new(writes_per_minute, Instant::now());
+            Self {
+                queue: Queue::default(),
+                writes,
+                callers: Vec::new(),
+            }
+        }
+
+        fn add(&mut self, lane: Lane, name: &'static str, effect: Effect) {
+            let (answer, caller) = oneshot::channel();
+            let waiting = Waiting {
+                cmdlet: Arc::new(Cmdlet::new(name, effect)),
+                url: String::new(),
+                lane,
+                alone: effect == Effect::Create,
+                answer,
+            };
+            self.queue.push(waiting).unwrap();
+            self.callers.push(caller);
+        }
+
+        fn take(&mut self, urgency: Urgency) -> Vec<&'static str> {
+            let batch = self.queue.take_batch(urgency, &mut self.writes, Instant::now());
+            batch.iter().map(|waiting| waiting.cmdlet.name).collect()
+        }
+    }
+
+    #[test]
+    fn the_most_urgent_lane_goes_first_whatever_came_first() {
+        let mut bench = Bench::new(100);
+        for _ in 0..9 {
+            bench.add(Lane::Edit, "edit", Effect::Read);
+        }
+        bench.add(Lane::Revocation, "revoke", Effect::Repeatable);
+        bench.add(Lane::Edit, "last", Effect::Read);
+        let batch = bench.take(Urgency::Urgent);
+        assert_eq!(batch.len(), 10);
+        assert_eq!(batch[0], "revoke");
+        assert_eq!(bench.take(Urgency::Urgent), ["last"]);
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_does_not_share_a_batch_with_a_sweep() {
+        let mut bench = Bench::new(100);
+        bench.add(Lane::Sweep, "sweep", Effect::Read);
+        bench.add(Lane::Repair, "repair", Effect::Read);
+        bench.add(Lane::Edit, "edit", Effect::Read);
+        assert_eq!(bench.take(Urgency::Urgent), ["edit"]);
+        assert_eq!(bench.take(Urgency::Background), ["repair", "sweep"]);
+    }
+
+    #[test]
+    fn a_create_goes_alone() {
+        let mut bench = Bench::new(100);
+        bench.add(Lane::Edit, "read", Effect::Read);
+        bench.add(Lane::Edit, "create", Effect::Create);
+        bench.add(Lane::Edit, "other", Effect::Read);
+        assert_eq!(bench.take(Urgency::Urgent), ["read", "other"]);
+        bench.add(Lane::Edit, "late", Effect::Read);
+        assert_eq!(bench.take(Urgency::Urgent), ["create"]);
+        assert_eq!(bench.take(Urgency::Urgent), ["late"]);
+    }
+
+    #[test]
+    fn reads_overtake_writes_that_have_no_budget() {
+        let mut bench = Bench::new(1);
+        bench.add(Lane::Edit, "first", Effect::Repeatable);
+        bench.add(Lane::Edit, "second", Effect::Repeatable);
+        bench.add(Lane::Edit, "read", Effect::Read);
+        assert_eq!(bench.take(Urgency::Urgent), ["first", "read"]);
+        assert!(bench.queue.has_writes());
+        assert!(bench.take(Urgency::Urgent).is_empty());
+    }
+
+    #[test]
+    fn an_abandoned_call_is_forgotten() {
+        let mut bench = Bench::new(100);
+        bench.add(Lane::Edit, "gone", Effect::Repeatable);
+        bench.add(Lane::Edit, "kept", Effect::Read);
+        bench.callers.remove(0);
+        bench.queue.forget_abandoned();
+        assert_eq!(bench.take(Urgency::Urgent), ["kept"]);
+    }
+
+    #[test]
+    fn the_queue_has_an_end_that_abandoned_calls_do_not_count_for() {
+        let mut bench = Bench::new(100);
+        for _ in 0..LONGEST_QUEUE {
+            bench.add(Lane::Sweep, "read", Effect::Read);
+        }
+        let (answer, _caller) = oneshot::channel();
+        let one_more = Waiting {
+            cmdlet: Arc::new(Cmdlet::new("more", Effect::Read)),
+            url: String::new(),
+            lane: Lane::Edit,
+            alone: false,
+            answer,
+        };
+        let refused = bench.queue.push(one_more).unwrap_err();
+        bench.callers.pop();
+        assert!(bench.queue.push(refused).is_ok());
+    }
+}

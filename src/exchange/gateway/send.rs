@@ -1,0 +1,238 @@
+//! One HTTP request to Exchange: a batch out, an outcome for each of its calls back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower::ServiceExt as _;
+use tracing::{Instrument as _, Span};
+use uuid::Uuid;
+
+use super::queue::Waiting;
+use super::{Core, Slot};
+use crate::exchange::auth::Token;
+use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
+use crate::exchange::http::{HttpService, TransportError};
+use crate::exchange::text;
+use crate::exchange::wire::{Answer, Failure, Reply};
+
+/// No answer within this time is a lost answer. A batch runs ten cmdlets of typically a second.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// After a role was granted, tokens from before it keep failing: a refusal renews tokens older than this.
+const STALE_ROLES: Duration = Duration::from_secs(5 * 60);
+
+/// What became of one call in one request.
+#[derive(Debug)]
+pub struct Outcome {
+    pub result: Result<Answer, Failure>,
+    /// True when the request failed as a whole; the calls in it are then tried one by one.
+    pub whole_request_failed: bool,
+}
+
+/// Sends the calls as one request and answers each of them. Runs to its end even if every caller is gone, so
+/// that no write is cut off half-way.
+pub async fn send(core: Arc<Core>, batch: Vec<Waiting>, slot: Slot) {
+    let id = Uuid::new_v4();
+    let span = tracing::debug_span!(
+        "exchange_request",
+        client_request_id = %id,
+        cmdlet = if let [one] = batch.as_slice() { one.cmdlet.name } else { "$batch" },
+        calls = batch.len(),
+        status = tracing::field::Empty,
+        request_id = tracing::field::Empty,
+    );
+    let started = core.clock.instant();
+    let outcomes = exchange(&core, &batch, id).instrument(span.clone()).await;
+    let took = core.clock.instant().duration_since(started);
+    drop(slot);
+    for (waiting, outcome) in batch.into_iter().zip(outcomes) {
+        let error = outcome.result.as_ref().err().map(|failure| &failure.error);
+        core.metrics.answered(
+            waiting.cmdlet.name,
+            waiting.lane,
+            error.map(|error| error.class),
+            took,
+        );
+        if let Some(error) = error {
+            tracing::debug!(parent: &span, lane = waiting.lane.label(), class = error.class.label(), %error, "call failed");
+        }
+        // The caller may be gone.
+        let _ = waiting.answer.send(outcome);
+    }
+}
+
+async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
+    let token = match core.exchange_tokens.get().await {
+        Ok(token) => token,
+        Err(error) => return whole(batch, &Failure::without_effect(error)),
+    };
+    let request = match batch {
+        [one] => core.api.invoke(&one.url, &one.cmdlet, &token.secret, id),
+        many => {
+            let items = many
+                .iter()
+                .map(|waiting| (waiting.url.as_str(), &*waiting.cmdlet));
+            core.api.batch(items, &token.secret, id)
+        }
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(error) => {
+            return whole(
+                batch,
+                &Failure::without_effect(error_of(ErrorClass::Invalid, &error.to_string())),
+            );
+        }
+    };
+    core.metrics.requested(Stage::Exchange);
+    let response = match answer_to(&core.http, request).await {
+        Ok(response) => response,
+        Err(lost) => {
+            let error = error_of(ErrorClass::Transient, &lost.message);
+            return whole(
+                batch,
+                &Failure {
+                    error,
+                    perhaps_executed: lost.sent,
+                },
+            );
+        }
+    };
+    let reply = Reply::from_http(&response, core.clock.now());
+    drop(response);
+    Span::current().record("status", reply.status);
+    if let Some(id) = &reply.request_id {
+        Span::current().record("request_id", id.as_str());
+    }
+    let outcomes = match batch {
+        [one] => vec![Outcome {
+            result: reply.interpret(one.cmdlet.name),
+            whole_request_failed: false,
+        }],
+        many => batch_outcomes(core, many, reply),
+    };
+    learn(core, &token, &outcomes).await;
+    outcomes
+}
+
+/// The answer, or that it is lost.
+pub async fn answer_to(
+    http: &HttpService,
+    request: Request<Bytes>,
+) -> Result<Response<Bytes>, TransportError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, http.clone().oneshot(request)).await {
+        Ok(result) => result,
+        Err(_) => Err(TransportError::lost(format!(
+            "no answer within {} s",
+            REQUEST_TIMEOUT.as_secs()
+        ))),
+    }
+}
+
+fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> {
+    if reply.status != 200 || !reply.is_batch_answer() {
+        return match reply.interpret("$batch") {
+            Err(mut failure) => {
+                // Each call is tried by itself before its batch's refusal counts against it.
+                if matches!(
+                    failure.error.class,
+                    ErrorClass::Invalid | ErrorClass::NotFound | ErrorClass::Conflict
+                ) {
+                    failure.error.class = ErrorClass::Transient;
+                }
+                whole(batch, &failure)
+            }
+            Ok(_) => whole(
+                batch,
+                &missing("the service answered the batch with something else"),
+            ),
+        };
+    }
+    let request_id = reply.request_id.clone();
+    let mut items: HashMap<usize, Reply> = reply
+        .into_batch_items(core.clock.now())
+        .unwrap_or_default()
+        .into_iter()
+        .collect();
+    batch
+        .iter()
+        .enumerate()
+        .map(|(place, waiting)| match items.remove(&place) {
+            Some(mut item) => {
+                item.request_id = item.request_id.or_else(|| request_id.clone());
+                Outcome {
+                    result: item.interpret(waiting.cmdlet.name),
+                    whole_request_failed: false,
+                }
+            }
+            None => {
+                let mut failure = missing("the batch was answered without this call");
+                failure.error.operation = waiting.cmdlet.name.to_owned();
+                Outcome {
+                    result: Err(failure),
+                    whole_request_failed: true,
+                }
+            }
+        })
+        .collect()
+}
+
+fn missing(message: &str) -> Failure {
+    Failure {
+        error: error_of(ErrorClass::Transient, message),
+        perhaps_executed: true,
+    }
+}
+
+/// The same failure for every call, each under its own name unless the token request failed.
+fn whole(batch: &[Waiting], failure: &Failure) -> Vec<Outcome> {
+    batch
+        .iter()
+        .map(|waiting| {
+            let mut failure = failure.clone();
+            if failure.error.stage == Stage::Exchange {
+                failure.error.operation = waiting.cmdlet.name.to_owned();
+            }
+            Outcome {
+                result: Err(failure),
+                whole_request_failed: true,
+            }
+        })
+        .collect()
+}
+
+/// `whole` and its callers put in the operation.
+fn error_of(class: ErrorClass, message: &str) -> ExchangeError {
+    ExchangeError::new(class, Stage::Exchange, "", text::bounded(message))
+}
+
+/// What an answer says about the token and about the tenant's budget.
+async fn learn(core: &Core, token: &Token, outcomes: &[Outcome]) {
+    let now = core.clock.instant();
+    let failures = || {
+        outcomes
+            .iter()
+            .filter_map(|outcome| outcome.result.as_ref().err().map(|failure| &failure.error))
+    };
+    let token_is_refused = failures().any(|error| match error.status {
+        Some(401) => true,
+        Some(403) => error.exception.is_none() && now.duration_since(token.obtained) > STALE_ROLES,
+        _ => false,
+    });
+    if token_is_refused {
+        core.exchange_tokens.reject(token).await;
+    }
+    let mut state = core.state();
+    for error in failures() {
+        let asks_for_a_pause = error.class == ErrorClass::Throttled || error.status == Some(503);
+        if asks_for_a_pause && (error.class == ErrorClass::Throttled || error.retry_after.is_some()) {
+            state.hold.refused(now, error.retry_after);
+        }
+    }
+    if outcomes.iter().any(|outcome| outcome.result.is_ok()) {
+        state.hold.accepted(now);
+    }
+}

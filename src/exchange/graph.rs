@@ -1,0 +1,280 @@
+//! The account behind a mailbox, in Microsoft Graph.
+
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::auth::Token;
+use super::error::{ErrorClass, ExchangeError, Stage};
+use super::gateway::{Attempts, Core, Gateway, THROTTLED_PATIENCE, Verdict, answer_to};
+use super::text;
+use super::wire::{Effect, Failure, Row, retry_after};
+use crate::lane::Lane;
+use crate::mail::ObjectId;
+
+/// A user as the directory shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryUser {
+    pub id: ObjectId,
+    pub user_principal_name: String,
+    pub account_enabled: bool,
+    /// True when the account is mastered on premises: its sign-in can only be changed there.
+    pub on_premises_sync_enabled: bool,
+}
+
+const GET_USER: &str = "Graph GET user";
+const PATCH_USER: &str = "Graph PATCH user";
+
+impl Gateway {
+    /// The account; `Denied` when the app may not see whether it is enabled (`User.Read.All` may,
+    /// `User.ReadBasic.All` may not).
+    pub async fn directory_user(&self, lane: Lane, id: &ObjectId) -> Result<DirectoryUser, ExchangeError> {
+        let path = format!("users/{id}?$select=id,userPrincipalName,accountEnabled,onPremisesSyncEnabled");
+        let body = self.core.graph(lane, GET_USER, Method::GET, &path, None).await?;
+        let failed = |class, message: &str| ExchangeError::new(class, Stage::Graph, GET_USER, message);
+        let Some(Value::Object(user)) = body else {
+            return Err(failed(
+                ErrorClass::Transient,
+                "the service answered 200 without a user",
+            ));
+        };
+        let row = Row(&user);
+        if row.optional::<ObjectId>("id") != Some(*id) {
+            return Err(failed(
+                ErrorClass::Transient,
+                "the service answered another user than the one asked for",
+            ));
+        }
+        let Some(account_enabled) = row.optional_flag("accountEnabled") else {
+            return Err(failed(
+                ErrorClass::Denied,
+                "the app may not see whether the account is enabled: grant it User.Read.All with admin consent",
+            ));
+        };
+        Ok(DirectoryUser {
+            id: *id,
+            user_principal_name: row
+                .optional_text("userPrincipalName")
+                .unwrap_or_default()
+                .to_owned(),
+            account_enabled,
+            on_premises_sync_enabled: row.optional_flag("onPremisesSyncEnabled").unwrap_or(false),
+        })
+    }
+
+    /// Allows or blocks sign-in.
+    pub async fn set_account_enabled(
+        &self,
+        lane: Lane,
+        id: &ObjectId,
+        enabled: bool,
+    ) -> Result<(), ExchangeError> {
+        let body = json!({ "accountEnabled": enabled });
+        self.core
+            .graph(
+                lane,
+                PATCH_USER,
+                Method::PATCH,
+                &format!("users/{id}"),
+                Some(&body),
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+impl Core {
+    /// One Graph request, repeated where that may help: all of ours are safe to repeat. None when the answer has no
+    /// JSON body.
+    async fn graph(
+        &self,
+        lane: Lane,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, ExchangeError> {
+        let effect = if body.is_some() {
+            Effect::Repeatable
+        } else {
+            Effect::Read
+        };
+        let mut attempts = Attempts::new(effect);
+        loop {
+            let failure = match self
+                .graph_attempt(lane, operation, method.clone(), path, body)
+                .await
+            {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let class = failure.error.class;
+            match attempts.judge(failure, self.clock.instant()) {
+                Verdict::Final(error) => return Err(error),
+                Verdict::Again(wait) => {
+                    self.metrics.retried(operation, class);
+                    self.clock.sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn graph_attempt(
+        &self,
+        lane: Lane,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, Failure> {
+        // The semaphore is never closed; an error here could only mean that it was.
+        let _slot = self.graph_slots.acquire().await;
+        self.wait_for_graph(operation).await?;
+        let token = self.graph_tokens.get().await.map_err(Failure::without_effect)?;
+        let id = Uuid::new_v4();
+        let request = self
+            .graph_request(method, path, body, &token, id)
+            .map_err(|error| {
+                let message = text::bounded(&error.to_string());
+                Failure::without_effect(ExchangeError::new(
+                    ErrorClass::Invalid,
+                    Stage::Graph,
+                    operation,
+                    message,
+                ))
+            })?;
+        let span = tracing::debug_span!("graph_request", client_request_id = %id, operation);
+        let started = self.clock.instant();
+        self.metrics.requested(Stage::Graph);
+        let answer = answer_to(&self.http, request).instrument(span.clone()).await;
+        let result = match answer {
+            Ok(response) if response.status().is_success() => {
+                Ok(serde_json::from_slice(response.body()).ok())
+            }
+            Ok(response) => Err(self.graph_error(operation, &response)),
+            Err(lost) => {
+                let message = text::bounded(&lost.message);
+                Err(Failure {
+                    error: ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message),
+                    perhaps_executed: lost.sent,
+                })
+            }
+        };
+        let now = self.clock.instant();
+        let error = result.as_ref().err().map(|failure| &failure.error);
+        self.metrics.answered(
+            operation,
+            lane,
+            error.map(|error| error.class),
+            now.duration_since(started),
+        );
+        if let Some(error) = error {
+            tracing::debug!(parent: &span, class = error.class.label(), %error, "call failed");
+            if error.status == Some(401) {
+                self.graph_tokens.reject(&token).await;
+            }
+        }
+        let mut hold = self.graph_hold.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            None => hold.accepted(now),
+            Some(error) if error.class == ErrorClass::Throttled || error.retry_after.is_some() => {
+                hold.refused(now, error.retry_after);
+            }
+            Some(_) => {}
+        }
+        drop(hold);
+        result
+    }
+
+    /// Returns when Graph may be called, or says how long it may not when that is too long to wait for.
+    async fn wait_for_graph(&self, operation: &'static str) -> Result<(), Failure> {
+        loop {
+            let now = self.clock.instant();
+            let left = self
+                .graph_hold
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remaining(now);
+            match left {
+                None => return Ok(()),
+                Some(left) if left <= THROTTLED_PATIENCE => {
+                    self.clock.sleep(left).await;
+                    self.metrics.waited(super::metrics::Wait::Throttled, left);
+                }
+                Some(left) => {
+                    let message = "the tenant is throttled";
+                    let mut error =
+                        ExchangeError::new(ErrorClass::Throttled, Stage::Graph, operation, message);
+                    error.retry_after = Some(left);
+                    return Err(Failure::without_effect(error));
+                }
+            }
+        }
+    }
+
+    fn graph_request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        token: &Token,
+        id: Uuid,
+    ) -> Result<Request<Bytes>, http::Error> {
+        let mut authorization =
+            http::HeaderValue::from_str(&format!("Bearer {}", token.secret.expose_secret()))?;
+        authorization.set_sensitive(true);
+        Request::builder()
+            .method(method)
+            .uri(format!("{}/v1.0/{path}", self.graph_base))
+            .header(http::header::AUTHORIZATION, authorization)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::ACCEPT, "application/json")
+            .header("client-request-id", id.to_string())
+            .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default())
+    }
+
+    fn graph_error(&self, operation: &str, response: &Response<Bytes>) -> Failure {
+        let status = response.status().as_u16();
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let json: Option<Value> = serde_json::from_slice(response.body()).ok();
+        let told = |pointer: &str| {
+            json.as_ref()
+                .and_then(|json| json.pointer(pointer))
+                .and_then(Value::as_str)
+                .map(text::bounded)
+        };
+        let code = told("/error/code");
+        let class = match (status, code.as_deref()) {
+            (429, _) => ErrorClass::Throttled,
+            (401 | 403, _) => ErrorClass::Denied,
+            (404, Some("Request_ResourceNotFound")) => ErrorClass::NotFound,
+            (400, Some(_)) => ErrorClass::Invalid,
+            // A 404 without Graph's own code included: it proves nothing.
+            _ => ErrorClass::Transient,
+        };
+        let message = told("/error/message").unwrap_or_else(|| match status {
+            401 | 403 => {
+                "access is refused: the app lacks a permission of Microsoft Graph or admin consent".to_owned()
+            }
+            _ => "the service gave no reason".to_owned(),
+        });
+        let error = ExchangeError {
+            exception: code,
+            status: Some(status),
+            request_id: header("request-id")
+                .map(text::bounded)
+                .or_else(|| told("/error/innerError/request-id")),
+            retry_after: header("retry-after").and_then(|value| retry_after(value, self.clock.now())),
+            ..ExchangeError::new(class, Stage::Graph, operation, message)
+        };
+        Failure {
+            perhaps_executed: class == ErrorClass::Transient,
+            error,
+        }
+    }
+}

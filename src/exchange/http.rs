@@ -1,0 +1,119 @@
+//! The HTTP service under the gateway.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use http::{Request, Response};
+use tower::util::BoxCloneSyncService;
+
+use super::text;
+
+/// Sends one request and returns the whole answer. A connection pool in production; a simulated tenant or a
+/// script in tests.
+pub type HttpService = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
+
+/// Answers above this size are refused while they stream in. 1,000 rows of the widest list stay below 20 MiB.
+pub const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No answer, or none that could be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TransportError {
+    /// False when the request surely never reached the service (no connection). True when it may have been
+    /// executed.
+    pub sent: bool,
+    pub message: String,
+}
+
+impl TransportError {
+    /// The request surely never left: no address, no connection.
+    pub fn not_sent(message: impl Into<String>) -> Self {
+        Self {
+            sent: false,
+            message: message.into(),
+        }
+    }
+
+    /// The answer was lost; the request may have been executed.
+    pub fn lost(message: impl Into<String>) -> Self {
+        Self {
+            sent: true,
+            message: message.into(),
+        }
+    }
+}
+
+/// The production service: a connection pool that follows no redirect (a redirect to another host would carry
+/// the token there), keeps answers within [`LARGEST_ANSWER`] and takes proxies from the environment.
+///
+/// Timeouts of whole requests are the gateway's.
+pub fn client() -> Result<HttpService, TransportError> {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("shared-mailbox-operator/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| TransportError::not_sent(described(error)))?;
+    Ok(HttpService::new(tower::service_fn(move |request| {
+        send(client.clone(), request, LARGEST_ANSWER)
+    })))
+}
+
+async fn send(
+    client: reqwest::Client,
+    request: Request<Bytes>,
+    largest: usize,
+) -> Result<Response<Bytes>, TransportError> {
+    let request =
+        reqwest::Request::try_from(request).map_err(|error| TransportError::not_sent(described(error)))?;
+    let answer = client.execute(request).await.map_err(|error| {
+        let surely_unsent = error.is_connect() || error.is_builder();
+        TransportError {
+            sent: !surely_unsent,
+            message: described(error),
+        }
+    })?;
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = answer.status();
+    *response.headers_mut() = answer.headers().clone();
+    match read(answer, largest).await {
+        Ok(body) => *response.body_mut() = body,
+        // Error answers of Exchange sometimes claim to be gzip and are not; the status still tells the class.
+        Err(_) if response.status().is_client_error() => {}
+        Err(error) => return Err(error),
+    }
+    Ok(response)
+}
+
+async fn read(answer: reqwest::Response, largest: usize) -> Result<Bytes, TransportError> {
+    let mut body = BytesMut::new();
+    let mut chunks = answer.bytes_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| TransportError::lost(described(error)))?;
+        if body.len() + chunk.len() > largest {
+            return Err(TransportError::lost(format!(
+                "the answer is larger than {largest} bytes"
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The error with its causes, without the URL (its host is in the span, its query is long).
+fn described(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut described = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        // Writing to a String can't fail.
+        let _ = write!(described, ": {inner}");
+        cause = inner.source();
+    }
+    text::bounded(&described)
+}
