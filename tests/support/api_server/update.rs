@@ -1,0 +1,193 @@
+//! PUT, and the common end of every change to an object that is there.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::create::{check_type, fold_string_data};
+use super::errors::{FieldError, Refusal};
+use super::kinds::Kind;
+use super::meta;
+use super::store::Key;
+use super::world::{Ownership, World};
+
+impl World {
+    /// Replaces an object, or its status.
+    pub fn replace(&mut self, kind: &Kind, call: &Call, mut new: Value) -> Result<(bool, Arc<Value>), Refusal> {
+        check_type(kind, &mut new)?;
+        if meta::name(&new).is_empty() {
+            meta::metadata(&mut new).insert("name".to_owned(), json!(call.name));
+        }
+        let key = Key::new(&call.namespace, &call.name);
+        let writer = self.writer(kind, call);
+        let Some(old) = self.store.get(kind, &key).cloned() else {
+            if kind.create_on_update && call.subresource.is_empty() {
+                let created = self.create(kind, call, new, &Ownership::OfChanges(&writer))?;
+                return Ok((true, created));
+            }
+            return Err(Refusal::not_found(kind, &call.name));
+        };
+        if meta::resource_version(&new).is_empty() && !kind.unconditional_update {
+            let why = "must be specified for an update";
+            let error = FieldError::invalid("metadata.resourceVersion", &json!(0), why);
+            return Err(Refusal::invalid(kind, &call.name, &[error]));
+        }
+        let updated = self.update(kind, call, &old, new, &Ownership::OfChanges(&writer))?;
+        Ok((false, updated))
+    }
+
+    /// Brings `new` in the place of `old`: preconditions, what this door may change, admission, generation,
+    /// and the end of an object whose last finalizer went.
+    pub fn update(
+        &mut self,
+        kind: &Kind,
+        call: &Call,
+        old: &Arc<Value>,
+        mut new: Value,
+        ownership: &Ownership<'_>,
+    ) -> Result<Arc<Value>, Refusal> {
+        check_preconditions(kind, call, old, &new)?;
+        let settled_owners = match ownership {
+            Ownership::Settled => new["metadata"].get("managedFields").cloned(),
+            Ownership::OfChanges(_) => None,
+        };
+        if call.subresource.is_empty() {
+            meta::keep_servers_fields(&mut new, old);
+            if kind.has_status {
+                put_field(&mut new, "status", old.get("status"));
+            }
+        } else {
+            let status = new.get("status").cloned();
+            new = old.as_ref().clone();
+            put_field(&mut new, "status", status.as_ref());
+        }
+        if let Some(owners) = settled_owners {
+            meta::metadata(&mut new).insert("managedFields".to_owned(), owners);
+        }
+        fold_string_data(kind, &mut new);
+        check_finalizers(kind, old, &new)?;
+        self.admit(kind, &mut new, Some(old), call.parameter("fieldValidation") == Some("Strict"))?;
+        self.own(kind, Some(old), &mut new, ownership);
+        if call.parameter("dryRun").is_some() {
+            return Ok(Arc::new(new));
+        }
+        if unowned(&new) == unowned(old) && owners_without_time(&new) == owners_without_time(old) {
+            return Ok(Arc::clone(old));
+        }
+        count_generation(kind, old, &mut new);
+        if kind.is_definition() && call.subresource.is_empty() {
+            self.serve_definition(&mut new).map_err(Refusal::bad_request)?;
+        }
+        let key = Key::new(&call.namespace, &call.name);
+        Ok(self.settle(kind, &key, new))
+    }
+
+    /// Stores `object`, or removes it when it is marked for deletion and nothing holds it any more.
+    pub fn settle(&mut self, kind: &Kind, key: &Key, object: Value) -> Arc<Value> {
+        let held = kind.is_namespace() && super::namespaces::is_held(&object);
+        if meta::is_deleting(&object) && meta::finalizers(&object).is_empty() && !held {
+            let removed = self.store.remove(kind, key, object);
+            self.after_removal(kind, key);
+            return removed;
+        }
+        self.store.put(kind, key, object)
+    }
+}
+
+fn check_preconditions(kind: &Kind, call: &Call, old: &Value, new: &Value) -> Result<(), Refusal> {
+    if meta::name(new) != call.name {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({}) does not match the name on the URL ({})",
+            meta::name(new),
+            call.name
+        )));
+    }
+    if let Some(namespace) = new["metadata"]["namespace"].as_str().filter(|namespace| !namespace.is_empty())
+        && kind.namespaced
+        && namespace != call.namespace
+    {
+        return Err(Refusal::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    let (wanted_uid, uid) = (meta::uid(new), meta::uid(old));
+    if !wanted_uid.is_empty() && wanted_uid != uid {
+        let why =
+            format!("Precondition failed: UID in precondition: {wanted_uid}, UID in object meta: {uid}");
+        return Err(Refusal::conflict(kind, &call.name, &why));
+    }
+    let wanted = meta::resource_version(new);
+    if !wanted.is_empty() && wanted != meta::resource_version(old) {
+        return Err(Refusal::outdated(kind, &call.name));
+    }
+    Ok(())
+}
+
+fn check_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refusal> {
+    if !meta::is_deleting(old) {
+        return Ok(());
+    }
+    let held = meta::finalizers(old);
+    let added: Vec<&str> = meta::finalizers(new).into_iter().filter(|name| !held.contains(name)).collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let listed: Vec<String> = added.iter().map(|name| format!("\"{name}\"")).collect();
+    let why = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+        listed.join(", ")
+    );
+    Err(Refusal::invalid(kind, meta::name(new), &[FieldError::forbidden("metadata.finalizers", why)]))
+}
+
+fn put_field(object: &mut Value, name: &str, value: Option<&Value>) {
+    let Some(fields) = object.as_object_mut() else { return };
+    match value {
+        Some(value) => fields.insert(name.to_owned(), value.clone()),
+        None => fields.remove(name),
+    };
+}
+
+fn unowned(object: &Value) -> Value {
+    let mut object = object.clone();
+    let metadata = meta::metadata(&mut object);
+    metadata.remove("managedFields");
+    metadata.remove("resourceVersion");
+    object
+}
+
+/// Who owns what, but not since when: a write that changes nothing must not count for its time alone.
+fn owners_without_time(object: &Value) -> Vec<Value> {
+    let mut owners = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    for owner in &mut owners {
+        if let Some(fields) = owner.as_object_mut() {
+            fields.remove("time");
+        }
+    }
+    owners
+}
+
+fn count_generation(kind: &Kind, old: &Value, new: &mut Value) {
+    if !kind.counts_generations {
+        return;
+    }
+    let without = |object: &Value| {
+        let mut fields = object.as_object().cloned().unwrap_or_default();
+        fields.remove("metadata");
+        if kind.has_status {
+            fields.remove("status");
+        }
+        fields
+    };
+    if without(old) != without(new) {
+        raise_generation(new);
+    }
+}
+
+/// One more generation, where the object counts them.
+pub fn raise_generation(object: &mut Value) {
+    if let Some(generation) = object["metadata"]["generation"].as_i64() {
+        meta::metadata(object).insert("generation".to_owned(), json!(generation + 1));
+    }
+}

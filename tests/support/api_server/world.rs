@@ -1,0 +1,160 @@
+//! The state behind the server and what every write has in common: identity, time, ownership, admission.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::call::Call;
+use super::errors::{FieldError, Refusal};
+use super::fields::Shape;
+use super::kinds::{self, Kind};
+use super::managed::{self, Writer};
+use super::meta;
+use super::schema::{self, Schema};
+use super::store::{Key, Store};
+use super::validate::validate;
+
+/// The store, the names it gives out, and the time.
+#[derive(Debug)]
+pub struct World {
+    pub store: Store,
+    pub metadata: Arc<Schema>,
+    /// Set before each request.
+    pub now: Timestamp,
+    serial: u64,
+}
+
+/// How field ownership of a written object comes about.
+pub enum Ownership<'a> {
+    /// Whatever changed belongs to the writer.
+    OfChanges(&'a Writer),
+    /// An apply has already settled it.
+    Settled,
+}
+
+impl World {
+    pub fn new(now: Timestamp) -> Result<Self, String> {
+        let mut world = Self {
+            store: Store::new(kinds::built_in()),
+            metadata: Arc::new(schema::metadata()?),
+            now,
+            serial: 0,
+        };
+        for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            world.add_namespace(name);
+        }
+        Ok(world)
+    }
+
+    /// The served kind a request names, in the version it names.
+    pub fn kind(&self, call: &Call) -> Option<Arc<Kind>> {
+        self.kind_of(&call.group, &call.plural).filter(|kind| kind.version == call.version)
+    }
+
+    pub fn kind_of(&self, group: &str, plural: &str) -> Option<Arc<Kind>> {
+        let collection = self.store.collection(group, plural).filter(|collection| !collection.is_withdrawn())?;
+        Some(Arc::clone(&collection.kind))
+    }
+
+    /// RFC 3339 in whole seconds, as `metav1.Time` has it.
+    pub fn timestamp(&self) -> String {
+        self.now.round(jiff::Unit::Second).unwrap_or(self.now).to_string()
+    }
+
+    /// A fresh uid: random to look at, the same in every run.
+    pub fn new_uid(&mut self) -> String {
+        let high = self.scrambled();
+        let low = self.scrambled();
+        let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    }
+
+    /// Five characters for `generateName`, from the alphabet of the real server.
+    pub fn new_suffix(&mut self) -> String {
+        const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        let mut number = self.scrambled();
+        (0..5)
+            .map(|_| {
+                let index = usize::try_from(number % ALPHABET.len() as u64).unwrap_or_default();
+                number /= ALPHABET.len() as u64;
+                char::from(ALPHABET[index])
+            })
+            .collect()
+    }
+
+    fn scrambled(&mut self) -> u64 {
+        // splitmix64
+        self.serial = self.serial.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.serial;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn writer(&self, kind: &Kind, call: &Call) -> Writer {
+        Writer {
+            manager: call.manager(),
+            subresource: call.subresource.clone(),
+            api_version: kind.api_version(),
+            time: self.timestamp(),
+        }
+    }
+
+    /// Puts an object in place the way a create does, without admission: for what the server makes itself.
+    pub fn insert(&mut self, kind: &Kind, key: &Key, mut object: Value) -> Arc<Value> {
+        object["apiVersion"] = json!(kind.api_version());
+        object["kind"] = json!(kind.kind);
+        let uid = self.new_uid();
+        let created = self.timestamp();
+        let metadata = meta::metadata(&mut object);
+        metadata.insert("name".to_owned(), json!(key.name));
+        metadata.insert("uid".to_owned(), json!(uid));
+        metadata.insert("creationTimestamp".to_owned(), json!(created));
+        if !key.namespace.is_empty() {
+            metadata.insert("namespace".to_owned(), json!(key.namespace));
+        }
+        if kind.counts_generations {
+            metadata.insert("generation".to_owned(), json!(1));
+        }
+        self.store.put(kind, key, object)
+    }
+
+    /// Judges a new object; `Err` is what the client gets.
+    pub fn admit(
+        &self,
+        kind: &Kind,
+        object: &mut Value,
+        old: Option<&Value>,
+        strict: bool,
+    ) -> Result<(), Refusal> {
+        meta::tidy(object);
+        let mut errors = meta::validate(object);
+        if let Some(schema) = &kind.schema {
+            let unknown = schema::prune(schema, object);
+            if strict && !unknown.is_empty() {
+                let listed: Vec<String> =
+                    unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+                return Err(Refusal::bad_request(format!("strict decoding error: {}", listed.join(", "))));
+            }
+            schema::default(schema, object);
+            errors.extend(validate(kind, schema, object, old));
+        }
+        self.refuse_if(kind, meta::name(object), &errors)
+    }
+
+    pub fn refuse_if(&self, kind: &Kind, name: &str, errors: &[FieldError]) -> Result<(), Refusal> {
+        if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, errors)) }
+    }
+
+    /// Settles who owns what in `object`.
+    pub fn own(&self, kind: &Kind, old: Option<&Value>, object: &mut Value, ownership: &Ownership<'_>) {
+        if let Ownership::OfChanges(writer) = ownership {
+            managed::note_update(self.shape(kind), old, object, writer);
+        }
+    }
+
+    pub fn shape<'a>(&'a self, kind: &'a Kind) -> Shape<'a> {
+        Shape { schema: kind.schema.as_deref(), metadata: &self.metadata }
+    }
+}
