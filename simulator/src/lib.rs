@@ -1,1 +1,42 @@
+//! A simulated Microsoft 365 tenant for tests and demonstrations of clients that manage mailboxes.
+//!
+//! It answers what such a client asks over HTTP, in process without sockets
+//! ([`Simulator::handle`]) or as the binary `simulator serve`:
+//!
+//! - the token endpoint (client credentials with a secret);
+//! - the Exchange admin API, `InvokeCommand` and `$batch`, with the cmdlets around mailboxes and
+//!   their permissions;
+//! - Graph users, as far as sign-in goes.
+//!
+//! It follows the wire, not any one client: warnings for repeats, SELF rows, comma-joined rights,
+//! names where one would like addresses, 403 bodies full of NUL bytes, replicas that lag.
+//! [`Control`] is the other side: the admin's hand, faults at run time, and a journal of everything
+//! that was asked. All time is tokio's, so paused time works.
 
+mod clock;
+mod cmdlets;
+mod control;
+mod directory;
+mod exchange;
+mod faults;
+mod filter;
+mod graph;
+mod inject;
+mod journal;
+mod paging;
+mod parameters;
+mod random;
+mod row;
+mod seed;
+mod simulator;
+mod token;
+mod wire;
+mod world;
+
+pub use cmdlets::CmdletError;
+pub use control::{Control, FullAccessView, MailboxView, Rename, UnknownObject};
+pub use faults::{Delay, Fault, FaultRule, Faults, Lag, Surface};
+pub use journal::{Actor, JournalEntry, JournalKind};
+pub use seed::{GroupKind, Seed, SeedGroup, SeedMailbox, SeedUser};
+pub use simulator::{Dropped, Simulator};
+pub use world::AppGrants;

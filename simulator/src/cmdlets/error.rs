@@ -1,0 +1,169 @@
+//! Failures of a cmdlet, with the .NET type names and texts that Exchange answers with.
+
+use std::fmt;
+
+/// Why a cmdlet failed. Over HTTP it becomes the admin API's error body; status 403 has no body
+/// that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CmdletError {
+    /// HTTP status: 400 for arguments, 403 for cmdlets that the caller may not run, 404 for objects
+    /// that are not there, 500 for most other failures, permanent conflicts included.
+    pub status: u16,
+    /// Exchange's error id, such as `Ex6F9304`; often empty.
+    pub id: &'static str,
+    /// Full .NET type name.
+    pub exception: String,
+    pub message: String,
+}
+
+impl fmt::Display for CmdletError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.exception, self.status, self.message)
+    }
+}
+
+impl std::error::Error for CmdletError {}
+
+/// The domain controller that messages name.
+const SERVER: &str = "DB8PR05A001DC01.EURPR05A001.PROD.OUTLOOK.COM";
+
+impl CmdletError {
+    pub fn new(status: u16, exception: &str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            id: "",
+            exception: exception.to_owned(),
+            message: message.into(),
+        }
+    }
+
+    pub fn not_found(identity: &str) -> Self {
+        Self {
+            id: "Ex6F9304",
+            ..Self::new(
+                404,
+                "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+                format!(
+                    "The operation couldn't be performed because object '{identity}' couldn't be found on '{SERVER}'."
+                ),
+            )
+        }
+    }
+
+    /// A user or group that a permission should go to is not there, or is no security principal.
+    pub fn trustee_not_found(identity: &str) -> Self {
+        Self {
+            id: "Ex6F9304",
+            ..Self::new(
+                404,
+                "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException",
+                format!(
+                    "User or group \"{identity}\" wasn't found. Please make sure you've typed it correctly."
+                ),
+            )
+        }
+    }
+
+    pub fn ambiguous(identity: &str) -> Self {
+        Self::new(
+            500,
+            "Microsoft.Exchange.Configuration.Tasks.ManagementObjectAmbiguousException",
+            format!(
+                "There are multiple recipients matching identity \"{identity}\". Please specify a unique value."
+            ),
+        )
+    }
+
+    pub fn proxy_address_exists(proxy: &str, holder: &str) -> Self {
+        Self::new(
+            500,
+            "Microsoft.Exchange.Configuration.ObjectModel.ProxyAddressExistsException",
+            format!(
+                "The proxy address \"{proxy}\" is already being used by the proxy addresses or LegacyExchangeDN of \
+                 \"{holder}\". Please choose another proxy address."
+            ),
+        )
+    }
+
+    pub fn already_exists(name: &str) -> Self {
+        Self::new(
+            500,
+            "Microsoft.Exchange.Data.Directory.ADObjectAlreadyExistsException",
+            format!("Active Directory operation failed on {SERVER}. The object 'CN={name}' already exists."),
+        )
+    }
+
+    pub fn not_accepted_domain(domain: &str) -> Self {
+        Self::new(
+            500,
+            "Microsoft.Exchange.Configuration.ObjectModel.NotAcceptedDomainException",
+            format!(
+                "You can't use the domain because it's not an accepted domain for your organization. Domain: \"{domain}\"."
+            ),
+        )
+    }
+
+    pub fn bad_address(text: &str) -> Self {
+        Self::new(
+            400,
+            "Microsoft.Exchange.Management.Tasks.RecipientTaskException",
+            format!("The SMTP address \"{text}\" isn't valid."),
+        )
+    }
+
+    /// A task that Exchange refuses with its general exception.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::new(
+            400,
+            "Microsoft.Exchange.Management.Tasks.RecipientTaskException",
+            message,
+        )
+    }
+
+    pub fn invalid_value(property: &str, value: &str, why: &str) -> Self {
+        Self::new(
+            400,
+            "Microsoft.Exchange.Data.DataValidationException",
+            format!("The property value you specified for {property}, \"{value}\", isn't valid. {why}"),
+        )
+    }
+
+    pub fn unknown_parameter(name: &str) -> Self {
+        Self::binding(format!(
+            "A parameter cannot be found that matches parameter name '{name}'."
+        ))
+    }
+
+    pub fn missing_parameter(name: &str) -> Self {
+        Self::binding(format!(
+            "Cannot process command because of one or more missing mandatory parameters: {name}."
+        ))
+    }
+
+    pub fn binding(message: impl Into<String>) -> Self {
+        Self::new(
+            400,
+            "System.Management.Automation.ParameterBindingException",
+            message,
+        )
+    }
+
+    pub fn conversion(parameter: &str, from: &str, to: &str) -> Self {
+        Self::new(
+            400,
+            "System.Management.Automation.ParameterBindingArgumentTransformationException",
+            format!(
+                "Cannot process argument transformation on parameter '{parameter}'. Cannot convert value of type \
+                 \"{from}\" to type \"{to}\"."
+            ),
+        )
+    }
+
+    pub fn unknown_cmdlet(name: &str) -> Self {
+        Self::new(
+            403,
+            "System.Management.Automation.CommandNotFoundException",
+            format!("The term '{name}' is not recognized as the name of a cmdlet."),
+        )
+    }
+}

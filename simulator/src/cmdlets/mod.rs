@@ -1,0 +1,222 @@
+//! The cmdlets: which parameters each takes, and what they have in common.
+
+mod error;
+mod get_mailbox;
+mod mailbox_permission;
+mod new_mailbox;
+mod query;
+mod recipient;
+mod recipient_permission;
+mod remove_mailbox;
+mod rows;
+mod set_mailbox;
+mod settings;
+
+use serde_json::{Map, Value};
+
+pub use error::CmdletError;
+
+use crate::directory::{Object, Seen, View};
+use crate::faults::Origin;
+use crate::parameters::{Parameters, Takes};
+use crate::row::Select;
+use crate::world::World;
+
+/// One call in progress.
+#[derive(Debug)]
+pub struct Call<'w> {
+    pub world: &'w mut World,
+    /// What reads and identities are resolved against; conflicts are checked against the newest state.
+    pub view: View,
+    pub origin: Origin,
+    pub select: Select,
+}
+
+/// What a cmdlet that did not fail has to say.
+#[derive(Debug, Default)]
+pub struct Done {
+    pub rows: Vec<Value>,
+    pub warnings: Vec<String>,
+    /// The directory is different now.
+    pub changed: bool,
+    /// The question it would have asked; nothing was done.
+    pub confirmation: Option<String>,
+}
+
+type Run = fn(&mut Call<'_>, &Parameters) -> Result<Done, CmdletError>;
+
+struct Cmdlet {
+    name: &'static str,
+    takes: &'static [(&'static str, Takes)],
+    /// Asks before it acts, unless `Confirm` is false.
+    pauses: bool,
+    run: Run,
+}
+
+const fn cmdlet(name: &'static str, takes: &'static [(&'static str, Takes)], run: Run) -> Cmdlet {
+    Cmdlet {
+        name,
+        takes,
+        pauses: false,
+        run,
+    }
+}
+
+const fn pausing(name: &'static str, takes: &'static [(&'static str, Takes)], run: Run) -> Cmdlet {
+    Cmdlet {
+        name,
+        takes,
+        pauses: true,
+        run,
+    }
+}
+
+static CMDLETS: &[Cmdlet] = &[
+    cmdlet("New-Mailbox", new_mailbox::TAKES, new_mailbox::run),
+    cmdlet("Get-Mailbox", get_mailbox::TAKES, get_mailbox::run),
+    cmdlet("Set-Mailbox", set_mailbox::TAKES, set_mailbox::run),
+    pausing("Remove-Mailbox", remove_mailbox::TAKES, remove_mailbox::run),
+    cmdlet(
+        "Undo-SoftDeletedMailbox",
+        remove_mailbox::UNDO_TAKES,
+        remove_mailbox::undo,
+    ),
+    cmdlet(
+        "Get-Recipient",
+        recipient::RECIPIENT_TAKES,
+        recipient::get_recipient,
+    ),
+    cmdlet("Get-User", recipient::USER_TAKES, recipient::get_user),
+    cmdlet("Get-Group", recipient::GROUP_TAKES, recipient::get_group),
+    cmdlet(
+        "Get-DistributionGroupMember",
+        recipient::MEMBER_TAKES,
+        recipient::get_member,
+    ),
+    cmdlet(
+        "Get-AcceptedDomain",
+        recipient::DOMAIN_TAKES,
+        recipient::get_accepted_domain,
+    ),
+    cmdlet(
+        "Get-MailboxPermission",
+        mailbox_permission::GET_TAKES,
+        mailbox_permission::get,
+    ),
+    cmdlet(
+        "Add-MailboxPermission",
+        mailbox_permission::ADD_TAKES,
+        mailbox_permission::add,
+    ),
+    pausing(
+        "Remove-MailboxPermission",
+        mailbox_permission::REMOVE_TAKES,
+        mailbox_permission::remove,
+    ),
+    cmdlet(
+        "Get-RecipientPermission",
+        recipient_permission::GET_TAKES,
+        recipient_permission::get,
+    ),
+    pausing(
+        "Add-RecipientPermission",
+        recipient_permission::ADD_TAKES,
+        recipient_permission::add,
+    ),
+    pausing(
+        "Remove-RecipientPermission",
+        recipient_permission::REMOVE_TAKES,
+        recipient_permission::remove,
+    ),
+];
+
+/// Runs a cmdlet. An admin at a console is taken to have answered its questions with yes.
+pub fn run(
+    call: &mut Call<'_>,
+    name: &str,
+    parameters: &Map<String, Value>,
+    confirmed: bool,
+) -> Result<Done, CmdletError> {
+    let cmdlet = CMDLETS
+        .iter()
+        .find(|known| known.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| CmdletError::unknown_cmdlet(name))?;
+    let parameters = Parameters::bind(parameters, cmdlet.takes)?;
+    if parameters.is_on("WhatIf")
+        || (cmdlet.pauses && !confirmed && parameters.switch("Confirm") != Some(false))
+    {
+        let target = parameters.text("Identity").unwrap_or_default();
+        return Ok(Done {
+            confirmation: Some(format!(
+                "Are you sure you want to perform this action? {} on \"{target}\".",
+                cmdlet.name
+            )),
+            ..Done::default()
+        });
+    }
+    (cmdlet.run)(call, &parameters)
+}
+
+impl Call<'_> {
+    /// The one object in scope that `identity` names, as this call's view shows it.
+    pub fn resolve(&self, identity: &str, scope: impl Fn(&Object) -> bool) -> Result<Seen, CmdletError> {
+        let mut found: Vec<Seen> = self
+            .world
+            .directory
+            .matching(identity, self.view)
+            .into_iter()
+            .filter(|seen| scope(seen))
+            .collect();
+        match (found.pop(), found.is_empty()) {
+            (None, _) => Err(CmdletError::not_found(identity)),
+            (Some(one), true) => Ok(one),
+            (Some(_), false) => Err(CmdletError::ambiguous(identity)),
+        }
+    }
+
+    /// The object to write to: found through the view, then taken in its newest version.
+    pub fn resolve_newest(
+        &self,
+        identity: &str,
+        scope: impl Fn(&Object) -> bool,
+    ) -> Result<Seen, CmdletError> {
+        let seen = self.resolve(identity, &scope)?;
+        let newest = self.world.directory.seen(seen.handle, View::Newest);
+        newest
+            .filter(|newest| scope(newest))
+            .ok_or_else(|| CmdletError::not_found(identity))
+    }
+
+    /// The user or group that a permission goes to or comes from.
+    pub fn trustee(&self, identity: &str) -> Result<Seen, CmdletError> {
+        self.resolve(identity, |object| {
+            object.is_live() && object.is_security_principal()
+        })
+        .map_err(|error| {
+            if error.status == 404 {
+                CmdletError::trustee_not_found(identity)
+            } else {
+                error
+            }
+        })
+    }
+
+    /// How permission rows show a trustee, and its SID: users by UPN, groups by display name, what
+    /// no longer resolves by its bare SID. `None` when nothing is known of it any more.
+    pub fn trustee_text(&self, id: uuid::Uuid) -> Option<(String, String)> {
+        let directory = &self.world.directory;
+        let seen = directory
+            .by_id(id, self.view)
+            .or_else(|| directory.by_id(id, View::Newest))?;
+        let text = match (&seen.upn, seen.is_live()) {
+            (_, false) => seen.sid.clone(),
+            (Some(upn), true) => upn.clone(),
+            (None, true) => seen.display_name.clone(),
+        };
+        Some((text, seen.sid.clone()))
+    }
+}
+
+pub(crate) fn is_live_mailbox(object: &Object) -> bool {
+    object.mailbox.is_some() && object.is_live()
+}

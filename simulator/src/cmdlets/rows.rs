@@ -1,0 +1,173 @@
+//! Output objects of the Get- cmdlets for mailboxes, recipients, users and groups.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::settings::SETTINGS;
+use super::{Call, settings};
+use crate::directory::{MailboxType, Object, Seen, View};
+use crate::row::{Row, Select};
+
+/// What every kind of directory object shows.
+fn common(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
+    let organization = &call.world.tenant.initial_domain;
+    row.put("Name", seen.name.clone());
+    row.put("Identity", seen.name.clone());
+    row.put("Id", seen.name.clone());
+    row.put("DisplayName", seen.display_name.clone());
+    row.put(
+        "DistinguishedName",
+        format!(
+            "CN={},OU={organization},OU=Microsoft Exchange Hosted Organizations,DC=EURPR05A001,DC=PROD,DC=OUTLOOK,DC=COM",
+            seen.name
+        ),
+    );
+    row.guid("Guid", seen.guid);
+    row.guid("ExchangeObjectId", seen.guid);
+    row.put("ExternalDirectoryObjectId", seen.id.to_string());
+    row.put("OrganizationId", format!("{organization} - {organization}"));
+    row.put("RecipientType", seen.recipient_type());
+    row.put("RecipientTypeDetails", seen.recipient_type_details());
+    row.put("WindowsEmailAddress", seen.primary_address().unwrap_or_default());
+    row.put("IsDirSynced", seen.dir_synced);
+    row.put("IsValid", true);
+    row.put("ObjectState", "Unchanged");
+    row.date("WhenCreated", seen.created);
+    row.date("WhenChanged", seen.changed);
+}
+
+/// What everything with a mail address shows.
+fn mail(seen: &Seen, row: &mut Row<'_>) {
+    row.put("Alias", seen.alias.clone().unwrap_or_default());
+    row.put("PrimarySmtpAddress", seen.primary_address().unwrap_or_default());
+    row.list("EmailAddresses", seen.addresses.clone());
+    row.put("EmailAddressPolicyEnabled", false);
+    for number in 1..=15 {
+        let text = seen.custom_attributes.get(&number).cloned().unwrap_or_default();
+        row.put(&format!("CustomAttribute{number}"), text);
+    }
+    match seen.soft_deleted {
+        Some(at) => row.date("WhenSoftDeleted", at),
+        None => row.put("WhenSoftDeleted", Value::Null),
+    }
+}
+
+/// A row of Get-Mailbox.
+pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+    let mut row = Row::new(select);
+    common(call, seen, &mut row);
+    mail(seen, &mut row);
+    let upn = seen.upn.clone().unwrap_or_default();
+    row.put("UserPrincipalName", upn.clone());
+    row.put("MicrosoftOnlineServicesID", upn.clone());
+    row.put("WindowsLiveID", upn);
+    row.put("AccountDisabled", !seen.account_enabled);
+    row.put("SKUAssigned", seen.licensed);
+    row.put("IsMailboxEnabled", true);
+    row.put("IsInactiveMailbox", false);
+    row.put("IsSoftDeletedByRemove", seen.soft_deleted.is_some());
+    row.guid("ArchiveGuid", Uuid::nil());
+    row.put("ArchiveStatus", "None");
+    row.put("ArchiveState", "None");
+    row.list("ArchiveName", Vec::new());
+    row.list("InPlaceHolds", Vec::new());
+    let Some(mailbox) = &seen.mailbox else {
+        return row.finish();
+    };
+    row.guid("ExchangeGuid", mailbox.exchange_guid);
+    row.put("IsShared", mailbox.mailbox_type == MailboxType::Shared);
+    row.put(
+        "IsResource",
+        matches!(mailbox.mailbox_type, MailboxType::Room | MailboxType::Equipment),
+    );
+    if row.wants("GrantSendOnBehalfTo") {
+        row.list(
+            "GrantSendOnBehalfTo",
+            on_behalf(call, &mailbox.on_behalf, |trustee| trustee.name.clone()),
+        );
+    }
+    for setting in SETTINGS {
+        if row.wants(setting.name) {
+            row.put(setting.name, settings::shown(setting, seen, mailbox));
+        }
+    }
+    row.finish()
+}
+
+/// Texts for the trustees that still are there; a link to a deleted object goes away by itself.
+pub fn on_behalf(call: &Call<'_>, trustees: &[Uuid], text: impl Fn(&Object) -> String) -> Vec<String> {
+    trustees
+        .iter()
+        .filter_map(|id| {
+            let directory = &call.world.directory;
+            directory
+                .by_id(*id, call.view)
+                .or_else(|| directory.by_id(*id, View::Newest))
+        })
+        .filter(|trustee| trustee.is_live())
+        .map(|trustee| text(&trustee))
+        .collect()
+}
+
+/// A row of Get-Recipient.
+pub fn recipient(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+    let mut row = Row::new(select);
+    common(call, seen, &mut row);
+    mail(seen, &mut row);
+    row.put("SKUAssigned", seen.licensed);
+    row.put("WindowsLiveID", seen.upn.clone().unwrap_or_default());
+    row.put("HiddenFromAddressListsEnabled", hidden(seen));
+    if let Some(mailbox) = &seen.mailbox {
+        row.guid("ExchangeGuid", mailbox.exchange_guid);
+    } else {
+        row.guid("ExchangeGuid", Uuid::nil());
+    }
+    row.finish()
+}
+
+fn hidden(seen: &Seen) -> Value {
+    let name = "HiddenFromAddressListsEnabled";
+    let stored = seen
+        .mailbox
+        .as_ref()
+        .and_then(|mailbox| mailbox.settings.get(name));
+    stored.cloned().unwrap_or(Value::Bool(false))
+}
+
+/// A row of Get-User.
+pub fn user(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+    let mut row = Row::new(select);
+    common(call, seen, &mut row);
+    row.put("UserPrincipalName", seen.upn.clone().unwrap_or_default());
+    row.put("MicrosoftOnlineServicesID", seen.upn.clone().unwrap_or_default());
+    row.put("Sid", seen.sid.clone());
+    row.list("SidHistory", Vec::new());
+    row.put("AccountDisabled", !seen.account_enabled);
+    row.put("SKUAssigned", seen.licensed);
+    row.finish()
+}
+
+/// A row of Get-Group.
+pub fn group(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+    let mut row = Row::new(select);
+    common(call, seen, &mut row);
+    row.put("Sid", seen.sid.clone());
+    let security = seen.is_security_principal();
+    row.put(
+        "GroupType",
+        if security {
+            "Universal, SecurityEnabled"
+        } else {
+            "Universal"
+        },
+    );
+    if let Some(group) = &seen.group
+        && row.wants("Members")
+    {
+        row.list(
+            "Members",
+            on_behalf(call, &group.members, |member| member.name.clone()),
+        );
+    }
+    row.finish()
+}

@@ -1,0 +1,133 @@
+//! The tenant's directory: every object with its recent versions, and indexes over them.
+
+mod history;
+mod object;
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+pub use history::{History, View, Visibility};
+pub use object::{AccessEntry, AccessRight, Group, Mailbox, MailboxType, Object, smtp_part};
+
+/// Position of an object in the directory; stays the same for its whole life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(usize);
+
+/// An object as one view shows it.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub handle: Handle,
+    pub object: Arc<Object>,
+    /// Entra's `accountEnabled` (in Exchange, turned round, `AccountDisabled`).
+    pub account_enabled: bool,
+}
+
+impl Deref for Seen {
+    type Target = Object;
+
+    fn deref(&self) -> &Object {
+        &self.object
+    }
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// `None` is an object that is gone for good.
+    object: History<Option<Arc<Object>>>,
+    /// Kept apart because Exchange and Entra may disagree on it for hours.
+    account_enabled: History<bool>,
+}
+
+/// All objects. Writes push a new version of one object; nothing else is copied.
+#[derive(Debug, Default)]
+pub struct Directory {
+    entries: Vec<Entry>,
+    /// Everything that ever named an object, in lower case. A hit is checked against the version read.
+    names: HashMap<String, Vec<Handle>>,
+    ids: HashMap<Uuid, Handle>,
+}
+
+impl Directory {
+    pub fn insert(&mut self, object: Object, account_enabled: bool, visibility: Visibility) -> Handle {
+        let handle = Handle(self.entries.len());
+        self.ids.insert(object.id, handle);
+        self.index(handle, &object);
+        self.entries.push(Entry {
+            object: History::starting_with(Some(Arc::new(object)), visibility.clone()),
+            account_enabled: History::starting_with(account_enabled, visibility),
+        });
+        handle
+    }
+
+    /// Writes a new version of an object.
+    pub fn replace(&mut self, handle: Handle, object: Object, visibility: Visibility, now: Duration) {
+        self.index(handle, &object);
+        if let Some(entry) = self.entries.get_mut(handle.0) {
+            entry.object.push(Some(Arc::new(object)), visibility, now);
+        }
+    }
+
+    /// Removes an object for good; its addresses are free again.
+    pub fn purge(&mut self, handle: Handle, visibility: Visibility, now: Duration) {
+        if let Some(entry) = self.entries.get_mut(handle.0) {
+            entry.object.push(None, visibility, now);
+        }
+    }
+
+    pub fn set_account_enabled(
+        &mut self,
+        handle: Handle,
+        enabled: bool,
+        visibility: Visibility,
+        now: Duration,
+    ) {
+        if let Some(entry) = self.entries.get_mut(handle.0) {
+            entry.account_enabled.push(enabled, visibility, now);
+        }
+    }
+
+    /// The object as `view` shows it, if it shows it at all.
+    pub fn seen(&self, handle: Handle, view: View) -> Option<Seen> {
+        let entry = self.entries.get(handle.0)?;
+        let object = entry.object.seen(view)?.clone()?;
+        let account_enabled = entry.account_enabled.seen(view).copied().unwrap_or(true);
+        Some(Seen {
+            handle,
+            object,
+            account_enabled,
+        })
+    }
+
+    pub fn by_id(&self, id: Uuid, view: View) -> Option<Seen> {
+        self.seen(*self.ids.get(&id)?, view)
+    }
+
+    /// Objects that answer to `identity` in this view.
+    pub fn matching(&self, identity: &str, view: View) -> Vec<Seen> {
+        let identity = identity.to_lowercase();
+        let handles = self.names.get(&identity).map(Vec::as_slice).unwrap_or_default();
+        handles
+            .iter()
+            .filter_map(|handle| self.seen(*handle, view))
+            .filter(|seen| seen.answers_to(&identity))
+            .collect()
+    }
+
+    /// Every object that this view shows, in the order of creation.
+    pub fn all(&self, view: View) -> impl Iterator<Item = Seen> {
+        (0..self.entries.len()).filter_map(move |at| self.seen(Handle(at), view))
+    }
+
+    fn index(&mut self, handle: Handle, object: &Object) {
+        for name in object.identities() {
+            let handles = self.names.entry(name).or_default();
+            if !handles.contains(&handle) {
+                handles.push(handle);
+            }
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! One directory object: a person, a mailbox with its account, or a group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A user (with or without a mailbox) or a group. Cloned on write; kept behind `Arc`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Object {
+    /// Entra object id, in Exchange `ExternalDirectoryObjectId`.
+    pub id: Uuid,
+    /// Exchange's own `Guid`.
+    pub guid: Uuid,
+    /// Security identifier; survives renames.
+    pub sid: String,
+    pub name: String,
+    pub display_name: String,
+    pub alias: Option<String>,
+    pub upn: Option<String>,
+    /// With prefix: `SMTP:` primary, `smtp:` further ones, `SPO:` made by the service.
+    pub addresses: Vec<String>,
+    pub group: Option<Group>,
+    pub mailbox: Option<Mailbox>,
+    /// Trustees that may send as this recipient, in the order in which they were added.
+    pub send_as: Vec<Uuid>,
+    pub custom_attributes: BTreeMap<u8, String>,
+    pub dir_synced: bool,
+    pub licensed: bool,
+    pub created: Timestamp,
+    pub changed: Timestamp,
+    pub soft_deleted: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    pub kind: crate::seed::GroupKind,
+    pub members: Vec<Uuid>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mailbox {
+    pub exchange_guid: Uuid,
+    pub mailbox_type: MailboxType,
+    pub full_access: Vec<AccessEntry>,
+    /// Trustees that may send on behalf.
+    pub on_behalf: Vec<Uuid>,
+    /// Settings that Set-Mailbox wrote, by the property name under which Get-Mailbox shows them.
+    pub settings: BTreeMap<&'static str, Value>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum MailboxType {
+    #[serde(rename = "UserMailbox")]
+    User,
+    #[serde(rename = "SharedMailbox")]
+    Shared,
+    #[serde(rename = "RoomMailbox")]
+    Room,
+    #[serde(rename = "EquipmentMailbox")]
+    Equipment,
+}
+
+impl MailboxType {
+    /// The value of `RecipientTypeDetails`.
+    pub fn details(self) -> &'static str {
+        match self {
+            Self::User => "UserMailbox",
+            Self::Shared => "SharedMailbox",
+            Self::Room => "RoomMailbox",
+            Self::Equipment => "EquipmentMailbox",
+        }
+    }
+}
+
+/// An access control entry on a mailbox.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessEntry {
+    pub trustee: Uuid,
+    pub rights: BTreeSet<AccessRight>,
+    pub deny: bool,
+    pub inheritance: String,
+    /// The entry in `msExchDelegateListLink`: shown by no cmdlet, and never there for a group.
+    pub auto_mapping: bool,
+}
+
+/// Rights of Add-MailboxPermission, in the order in which Exchange prints them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum AccessRight {
+    FullAccess,
+    ExternalAccount,
+    DeleteItem,
+    ReadPermission,
+    ChangePermission,
+    ChangeOwner,
+}
+
+impl AccessRight {
+    pub const ALL: [Self; 6] = [
+        Self::FullAccess,
+        Self::ExternalAccount,
+        Self::DeleteItem,
+        Self::ReadPermission,
+        Self::ChangePermission,
+        Self::ChangeOwner,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FullAccess => "FullAccess",
+            Self::ExternalAccount => "ExternalAccount",
+            Self::DeleteItem => "DeleteItem",
+            Self::ReadPermission => "ReadPermission",
+            Self::ChangePermission => "ChangePermission",
+            Self::ChangeOwner => "ChangeOwner",
+        }
+    }
+}
+
+impl Object {
+    /// Addresses of type SMTP, without prefix.
+    pub fn smtp_addresses(&self) -> impl Iterator<Item = &str> {
+        self.addresses.iter().filter_map(|address| smtp_part(address))
+    }
+
+    pub fn primary_address(&self) -> Option<&str> {
+        self.addresses
+            .iter()
+            .find_map(|address| address.strip_prefix("SMTP:"))
+    }
+
+    /// Whether `address` (no prefix) is one of the object's SMTP addresses.
+    pub fn has_address(&self, address: &str) -> bool {
+        self.smtp_addresses().any(|own| own.eq_ignore_ascii_case(address))
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.soft_deleted.is_none()
+    }
+
+    pub fn is_user(&self) -> bool {
+        self.group.is_none()
+    }
+
+    /// Shown by Get-Recipient: mailboxes and groups with a mail address.
+    pub fn is_recipient(&self) -> bool {
+        self.mailbox.is_some()
+            || self
+                .group
+                .as_ref()
+                .is_some_and(|g| g.kind != crate::seed::GroupKind::PlainSecurity)
+    }
+
+    /// Has a SID that an access control entry can name; distribution lists have none.
+    pub fn is_security_principal(&self) -> bool {
+        self.group
+            .as_ref()
+            .is_none_or(|g| g.kind != crate::seed::GroupKind::Distribution)
+    }
+
+    pub fn recipient_type(&self) -> &'static str {
+        use crate::seed::GroupKind;
+        match (&self.mailbox, &self.group) {
+            (Some(_), _) => "UserMailbox",
+            (None, None) => "User",
+            (None, Some(group)) => match group.kind {
+                GroupKind::MailEnabledSecurity => "MailUniversalSecurityGroup",
+                GroupKind::PlainSecurity => "Group",
+                GroupKind::Distribution => "MailUniversalDistributionGroup",
+            },
+        }
+    }
+
+    pub fn recipient_type_details(&self) -> &'static str {
+        use crate::seed::GroupKind;
+        match (&self.mailbox, &self.group) {
+            (Some(mailbox), _) => mailbox.mailbox_type.details(),
+            (None, None) => "User",
+            (None, Some(group)) => match group.kind {
+                GroupKind::MailEnabledSecurity => "MailUniversalSecurityGroup",
+                GroupKind::PlainSecurity => "UniversalSecurityGroup",
+                GroupKind::Distribution => "MailUniversalDistributionGroup",
+            },
+        }
+    }
+
+    /// Everything an `Identity` may be, in lower case.
+    pub fn identities(&self) -> Vec<String> {
+        let mut keys = vec![
+            self.id.to_string(),
+            self.guid.to_string(),
+            self.name.to_lowercase(),
+        ];
+        keys.push(self.sid.to_lowercase());
+        keys.push(self.display_name.to_lowercase());
+        keys.extend(self.alias.iter().map(|alias| alias.to_lowercase()));
+        keys.extend(self.upn.iter().map(|upn| upn.to_lowercase()));
+        keys.extend(
+            self.mailbox
+                .iter()
+                .map(|mailbox| mailbox.exchange_guid.to_string()),
+        );
+        for address in &self.addresses {
+            keys.push(address.to_lowercase());
+            keys.extend(smtp_part(address).map(str::to_lowercase));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether `identity` (lower case) names this object.
+    pub fn answers_to(&self, identity: &str) -> bool {
+        let same = |text: &str| text.to_lowercase() == identity;
+        self.id.to_string() == identity
+            || self.guid.to_string() == identity
+            || self
+                .mailbox
+                .as_ref()
+                .is_some_and(|mailbox| mailbox.exchange_guid.to_string() == identity)
+            || same(&self.name)
+            || same(&self.sid)
+            || same(&self.display_name)
+            || self.alias.as_deref().is_some_and(same)
+            || self.upn.as_deref().is_some_and(same)
+            || self
+                .addresses
+                .iter()
+                .any(|address| same(address) || smtp_part(address).is_some_and(same))
+    }
+
+    /// Makes `address` primary; the former primary address stays as a further one.
+    pub fn set_primary_address(&mut self, address: &str) {
+        self.addresses
+            .retain(|own| !smtp_part(own).is_some_and(|own| own.eq_ignore_ascii_case(address)));
+        for own in &mut self.addresses {
+            if let Some(former) = own.strip_prefix("SMTP:") {
+                *own = format!("smtp:{former}");
+            }
+        }
+        self.addresses.insert(0, format!("SMTP:{address}"));
+    }
+}
+
+/// The address of an SMTP proxy address (`SMTP:` or `smtp:`).
+pub fn smtp_part(proxy: &str) -> Option<&str> {
+    let (prefix, address) = proxy.split_once(':')?;
+    prefix.eq_ignore_ascii_case("smtp").then_some(address)
+}

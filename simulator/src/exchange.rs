@@ -1,0 +1,413 @@
+//! The Exchange admin API: `InvokeCommand` and `$batch`.
+
+use serde_json::{Map, Value, json};
+
+use crate::cmdlets::{self, Call, CmdletError, Done};
+use crate::faults::{Fault, Origin, Surface};
+use crate::journal::{Actor, JournalKind, Outcome};
+use crate::row::Select;
+use crate::token::Resource;
+use crate::wire::{Delivery, Http, Reply, option, query, segments, selected};
+use crate::world::World;
+
+/// Most cmdlets in one `$batch`: where Microsoft's own module cuts.
+const BATCH: usize = 10;
+
+/// Rows of a page when nothing else is asked for, and the most that can be.
+const PAGE: usize = 1000;
+
+/// One cmdlet as it was asked for.
+#[derive(Debug)]
+struct Invocation {
+    name: String,
+    parameters: Map<String, Value>,
+    select: Select,
+    page_size: usize,
+    continuation: Option<String>,
+}
+
+/// One cmdlet of a request, or what is wrong with it.
+struct Item {
+    id: Option<String>,
+    invocation: Result<Invocation, Reply>,
+}
+
+/// Answers `POST /adminapi/{version}/{tenant}/{endpoint}`.
+pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpoint: &str) -> Delivery {
+    let batch = endpoint.eq_ignore_ascii_case("$batch");
+    let refused = if version != "beta" || http.method != http::Method::POST {
+        Some(Reply::error(
+            405,
+            "The requested resource does not support this method.",
+        ))
+    } else if !batch && !endpoint.eq_ignore_ascii_case("InvokeCommand") {
+        Some(Reply::error(404, "Resource not found."))
+    } else if !world.tenant.is_named(tenant) {
+        Some(Reply::error(404, "The tenant was not found."))
+    } else {
+        None
+    };
+    if let Some(reply) = refused {
+        return other(world, http, reply);
+    }
+    let items = if batch {
+        batch_items(http)
+    } else {
+        single_item(http)
+    };
+    let items = match items {
+        Ok(items) => items,
+        Err(reply) => return other(world, http, reply),
+    };
+    if let Some(reply) = unauthorized(world, http) {
+        return whole(world, http, &items, reply, false);
+    }
+    let outer = world.faults.on_request(Surface::Exchange);
+    match &outer {
+        Some(Fault::LostRequest) => return lost_request(world, http, &items),
+        Some(fault) => {
+            if let Some(reply) = crate::inject::reply(fault) {
+                return whole(world, http, &items, reply, true);
+            }
+        }
+        None => {}
+    }
+    run(world, http, batch, items, outer)
+}
+
+/// Runs every item and tells how the answer travels.
+fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Option<Fault>) -> Delivery {
+    let faults: Vec<Option<Fault>> = items
+        .iter()
+        .map(|item| world.faults.on_cmdlet(&item.invocation.as_ref().ok()?.name))
+        .collect();
+    if faults.contains(&Some(Fault::LostRequest)) {
+        return lost_request(world, http, &items);
+    }
+    let struck = |fault: &Fault| outer.as_ref() == Some(fault) || faults.contains(&Some(fault.clone()));
+    let (lost, cut) = (struck(&Fault::LostAnswer), struck(&Fault::CutAnswer));
+    let mut replies = Vec::with_capacity(items.len());
+    for (item, fault) in items.into_iter().zip(&faults) {
+        let made_up = fault.as_ref().and_then(crate::inject::reply);
+        let injected = made_up.is_some() || lost || cut;
+        let kind = kind(http, &item);
+        let (reply, outcome) = match (item.invocation, made_up) {
+            (Ok(_), Some(reply)) => {
+                let status = reply.status;
+                (
+                    reply,
+                    Outcome {
+                        status,
+                        ..Outcome::default()
+                    },
+                )
+            }
+            (Ok(invocation), None) => invoke(world, http, &invocation),
+            (Err(reply), _) => {
+                let status = reply.status;
+                (
+                    reply,
+                    Outcome {
+                        status,
+                        ..Outcome::default()
+                    },
+                )
+            }
+        };
+        let outcome = Outcome {
+            answer_lost: lost || cut,
+            injected,
+            ..outcome
+        };
+        world.record(Actor::App, Some(http.number), kind, outcome);
+        replies.push((item.id, reply));
+    }
+    let reply = if batch {
+        batch_reply(replies)
+    } else {
+        first(replies)
+    };
+    match (lost, cut) {
+        (true, _) => Delivery::Lost,
+        (false, true) => Delivery::Cut(reply),
+        (false, false) => Delivery::Whole(reply),
+    }
+}
+
+fn first(replies: Vec<(Option<String>, Reply)>) -> Reply {
+    replies
+        .into_iter()
+        .next()
+        .map_or_else(|| Reply::error(400, "Nothing was asked for."), |(_, reply)| reply)
+}
+
+fn batch_reply(replies: Vec<(Option<String>, Reply)>) -> Reply {
+    let responses: Vec<Value> = replies
+        .into_iter()
+        .map(|(id, reply)| {
+            let headers: Map<String, Value> = reply
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone().into()))
+                .collect();
+            json!({"id": id, "status": reply.status, "headers": headers, "body": reply.nested_body()})
+        })
+        .collect();
+    Reply::json(200, json!({"responses": responses}))
+}
+
+/// Runs one cmdlet and puts its rows into the envelope.
+fn invoke(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply, Outcome) {
+    if let Some(token) = &invocation.continuation {
+        return match world.pages.next(token, invocation.page_size, world.elapsed()) {
+            Some(page) => {
+                let done = Done {
+                    rows: page.rows,
+                    ..Done::default()
+                };
+                (
+                    envelope(world, http, done, page.next),
+                    Outcome {
+                        status: 200,
+                        ..Outcome::default()
+                    },
+                )
+            }
+            None => failed(&CmdletError::new(
+                400,
+                "Microsoft.Exchange.Admin.OData.Core.ODataServiceException",
+                "The pagination request has expired or is invalid. Links are valid for 30 minutes.",
+            )),
+        };
+    }
+    let view = world.exchange_view();
+    let mut call = Call {
+        world,
+        view,
+        origin: Origin::Exchange,
+        select: invocation.select.clone(),
+    };
+    match cmdlets::run(&mut call, &invocation.name, &invocation.parameters, false) {
+        Ok(mut done) => {
+            let changed = done.changed;
+            let rows = std::mem::take(&mut done.rows);
+            let id = world.random.uuid();
+            let now = world.elapsed();
+            let page = world.pages.first(rows, invocation.page_size, id, now);
+            done.rows = page.rows;
+            let reply = envelope(world, http, done, page.next);
+            (
+                reply,
+                Outcome {
+                    status: 200,
+                    changed,
+                    ..Outcome::default()
+                },
+            )
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &CmdletError) -> (Reply, Outcome) {
+    let exception = Some(error.exception.clone());
+    (
+        Reply::cmdlet_error(error),
+        Outcome {
+            status: error.status,
+            exception,
+            ..Outcome::default()
+        },
+    )
+}
+
+fn envelope(world: &World, http: &Http, done: Done, next: Option<String>) -> Reply {
+    let base = format!("{}/adminapi/beta/{}", http.base_url, world.tenant.id);
+    let mut body = json!({
+        "@odata.context": format!("{base}/$metadata#Collection(Exchange.GenericHashTable)"),
+        "adminapi.warnings@odata.type": "#Collection(String)",
+        "@adminapi.warnings": done.warnings,
+        "value": done.rows,
+    });
+    if let Value::Object(fields) = &mut body {
+        if let Some(next) = next {
+            fields.insert(
+                "@odata.nextLink".to_owned(),
+                format!("{base}/InvokeCommand?%24skiptoken={next}").into(),
+            );
+        }
+        if let Some(question) = done.confirmation {
+            fields.insert("@adminapi.confirmationmessage".to_owned(), question.into());
+        }
+    }
+    Reply::json(200, body)
+}
+
+/// What keeps the caller out, if anything does.
+fn unauthorized(world: &World, http: &Http) -> Option<Reply> {
+    let challenge = || {
+        Reply::empty(401).with(
+            "www-authenticate",
+            "Bearer client_id=\"00000002-0000-0ff1-ce00-000000000000\", error=\"invalid_token\"",
+        )
+    };
+    let Some(grant) = world.tokens.grant(http, world.elapsed()) else {
+        return Some(challenge());
+    };
+    let held = (grant.roles, world.grants);
+    if grant.resource != Resource::Exchange || !held.0.exchange_app_role || !held.1.exchange_app_role {
+        Some(challenge())
+    } else if !held.0.directory_role || !held.1.directory_role {
+        Some(Reply::denied())
+    } else {
+        None
+    }
+}
+
+fn kind(http: &Http, item: &Item) -> JournalKind {
+    match &item.invocation {
+        Ok(invocation) => JournalKind::Cmdlet {
+            name: invocation.name.clone(),
+            parameters: invocation.parameters.clone().into(),
+            batch_item: item.id.clone(),
+        },
+        Err(_) => JournalKind::Other {
+            method: http.method.to_string(),
+            path: http.path.clone(),
+        },
+    }
+}
+
+/// One answer to the whole request, whatever was in it.
+fn whole(world: &mut World, http: &Http, items: &[Item], reply: Reply, injected: bool) -> Delivery {
+    for item in items {
+        let outcome = Outcome {
+            status: reply.status,
+            injected,
+            ..Outcome::default()
+        };
+        world.record(Actor::App, Some(http.number), kind(http, item), outcome);
+    }
+    Delivery::Whole(reply)
+}
+
+fn lost_request(world: &mut World, http: &Http, items: &[Item]) -> Delivery {
+    for item in items {
+        let outcome = Outcome {
+            answer_lost: true,
+            injected: true,
+            ..Outcome::default()
+        };
+        world.record(Actor::App, Some(http.number), kind(http, item), outcome);
+    }
+    Delivery::Lost
+}
+
+fn other(world: &mut World, http: &Http, reply: Reply) -> Delivery {
+    let kind = JournalKind::Other {
+        method: http.method.to_string(),
+        path: http.path.clone(),
+    };
+    let outcome = Outcome {
+        status: reply.status,
+        ..Outcome::default()
+    };
+    world.record(Actor::App, Some(http.number), kind, outcome);
+    Delivery::Whole(reply)
+}
+
+fn single_item(http: &Http) -> Result<Vec<Item>, Reply> {
+    let body: Value = serde_json::from_slice(&http.body)
+        .map_err(|error| Reply::error(400, &format!("The request body is not valid JSON: {error}")))?;
+    let invocation = invocation(&body, &http.query, http.header("prefer"))?;
+    Ok(vec![Item {
+        id: None,
+        invocation: Ok(invocation),
+    }])
+}
+
+fn batch_items(http: &Http) -> Result<Vec<Item>, Reply> {
+    let body: Value = serde_json::from_slice(&http.body)
+        .map_err(|error| Reply::error(400, &format!("The request body is not valid JSON: {error}")))?;
+    let Some(requests) = body.get("requests").and_then(Value::as_array) else {
+        return Err(Reply::error(400, "The batch has no array 'requests'."));
+    };
+    if requests.is_empty() || requests.len() > BATCH {
+        let text = format!(
+            "A batch takes 1 to {BATCH} requests; this one has {}.",
+            requests.len()
+        );
+        return Err(Reply::error(400, &text));
+    }
+    let mut items: Vec<Item> = Vec::with_capacity(requests.len());
+    for request in requests {
+        let Some(id) = request.get("id").and_then(Value::as_str) else {
+            return Err(Reply::error(
+                400,
+                "Every request of a batch needs an 'id' of its own.",
+            ));
+        };
+        if items.iter().any(|item| item.id.as_deref() == Some(id)) {
+            return Err(Reply::error(
+                400,
+                "Every request of a batch needs an 'id' of its own.",
+            ));
+        }
+        items.push(Item {
+            id: Some(id.to_owned()),
+            invocation: batch_invocation(request),
+        });
+    }
+    Ok(items)
+}
+
+fn batch_invocation(request: &Value) -> Result<Invocation, Reply> {
+    let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (path, options) = text("url").split_once('?').unwrap_or((text("url"), ""));
+    let last = segments(path).pop().unwrap_or_default();
+    if !last.eq_ignore_ascii_case("InvokeCommand") || !text("method").eq_ignore_ascii_case("POST") {
+        return Err(Reply::error(404, "Resource not found."));
+    }
+    let headers = request.get("headers").and_then(Value::as_object);
+    let prefer = headers.and_then(|headers| {
+        headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("prefer"))
+            .and_then(|(_, value)| value.as_str())
+    });
+    invocation(
+        request.get("body").unwrap_or(&Value::Null),
+        &query(options),
+        prefer,
+    )
+}
+
+fn invocation(body: &Value, options: &[(String, String)], prefer: Option<&str>) -> Result<Invocation, Reply> {
+    let missing = || Reply::error(400, "The request has no CmdletInput with a CmdletName.");
+    let input = body.get("CmdletInput").ok_or_else(missing)?;
+    let name = input
+        .get("CmdletName")
+        .and_then(Value::as_str)
+        .ok_or_else(missing)?;
+    let parameters = match input.get("Parameters") {
+        None => Map::new(),
+        Some(Value::Object(parameters)) => parameters.clone(),
+        Some(_) => return Err(Reply::error(400, "CmdletInput.Parameters must be an object.")),
+    };
+    Ok(Invocation {
+        name: name.to_owned(),
+        parameters,
+        select: selected(options).map_or_else(Select::all, Select::only),
+        page_size: page_size(prefer),
+        continuation: option(options, "$skiptoken").map(str::to_owned),
+    })
+}
+
+fn page_size(prefer: Option<&str>) -> usize {
+    prefer
+        .unwrap_or_default()
+        .split([';', ','])
+        .find_map(|preference| preference.trim().strip_prefix("odata.maxpagesize="))
+        .and_then(|size| size.trim().parse().ok())
+        .map_or(PAGE, |size: usize| size.clamp(1, PAGE))
+}

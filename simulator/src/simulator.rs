@@ -1,0 +1,110 @@
+//! The tenant as a client meets it: one HTTP request in, one answer out.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::control::Control;
+use crate::exchange;
+use crate::graph;
+use crate::journal::{Actor, JournalKind, Outcome};
+use crate::seed::Seed;
+use crate::token;
+use crate::wire::{Delivery, Http, Reply};
+use crate::world::World;
+
+/// A simulated Microsoft 365 tenant. Clones are handles to the same tenant.
+#[derive(Clone, Debug)]
+pub struct Simulator {
+    world: Arc<Mutex<World>>,
+}
+
+/// The answer never came: the connection was cut, before or after the request was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection was cut before an answer came")
+    }
+}
+
+impl std::error::Error for Dropped {}
+
+impl Simulator {
+    /// A tenant with what the seed says. Its clock starts now and follows tokio's.
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            world: Arc::new(Mutex::new(World::new(seed))),
+        }
+    }
+
+    /// The hand of the tenant's admin, the faults and the journal.
+    pub fn control(&self) -> Control {
+        Control::new(self.clone())
+    }
+
+    /// Answers a request by its path, whatever the host: the token endpoint, the Exchange admin API,
+    /// Graph users.
+    ///
+    /// Dropping the future while it waits for the simulated latency means that the request never
+    /// arrived; dropping it during the answer delay means that it was carried out.
+    pub async fn handle(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Dropped> {
+        let (number, latency) = {
+            let mut world = self.world();
+            (world.next_request(), world.faults.latency())
+        };
+        pause(latency).await;
+        let (delivery, request_id, delay) = {
+            let mut world = self.world();
+            world.expire();
+            let delivery = route(&mut world, &Http::new(number, request));
+            (delivery, world.random.uuid(), world.faults.answer_delay())
+        };
+        pause(delay).await;
+        match delivery {
+            Delivery::Whole(reply) => Ok(reply.into_response(request_id, false)),
+            Delivery::Cut(reply) => Ok(reply.into_response(request_id, true)),
+            Delivery::Lost => Err(Dropped),
+        }
+    }
+
+    /// The tenant, locked. A panic elsewhere leaves nothing half-written: versions are pushed whole.
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+fn route(world: &mut World, http: &Http) -> Delivery {
+    match http.route().as_slice() {
+        [tenant, "oauth2", "v2.0", "token"] if http.method == http::Method::POST => {
+            token::answer(world, http, tenant)
+        }
+        [root, version, tenant, endpoint] if root.eq_ignore_ascii_case("adminapi") => {
+            exchange::answer(world, http, version, tenant, endpoint)
+        }
+        ["v1.0", "users", user] => graph::answer(world, http, user, None),
+        ["v1.0", "users", user, action] => graph::answer(world, http, user, Some(action)),
+        _ => {
+            let kind = JournalKind::Other {
+                method: http.method.to_string(),
+                path: http.path.clone(),
+            };
+            let outcome = Outcome {
+                status: 404,
+                ..Outcome::default()
+            };
+            world.record(Actor::App, Some(http.number), kind, outcome);
+            Delivery::Whole(Reply::error(404, "Resource not found."))
+        }
+    }
+}
