@@ -1,7 +1,8 @@
 //! Building blocks of the developer commands (`cargo xtask`), also used by tests that need a real API server.
 //!
 //! - [`control_plane`]: etcd, kube-apiserver and kube-controller-manager on this machine, found or built once.
-//! - [`process`]: programs that never outlive us, and waiting for things to happen.
+//! - [`supervised`]: programs that never outlive us.
+//! - [`process`]: running commands to their end, and waiting for things to happen.
 //! - [`workspace`]: where the repository and its target folder are.
 //! - [`interrupt`]: ctrl-c, noticed by everything that waits here.
 #![allow(
@@ -12,4 +13,5 @@
 pub mod control_plane;
 pub mod interrupt;
 pub mod process;
+pub mod supervised;
 pub mod workspace;

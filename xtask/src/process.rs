@@ -1,158 +1,18 @@
-//! Programs that never outlive us, and waiting for things to happen.
+//! Running commands to their end and waiting for things to happen, both ended by ctrl-c.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Error, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::interrupt;
 
 const POLL: Duration = Duration::from_millis(50);
-/// Lines of a log that are shown when its program failed.
-const TAIL_LINES: usize = 20;
-
-/// How to start a [`Supervised`] program.
-#[derive(Debug, Clone)]
-pub struct Program {
-    /// What to call it in messages; its log is `<name>.log`.
-    pub name: &'static str,
-    pub path: PathBuf,
-    pub arguments: Vec<String>,
-    pub environment: Vec<(String, String)>,
-    /// Time between SIGTERM and SIGKILL when it is stopped; zero kills at once.
-    pub grace: Duration,
-    /// A directory that is removed should this process vanish without stopping the program.
-    pub remove: Option<PathBuf>,
-}
-
-impl Program {
-    /// A program without arguments, which may be killed at once.
-    pub fn new(name: &'static str, path: &Path) -> Self {
-        Self {
-            name,
-            path: path.to_owned(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-            grace: Duration::ZERO,
-            remove: None,
-        }
-    }
-}
-
-/// A running program that is stopped on drop, and also when this process dies, even by SIGKILL: the `supervise`
-/// program in between notices that its standard input closes.
-#[derive(Debug)]
-pub struct Supervised {
-    name: &'static str,
-    supervisor: Child,
-    lifeline: Option<ChildStdin>,
-    log: PathBuf,
-}
-
-impl Supervised {
-    /// Starts `program` with the help of the `supervise` binary; its output goes to a log file in `logs`.
-    pub fn start(supervise: &Path, program: &Program, logs: &Path) -> Result<Self> {
-        let log = logs.join(format!("{}.log", program.name));
-        let output = File::create(&log).with_context(|| format!("can't write {}", log.display()))?;
-        let mut command = Command::new(supervise);
-        command
-            .arg("-grace")
-            .arg(format!("{}ms", program.grace.as_millis()));
-        if let Some(directory) = &program.remove {
-            command.arg("-remove").arg(directory);
-        }
-        command.arg("--").arg(&program.path).args(&program.arguments);
-        command.envs(program.environment.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(Stdio::piped())
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        let mut supervisor = command
-            .spawn()
-            .with_context(|| format!("can't start {}", program.path.display()))?;
-        let lifeline = supervisor.stdin.take();
-        Ok(Self {
-            name: program.name,
-            supervisor,
-            lifeline,
-            log,
-        })
-    }
-
-    /// Where its output goes.
-    pub fn log(&self) -> &Path {
-        &self.log
-    }
-
-    /// Fails, with the end of the log, when the program ended by itself.
-    pub fn check(&mut self) -> Result<()> {
-        match self.supervisor.try_wait()? {
-            None => Ok(()),
-            Some(status) => Err(self.failure(&format!("{} stopped unexpectedly ({status})", self.name))),
-        }
-    }
-
-    /// The rest of the first line of output that begins with `prefix`, waited for up to `timeout`.
-    pub fn wait_for_line(&mut self, prefix: &str, timeout: Duration) -> Result<String> {
-        let found = wait_until(timeout, POLL, || {
-            self.check()?;
-            let text = fs::read(&self.log)?;
-            let text = String::from_utf8_lossy(&text);
-            // A line without its end may still be being written.
-            let complete = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            Ok(complete
-                .filter_map(|line| line.trim_end().strip_prefix(prefix))
-                .map(str::to_owned)
-                .next())
-        })?;
-        found.ok_or_else(|| self.failure(&format!("{} did not print '{prefix}…' in time", self.name)))
-    }
-
-    /// An error with the end of the log and where all of it is.
-    pub fn failure(&self, message: &str) -> Error {
-        let log = self.log.display();
-        anyhow!(
-            "{message}; its log is {log} and ends with\n{}",
-            tail(&self.log, TAIL_LINES)
-        )
-    }
-
-    /// Stops the program and waits until it is gone.
-    pub fn stop(&mut self) {
-        if let Some(mut lifeline) = self.lifeline.take() {
-            // An error means that the supervisor is gone, which is what we want.
-            let _ = lifeline.write_all(b"done\n");
-        }
-        let _ = self.supervisor.wait();
-    }
-}
-
-impl Drop for Supervised {
-    fn drop(&mut self) {
-        self.stop();
-    }
-}
-
-/// The last `lines` lines of a file, indented; a note when it can't be read.
-pub fn tail(file: &Path, lines: usize) -> String {
-    match fs::read(file) {
-        Ok(content) => {
-            let text = String::from_utf8_lossy(&content);
-            let all: Vec<&str> = text.lines().collect();
-            let kept = &all[all.len().saturating_sub(lines)..];
-            kept.iter()
-                .map(|line| format!("    {line}"))
-                .collect::<Vec<_>>()
-                .join("\n")
-        }
-        Err(error) => format!("    (can't be read: {error})"),
-    }
-}
 
 /// Calls `attempt` until it finds something, fails, `timeout` is over (`None`) or someone interrupts us.
 pub fn wait_until<T>(
@@ -251,6 +111,21 @@ pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
+/// The status of the answer to a plain HTTP request, `None` when there is no answer. For health checks on this
+/// machine; everything else deserves a real client.
+pub fn http_status(address: &str, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
+
 /// A new directory for the files of one run, in the system's folder for temporary files, readable only by us.
 pub fn temporary_directory(prefix: &str) -> Result<PathBuf> {
     let base = std::env::temp_dir();
@@ -308,16 +183,6 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_of_a_log_is_its_last_lines() {
-        let directory = temporary_directory("xtask-test").unwrap();
-        let log = directory.join("some.log");
-        fs::write(&log, "one\ntwo\nthree\n").unwrap();
-        assert_eq!(tail(&log, 2), "    two\n    three");
-        assert_eq!(tail(&log, 9), "    one\n    two\n    three");
-        fs::remove_dir_all(directory).unwrap();
-    }
-
-    #[test]
     fn waiting_ends_with_the_first_thing_found_or_with_the_timeout() {
         let mut attempts = 0;
         let found = wait_until(Duration::from_mins(1), Duration::ZERO, || {
@@ -335,5 +200,27 @@ mod tests {
         assert_eq!(output.stdout, b"out\n");
         assert_eq!(output.stderr, b"err\n");
         assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[test]
+    fn the_status_of_an_http_answer_is_read() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut request = String::new();
+            BufReader::new(&stream).read_line(&mut request).unwrap();
+            stream
+                .write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+                .unwrap();
+            request
+        });
+        assert_eq!(http_status(&address, "/readyz"), Some(503));
+        assert_eq!(server.join().unwrap(), "GET /readyz HTTP/1.1\r\n");
+        assert_eq!(
+            http_status(&address, "/readyz"),
+            None,
+            "nobody listens there any more"
+        );
     }
 }

@@ -9,6 +9,8 @@ use serde_json::Value;
 use xtask::process::{capture_stdout, run};
 use xtask::workspace;
 
+use super::shell::typed;
+
 /// Runs cargo with `arguments` in the root of the repository and fails when it does.
 pub fn cargo(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
     let mut command = workspace::cargo();
@@ -19,19 +21,8 @@ pub fn cargo(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
 /// Runs a command with our own output, and fails when it does.
 pub fn succeed(command: &mut Command) -> Result<()> {
     let status = run(command, |_| ())?;
-    ensure!(status.success(), "{} ended with {status}", words(command));
+    ensure!(status.success(), "{} ended with {status}", typed(command));
     Ok(())
-}
-
-/// The command as one would type it.
-fn words(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or(command.get_program());
-    let all = std::iter::once(program).chain(command.get_args());
-    all.map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 /// Programs that cargo built, by name.
@@ -105,7 +96,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.starts_with("sh -c exit 4 ended with") && error.contains('4'),
+            error.starts_with("sh -c 'exit 4' ended with") && error.contains('4'),
             "{error}"
         );
     }

@@ -6,3 +6,4 @@ pub mod generate;
 pub mod test;
 
 mod cargo;
+mod shell;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread::{self, JoinHandle};
 
-use anyhow::{Result, anyhow};
-use xtask::control_plane::{Binaries, REQUIRED_VARIABLE};
-use xtask::{interrupt, workspace};
+use anyhow::Result;
+use xtask::control_plane::REQUIRED_VARIABLE;
+use xtask::workspace;
 
 use super::cargo::{Programs, cargo, succeed};
+use super::control_plane::BackgroundBuild;
 use super::generate;
 use crate::console::{Outcome, Steps};
 
@@ -24,8 +24,8 @@ pub fn run() -> Result<()> {
 
 fn all(steps: &mut Steps) -> Result<()> {
     steps.run("formatting", || cargo(&["fmt", "--all", "--check"], &[]))?;
-    // Takes minutes the first time, and cargo leaves a core idle now and then.
-    let control_plane = Background::start();
+    // Takes minutes the first time.
+    let control_plane = BackgroundBuild::start();
     steps.run("lints", || {
         cargo(
             &[
@@ -53,37 +53,6 @@ fn all(steps: &mut Steps) -> Result<()> {
         cargo(&["test", "--workspace", "--locked"], &environment)
     })?;
     steps.run_or_skip("licences and sources of dependencies", cargo_deny)
-}
-
-/// The control plane, being built while other steps run.
-struct Background(Option<JoinHandle<Result<Binaries>>>);
-
-impl Background {
-    fn start() -> Self {
-        Self(Some(thread::spawn(|| {
-            Binaries::locate_or_build(&mut |line| eprintln!("  [control plane] {line}"))
-        })))
-    }
-
-    fn finish(mut self) -> Result<Binaries> {
-        let thread = self
-            .0
-            .take()
-            .ok_or_else(|| anyhow!("the build of the control plane was never started"))?;
-        thread
-            .join()
-            .map_err(|_| anyhow!("the build of the control plane panicked"))?
-    }
-}
-
-impl Drop for Background {
-    /// A step failed meanwhile: nothing may be left running.
-    fn drop(&mut self) {
-        if let Some(thread) = self.0.take() {
-            interrupt::request();
-            let _ = thread.join();
-        }
-    }
 }
 
 fn cargo_deny() -> Result<Outcome> {

@@ -1,9 +1,11 @@
 //! Which programs a control plane consists of, and where they are found.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use super::build;
 use crate::workspace;
@@ -62,6 +64,9 @@ pub(super) const TOOLS: [Tool; 6] = [
 /// When it is set, tests that need a control plane fail without one instead of being skipped.
 pub const REQUIRED_VARIABLE: &str = "SMO_REQUIRE_CONTROL_PLANE";
 
+const SKIPPED: &str =
+    "SKIPPED: tests that need a control plane; none is built (`cargo xtask control-plane` does)";
+
 /// Where everything is that a control plane needs.
 ///
 /// Each program is looked for by the conventions of controller-runtime's envtest: the variable `TEST_ASSET_<NAME>`,
@@ -72,7 +77,7 @@ pub struct Binaries {
     pub kube_apiserver: PathBuf,
     pub kube_controller_manager: PathBuf,
     pub kubectl: PathBuf,
-    /// Ends a program when whoever started it is gone; see [`crate::process::Supervised`].
+    /// Ends a program when whoever started it is gone; see [`crate::supervised::Supervised`].
     pub supervise: PathBuf,
     /// Makes the certificates of one run.
     pub certificates: PathBuf,
@@ -97,15 +102,21 @@ impl Binaries {
         found.ok_or_else(|| anyhow::anyhow!("the control plane was built, and yet a program is missing"))
     }
 
-    /// For tests that need a control plane: `None` where none is at hand, so that the test can skip itself, and an
-    /// error instead where [`REQUIRED_VARIABLE`] says that nothing may be skipped.
+    /// For tests that need a control plane: `None`, told on standard error, where none is at hand, so that the test
+    /// can skip itself; an error instead where [`REQUIRED_VARIABLE`] says that nothing may be skipped.
     pub fn for_tests() -> Result<Option<Self>> {
-        let required = std::env::var_os(REQUIRED_VARIABLE).is_some_and(|value| !value.is_empty());
-        match Self::locate() {
-            Some(found) => Ok(Some(found)),
-            None if required => bail!("{REQUIRED_VARIABLE} is set, and no control plane is built"),
-            None => Ok(None),
+        static TELL: Once = Once::new();
+        let found = Self::locate();
+        if found.is_none() {
+            let required = std::env::var_os(REQUIRED_VARIABLE).is_some_and(|value| !value.is_empty());
+            ensure!(
+                !required,
+                "{REQUIRED_VARIABLE} is set, and no control plane is built"
+            );
+            // Not through print macros: what they print is hidden while tests pass.
+            TELL.call_once(|| drop(writeln!(std::io::stderr(), "{SKIPPED}")));
         }
+        Ok(found)
     }
 
     /// The variables by which other processes find the same programs.

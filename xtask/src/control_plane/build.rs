@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::binaries::{Search, TOOLS, Tool};
-use crate::process::{humane, run, tail, wait_until};
+use crate::process::{humane, run, wait_until};
+use crate::supervised::tail;
 
 const PROGRESS: Duration = Duration::from_secs(15);
 /// Longer than any build takes, on the slowest machine.

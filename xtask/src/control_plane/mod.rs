@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::interrupt;
-use crate::process::{Program, Supervised, capture, temporary_directory, wait_until};
+use crate::process::{capture, temporary_directory, wait_until};
+use crate::supervised::{Program, Supervised};
 
 mod binaries;
 mod build;
@@ -94,6 +95,17 @@ impl ControlPlane {
         &self.directory.path
     }
 
+    /// What a shell needs so that its kubectl talks to this control plane, one command a line.
+    pub fn shell_setup(&self) -> Vec<String> {
+        let mut lines = vec![format!("export KUBECONFIG={}", self.kubeconfig.display())];
+        let folder = self.kubectl.parent().unwrap_or(&self.kubectl);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if !std::env::split_paths(&path).any(|known| known == folder) {
+            lines.push(format!("export PATH=$PATH:{}", folder.display()));
+        }
+        lines
+    }
+
     /// kubectl, set up for this control plane.
     pub fn kubectl(&self) -> Command {
         let mut command = Command::new(&self.kubectl);
@@ -106,6 +118,11 @@ impl ControlPlane {
         self.etcd.check()?;
         self.apiserver.check()?;
         self.controller_manager.as_mut().map_or(Ok(()), Supervised::check)
+    }
+
+    /// Leaves the files where they are when this is stopped, for someone to look at.
+    pub fn keep_files(&mut self) {
+        self.directory.keep = true;
     }
 
     /// Stops everything and removes its files. Dropping does the same.

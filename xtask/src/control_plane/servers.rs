@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use super::Options;
-use crate::process::{Program, capture, free_port};
+use crate::process::{capture, free_port};
+use crate::supervised::Program;
 
 /// Those that tests and the demo notice: namespaces finish deleting, owned objects are collected, namespaces get
 /// their service account and CA bundle, aggregated roles are filled in, admission policies are type-checked.
