@@ -25,7 +25,9 @@ use crate::mail::TenantGuid;
 
 const OPERATION: &str = "Token request";
 /// Tokens live for about an hour; a new one is asked for this long before the end.
-const REFRESH_EARLY: Duration = Duration::from_secs(5 * 60);
+const REFRESH_EARLY: Duration = Duration::from_mins(5);
+/// More than Entra ever gives.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a failure answers for everybody, so that many callers make one request.
 const FAILURE_HOLDS: Duration = Duration::from_secs(1);
@@ -46,9 +48,7 @@ pub(super) struct Token {
 /// The tokens of one resource; one request at a time, whoever asks.
 #[derive(Debug)]
 pub(super) struct TokenSource {
-    url: String,
-    client_id: Uuid,
-    secret: SecretString,
+    connection: Arc<Connection>,
     scope: String,
     clock: Clock,
     http: HttpService,
@@ -83,17 +83,14 @@ struct Refused {
 impl TokenSource {
     /// `resource` is the base URL of Exchange or Graph.
     pub fn new(
-        connection: &Connection,
+        connection: Arc<Connection>,
         resource: &str,
         clock: Clock,
         http: HttpService,
         metrics: GatewayMetrics,
     ) -> Self {
-        let authority = connection.endpoints.authority.trim_end_matches('/');
         Self {
-            url: format!("{authority}/{}/oauth2/v2.0/token", connection.tenant),
-            client_id: connection.client_id,
-            secret: connection.secret.clone(),
+            connection,
             scope: format!("{}/.default", resource.trim_end_matches('/')),
             clock,
             http,
@@ -151,8 +148,7 @@ impl TokenSource {
             expires_in,
         } = granted;
         let obtained = self.clock.instant();
-        // A day is more than Entra ever gives.
-        let lifetime = Duration::from_secs(expires_in.min(24 * 3600));
+        let lifetime = Duration::from_secs(expires_in).min(LONGEST_LIFE);
         Token {
             obtained,
             refresh_at: obtained + lifetime.saturating_sub(REFRESH_EARLY).max(lifetime / 2),
@@ -166,15 +162,26 @@ impl TokenSource {
     async fn fetch(&self) -> Result<Granted, ExchangeError> {
         self.metrics.requested(Stage::Token);
         let failed = |class, message: String| ExchangeError::new(class, Stage::Token, OPERATION, message);
+        let Connection {
+            tenant,
+            endpoints,
+            client_id,
+            secret,
+            ..
+        } = &*self.connection;
+        let url = format!(
+            "{}/{tenant}/oauth2/v2.0/token",
+            endpoints.authority.trim_end_matches('/')
+        );
         let form = form(&[
-            ("client_id", &self.client_id.to_string()),
+            ("client_id", &client_id.to_string()),
             ("scope", &self.scope),
             ("grant_type", "client_credentials"),
-            ("client_secret", self.secret.expose_secret()),
+            ("client_secret", secret.expose_secret()),
         ]);
         let request = Request::builder()
             .method(Method::POST)
-            .uri(&self.url)
+            .uri(url)
             .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(http::header::ACCEPT, "application/json")
             .header("client-request-id", Uuid::new_v4().to_string())
@@ -222,7 +229,7 @@ impl TokenSource {
                     .next()
                     .unwrap_or_default();
                 let sentence = sentence.lines().next().unwrap_or_default();
-                text::bounded(&sentence.replace(self.secret.expose_secret(), "[secret]"))
+                text::bounded(&without(self.connection.secret.expose_secret(), sentence))
             }
             Some(told) => text::bounded(&told.error),
             None => "Entra gave no reason".to_owned(),
@@ -238,6 +245,15 @@ impl TokenSource {
             retry_after: header("retry-after").and_then(|value| retry_after(value, self.clock.now())),
             ..ExchangeError::new(class, Stage::Token, OPERATION, message)
         }
+    }
+}
+
+/// Entra never shows the secret; a test double or a proxy may.
+fn without(secret: &str, text: &str) -> String {
+    if secret.is_empty() {
+        text.to_owned()
+    } else {
+        text.replace(secret, "[secret]")
     }
 }
 

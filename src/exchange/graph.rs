@@ -159,10 +159,10 @@ impl Core {
             Ok(response) => Err(self.graph_error(operation, &response)),
             Err(lost) => {
                 let message = text::bounded(&lost.message);
-                Err(Failure {
-                    error: ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message),
-                    perhaps_executed: lost.sent,
-                })
+                Err(Failure::new(
+                    ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message),
+                    lost.sent,
+                ))
             }
         };
         let now = self.clock.instant();
@@ -272,9 +272,6 @@ impl Core {
             retry_after: header("retry-after").and_then(|value| retry_after(value, self.clock.now())),
             ..ExchangeError::new(class, Stage::Graph, operation, message)
         };
-        Failure {
-            perhaps_executed: class == ErrorClass::Transient,
-            error,
-        }
+        Failure::new(error, class == ErrorClass::Transient)
     }
 }

@@ -177,20 +177,18 @@ impl MailboxChange {
         if let Some(primary) = primary {
             cmdlet = cmdlet.with("WindowsEmailAddress", primary.as_str());
         }
-        let proxies = |addresses: &[SmtpAddress]| {
-            addresses
-                .iter()
-                .map(|address| format!("smtp:{address}"))
-                .collect()
+        let proxies = |addresses: &[SmtpAddress]| -> Vec<String> {
+            let proxies = addresses.iter().map(|address| format!("smtp:{address}"));
+            proxies.collect()
         };
-        let ids = |ids: &[ObjectId]| ids.iter().map(ObjectId::to_string).collect();
+        let ids = |ids: &[ObjectId]| -> Vec<String> { ids.iter().map(ObjectId::to_string).collect() };
         Ok(cmdlet
             .with_list_change(
                 "EmailAddresses",
-                proxies(add_addresses),
-                proxies(remove_addresses),
+                &proxies(add_addresses),
+                &proxies(remove_addresses),
             )
-            .with_list_change("GrantSendOnBehalfTo", ids(add_on_behalf), ids(remove_on_behalf)))
+            .with_list_change("GrantSendOnBehalfTo", &ids(add_on_behalf), &ids(remove_on_behalf)))
     }
 }
 

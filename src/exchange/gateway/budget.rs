@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Without a Retry-After the waits double from here …
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
 /// … to here.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(120);
+const LONGEST_BACKOFF: Duration = Duration::from_mins(2);
 
 /// Spreads waits by a quarter up or down, so that two operators don't come back in step. Always the same
 /// sequence for the same seed.
@@ -110,6 +110,11 @@ impl WriteBudget {
         } else {
             false
         }
+    }
+
+    pub fn is_used_up(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        self.left < 1.0
     }
 
     /// When the next write is there.

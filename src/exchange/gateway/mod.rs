@@ -126,7 +126,9 @@ impl Gateway {
     /// Connects nothing yet. Must be called within a tokio runtime: it starts the task that sends what callers ask
     /// for, which ends with the last clone.
     pub fn new(connection: Connection, http: HttpService, clock: Clock, metrics: GatewayMetrics) -> Self {
-        let tokens = |base: &str| TokenSource::new(&connection, base, clock, http.clone(), metrics.clone());
+        let connection = Arc::new(connection);
+        let tokens =
+            |base: &str| TokenSource::new(connection.clone(), base, clock, http.clone(), metrics.clone());
         let exchange_tokens = tokens(&connection.endpoints.exchange);
         let graph_tokens = tokens(&connection.endpoints.graph);
         let seed = String::from(connection.tenant).bytes().fold(0_u64, |sum, byte| {
@@ -260,10 +262,10 @@ impl Core {
             answer,
         };
         let failed = |message: &str, perhaps_executed| Outcome {
-            result: Err(Failure {
-                error: ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet.name, message),
+            result: Err(Failure::new(
+                ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet.name, message),
                 perhaps_executed,
-            }),
+            )),
             whole_request_failed: false,
         };
         if self.state().queue.push(waiting).is_err() {
@@ -313,7 +315,7 @@ impl Core {
                 return Next::Send(batch, urgency);
             }
         }
-        if queue.has_writes() {
+        if queue.has_writes() && writes.is_used_up(now) {
             Next::WaitFor(writes.next_in(now), Wait::WriteBudget)
         } else {
             Next::Idle

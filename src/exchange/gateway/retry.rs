@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::exchange::error::{ErrorClass, ExchangeError};
+use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::wire::{Effect, Failure};
 
 /// Attempts at a call that fails for reasons that may pass …
 const ATTEMPTS: u32 = 4;
 /// … and how long after the first failure they end.
-const TRANSIENT_PATIENCE: Duration = Duration::from_secs(60);
+const TRANSIENT_PATIENCE: Duration = Duration::from_mins(1);
 /// Attempts at a call that is throttled; the tenant's hold does the waiting.
 const THROTTLED_ATTEMPTS: u32 = 6;
 /// Calls wait this long for a tenant that throttles; then the caller's own queue does.
-pub const THROTTLED_PATIENCE: Duration = Duration::from_secs(180);
+pub const THROTTLED_PATIENCE: Duration = Duration::from_mins(3);
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -47,7 +47,8 @@ impl Attempts {
             mut error,
             perhaps_executed,
         } = failure;
-        if error.status == Some(401) && error.class == ErrorClass::Denied && !self.token_was_refreshed {
+        let token_is_refused = error.status == Some(401) && error.stage != Stage::Token;
+        if token_is_refused && !self.token_was_refreshed {
             self.token_was_refreshed = true;
             return Verdict::Again(Duration::ZERO);
         }
@@ -56,7 +57,7 @@ impl Attempts {
         match error.class {
             ErrorClass::Transient if perhaps_executed && self.effect == Effect::Create => {
                 error.class = ErrorClass::Ambiguous;
-                Verdict::Final(error)
+                Verdict::Final(*error)
             }
             ErrorClass::Transient => {
                 let backoff = Duration::from_secs(1 << (self.failures - 1).min(6));
@@ -64,7 +65,7 @@ impl Attempts {
                 if self.failures < ATTEMPTS && waited + wait <= TRANSIENT_PATIENCE {
                     Verdict::Again(wait)
                 } else {
-                    Verdict::Final(error)
+                    Verdict::Final(*error)
                 }
             }
             ErrorClass::Throttled => {
@@ -72,10 +73,10 @@ impl Attempts {
                 if self.failures < THROTTLED_ATTEMPTS && waited + asked <= THROTTLED_PATIENCE {
                     Verdict::Again(Duration::ZERO)
                 } else {
-                    Verdict::Final(error)
+                    Verdict::Final(*error)
                 }
             }
-            _ => Verdict::Final(error),
+            _ => Verdict::Final(*error),
         }
     }
 }
@@ -83,13 +84,12 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::error::Stage;
 
     fn failure(class: ErrorClass, perhaps_executed: bool) -> Failure {
-        Failure {
-            error: ExchangeError::new(class, Stage::Exchange, "Set-Mailbox", "x"),
+        Failure::new(
+            ExchangeError::new(class, Stage::Exchange, "Set-Mailbox", "x"),
             perhaps_executed,
-        }
+        )
     }
 
     fn waits(effect: Effect, failure: &Failure) -> Vec<u64> {

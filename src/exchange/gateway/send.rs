@@ -19,16 +19,16 @@ use crate::exchange::text;
 use crate::exchange::wire::{Answer, Failure, Reply};
 
 /// No answer within this time is a lost answer. A batch runs ten cmdlets of typically a second.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// After a role was granted, tokens from before it keep failing: a refusal renews tokens older than this.
-const STALE_ROLES: Duration = Duration::from_secs(5 * 60);
+const STALE_ROLES: Duration = Duration::from_mins(5);
 
 /// What became of one call in one request.
 #[derive(Debug)]
 pub struct Outcome {
     pub result: Result<Answer, Failure>,
-    /// True when the request failed as a whole; the calls in it are then tried one by one.
+    /// True when the request as a whole failed at Exchange; the calls in it are then tried one by one.
     pub whole_request_failed: bool,
 }
 
@@ -92,13 +92,7 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
         Ok(response) => response,
         Err(lost) => {
             let error = error_of(ErrorClass::Transient, &lost.message);
-            return whole(
-                batch,
-                &Failure {
-                    error,
-                    perhaps_executed: lost.sent,
-                },
-            );
+            return whole(batch, &Failure::new(error, lost.sent));
         }
     };
     let reply = Reply::from_http(&response, core.clock.now());
@@ -160,48 +154,43 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
     batch
         .iter()
         .enumerate()
-        .map(|(place, waiting)| match items.remove(&place) {
-            Some(mut item) => {
-                item.request_id = item.request_id.or_else(|| request_id.clone());
-                Outcome {
-                    result: item.interpret(waiting.cmdlet.name),
-                    whole_request_failed: false,
-                }
-            }
-            None => {
-                let mut failure = missing("the batch was answered without this call");
-                failure.error.operation = waiting.cmdlet.name.to_owned();
-                Outcome {
-                    result: Err(failure),
-                    whole_request_failed: true,
-                }
+        .map(|(place, waiting)| {
+            let Some(mut item) = items.remove(&place) else {
+                return missing("the batch was answered without this call").outcome_of(waiting);
+            };
+            item.request_id = item.request_id.or_else(|| request_id.clone());
+            Outcome {
+                result: item.interpret(waiting.cmdlet.name),
+                whole_request_failed: false,
             }
         })
         .collect()
 }
 
 fn missing(message: &str) -> Failure {
-    Failure {
-        error: error_of(ErrorClass::Transient, message),
-        perhaps_executed: true,
-    }
+    Failure::new(error_of(ErrorClass::Transient, message), true)
 }
 
-/// The same failure for every call, each under its own name unless the token request failed.
+/// The same failure for every call.
 fn whole(batch: &[Waiting], failure: &Failure) -> Vec<Outcome> {
-    batch
-        .iter()
-        .map(|waiting| {
-            let mut failure = failure.clone();
-            if failure.error.stage == Stage::Exchange {
-                failure.error.operation = waiting.cmdlet.name.to_owned();
-            }
-            Outcome {
-                result: Err(failure),
-                whole_request_failed: true,
-            }
-        })
-        .collect()
+    batch.iter().map(|waiting| failure.outcome_of(waiting)).collect()
+}
+
+impl Failure {
+    /// What a failure of the whole request is for one of its calls: under the call's own name, unless it was the
+    /// token request that failed.
+    fn outcome_of(&self, waiting: &Waiting) -> Outcome {
+        let mut failure = self.clone();
+        let reached_exchange = failure.error.status.is_some() || failure.perhaps_executed;
+        let whole_request_failed = failure.error.stage == Stage::Exchange && reached_exchange;
+        if failure.error.stage == Stage::Exchange {
+            waiting.cmdlet.name.clone_into(&mut failure.error.operation);
+        }
+        Outcome {
+            result: Err(failure),
+            whole_request_failed,
+        }
+    }
 }
 
 /// `whole` and its callers put in the operation.

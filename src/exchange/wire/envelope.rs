@@ -58,7 +58,7 @@ impl Cmdlet {
         self
     }
 
-    pub fn with_list_change(mut self, parameter: &str, add: Vec<String>, remove: Vec<String>) -> Self {
+    pub fn with_list_change(mut self, parameter: &str, add: &[String], remove: &[String]) -> Self {
         self.parameters.change_list(parameter, add, remove);
         self
     }

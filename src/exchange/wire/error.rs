@@ -12,40 +12,42 @@ use crate::exchange::text;
 /// A failed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    pub error: ExchangeError,
+    pub error: Box<ExchangeError>,
     /// False when the cmdlet surely changed nothing.
     pub perhaps_executed: bool,
 }
 
 impl Failure {
+    pub fn new(error: ExchangeError, perhaps_executed: bool) -> Self {
+        Self {
+            error: Box::new(error),
+            perhaps_executed,
+        }
+    }
+
     /// An attempt that surely changed nothing.
     pub fn without_effect(error: ExchangeError) -> Self {
-        Self {
-            error,
-            perhaps_executed: false,
-        }
+        Self::new(error, false)
     }
 
     pub fn from_reply(operation: &str, reply: &Reply) -> Self {
         let told = Told::by(reply);
         let class = classify(reply, &told);
         let perhaps_executed = class == ErrorClass::Transient && !surely_refused(reply.status);
-        Self {
-            error: ExchangeError {
-                class,
-                stage: Stage::Exchange,
-                operation: operation.to_owned(),
-                exception: told
-                    .exception
-                    .as_deref()
-                    .map(|name| text::bounded(short_name(name))),
-                message: message(reply, &told),
-                status: Some(reply.status),
-                request_id: reply.request_id.clone(),
-                retry_after: reply.retry_after,
-            },
-            perhaps_executed,
-        }
+        let error = ExchangeError {
+            class,
+            stage: Stage::Exchange,
+            operation: operation.to_owned(),
+            exception: told
+                .exception
+                .as_deref()
+                .map(|name| text::bounded(short_name(name))),
+            message: message(reply, &told),
+            status: Some(reply.status),
+            request_id: reply.request_id.clone(),
+            retry_after: reply.retry_after,
+        };
+        Self::new(error, perhaps_executed)
     }
 }
 

@@ -16,7 +16,7 @@ impl Parameters {
 
     /// Adds to and removes from a multi-value property; nothing is sent when both lists are empty, since a
     /// table without keys would clear the property.
-    pub fn change_list(&mut self, name: &str, add: Vec<String>, remove: Vec<String>) {
+    pub fn change_list(&mut self, name: &str, add: &[String], remove: &[String]) {
         if add.is_empty() && remove.is_empty() {
             return;
         }
@@ -43,7 +43,7 @@ mod tests {
     #[test]
     fn a_list_change_is_a_tagged_table() {
         let mut parameters = Parameters::default();
-        parameters.change_list("EmailAddresses", vec!["smtp:a@contoso.com".to_owned()], vec![]);
+        parameters.change_list("EmailAddresses", &["smtp:a@contoso.com".to_owned()], &[]);
         assert_eq!(
             parameters.to_json(),
             json!({"EmailAddresses": {"@odata.type": "#Exchange.GenericHashTable", "Add": ["smtp:a@contoso.com"]}})
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn an_empty_list_change_is_not_sent_for_it_would_clear_the_property() {
         let mut parameters = Parameters::default();
-        parameters.change_list("GrantSendOnBehalfTo", vec![], vec![]);
+        parameters.change_list("GrantSendOnBehalfTo", &[], &[]);
         assert_eq!(parameters.to_json(), json!({}));
     }
 }

@@ -13,7 +13,7 @@ use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::text;
 
 /// Nobody is made to wait longer by one header.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// The parts of an answer that say what happened.
 #[derive(Clone, Debug, Default)]
@@ -140,10 +140,7 @@ impl Reply {
                 );
                 error.status = Some(200);
                 error.request_id = self.request_id;
-                Err(Failure {
-                    error,
-                    perhaps_executed: true,
-                })
+                Err(Failure::new(error, true))
             }
         }
     }
