@@ -8,9 +8,9 @@ use xtask::process::capture;
 
 const INDENT: &str = "   ";
 
-/// Begins a chapter of the story.
+/// Begins a chapter of the story. What is shown before ends with an empty line.
 pub fn chapter(number: u32, title: &str) {
-    println!("\n{number}. {title}\n");
+    println!("{number}. {title}\n");
 }
 
 /// Something between the commands.

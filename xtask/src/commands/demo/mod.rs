@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     );
     let mut stage = Stage::start(binaries, programs)?;
     say(&format!("API server        {}", stage.control_plane.server_url()));
-    say(&format!("simulated tenant  {}", stage.simulator_url()));
+    say(&format!("simulated tenant  {}\n", stage.simulator_url()));
     if let Err(error) = tell(&mut stage) {
         if !error.is::<Interrupted>() {
             explain(&mut stage);
@@ -67,7 +67,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.once {
         return Ok(());
     }
-    println!("\nEverything stays up until ctrl-c. In another terminal:\n");
+    println!("Everything stays up until ctrl-c. In another terminal:\n");
     for line in stage.control_plane.shell_setup() {
         say(&line);
     }
@@ -105,7 +105,7 @@ fn install(stage: &mut Stage) -> Result<()> {
     let arguments = stage.operator_arguments()?;
     say(&format!("$ {}", typed(Command::new(OPERATOR).args(&arguments))));
     stage.start_operator(arguments)?;
-    say("ready");
+    say("ready\n");
     Ok(())
 }
 
