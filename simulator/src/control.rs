@@ -395,7 +395,7 @@ fn mailbox_view(seen: &Seen) -> Option<MailboxView> {
         display_name: seen.display_name.clone(),
         alias: seen.alias.clone().unwrap_or_default(),
         upn: seen.upn.clone().unwrap_or_default(),
-        type_details: mailbox.mailbox_type.details().to_owned(),
+        type_details: mailbox.kind.details().to_owned(),
         primary_address: seen.primary_address().unwrap_or_default().to_owned(),
         addresses: seen.addresses.clone(),
         account_disabled: !seen.account_enabled,

@@ -126,16 +126,16 @@ impl Filter {
     }
 }
 
-fn any(value: &Value, test: impl Fn(Option<&str>) -> bool) -> bool {
+fn any(value: &Value, holds: impl Fn(Option<&str>) -> bool) -> bool {
     match value {
-        Value::Array(items) if items.is_empty() => test(None),
-        Value::Array(items) => items.iter().any(|item| test(item.as_str())),
-        Value::String(text) if text.is_empty() => test(None),
-        Value::String(text) => test(Some(text)),
-        Value::Bool(true) => test(Some("True")),
-        Value::Bool(false) => test(Some("False")),
-        Value::Number(number) => test(Some(&number.to_string())),
-        Value::Null | Value::Object(_) => test(None),
+        Value::Array(items) if items.is_empty() => holds(None),
+        Value::Array(items) => items.iter().any(|item| holds(item.as_str())),
+        Value::String(text) if text.is_empty() => holds(None),
+        Value::String(text) => holds(Some(text)),
+        Value::Bool(true) => holds(Some("True")),
+        Value::Bool(false) => holds(Some("False")),
+        Value::Number(number) => holds(Some(&number.to_string())),
+        Value::Null | Value::Object(_) => holds(None),
     }
 }
 

@@ -180,7 +180,7 @@ fn patch(world: &mut World, http: &Http, user: &Seen) -> Result<(Reply, bool), R
     }
     if let Some(name) = body.get("displayName").and_then(Value::as_str) {
         changed |= world.update(user.handle, Origin::Directory, |object| {
-            name.clone_into(&mut object.display_name)
+            name.clone_into(&mut object.display_name);
         });
     }
     Ok((Reply::empty(204), changed))

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// A link is good for this long.
-const VALID: Duration = Duration::from_secs(600);
+const VALID: Duration = Duration::from_mins(10);
 
 /// Answers kept at a time; the oldest make room.
 const CAPACITY: usize = 128;
@@ -90,6 +90,6 @@ mod tests {
         let first = pages.first(vec![1.into(), 2.into()], 1, Uuid::nil(), Duration::ZERO);
         let token = first.next.unwrap();
         assert!(pages.next(&token, 1, Duration::from_secs(599)).is_some());
-        assert_eq!(pages.next(&token, 1, Duration::from_secs(600)), None);
+        assert_eq!(pages.next(&token, 1, Duration::from_mins(10)), None);
     }
 }

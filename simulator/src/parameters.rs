@@ -157,27 +157,21 @@ fn check(name: &str, takes: Takes, value: &Value) -> Result<(), CmdletError> {
             .is_some_and(|tag| tag == HASHTABLE)
     };
     match (takes, value) {
-        (_, Value::Null) => Ok(()),
-        (Takes::Switch, Value::Bool(_)) => Ok(()),
-        (Takes::Switch, other) => Err(CmdletError::conversion(
+        (Takes::Switch, Value::Bool(_) | Value::Null) => Ok(()),
+        (Takes::Switch, _) => Err(CmdletError::conversion(
             name,
-            if other.is_string() {
-                "System.String"
-            } else {
-                "System.Object"
-            },
+            "System.Object",
             "System.Management.Automation.SwitchParameter",
         )),
         (Takes::Text, Value::Array(_) | Value::Object(_)) => fails("System.String"),
-        (Takes::Text, _) => Ok(()),
-        (Takes::Texts | Takes::List, Value::Array(items)) if items.iter().all(|i| scalar(i).is_some()) => {
-            Ok(())
-        }
         (Takes::List, Value::Object(table)) if tagged(table) => Ok(()),
-        (Takes::Texts | Takes::List, Value::Array(_) | Value::Object(_)) => {
+        (Takes::Texts | Takes::List, Value::Object(_)) => {
             fails("Microsoft.Exchange.Data.MultiValuedProperty")
         }
-        (Takes::Texts | Takes::List, _) => Ok(()),
+        (Takes::Texts | Takes::List, Value::Array(items)) if items.iter().any(|i| scalar(i).is_none()) => {
+            fails("Microsoft.Exchange.Data.MultiValuedProperty")
+        }
+        _ => Ok(()),
     }
 }
 

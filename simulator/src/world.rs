@@ -19,7 +19,7 @@ use crate::seed::{GroupKind, Seed, SeedGroup, SeedMailbox, SeedUser};
 use crate::token::Tokens;
 
 /// Deleted mailboxes can be restored for 30 days (Microsoft's page on Remove-Mailbox).
-const RECOVERABLE: Duration = Duration::from_secs(30 * 24 * 3600);
+const RECOVERABLE: Duration = Duration::from_hours(30 * 24);
 
 /// What does not change about the tenant.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ impl Tenant {
 /// What the app registration has been granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each grant stands for itself")]
 pub struct AppGrants {
     /// The app role `Exchange.ManageAsApp`. Without it the admin API answers 401.
     pub exchange_app_role: bool,
@@ -289,10 +290,10 @@ impl World {
         }
     }
 
-    pub fn blank_mailbox(&mut self, mailbox_type: MailboxType) -> Mailbox {
+    pub fn blank_mailbox(&mut self, kind: MailboxType) -> Mailbox {
         Mailbox {
             exchange_guid: self.random.uuid(),
-            mailbox_type,
+            kind,
             full_access: Vec::new(),
             on_behalf: Vec::new(),
             settings: std::collections::BTreeMap::new(),

@@ -29,7 +29,7 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
             && (kinds.is_empty()
                 || kinds
                     .iter()
-                    .any(|kind| kind.eq_ignore_ascii_case(mailbox.mailbox_type.details())))
+                    .any(|kind| kind.eq_ignore_ascii_case(mailbox.kind.details())))
     };
     query::list(call, parameters, scope, |call, seen, select| {
         let mut row = rows::mailbox(call, seen, select);

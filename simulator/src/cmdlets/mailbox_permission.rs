@@ -52,26 +52,19 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     })?;
     let entries = entries(&mailbox);
     let mut rows = Vec::new();
-    match parameters.text("User") {
-        Some(user) => {
-            let ids: Vec<_> = entries.iter().map(|entry| entry.trustee).collect();
-            let (id, _) = holder(call, &ids, &user)?;
-            rows.extend(
-                entries
-                    .iter()
-                    .filter(|entry| entry.trustee == id)
-                    .filter_map(|e| entry_row(call, &mailbox, e)),
-            );
-        }
-        None => {
-            rows.extend(self_rows(call, &mailbox));
-            rows.extend(
-                entries
-                    .iter()
-                    .filter_map(|entry| entry_row(call, &mailbox, entry)),
-            );
-            rows.extend(inherited_rows(call, &mailbox));
-        }
+    if let Some(user) = parameters.text("User") {
+        let ids: Vec<_> = entries.iter().map(|entry| entry.trustee).collect();
+        let (id, _) = holder(call, &ids, &user)?;
+        let own = entries.iter().filter(|entry| entry.trustee == id);
+        rows.extend(own.filter_map(|entry| entry_row(call, &mailbox, entry)));
+    } else {
+        rows.extend(self_rows(call, &mailbox));
+        rows.extend(
+            entries
+                .iter()
+                .filter_map(|entry| entry_row(call, &mailbox, entry)),
+        );
+        rows.extend(inherited_rows(call, &mailbox));
     }
     let mut done = Done {
         rows,
@@ -136,7 +129,7 @@ fn self_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
     let shared = mailbox
         .mailbox
         .as_ref()
-        .is_some_and(|m| m.mailbox_type == MailboxType::Shared);
+        .is_some_and(|m| m.kind == MailboxType::Shared);
     let rights: &[&str] = if shared {
         &["FullAccess, ReadPermission", "FullAccess, ExternalAccount"]
     } else {

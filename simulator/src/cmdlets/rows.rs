@@ -75,10 +75,10 @@ pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Val
         return row.finish();
     };
     row.guid("ExchangeGuid", mailbox.exchange_guid);
-    row.put("IsShared", mailbox.mailbox_type == MailboxType::Shared);
+    row.put("IsShared", mailbox.kind == MailboxType::Shared);
     row.put(
         "IsResource",
-        matches!(mailbox.mailbox_type, MailboxType::Room | MailboxType::Equipment),
+        matches!(mailbox.kind, MailboxType::Room | MailboxType::Equipment),
     );
     if row.wants("GrantSendOnBehalfTo") {
         row.list(

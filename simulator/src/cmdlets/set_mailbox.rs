@@ -233,7 +233,7 @@ fn mailbox_type(parameters: &Parameters, after: &mut Object) -> Result<(), Cmdle
         }
     };
     if let Some(mailbox) = &mut after.mailbox {
-        mailbox.mailbox_type = kind;
+        mailbox.kind = kind;
     }
     Ok(())
 }

@@ -46,7 +46,8 @@ pub struct Group {
 #[serde(rename_all = "camelCase")]
 pub struct Mailbox {
     pub exchange_guid: Uuid,
-    pub mailbox_type: MailboxType,
+    #[serde(rename = "type")]
+    pub kind: MailboxType,
     pub full_access: Vec<AccessEntry>,
     /// Trustees that may send on behalf.
     pub on_behalf: Vec<Uuid>,
@@ -180,7 +181,7 @@ impl Object {
     pub fn recipient_type_details(&self) -> &'static str {
         use crate::seed::GroupKind;
         match (&self.mailbox, &self.group) {
-            (Some(mailbox), _) => mailbox.mailbox_type.details(),
+            (Some(mailbox), _) => mailbox.kind.details(),
             (None, None) => "User",
             (None, Some(group)) => match group.kind {
                 GroupKind::MailEnabledSecurity => "MailUniversalSecurityGroup",

@@ -1,5 +1,10 @@
 //! The tenant as a client meets it over HTTP, without sockets.
 
+// Helpers outside of #[test] functions fail a test by panicking, too.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// `json!` literals are handed over at every call.
+#![allow(clippy::needless_pass_by_value)]
+
 mod client;
 mod faults;
 mod graph;

@@ -1,36 +1,17 @@
 //! The Exchange admin API: `InvokeCommand` and `$batch`.
 
+mod request;
+
 use serde_json::{Map, Value, json};
+
+use request::{Invocation, Item, batch_items, single_item};
 
 use crate::cmdlets::{self, Call, CmdletError, Done};
 use crate::faults::{Fault, Origin, Surface};
 use crate::journal::{Actor, JournalKind, Outcome};
-use crate::row::Select;
 use crate::token::Resource;
-use crate::wire::{Delivery, Http, Reply, option, query, segments, selected};
+use crate::wire::{Delivery, Http, Reply};
 use crate::world::World;
-
-/// Most cmdlets in one `$batch`: where Microsoft's own module cuts.
-const BATCH: usize = 10;
-
-/// Rows of a page when nothing else is asked for, and the most that can be.
-const PAGE: usize = 1000;
-
-/// One cmdlet as it was asked for.
-#[derive(Debug)]
-struct Invocation {
-    name: String,
-    parameters: Map<String, Value>,
-    select: Select,
-    page_size: usize,
-    continuation: Option<String>,
-}
-
-/// One cmdlet of a request, or what is wrong with it.
-struct Item {
-    id: Option<String>,
-    invocation: Result<Invocation, Reply>,
-}
 
 /// Answers `POST /adminapi/{version}/{tenant}/{endpoint}`.
 pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpoint: &str) -> Delivery {
@@ -72,11 +53,11 @@ pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpo
         }
         None => {}
     }
-    run(world, http, batch, items, outer)
+    run(world, http, batch, items, outer.as_ref())
 }
 
 /// Runs every item and tells how the answer travels.
-fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Option<Fault>) -> Delivery {
+fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Option<&Fault>) -> Delivery {
     let faults: Vec<Option<Fault>> = items
         .iter()
         .map(|item| world.faults.on_cmdlet(&item.invocation.as_ref().ok()?.name))
@@ -84,7 +65,7 @@ fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Opt
     if faults.contains(&Some(Fault::LostRequest)) {
         return lost_request(world, http, &items);
     }
-    let struck = |fault: &Fault| outer.as_ref() == Some(fault) || faults.contains(&Some(fault.clone()));
+    let struck = |fault: &Fault| outer == Some(fault) || faults.contains(&Some(fault.clone()));
     let (lost, cut) = (struck(&Fault::LostAnswer), struck(&Fault::CutAnswer));
     let mut replies = Vec::with_capacity(items.len());
     for (item, fault) in items.into_iter().zip(&faults) {
@@ -92,18 +73,8 @@ fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Opt
         let injected = made_up.is_some() || lost || cut;
         let kind = kind(http, &item);
         let (reply, outcome) = match (item.invocation, made_up) {
-            (Ok(_), Some(reply)) => {
-                let status = reply.status;
-                (
-                    reply,
-                    Outcome {
-                        status,
-                        ..Outcome::default()
-                    },
-                )
-            }
             (Ok(invocation), None) => invoke(world, http, &invocation),
-            (Err(reply), _) => {
+            (Ok(_), Some(reply)) | (Err(reply), _) => {
                 let status = reply.status;
                 (
                     reply,
@@ -314,100 +285,4 @@ fn other(world: &mut World, http: &Http, reply: Reply) -> Delivery {
     };
     world.record(Actor::App, Some(http.number), kind, outcome);
     Delivery::Whole(reply)
-}
-
-fn single_item(http: &Http) -> Result<Vec<Item>, Reply> {
-    let body: Value = serde_json::from_slice(&http.body)
-        .map_err(|error| Reply::error(400, &format!("The request body is not valid JSON: {error}")))?;
-    let invocation = invocation(&body, &http.query, http.header("prefer"))?;
-    Ok(vec![Item {
-        id: None,
-        invocation: Ok(invocation),
-    }])
-}
-
-fn batch_items(http: &Http) -> Result<Vec<Item>, Reply> {
-    let body: Value = serde_json::from_slice(&http.body)
-        .map_err(|error| Reply::error(400, &format!("The request body is not valid JSON: {error}")))?;
-    let Some(requests) = body.get("requests").and_then(Value::as_array) else {
-        return Err(Reply::error(400, "The batch has no array 'requests'."));
-    };
-    if requests.is_empty() || requests.len() > BATCH {
-        let text = format!(
-            "A batch takes 1 to {BATCH} requests; this one has {}.",
-            requests.len()
-        );
-        return Err(Reply::error(400, &text));
-    }
-    let mut items: Vec<Item> = Vec::with_capacity(requests.len());
-    for request in requests {
-        let Some(id) = request.get("id").and_then(Value::as_str) else {
-            return Err(Reply::error(
-                400,
-                "Every request of a batch needs an 'id' of its own.",
-            ));
-        };
-        if items.iter().any(|item| item.id.as_deref() == Some(id)) {
-            return Err(Reply::error(
-                400,
-                "Every request of a batch needs an 'id' of its own.",
-            ));
-        }
-        items.push(Item {
-            id: Some(id.to_owned()),
-            invocation: batch_invocation(request),
-        });
-    }
-    Ok(items)
-}
-
-fn batch_invocation(request: &Value) -> Result<Invocation, Reply> {
-    let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default();
-    let (path, options) = text("url").split_once('?').unwrap_or((text("url"), ""));
-    let last = segments(path).pop().unwrap_or_default();
-    if !last.eq_ignore_ascii_case("InvokeCommand") || !text("method").eq_ignore_ascii_case("POST") {
-        return Err(Reply::error(404, "Resource not found."));
-    }
-    let headers = request.get("headers").and_then(Value::as_object);
-    let prefer = headers.and_then(|headers| {
-        headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("prefer"))
-            .and_then(|(_, value)| value.as_str())
-    });
-    invocation(
-        request.get("body").unwrap_or(&Value::Null),
-        &query(options),
-        prefer,
-    )
-}
-
-fn invocation(body: &Value, options: &[(String, String)], prefer: Option<&str>) -> Result<Invocation, Reply> {
-    let missing = || Reply::error(400, "The request has no CmdletInput with a CmdletName.");
-    let input = body.get("CmdletInput").ok_or_else(missing)?;
-    let name = input
-        .get("CmdletName")
-        .and_then(Value::as_str)
-        .ok_or_else(missing)?;
-    let parameters = match input.get("Parameters") {
-        None => Map::new(),
-        Some(Value::Object(parameters)) => parameters.clone(),
-        Some(_) => return Err(Reply::error(400, "CmdletInput.Parameters must be an object.")),
-    };
-    Ok(Invocation {
-        name: name.to_owned(),
-        parameters,
-        select: selected(options).map_or_else(Select::all, Select::only),
-        page_size: page_size(prefer),
-        continuation: option(options, "$skiptoken").map(str::to_owned),
-    })
-}
-
-fn page_size(prefer: Option<&str>) -> usize {
-    prefer
-        .unwrap_or_default()
-        .split([';', ','])
-        .find_map(|preference| preference.trim().strip_prefix("odata.maxpagesize="))
-        .and_then(|size| size.trim().parse().ok())
-        .map_or(PAGE, |size: usize| size.clamp(1, PAGE))
 }
