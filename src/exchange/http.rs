@@ -117,3 +117,123 @@ fn described(error: reqwest::Error) -> String {
     }
     text::bounded(&described)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::response::Redirect;
+    use axum::routing::any;
+
+    use super::*;
+
+    struct Server {
+        address: SocketAddr,
+        redirected: Arc<AtomicUsize>,
+    }
+
+    async fn server() -> Server {
+        let redirected = Arc::new(AtomicUsize::new(0));
+        let count = redirected.clone();
+        let routes = Router::new()
+            .route("/ok", any(|| async { "fine" }))
+            .route("/large", any(|| async { vec![b'x'; 4096] }))
+            .route("/redirect", any(|| async { Redirect::temporary("/target") }))
+            .route(
+                "/target",
+                any(move || async move { count.fetch_add(1, Ordering::SeqCst).to_string() }),
+            )
+            .route(
+                "/not-gzip",
+                any(|| async { (StatusCode::BAD_REQUEST, [("content-encoding", "gzip")], "plain") }),
+            );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        Server { address, redirected }
+    }
+
+    fn bare_client() -> reqwest::Client {
+        reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap()
+    }
+
+    fn get(address: SocketAddr, path: &str) -> Request<Bytes> {
+        Request::get(format!("http://{address}{path}"))
+            .body(Bytes::new())
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_production_client_answers_and_does_not_follow_redirects() {
+        use tower::ServiceExt as _;
+        let server = server().await;
+        let client = client().unwrap();
+        let answer = client.clone().oneshot(get(server.address, "/ok")).await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.body()[..]),
+            (200, &b"fine"[..])
+        );
+        let answer = client.oneshot(get(server.address, "/redirect")).await.unwrap();
+        assert_eq!(answer.status().as_u16(), 307);
+        assert_eq!(server.redirected.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_above_the_limit_is_refused_and_counts_as_perhaps_executed() {
+        let server = server().await;
+        let small = send(bare_client(), get(server.address, "/large"), 4096)
+            .await
+            .unwrap();
+        assert_eq!(small.body().len(), 4096);
+        let error = send(bare_client(), get(server.address, "/large"), 4095)
+            .await
+            .unwrap_err();
+        assert!(
+            error.sent && error.message.contains("larger than 4095"),
+            "{error:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_error_answer_that_only_claims_to_be_gzip_keeps_its_status() {
+        let server = server().await;
+        let answer = send(bare_client(), get(server.address, "/not-gzip"), 4096)
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), 400);
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_was_surely_not_sent() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let error = send(bare_client(), get(address, "/ok?secret=planted"), 4096)
+            .await
+            .unwrap_err();
+        assert!(!error.sent, "{error:?}");
+        assert!(!error.message.contains("planted"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_after_the_request_may_have_been_executed() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (socket, _) = listener.accept().await.unwrap();
+            socket.readable().await.unwrap();
+            let mut request = [0; 16];
+            let _ = socket.try_read(&mut request);
+        });
+        let error = send(bare_client(), get(address, "/ok"), 4096).await.unwrap_err();
+        assert!(error.sent, "{error:?}");
+    }
+}

@@ -21,6 +21,8 @@ mod gateway;
 mod graph;
 pub mod http;
 mod metrics;
+#[cfg(test)]
+mod testing;
 mod text;
 mod wire;
 

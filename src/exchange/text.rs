@@ -47,13 +47,12 @@ mod tests {
 
     #[test]
     fn a_token_echoed_by_a_service_is_not_kept() {
-        let token = format!("eyJ{}", "a".repeat(900));
+        let token = |length| format!("eyJ{}", "a".repeat(length));
         assert_eq!(
-            bounded(&format!("bad header: {token}")),
-            "bad header: [token]".replace("[token]", "…")
+            bounded(&format!("Bearer={} refused", token(100))),
+            "[token] refused"
         );
-        let short = format!("eyJ{}", "a".repeat(100));
-        assert_eq!(bounded(&format!("Bearer={short} refused")), "[token] refused");
+        assert_eq!(bounded(&format!("bad header: {}", token(900))), "bad header: …");
     }
 
     #[test]

@@ -260,3 +260,222 @@ impl Gateway {
         Ok(self.call(lane, cmdlet).await?.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::exchange::testing::{Call, Reaction, Tenant};
+
+    const GUID: &str = "0a0a0a0a-1111-2222-3333-444444444444";
+    const OBJECT: &str = "66666666-7777-8888-9999-aaaaaaaaaaaa";
+
+    fn guid() -> MailboxGuid {
+        GUID.parse().unwrap()
+    }
+
+    /// A row as the service writes it, side-keys included.
+    fn row() -> Value {
+        let mut row = json!({
+            "ExchangeGuid": GUID, "ExchangeGuid@odata.type": "#Guid", "ExchangeGuid@data.type": "System.Guid",
+            "ExternalDirectoryObjectId": OBJECT, "DisplayName": "Sales", "Alias": "sales",
+            "PrimarySmtpAddress": "Sales@contoso.com", "UserPrincipalName": "sales@contoso.com",
+            "RecipientTypeDetails": "SharedMailbox",
+            "EmailAddresses": ["SMTP:Sales@contoso.com", "smtp:info@contoso.com", "SPO:SPO_1@SPO_2", "X500:/o=x"],
+            "EmailAddresses@odata.type": "#Collection(String)",
+            "AccountDisabled": true, "GrantSendOnBehalfTo": [OBJECT, "Old Name"],
+            "IsDirSynced": false, "HiddenFromAddressListsEnabled": true, "SKUAssigned": null,
+        });
+        for name in CUSTOM_ATTRIBUTES {
+            row[*name] = json!("");
+        }
+        row["CustomAttribute15"] = json!("Managed by …");
+        row
+    }
+
+    fn answering(rows: Value) -> Tenant {
+        Tenant::new(move |call: &Call| {
+            if call.name == "token" {
+                Tenant::default_reaction(call)
+            } else {
+                Reaction::rows(&rows)
+            }
+        })
+    }
+
+    async fn read(rows: Value) -> Result<MailboxRow, ExchangeError> {
+        answering(rows).gateway().mailbox(Lane::Edit, guid()).await
+    }
+
+    async fn sent(change: &MailboxChange) -> Value {
+        let tenant = answering(json!([]));
+        tenant
+            .gateway()
+            .set_mailbox(Lane::Edit, guid(), change)
+            .await
+            .unwrap();
+        tenant.requests()[0].calls[0].parameters.clone()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mailbox_is_read_by_guid() {
+        let tenant = answering(json!([row()]));
+        let mailbox = tenant.gateway().mailbox(Lane::Edit, guid()).await.unwrap();
+        assert_eq!(mailbox.guid, guid());
+        assert_eq!(mailbox.primary.as_str(), "sales@contoso.com");
+        assert_eq!(
+            mailbox
+                .smtp_addresses()
+                .map(|address| address.to_string())
+                .collect::<Vec<_>>(),
+            ["sales@contoso.com", "info@contoso.com"]
+        );
+        assert!(mailbox.account_disabled && mailbox.hidden_from_address_lists && !mailbox.is_dir_synced);
+        assert_eq!(mailbox.on_behalf, [OBJECT, "Old Name"]);
+        assert_eq!(
+            (mailbox.custom_attribute(15), mailbox.custom_attribute(1)),
+            ("Managed by …", "")
+        );
+        assert_eq!(
+            (mailbox.custom_attribute(0), mailbox.custom_attribute(16)),
+            ("", "")
+        );
+        assert_eq!(mailbox.sku_assigned, None);
+        let call = &tenant.requests()[0].calls[0];
+        assert_eq!(call.parameters, json!({"Identity": GUID}));
+        assert!(call.url.ends_with(",CustomAttribute15"), "{}", call.url);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_that_mailbox_is_an_error() {
+        let mut other = row();
+        other["ExchangeGuid"] = json!("0b0b0b0b-1111-2222-3333-444444444444");
+        let error = read(json!([other])).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Transient);
+        assert!(error.message.contains("another mailbox"), "{error}");
+        let error = read(json!([row(), other])).await.unwrap_err();
+        assert_eq!(error.class, ErrorClass::Transient, "all mailboxes instead of one");
+        assert_eq!(read(json!([])).await.unwrap_err().class, ErrorClass::NotFound);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_lacks_what_is_decided_on_is_an_error() {
+        for property in [
+            "ExchangeGuid",
+            "AccountDisabled",
+            "EmailAddresses",
+            "GrantSendOnBehalfTo",
+            "CustomAttribute15",
+        ] {
+            let mut row = row();
+            row.as_object_mut().unwrap().remove(property);
+            let error = read(json!([row])).await.unwrap_err();
+            assert_eq!(error.class, ErrorClass::Transient, "{property}");
+            assert!(error.message.contains(property), "{error}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_set_mailbox_carries_every_change() {
+        let member: ObjectId = OBJECT.parse().unwrap();
+        let change = MailboxChange {
+            marker: Some((15, "Managed by …".to_owned())),
+            account_disabled: Some(true),
+            display_name: Some("Sales".to_owned()),
+            alias: Some("sales".parse().unwrap()),
+            primary: Some("sales@contoso.com".parse().unwrap()),
+            add_addresses: vec!["info@contoso.com".parse().unwrap()],
+            remove_addresses: vec!["old@contoso.com".parse().unwrap()],
+            add_on_behalf: vec![member],
+            remove_on_behalf: vec![],
+        };
+        assert_eq!(
+            sent(&change).await,
+            json!({
+                "Identity": GUID, "CustomAttribute15": "Managed by …", "AccountDisabled": true, "DisplayName": "Sales",
+                "Alias": "sales", "WindowsEmailAddress": "sales@contoso.com",
+                "EmailAddresses": {"@odata.type": "#Exchange.GenericHashTable",
+                    "Add": ["smtp:info@contoso.com"], "Remove": ["smtp:old@contoso.com"]},
+                "GrantSendOnBehalfTo": {"@odata.type": "#Exchange.GenericHashTable", "Add": [OBJECT]},
+            })
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_change_is_not_sent() {
+        let block = MailboxChange {
+            account_disabled: Some(true),
+            ..MailboxChange::default()
+        };
+        assert_eq!(
+            sent(&block).await,
+            json!({"Identity": GUID, "AccountDisabled": true})
+        );
+        let tenant = answering(json!([]));
+        let nothing = MailboxChange::default();
+        assert!(nothing.is_empty());
+        tenant
+            .gateway()
+            .set_mailbox(Lane::Edit, guid(), &nothing)
+            .await
+            .unwrap();
+        assert!(tenant.requests().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_marker_attribute_that_does_not_exist_is_refused_before_any_call() {
+        for number in [0, 16] {
+            let tenant = answering(json!([]));
+            let change = MailboxChange {
+                marker: Some((number, "x".to_owned())),
+                ..MailboxChange::default()
+            };
+            let error = tenant
+                .gateway()
+                .set_mailbox(Lane::Edit, guid(), &change)
+                .await
+                .unwrap_err();
+            assert_eq!(error.class, ErrorClass::Invalid);
+            assert!(tenant.requests().is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_created_mailbox_is_the_one_with_the_one_time_name() {
+        let name = OneTimeName::from_random_bits(7);
+        let new = NewMailbox {
+            name: "smo-sales".to_owned(),
+            display_name: name.clone(),
+            alias: "sales".parse().unwrap(),
+            primary: "sales@contoso.com".parse().unwrap(),
+        };
+        let mut made = row();
+        made["DisplayName"] = json!(name.as_str());
+        let tenant = answering(json!([made]));
+        let created = tenant
+            .gateway()
+            .create_shared_mailbox(Lane::Edit, &new)
+            .await
+            .unwrap();
+        assert_eq!(
+            (created.guid, created.object_id.to_string().as_str()),
+            (guid(), OBJECT)
+        );
+        assert_eq!(
+            tenant.requests()[0].calls[0].parameters,
+            json!({"Name": "smo-sales", "DisplayName": name.as_str(), "Alias": "sales",
+                "PrimarySmtpAddress": "sales@contoso.com", "Shared": true})
+        );
+        let mut nil = made.clone();
+        nil["ExchangeGuid"] = json!("00000000-0000-0000-0000-000000000000");
+        for rows in [json!([]), json!([row()]), json!([made, made]), json!([nil])] {
+            let error = answering(rows.clone())
+                .gateway()
+                .create_shared_mailbox(Lane::Edit, &new)
+                .await
+                .unwrap_err();
+            assert_eq!(error.class, ErrorClass::Ambiguous, "{rows}");
+        }
+    }
+}

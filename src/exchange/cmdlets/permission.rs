@@ -198,3 +198,120 @@ impl Gateway {
         Ok(self.call(lane, cmdlet).await?.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::exchange::error::ErrorClass;
+    use crate::exchange::testing::{Call, Reaction, Tenant};
+
+    const GUID: &str = "0a0a0a0a-1111-2222-3333-444444444444";
+    const OBJECT: &str = "66666666-7777-8888-9999-aaaaaaaaaaaa";
+
+    fn guid() -> MailboxGuid {
+        GUID.parse().unwrap()
+    }
+
+    fn member() -> ObjectId {
+        OBJECT.parse().unwrap()
+    }
+
+    fn answering(reaction: Reaction) -> Tenant {
+        Tenant::new(move |call: &Call| {
+            if call.name == "token" {
+                Tenant::default_reaction(call)
+            } else {
+                reaction.clone()
+            }
+        })
+    }
+
+    fn sent(tenant: &Tenant) -> (String, Value) {
+        let call = tenant.requests()[0].calls[0].clone();
+        (call.name, call.parameters)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn full_access_rows_are_read_with_their_joined_rights() {
+        let rows = json!([
+            {"Identity": "x", "User": "NT AUTHORITY\\SELF", "UserSid": "S-1-5-10",
+             "AccessRights": ["FullAccess, ReadPermission"], "Deny": false, "IsInherited": false, "PrimarySmtpAddress": ""},
+            {"Identity": "x", "User": "S-1-5-21-1-2-3-4", "UserSid": "", "AccessRights": ["FullAccess"], "Deny": true, "IsInherited": true},
+        ]);
+        let tenant = answering(Reaction::rows(&rows));
+        let rows = tenant
+            .gateway()
+            .full_access(Lane::Edit, guid(), Some(&member()))
+            .await
+            .unwrap();
+        assert_eq!(rows[0].rights, ["FullAccess", "ReadPermission"]);
+        assert!(rows[0].sid.as_ref().unwrap().is_self() && !rows[0].deny && !rows[0].inherited);
+        assert!(rows[1].sid.is_none() && rows[1].deny && rows[1].inherited);
+        let expected = json!({"Identity": GUID, "ResultSize": "Unlimited", "User": OBJECT});
+        assert_eq!(sent(&tenant), ("Get-MailboxPermission".to_owned(), expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn send_as_rows_may_lack_the_inherited_flag() {
+        let rows = json!([
+            {"Identity": "x", "Trustee": "a@contoso.com", "TrusteeSidString": "S-1-5-21-9", "AccessControlType": "Allow", "AccessRights": ["SendAs"]},
+            {"Identity": "x", "Trustee": "Group", "TrusteeSidString": "S-1-5-21-8", "AccessControlType": "Deny", "AccessRights": ["SendAs"], "IsInherited": true},
+        ]);
+        let tenant = answering(Reaction::rows(&rows));
+        let rows = tenant.gateway().send_as(Lane::Edit, guid(), None).await.unwrap();
+        assert!(rows[0].allow && !rows[0].inherited);
+        assert!(!rows[1].allow && rows[1].inherited);
+        let expected = json!({"Identity": GUID, "ResultSize": "Unlimited"});
+        assert_eq!(sent(&tenant), ("Get-RecipientPermission".to_owned(), expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_without_its_rights_makes_the_whole_answer_unusable() {
+        let rows =
+            json!([{"User": "a@contoso.com", "UserSid": "S-1-5-21-9", "Deny": false, "IsInherited": false}]);
+        let error = answering(Reaction::rows(&rows))
+            .gateway()
+            .full_access(Lane::Edit, guid(), None)
+            .await
+            .unwrap_err();
+        assert_eq!(error.class, ErrorClass::Transient);
+        assert!(error.message.contains("AccessRights"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn grants_and_revocations_name_mailbox_and_member_by_id() {
+        let right = |extra: Value| {
+            let mut all = json!({"Identity": GUID, "User": OBJECT, "AccessRights": ["FullAccess"], "InheritanceType": "All"});
+            for (name, value) in extra.as_object().unwrap() {
+                all[name] = value.clone();
+            }
+            all
+        };
+        let send_as =
+            json!({"Identity": GUID, "Trustee": OBJECT, "AccessRights": ["SendAs"], "Confirm": false});
+        let expected = [
+            ("Add-MailboxPermission", right(json!({"AutoMapping": false}))),
+            ("Remove-MailboxPermission", right(json!({"Confirm": false}))),
+            ("Add-RecipientPermission", send_as.clone()),
+            ("Remove-RecipientPermission", send_as),
+        ];
+        for (number, (name, parameters)) in expected.into_iter().enumerate() {
+            let tenant = answering(Reaction::warned("The … entry is already present …"));
+            let gateway = tenant.gateway();
+            let warnings = match number {
+                0 => {
+                    gateway
+                        .add_full_access(Lane::Edit, guid(), &member(), false)
+                        .await
+                }
+                1 => gateway.remove_full_access(Lane::Edit, guid(), &member()).await,
+                2 => gateway.add_send_as(Lane::Edit, guid(), &member()).await,
+                _ => gateway.remove_send_as(Lane::Edit, guid(), &member()).await,
+            };
+            assert!(warnings.unwrap().say_already_present());
+            assert_eq!(sent(&tenant), (name.to_owned(), parameters));
+        }
+    }
+}

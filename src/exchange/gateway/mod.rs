@@ -8,6 +8,8 @@ mod budget;
 mod queue;
 mod retry;
 mod send;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
