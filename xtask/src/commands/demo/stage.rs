@@ -135,11 +135,11 @@ impl Stage {
         Ok(command)
     }
 
-    /// Whether the directory lets `user` sign in.
-    pub fn may_sign_in(&self, user: &str) -> Result<bool> {
-        let state: Value = serde_json::from_slice(&quietly(&mut self.admin("state")?)?)?;
-        let enabled = account_enabled(&state, user);
-        enabled.with_context(|| format!("the simulated tenant has no account {user}"))
+    /// Whether the directory lets the account behind the mailbox `address` sign in.
+    pub fn may_sign_in(&self, address: &str) -> Result<bool> {
+        let mailboxes: Value = serde_json::from_slice(&quietly(&mut self.admin("mailboxes")?)?)?;
+        let open = sign_in_is_open(&mailboxes, address);
+        open.with_context(|| format!("the simulated tenant has no mailbox {address}"))
     }
 
     /// The manifests in a folder of `deploy/samples`, in order, with the address of the simulated tenant in them.
@@ -203,9 +203,11 @@ pub fn client_secret() -> Result<String> {
         .to_owned())
 }
 
-fn account_enabled(state: &Value, user: &str) -> Option<bool> {
-    let mut objects = state["objects"].as_array()?.iter();
-    objects.find(|object| object["upn"] == user)?["accountEnabled"].as_bool()
+fn sign_in_is_open(mailboxes: &Value, address: &str) -> Option<bool> {
+    let mut all = mailboxes.as_array()?.iter();
+    let mailbox =
+        all.find(|mailbox| mailbox["primaryAddress"] == address && mailbox["softDeleted"] != true)?;
+    Some(!mailbox["accountDisabled"].as_bool()?)
 }
 
 #[cfg(test)]
@@ -213,13 +215,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sign_in_is_read_from_the_account_of_that_user() {
-        let state = serde_json::json!({ "objects": [
-            { "upn": "info@contoso.com", "accountEnabled": false },
-            { "upn": "sales@contoso.com", "accountEnabled": true },
-        ]});
-        assert_eq!(account_enabled(&state, "sales@contoso.com"), Some(true));
-        assert_eq!(account_enabled(&state, "info@contoso.com"), Some(false));
-        assert_eq!(account_enabled(&state, "nobody@contoso.com"), None);
+    fn sign_in_is_read_from_the_mailbox_that_has_the_address_now() {
+        let mailboxes = serde_json::json!([
+            { "primaryAddress": "sales@contoso.com", "softDeleted": true, "accountDisabled": true },
+            { "primaryAddress": "sales@contoso.com", "softDeleted": false, "accountDisabled": false },
+            { "primaryAddress": "info@contoso.com", "softDeleted": false, "accountDisabled": true },
+        ]);
+        assert_eq!(sign_in_is_open(&mailboxes, "sales@contoso.com"), Some(true));
+        assert_eq!(sign_in_is_open(&mailboxes, "info@contoso.com"), Some(false));
+        assert_eq!(sign_in_is_open(&mailboxes, "nobody@contoso.com"), None);
     }
 }
