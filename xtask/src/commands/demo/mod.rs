@@ -168,8 +168,11 @@ fn tamper(stage: &mut Stage) -> Result<()> {
         stage.may_sign_in(ADDRESS)?,
         "sign-in of {ADDRESS} should have been unblocked"
     );
+    say(&format!(
+        "Sign-in of {ADDRESS} is open now, and nobody told the operator.\n"
+    ));
 
-    say("The operator looks again every few minutes. To have it look now:\n");
+    say("It looks again every few minutes. To have it look at once:\n");
     let moment = now()?;
     let request = format!("sharedmailbox.dev/reconcile-requested-at={moment}");
     show(&mut stage.kubectl(&format!(
