@@ -123,7 +123,7 @@ impl Stage {
     /// What kubectl prints with `-o json`, without showing the command.
     pub fn kubectl_json(&self, line: &str) -> Result<Value> {
         let printed = quietly(self.kubectl(line).args(["-o", "json"]))?;
-        Ok(serde_json::from_slice(&printed)?)
+        serde_json::from_slice(&printed).with_context(|| format!("kubectl {line} printed no JSON"))
     }
 
     /// The admin of the simulated tenant, who knows nothing of the operator.
@@ -137,7 +137,8 @@ impl Stage {
 
     /// Whether the directory lets the account behind the mailbox `address` sign in.
     pub fn may_sign_in(&self, address: &str) -> Result<bool> {
-        let mailboxes: Value = serde_json::from_slice(&quietly(&mut self.admin("mailboxes")?)?)?;
+        let printed = quietly(&mut self.admin("mailboxes")?)?;
+        let mailboxes = serde_json::from_slice(&printed).context("the simulated tenant printed no JSON")?;
         let open = sign_in_is_open(&mailboxes, address);
         open.with_context(|| format!("the simulated tenant has no mailbox {address}"))
     }
