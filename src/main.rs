@@ -1,1 +1,57 @@
-fn main() {}
+//! Arguments → settings → runtime; nothing else.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use shared_mailbox_operator::runtime::args::{Cli, Command};
+use shared_mailbox_operator::{api, runtime};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Crd => print_crds(),
+        Command::Run(args) => {
+            runtime::telemetry::start(args.log_format, &args.log);
+            start(args)
+        }
+    }
+}
+
+fn start(args: runtime::args::Run) -> ExitCode {
+    // One provider for everything; an error only means that there is one already.
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
+        tracing::debug!("a crypto provider was installed before");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no async runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(runtime::run(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the operator could not start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_crds() -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    for crd in api::all_crds() {
+        let printed = serde_saphyr::to_string(&crd).map_err(std::io::Error::other);
+        if let Err(error) = printed.and_then(|yaml| write!(out, "---\n{yaml}")) {
+            let _ = writeln!(std::io::stderr(), "the CRDs could not be printed: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,120 @@
+//! What every task shares.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use tokio::time::Instant;
+
+use super::events::Events;
+use super::index::Index;
+use super::key::{MailboxKey, Work};
+use super::metrics::Metrics;
+use super::queue::Queue;
+use super::tenant::Tenants;
+use crate::clock::Clock;
+use crate::exchange::{GatewayMetrics, HttpService};
+use crate::mail::OneTimeName;
+use crate::plan::{Acknowledged, Change};
+
+/// How the operator was started.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where credentials lie.
+    pub operator_namespace: String,
+    /// `HOST[:PORT]` that tenants may name as endpoints.
+    pub allowed_endpoints: Vec<String>,
+    /// Mailboxes worked on at a time.
+    pub concurrency: usize,
+}
+
+pub struct Context {
+    pub client: Client,
+    pub http: HttpService,
+    pub clock: Clock,
+    pub settings: Settings,
+    pub index: Mutex<Index>,
+    pub queue: Queue<Work>,
+    pub tenants: Tenants,
+    pub events: Events,
+    pub metrics: Metrics,
+    pub gateway_metrics: GatewayMetrics,
+    /// First eight letters of the kube-system namespace's uid.
+    pub cluster_uid: String,
+    pub memory: Mutex<HashMap<MailboxKey, Memory>>,
+}
+
+impl Context {
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `change` see what is remembered of `key` between passes.
+    pub fn remember<T>(&self, key: &MailboxKey, change: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        change(memory.entry(key.clone()).or_default())
+    }
+
+    pub fn forget(&self, key: &MailboxKey) {
+        self.memory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+    }
+
+    pub fn enqueue(self: &Arc<Self>, changes: super::index::Changes) {
+        for (work, lane) in changes {
+            self.queue.add(work, lane);
+        }
+    }
+}
+
+/// What one process remembers of a mailbox between passes. Nothing here is needed for safety: it only avoids
+/// repeating what was done a moment ago.
+#[derive(Default)]
+pub struct Memory {
+    acknowledged: Vec<(Instant, Change)>,
+    /// When Exchange first did not find a mailbox that it had.
+    pub missing_since: Option<Instant>,
+    /// An announced create that surely was not executed and may be sent at once.
+    pub unsent: Option<OneTimeName>,
+    /// The label of the last outcome and how many passes in a row ended so.
+    ending: Option<(&'static str, u32)>,
+}
+
+/// How long an acknowledged change may stay invisible on a lagging replica before it is repeated.
+const SETTLING: Duration = Duration::from_mins(2);
+
+impl Memory {
+    pub fn acknowledge(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
+        self.acknowledged
+            .extend(changes.into_iter().map(|change| (now, change)));
+    }
+
+    pub fn acknowledged(&mut self, now: Instant) -> Acknowledged {
+        self.acknowledged
+            .retain(|(when, _)| now.saturating_duration_since(*when) < SETTLING);
+        self.acknowledged
+            .iter()
+            .map(|(_, change)| change.clone())
+            .collect()
+    }
+
+    /// A read showed everything as wanted: what differs from now on is drift.
+    pub fn settled(&mut self) {
+        self.acknowledged.clear();
+        self.missing_since = None;
+        self.unsent = None;
+    }
+
+    /// How many passes in a row, this one included, ended with `label`.
+    pub fn count_ending(&mut self, label: &'static str) -> u32 {
+        let count = match self.ending {
+            Some((before, count)) if before == label => count.saturating_add(1),
+            _ => 1,
+        };
+        self.ending = Some((label, count));
+        count
+    }
+}

@@ -1,0 +1,82 @@
+//! Events on resources: for people who run `kubectl describe`. Written on transitions only, so they need no
+//! series; one that can't be written is logged and never fails a pass.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client, Resource, ResourceExt};
+use uuid::Uuid;
+
+use crate::api::condition::cut;
+use crate::clock::Clock;
+
+/// The API server refuses longer notes.
+const NOTE_LIMIT: usize = 1024;
+const CONTROLLER: &str = "sharedmailbox.dev/operator";
+
+#[derive(Clone)]
+pub struct Events {
+    client: Client,
+    clock: Clock,
+    instance: String,
+}
+
+/// What happened to an object.
+pub struct Happening<'a> {
+    pub warning: bool,
+    /// UpperCamelCase, like the reasons of conditions.
+    pub reason: &'a str,
+    /// What the operator was doing.
+    pub action: &'a str,
+    pub note: &'a str,
+}
+
+impl Events {
+    pub fn new(client: Client, clock: Clock) -> Self {
+        Self {
+            client,
+            clock,
+            instance: format!("shared-mailbox-operator-{}", Uuid::new_v4().simple()),
+        }
+    }
+
+    pub async fn publish<K>(&self, object: &K, happening: Happening<'_>)
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let Happening {
+            warning,
+            reason,
+            action,
+            note,
+        } = happening;
+        let regarding: ObjectReference = object.object_ref(&());
+        // Events of cluster-scoped objects live in the namespace `default`.
+        let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
+        let event = Event {
+            metadata: ObjectMeta {
+                name: Some(format!(
+                    "{}.{}",
+                    cut(&object.name_any(), 200),
+                    Uuid::new_v4().simple()
+                )),
+                namespace: Some(namespace.clone()),
+                ..ObjectMeta::default()
+            },
+            action: Some(cut(action, 128)),
+            reason: Some(cut(reason, 128)),
+            note: Some(cut(note, NOTE_LIMIT)),
+            type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
+            event_time: Some(MicroTime(self.clock.now())),
+            regarding: Some(regarding),
+            reporting_controller: Some(CONTROLLER.to_owned()),
+            reporting_instance: Some(self.instance.clone()),
+            ..Event::default()
+        };
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        if let Err(error) = api.create(&PostParams::default(), &event).await {
+            tracing::warn!(%error, reason, "an event could not be written");
+        }
+    }
+}

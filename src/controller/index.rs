@@ -1,0 +1,439 @@
+//! What the watches showed, by mailbox: small, and able to tell what a change means.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use super::key::{MailboxKey, Work};
+use crate::api::{ExchangeTenant, MailboxPermission, RECONCILE_REQUESTED_AT, SharedMailbox};
+use crate::lane::Lane;
+use crate::mail::SmtpAddress;
+
+/// Work that a change asks for.
+pub type Changes = Vec<(Work, Lane)>;
+
+#[derive(Default)]
+pub struct Index {
+    mailboxes: BTreeMap<MailboxKey, SeenMailbox>,
+    permissions: BTreeMap<MailboxKey, BTreeMap<String, Arc<MailboxPermission>>>,
+    /// Which mailbox each permission, by namespace and name, belongs to.
+    permission_homes: HashMap<(String, String), MailboxKey>,
+    claims: HashMap<(String, SmtpAddress), BTreeSet<MailboxKey>>,
+    uids: HashSet<String>,
+    tenants: HashMap<String, Arc<ExchangeTenant>>,
+    /// Permissions, by namespace and name, that could not be decoded: nobody knows what they declare.
+    unreadable_permissions: BTreeSet<(String, String)>,
+}
+
+struct SeenMailbox {
+    object: Arc<SharedMailbox>,
+    first_seen: Instant,
+}
+
+impl Index {
+    pub fn mailbox(&self, key: &MailboxKey) -> Option<Arc<SharedMailbox>> {
+        self.mailboxes.get(key).map(|seen| Arc::clone(&seen.object))
+    }
+
+    pub fn first_seen(&self, key: &MailboxKey) -> Option<Instant> {
+        self.mailboxes.get(key).map(|seen| seen.first_seen)
+    }
+
+    /// The permissions that name this mailbox, by name, whether it exists or not.
+    pub fn permissions_of(&self, key: &MailboxKey) -> Vec<Arc<MailboxPermission>> {
+        self.permissions
+            .get(key)
+            .map(|all| all.values().cloned().collect())
+            .unwrap_or_default()
+    }
+
+    pub fn uid_is_alive(&self, uid: &str) -> bool {
+        self.uids.contains(uid)
+    }
+
+    /// All mailboxes that claim `address` in the tenant named `tenant`.
+    pub fn claimants(&self, tenant: &str, address: &SmtpAddress) -> Vec<Arc<SharedMailbox>> {
+        let keys = self.claims.get(&(tenant.to_owned(), address.clone()));
+        keys.into_iter()
+            .flatten()
+            .filter_map(|key| self.mailbox(key))
+            .collect()
+    }
+
+    pub fn mailboxes_in(&self, namespace: &str) -> Vec<Arc<SharedMailbox>> {
+        self.mailboxes
+            .values()
+            .map(|seen| &seen.object)
+            .filter(|m| m.namespace().as_deref() == Some(namespace))
+            .cloned()
+            .collect()
+    }
+
+    /// Everything that belongs to the tenant named `tenant`, to be looked at in `lane`.
+    pub fn of_tenant(&self, tenant: &str, lane: Lane) -> Changes {
+        let mailboxes = self
+            .mailboxes
+            .iter()
+            .filter(|(_, seen)| seen.object.spec.tenant_ref.name == tenant);
+        mailboxes
+            .map(|(key, _)| (Work::Mailbox(key.clone()), lane))
+            .collect()
+    }
+
+    pub fn apply_mailbox(&mut self, mut object: SharedMailbox, now: Instant) -> Changes {
+        prune(&mut object.metadata);
+        let Some(key) = MailboxKey::of(&object) else {
+            return Changes::new();
+        };
+        let mut changes = Changes::new();
+        let before = self.mailboxes.get(&key).map(|seen| Arc::clone(&seen.object));
+        match &before {
+            Some(before) if same_mailbox_request(before, &object) => {}
+            Some(_) => changes.push((Work::Mailbox(key.clone()), Lane::Edit)),
+            None => changes.push((Work::Mailbox(key.clone()), first_lane(&object))),
+        }
+        if let Some(before) = &before {
+            let released = claims_of(before)
+                .difference(&claims_of(&object))
+                .cloned()
+                .collect();
+            self.unclaim(&key, &before.spec.tenant_ref.name, &released, &mut changes);
+            self.uids.remove(&before.uid().unwrap_or_default());
+        }
+        for address in claims_of(&object) {
+            let claim = (object.spec.tenant_ref.name.clone(), address);
+            self.claims.entry(claim).or_default().insert(key.clone());
+        }
+        self.uids.insert(object.uid().unwrap_or_default());
+        let replaced = before.is_some_and(|before| before.uid() != object.uid());
+        let first_seen = self
+            .mailboxes
+            .get(&key)
+            .filter(|_| !replaced)
+            .map_or(now, |seen| seen.first_seen);
+        self.mailboxes.insert(
+            key,
+            SeenMailbox {
+                object: Arc::new(object),
+                first_seen,
+            },
+        );
+        changes
+    }
+
+    pub fn delete_mailbox(&mut self, key: &MailboxKey) -> Changes {
+        let mut changes = Changes::new();
+        if let Some(gone) = self.mailboxes.remove(key) {
+            self.unclaim(
+                key,
+                &gone.object.spec.tenant_ref.name,
+                &claims_of(&gone.object),
+                &mut changes,
+            );
+            self.uids.remove(&gone.object.uid().unwrap_or_default());
+            // Its permissions must say that their mailbox is gone.
+            changes.push((Work::Mailbox(key.clone()), Lane::Edit));
+        }
+        changes
+    }
+
+    /// Whoever waited for an address that is free now is looked at again.
+    fn unclaim(
+        &mut self,
+        key: &MailboxKey,
+        tenant: &str,
+        released: &BTreeSet<SmtpAddress>,
+        changes: &mut Changes,
+    ) {
+        for address in released {
+            let claim = (tenant.to_owned(), address.clone());
+            if let Some(claimants) = self.claims.get_mut(&claim) {
+                claimants.remove(key);
+                changes.extend(
+                    claimants
+                        .iter()
+                        .map(|other| (Work::Mailbox(other.clone()), Lane::Edit)),
+                );
+                if claimants.is_empty() {
+                    self.claims.remove(&claim);
+                }
+            }
+        }
+    }
+
+    pub fn apply_permission(&mut self, mut object: MailboxPermission) -> Changes {
+        prune(&mut object.metadata);
+        let (Some(namespace), Some(name)) = (object.namespace(), object.metadata.name.clone()) else {
+            return Changes::new();
+        };
+        let home = MailboxKey {
+            namespace: namespace.clone(),
+            name: object.spec.mailbox_ref.name.clone(),
+        };
+        // Deleted and applied again with another mailboxRef while we did not look.
+        let mut changes = match self.permission_homes.get(&(namespace.clone(), name.clone())) {
+            Some(old) if *old != home => self.delete_permission(&namespace, &name),
+            _ => Changes::new(),
+        };
+        let before = self.permissions.get(&home).and_then(|all| all.get(&name));
+        if let Some(lane) = permission_lane(before.map(Arc::as_ref), &object) {
+            changes.push((Work::Mailbox(home.clone()), lane));
+        }
+        self.permission_homes
+            .insert((namespace, name.clone()), home.clone());
+        self.permissions
+            .entry(home)
+            .or_default()
+            .insert(name, Arc::new(object));
+        changes
+    }
+
+    pub fn delete_permission(&mut self, namespace: &str, name: &str) -> Changes {
+        self.unreadable_permissions
+            .remove(&(namespace.to_owned(), name.to_owned()));
+        let Some(home) = self
+            .permission_homes
+            .remove(&(namespace.to_owned(), name.to_owned()))
+        else {
+            return Changes::new();
+        };
+        if let Some(all) = self.permissions.get_mut(&home) {
+            all.remove(name);
+            if all.is_empty() {
+                self.permissions.remove(&home);
+            }
+        }
+        vec![(Work::Mailbox(home), Lane::Revocation)]
+    }
+
+    /// Remembers that a permission can't be decoded. What it declared before stays declared.
+    pub fn unreadable_permission(&mut self, namespace: &str, name: &str) {
+        self.unreadable_permissions
+            .insert((namespace.to_owned(), name.to_owned()));
+    }
+
+    pub fn has_unreadable_permissions(&self, namespace: &str) -> bool {
+        self.unreadable_permissions
+            .iter()
+            .any(|(other, _)| other == namespace)
+    }
+
+    pub fn apply_tenant(&mut self, mut object: ExchangeTenant) -> Changes {
+        prune(&mut object.metadata);
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let before = self.tenants.get(&name);
+        let request = |t: &ExchangeTenant| {
+            (
+                t.uid(),
+                t.metadata.generation,
+                t.annotations().get(RECONCILE_REQUESTED_AT).cloned(),
+            )
+        };
+        let same = before.is_some_and(|before| request(before) == request(&object));
+        self.tenants.insert(name.clone(), Arc::new(object));
+        if same {
+            Changes::new()
+        } else {
+            vec![(Work::Tenant(name), Lane::Edit)]
+        }
+    }
+
+    pub fn delete_tenant(&mut self, name: &str) -> Changes {
+        match self.tenants.remove(name) {
+            Some(_) => vec![(Work::Tenant(name.to_owned()), Lane::Edit)],
+            None => Changes::new(),
+        }
+    }
+
+    pub fn has_tenant(&self, name: &str) -> bool {
+        self.tenants.contains_key(name)
+    }
+
+    pub fn tenants(&self) -> Vec<Arc<ExchangeTenant>> {
+        self.tenants.values().cloned().collect()
+    }
+
+    pub fn mailbox_keys(&self) -> Vec<MailboxKey> {
+        self.mailboxes.keys().cloned().collect()
+    }
+
+    pub fn permission_keys(&self) -> Vec<(String, String)> {
+        self.permission_homes
+            .keys()
+            .chain(&self.unreadable_permissions)
+            .cloned()
+            .collect()
+    }
+}
+
+/// managedFields are most of an object's memory and nobody here reads them.
+fn prune(metadata: &mut kube::core::ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = metadata.annotations.as_mut() {
+        annotations.retain(|key, _| key == RECONCILE_REQUESTED_AT);
+    }
+}
+
+/// The addresses a manifest asks for; malformed ones claim nothing.
+pub fn claims_of(mailbox: &SharedMailbox) -> BTreeSet<SmtpAddress> {
+    let written = std::iter::once(&mailbox.spec.email_address).chain(&mailbox.spec.aliases);
+    written.filter_map(|text| text.parse().ok()).collect()
+}
+
+/// Our own status writes ask for nothing.
+fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
+    let request = |m: &SharedMailbox| {
+        let requested = m.annotations().get(RECONCILE_REQUESTED_AT).cloned();
+        (
+            m.uid(),
+            m.metadata.generation,
+            requested,
+            m.finalizers().to_vec(),
+            m.metadata.deletion_timestamp.is_some(),
+        )
+    };
+    request(before) == request(after)
+}
+
+/// After a restart what is already reported waits behind what is not.
+fn first_lane(object: &SharedMailbox) -> Lane {
+    let reported = object
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    if reported.is_some() && reported == object.metadata.generation {
+        Lane::Sweep
+    } else {
+        Lane::Edit
+    }
+}
+
+/// Taking somebody away is a revocation; None when nothing is asked for.
+fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermission) -> Option<Lane> {
+    let Some(before) = before else {
+        let reported = after
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
+        let known = reported.is_some() && reported == after.metadata.generation;
+        return Some(if known { Lane::Sweep } else { Lane::Edit });
+    };
+    let deleting = after.metadata.deletion_timestamp.is_some();
+    if before.uid() == after.uid()
+        && before.metadata.generation == after.metadata.generation
+        && before.metadata.deletion_timestamp.is_some() == deleting
+    {
+        return None;
+    }
+    let kept = |member| after.spec.members.contains(member);
+    let loses = deleting
+        || before.uid() != after.uid()
+        || !before.spec.members.iter().all(kept)
+        || !before
+            .spec
+            .rights
+            .iter()
+            .all(|right| after.spec.rights.contains(right));
+    Some(if loses { Lane::Revocation } else { Lane::Edit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn mailbox(name: &str, address: &str, generation: i64) -> SharedMailbox {
+        serde_json::from_value(json!({
+            "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "SharedMailbox",
+            "metadata": { "namespace": "team", "name": name, "uid": format!("uid-{name}"), "generation": generation },
+            "spec": { "displayName": name, "emailAddress": address }
+        }))
+        .unwrap()
+    }
+
+    fn permission(name: &str, members: &[&str], generation: i64) -> MailboxPermission {
+        let members: Vec<_> = members.iter().map(|m| json!({ "user": m })).collect();
+        serde_json::from_value(json!({
+            "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "MailboxPermission",
+            "metadata": { "namespace": "team", "name": name, "uid": name, "generation": generation },
+            "spec": { "mailboxRef": { "name": "sales" }, "members": members, "rights": ["SendAs"] }
+        }))
+        .unwrap()
+    }
+
+    fn sales(lane: Lane) -> Changes {
+        vec![(
+            Work::Mailbox(MailboxKey {
+                namespace: "team".into(),
+                name: "sales".into(),
+            }),
+            lane,
+        )]
+    }
+
+    #[tokio::test]
+    async fn a_status_write_of_our_own_asks_for_nothing_and_an_edit_does() {
+        let mut index = Index::default();
+        let now = Instant::now();
+        assert_eq!(
+            index.apply_mailbox(mailbox("sales", "sales@contoso.com", 1), now),
+            sales(Lane::Edit)
+        );
+        let mut written = mailbox("sales", "sales@contoso.com", 1);
+        written.status = Some(crate::api::SharedMailboxStatus {
+            summary: Some("UpToDate".into()),
+            ..Default::default()
+        });
+        assert_eq!(index.apply_mailbox(written, now), vec![]);
+        assert_eq!(
+            index.apply_mailbox(mailbox("sales", "sales@contoso.com", 2), now),
+            sales(Lane::Edit)
+        );
+        let mut asked = mailbox("sales", "sales@contoso.com", 2);
+        asked
+            .annotations_mut()
+            .insert(RECONCILE_REQUESTED_AT.into(), "now".into());
+        assert_eq!(index.apply_mailbox(asked, now), sales(Lane::Edit));
+    }
+
+    #[test]
+    fn taking_somebody_away_is_a_revocation_and_adding_somebody_is_an_edit() {
+        let mut index = Index::default();
+        assert_eq!(
+            index.apply_permission(permission("p", &["a@contoso.com"], 1)),
+            sales(Lane::Edit)
+        );
+        assert_eq!(
+            index.apply_permission(permission("p", &["a@contoso.com"], 1)),
+            vec![]
+        );
+        let two = permission("p", &["a@contoso.com", "b@contoso.com"], 2);
+        assert_eq!(index.apply_permission(two), sales(Lane::Edit));
+        assert_eq!(
+            index.apply_permission(permission("p", &["b@contoso.com"], 3)),
+            sales(Lane::Revocation)
+        );
+        assert_eq!(index.delete_permission("team", "p"), sales(Lane::Revocation));
+        assert_eq!(index.delete_permission("team", "p"), vec![]);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_address_hears_when_it_is_free() {
+        let mut index = Index::default();
+        let now = Instant::now();
+        index.apply_mailbox(mailbox("sales", "sales@contoso.com", 1), now);
+        index.apply_mailbox(mailbox("rival", "sales@contoso.com", 1), now);
+        let address = "sales@contoso.com".parse().unwrap();
+        assert_eq!(index.claimants("default", &address).len(), 2);
+        let rival = MailboxKey {
+            namespace: "team".into(),
+            name: "rival".into(),
+        };
+        let changes = index.delete_mailbox(&rival);
+        assert!(changes.contains(&sales(Lane::Edit)[0]), "{changes:?}");
+        assert_eq!(index.claimants("default", &address).len(), 1);
+        assert!(!index.uid_is_alive("uid-rival") && index.uid_is_alive("uid-sales"));
+    }
+}

@@ -1,0 +1,269 @@
+//! The one mapping from what happened to condition + event + requeue + metric label.
+
+use std::time::Duration;
+
+use crate::api::condition::{Kind, Truth, Verdict};
+use crate::exchange::{ErrorClass, ExchangeError};
+
+/// How a pass over one mailbox ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Everything is as declared.
+    UpToDate,
+    /// Nothing differs, and nothing would be written if it did.
+    Observed,
+    /// Something differs and nothing may be written: what would be done.
+    Drift(Vec<String>),
+    /// Paused, and by whom.
+    Paused(&'static str),
+    /// Under way; nothing is wrong.
+    Progressing(Progress),
+    /// Exchange or Kubernetes could not be reached; what was reported before stays.
+    Unavailable(String),
+    /// Somebody has to do something.
+    Stalled(Stall),
+    /// Somebody else changed the object meanwhile; look again.
+    Outdated,
+    /// Nothing to tell: the tenant has not been checked yet.
+    NotYet,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Exchange does not show yet what it acknowledged.
+    WaitingForExchange(String),
+    /// The answer to a create was lost; looking for its mailbox before anything is repeated.
+    LookingForMailbox(String),
+    /// The mailbox was not there; looking again before believing it.
+    ConfirmingLoss,
+}
+
+/// Why nothing is written until somebody acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stall {
+    InvalidSpec(String),
+    AccessDenied(String),
+    AddressClaimed(String),
+    DomainNotAccepted(String),
+    AddressInUse(String),
+    NotOurs(String),
+    NotSharedMailbox(String),
+    MailboxGone(String),
+    TenantNotFound(String),
+    TenantNotReady(String),
+    TenantChanged(String),
+    NotAuthorized(String),
+    SettingRefused(String),
+    RecordUnreadable(String),
+}
+
+/// When a mailbox is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// With the tenant's drift interval.
+    Interval,
+    /// Soon, later with each try, at most after this long.
+    Backoff { first: Duration, cap: Duration },
+    /// At once.
+    Now,
+    /// Not by itself.
+    OnChange,
+}
+
+/// What an outcome means for everybody who is told.
+pub struct Meaning {
+    /// None: conditions stay as they are.
+    pub ready: Option<Verdict>,
+    /// `Reconciling` or `Stalled`, while it holds.
+    pub progress: Option<Verdict>,
+    pub again: Again,
+    /// True when the event about it is a warning.
+    pub warn: bool,
+    /// The metric label.
+    pub label: &'static str,
+}
+
+const SLOW: Duration = Duration::from_mins(10);
+const WAIT: Again = Again::Backoff {
+    first: Duration::from_secs(1),
+    cap: Duration::from_secs(30),
+};
+const RETRY: Again = Again::Backoff {
+    first: Duration::from_secs(5),
+    cap: Duration::from_mins(5),
+};
+const STALLED: Again = Again::Backoff {
+    first: Duration::from_mins(1),
+    cap: SLOW,
+};
+
+impl Outcome {
+    /// An error of Exchange that ended the pass.
+    pub fn of_error(error: &ExchangeError) -> Self {
+        match error.class {
+            ErrorClass::Throttled | ErrorClass::Transient => Self::Unavailable(error.to_string()),
+            ErrorClass::Denied => Self::Stalled(Stall::NotAuthorized(error.to_string())),
+            ErrorClass::Invalid | ErrorClass::Conflict => {
+                Self::Stalled(Stall::SettingRefused(error.to_string()))
+            }
+            ErrorClass::NotFound => Self::Progressing(Progress::WaitingForExchange(error.to_string())),
+            ErrorClass::Ambiguous => Self::Progressing(Progress::LookingForMailbox(error.to_string())),
+        }
+    }
+
+    pub fn meaning(&self) -> Meaning {
+        match self {
+            Self::UpToDate => settled("UpToDate", "the mailbox is as declared"),
+            Self::Observed => settled(
+                "Observed",
+                "the mailbox is as declared; management is Observe, so nothing is written",
+            ),
+            Self::Drift(steps) => {
+                let text = format!("management is Observe; Enforce would {}", steps.join("; "));
+                stalled("DriftDetected", &text, Again::Interval)
+            }
+            Self::Paused(by) => {
+                let text = format!("management is Paused by {by}: nothing is read and nothing is written");
+                Meaning {
+                    ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, "Paused", text.as_str())),
+                    progress: Some(Verdict::new(Kind::Stalled, true, "Paused", text)),
+                    again: Again::OnChange,
+                    warn: false,
+                    label: "paused",
+                }
+            }
+            Self::Progressing(progress) => progressing(progress),
+            Self::Unavailable(_) => quiet(RETRY, "unavailable"),
+            Self::Outdated => quiet(Again::Now, "outdated"),
+            Self::NotYet => quiet(Again::OnChange, "not_yet"),
+            Self::Stalled(stall) => {
+                let (reason, text) = stall.words();
+                stalled(reason, text, STALLED)
+            }
+        }
+    }
+}
+
+fn quiet(again: Again, label: &'static str) -> Meaning {
+    Meaning {
+        ready: None,
+        progress: None,
+        again,
+        warn: false,
+        label,
+    }
+}
+
+fn settled(reason: &'static str, text: &str) -> Meaning {
+    Meaning {
+        ready: Some(Verdict::new(Kind::Ready, true, reason, text)),
+        progress: None,
+        again: Again::Interval,
+        warn: false,
+        label: "settled",
+    }
+}
+
+fn progressing(progress: &Progress) -> Meaning {
+    let (reason, text) = match progress {
+        Progress::WaitingForExchange(text) => ("WaitingForExchange", text.as_str()),
+        Progress::LookingForMailbox(text) => ("LookingForMailbox", text.as_str()),
+        Progress::ConfirmingLoss => (
+            "ConfirmingLoss",
+            "Exchange did not find the mailbox; it is looked for again before that is believed",
+        ),
+    };
+    Meaning {
+        ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
+        progress: Some(Verdict::new(Kind::Reconciling, true, reason, text)),
+        again: WAIT,
+        warn: false,
+        label: "progressing",
+    }
+}
+
+fn stalled(reason: &'static str, text: &str, again: Again) -> Meaning {
+    Meaning {
+        ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
+        progress: Some(Verdict::new(Kind::Stalled, true, reason, text)),
+        again,
+        warn: true,
+        label: "stalled",
+    }
+}
+
+impl Stall {
+    /// The reason of the condition and the message.
+    fn words(&self) -> (&'static str, &str) {
+        match self {
+            Self::InvalidSpec(text) => ("InvalidSpec", text),
+            Self::AccessDenied(text) => ("AccessDenied", text),
+            Self::AddressClaimed(text) => ("AddressClaimed", text),
+            Self::DomainNotAccepted(text) => ("DomainNotAccepted", text),
+            Self::AddressInUse(text) => ("AddressInUse", text),
+            Self::NotOurs(text) => ("NotOurs", text),
+            Self::NotSharedMailbox(text) => ("NotSharedMailbox", text),
+            Self::MailboxGone(text) => ("MailboxGone", text),
+            Self::TenantNotFound(text) => ("TenantNotFound", text),
+            Self::TenantNotReady(text) => ("TenantNotReady", text),
+            Self::TenantChanged(text) => ("TenantChanged", text),
+            Self::NotAuthorized(text) => ("NotAuthorized", text),
+            Self::SettingRefused(text) => ("SettingRefused", text),
+            Self::RecordUnreadable(text) => ("RecordUnreadable", text),
+        }
+    }
+}
+
+impl Again {
+    /// How long to wait after the `failures`th pass in a row that ended like this one; None: not by itself.
+    pub fn delay(self, interval: Duration, failures: u32) -> Option<Duration> {
+        match self {
+            Self::Interval => Some(interval),
+            Self::Now => Some(Duration::from_millis(50)),
+            Self::OnChange => None,
+            Self::Backoff { first, cap } => {
+                let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
+                Some(doubled.min(cap))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_that_lowers_ready_says_whether_to_wait_or_to_act() {
+        for outcome in [
+            Outcome::Drift(vec!["block sign-in".into()]),
+            Outcome::Paused("spec.management"),
+            Outcome::Progressing(Progress::ConfirmingLoss),
+            Outcome::Stalled(Stall::AddressInUse("x".into())),
+        ] {
+            let meaning = outcome.meaning();
+            let ready = meaning.ready.unwrap();
+            assert_ne!(ready.truth, Truth::True, "{outcome:?}");
+            let progress = meaning.progress.unwrap();
+            assert!(matches!(progress.kind, Kind::Reconciling | Kind::Stalled));
+            assert_eq!(progress.truth, Truth::True);
+        }
+    }
+
+    #[test]
+    fn an_outage_leaves_the_object_as_it_was() {
+        assert!(Outcome::Unavailable("x".into()).meaning().ready.is_none());
+    }
+
+    #[test]
+    fn waiting_doubles_up_to_its_cap() {
+        let interval = Duration::from_mins(10);
+        let seconds: Vec<u64> = (1..8)
+            .filter_map(|n| WAIT.delay(interval, n))
+            .map(|delay| delay.as_secs())
+            .collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(WAIT.delay(interval, u32::MAX), Some(Duration::from_secs(30)));
+        assert_eq!(Again::OnChange.delay(interval, 1), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! Statuses of MailboxPermissions, and permissions that name no mailbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+
+use super::context::Context;
+use super::events::Happening;
+use super::key::MailboxKey;
+use super::report;
+use crate::api::condition::{self, Kind};
+use crate::api::{MailboxPermission, MailboxPermissionStatus};
+
+/// How long a permission waits for its mailbox before it counts as stalled.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Writes the status when it differs. False when the index showed an old version: look again.
+pub async fn write(
+    context: &Context,
+    object: &Arc<MailboxPermission>,
+    status: MailboxPermissionStatus,
+) -> bool {
+    if object.status.as_ref() == Some(&status) {
+        return true;
+    }
+    let mut next = MailboxPermission::clone(object);
+    let ready = condition::find(&status.conditions, Kind::Ready).cloned();
+    next.status = Some(status);
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<MailboxPermission> = Api::namespaced(context.client.clone(), &namespace);
+    match api
+        .replace_status(&object.name_any(), &PostParams::default(), &next)
+        .await
+    {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_not_found() => return true,
+        Err(kube::Error::Api(status)) if status.is_conflict() => return false,
+        Err(error) => {
+            tracing::warn!(%error, permission = %object.name_any(), "a status could not be written");
+            return false;
+        }
+    }
+    let old = object
+        .status
+        .as_ref()
+        .and_then(|status| condition::find(&status.conditions, Kind::Ready));
+    if let Some(ready) = ready
+        && old.is_none_or(|old| old.reason != ready.reason || old.status != ready.status)
+    {
+        let warning = matches!(
+            ready.reason.as_str(),
+            "PartiallyGranted" | "MembersRefused" | "MailboxNotFound"
+        );
+        let happening = Happening {
+            warning,
+            reason: &ready.reason,
+            action: "Reconcile",
+            note: &ready.message,
+        };
+        context.events.publish(object.as_ref(), happening).await;
+    }
+    true
+}
+
+/// Tells the permissions of a mailbox that does not exist; when to look again.
+pub async fn report_missing_mailbox(context: &Context, key: &MailboxKey) -> Option<Duration> {
+    let permissions = context.index().permissions_of(key);
+    let now = context.clock.now();
+    let mut again: Option<Duration> = None;
+    for object in &permissions {
+        let waited = waited(object).map_or(Duration::ZERO, |since| context.clock.since(since));
+        let stalled = waited >= PATIENCE;
+        let status = report::permission_of_missing_mailbox(object, stalled, now);
+        let written = write(context, object, status).await;
+        let next = if written {
+            PATIENCE.saturating_sub(waited)
+        } else {
+            Duration::from_secs(1)
+        };
+        if !(written && stalled) {
+            again = Some(again.map_or(next, |other| other.min(next)));
+        }
+    }
+    again
+}
+
+/// Since when the permission has been without its mailbox.
+fn waited(object: &MailboxPermission) -> Option<jiff::Timestamp> {
+    let ready = condition::find(&object.status.as_ref()?.conditions, Kind::Ready)?;
+    (ready.reason == "MailboxNotFound").then_some(ready.last_transition_time.0)
+}

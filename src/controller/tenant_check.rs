@@ -1,0 +1,449 @@
+//! Checks one ExchangeTenant: credentials, tenant id, roles, domains.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::context::Context;
+use super::endpoints;
+use super::events::Happening;
+use super::tenant::{DirectoryCache, Tenant, TenantState};
+use super::validate::AccessRules;
+use crate::api::condition::{self, Kind, Truth, Verdict};
+use crate::api::{ExchangeTenant, ExchangeTenantStatus};
+use crate::exchange::{AcceptedDomain, Connection, ErrorClass, ExchangeError, Gateway, Stage};
+use crate::lane::Lane;
+use crate::mail::{ClusterId, Domain, TenantGuid};
+
+/// A working connection is looked at again this often, a broken one sooner: nobody tells us of a new Secret.
+const CHECKED: Duration = Duration::from_mins(5);
+const BROKEN: Duration = Duration::from_secs(20);
+/// Domains listed in status; a tenant may have 900.
+const SHOWN_DOMAINS: usize = 50;
+
+/// Why a tenant can't be used.
+enum Fault {
+    /// Somebody has to do something.
+    Stalled {
+        reason: &'static str,
+        message: String,
+        authenticated: bool,
+    },
+    /// It may go away by itself.
+    Unreachable(String),
+}
+
+impl Fault {
+    fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::Stalled {
+            reason,
+            message: message.into(),
+            authenticated: false,
+        }
+    }
+}
+
+/// Looks at the tenant named `name`; when to look again.
+pub async fn run(context: &Arc<Context>, name: &str) -> Option<Duration> {
+    let api: Api<ExchangeTenant> = Api::all(context.client.clone());
+    let object = match api.get_opt(name).await {
+        Ok(Some(object)) if object.metadata.deletion_timestamp.is_none() => object,
+        Ok(_) => {
+            context.tenants.remove(name);
+            let changes = context.index().of_tenant(name, Lane::Edit);
+            context.enqueue(changes);
+            return None;
+        }
+        Err(error) => {
+            tracing::warn!(%error, tenant = name, "the ExchangeTenant could not be read; trying again");
+            return Some(BROKEN);
+        }
+    };
+    let before = context.tenants.get(name);
+    let checked = check(context, &object, before.as_ref()).await;
+    let again = if checked.is_ok() { CHECKED } else { BROKEN };
+    let state = match &checked {
+        Ok((tenant, _)) => Some(TenantState::Ready(Arc::clone(tenant))),
+        Err(Fault::Stalled { message, .. }) => Some(TenantState::NotReady(message.clone())),
+        // A connection that worked is kept: each call finds out for itself whether it works again.
+        Err(Fault::Unreachable(_)) if matches!(before, Some(TenantState::Ready(_))) => None,
+        Err(Fault::Unreachable(message)) => Some(TenantState::NotReady(message.clone())),
+    };
+    if let Some(state) = state {
+        let changed = changes_something(before.as_ref(), &state);
+        context.tenants.set(name, state);
+        if changed {
+            let changes = context.index().of_tenant(name, Lane::Edit);
+            context.enqueue(changes);
+        }
+    }
+    match report(context, &api, &object, &checked).await {
+        Ok(()) => Some(again),
+        Err(error) => {
+            tracing::warn!(%error, tenant = name, "the status of an ExchangeTenant could not be written");
+            Some(Duration::from_secs(2))
+        }
+    }
+}
+
+/// Whether mailboxes may come to another end with `after`.
+fn changes_something(before: Option<&TenantState>, after: &TenantState) -> bool {
+    match (before, after) {
+        (Some(TenantState::NotReady(old)), TenantState::NotReady(new)) => old != new,
+        (Some(TenantState::Ready(old)), TenantState::Ready(new)) => {
+            old.rules != new.rules
+                || old.management != new.management
+                || old.sign_in_control != new.sign_in_control
+                || old.interval != new.interval
+                || old.accepted_domains != new.accepted_domains
+        }
+        _ => true,
+    }
+}
+
+type Checked = Result<(Arc<Tenant>, Vec<AcceptedDomain>), Fault>;
+
+async fn check(context: &Context, object: &ExchangeTenant, before: Option<&TenantState>) -> Checked {
+    let spec = &object.spec;
+    let guid: TenantGuid = spec
+        .tenant_id
+        .parse()
+        .map_err(|e| Fault::stalled("InvalidSpec", format!("spec.tenantId: {e}")))?;
+    let pinned = object
+        .status
+        .as_ref()
+        .and_then(|status| status.tenant_guid.clone());
+    if let Some(pinned) = pinned.filter(|pinned| *pinned != guid.to_string()) {
+        return Err(changed(&pinned, &guid.to_string()));
+    }
+    if let Some(first) = rival(context, object) {
+        let text = format!("the ExchangeTenant {first:?} is for the same tenant {guid}: keep one of the two");
+        return Err(Fault::stalled("DuplicateTenant", text));
+    }
+    let interval = parse_interval(&spec.drift.interval).ok_or_else(|| {
+        Fault::stalled(
+            "InvalidSpec",
+            "spec.drift.interval: write at least 10s, as in 10m or 1h30m",
+        )
+    })?;
+    let endpoints = endpoints::resolve(
+        spec.cloud,
+        spec.endpoints.as_ref(),
+        &context.settings.allowed_endpoints,
+    )
+    .map_err(|message| Fault::stalled("EndpointNotAllowed", message))?;
+    let secret = secret(context, object).await?;
+    let connection = Connection {
+        tenant: guid,
+        endpoints,
+        client_id: spec
+            .credentials
+            .client_id
+            .parse()
+            .map_err(|_| Fault::stalled("InvalidSpec", "spec.credentials.clientId is no GUID"))?,
+        secret,
+        max_concurrent: usize::try_from(spec.limits.max_concurrent_requests).unwrap_or(1),
+        writes_per_minute: u32::try_from(spec.limits.writes_per_minute).unwrap_or(1),
+    };
+    let old = match before {
+        Some(TenantState::Ready(old)) => Some(old),
+        _ => None,
+    };
+    let fingerprint = fingerprint(&connection);
+    let (gateway, directory) = match old.filter(|old| old.fingerprint == fingerprint) {
+        Some(old) => (old.gateway.clone(), Arc::clone(&old.directory)),
+        None => (
+            Gateway::new(
+                connection,
+                context.http.clone(),
+                context.clock,
+                context.gateway_metrics.clone(),
+            ),
+            Arc::new(DirectoryCache::default()),
+        ),
+    };
+    let answered = gateway.tenant_guid().await.map_err(|error| of_error(&error))?;
+    if answered != guid {
+        return Err(changed(&guid.to_string(), &answered.to_string()));
+    }
+    let domains = gateway
+        .accepted_domains(Lane::Edit)
+        .await
+        .map_err(|error| of_error(&error))?;
+    let initial = domains
+        .iter()
+        .find(|domain| domain.initial)
+        .map(|domain| domain.name.clone())
+        .ok_or_else(|| Fault::Unreachable("Get-AcceptedDomain shows no initial domain".to_owned()))?;
+    let tenant = Tenant {
+        gateway,
+        fingerprint,
+        guid,
+        rules: AccessRules::parse(&spec.access),
+        management: spec.management,
+        cluster: ClusterId {
+            name: spec.ownership.cluster_id.clone(),
+            uid_part: context.cluster_uid.clone(),
+        },
+        marker_attribute: spec.ownership.marker_attribute.number(),
+        sign_in_control: spec.sign_in_control,
+        interval,
+        accepted_domains: domains
+            .iter()
+            .map(|domain| domain.name.clone())
+            .collect::<BTreeSet<Domain>>(),
+        initial_domain: initial,
+        directory,
+    };
+    Ok((Arc::new(tenant), domains))
+}
+
+fn changed(pinned: &str, shown: &str) -> Fault {
+    Fault::Stalled {
+        reason: "TenantChanged",
+        message: format!(
+            "this ExchangeTenant stands for tenant {pinned} and its credentials lead to {shown}: nothing is read as \
+             absence and nothing is written; make another ExchangeTenant for the other tenant"
+        ),
+        authenticated: true,
+    }
+}
+
+/// An older ExchangeTenant for the same tenant.
+fn rival(context: &Context, object: &ExchangeTenant) -> Option<String> {
+    let age = |t: &ExchangeTenant| {
+        (
+            t.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            t.name_any(),
+        )
+    };
+    let tenants = context.index().tenants();
+    let same = |other: &&Arc<ExchangeTenant>| {
+        other.uid() != object.uid()
+            && other.spec.tenant_id.eq_ignore_ascii_case(&object.spec.tenant_id)
+            && age(other) < age(object)
+    };
+    tenants.iter().find(same).map(|other| other.name_any())
+}
+
+async fn secret(context: &Context, object: &ExchangeTenant) -> Result<SecretString, Fault> {
+    let reference = &object.spec.credentials.client_secret_ref;
+    let namespace = &context.settings.operator_namespace;
+    let place = format!("the Secret {namespace}/{}", reference.name);
+    let api: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
+    let found = match api.get_opt(&reference.name).await {
+        Ok(found) => found,
+        Err(kube::Error::Api(status)) if status.is_forbidden() => {
+            let text =
+                format!("{place} may not be read: name it in the operator's role (credentials.secretNames)");
+            return Err(Fault::stalled("SecretForbidden", text));
+        }
+        Err(error) => return Err(Fault::Unreachable(format!("{place} could not be read: {error}"))),
+    };
+    let Some(secret) = found else {
+        let text =
+            format!("{place}, which spec.credentials.clientSecretRef names, does not exist: create it");
+        return Err(Fault::stalled("SecretNotFound", text));
+    };
+    let key = &reference.key;
+    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    let Some(bytes) = bytes else {
+        return Err(Fault::stalled(
+            "SecretKeyNotFound",
+            format!("{place} has no key {key:?}"),
+        ));
+    };
+    match std::str::from_utf8(&bytes.0).map(str::trim) {
+        Ok(text) if !text.is_empty() => Ok(SecretString::from(text.to_owned())),
+        _ => Err(Fault::stalled(
+            "SecretKeyNotFound",
+            format!("{place}, key {key:?}: empty or not text"),
+        )),
+    }
+}
+
+/// Changes whenever the connection does; tells nothing about the secret.
+fn fingerprint(connection: &Connection) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let Connection {
+        tenant,
+        endpoints,
+        client_id,
+        secret,
+        max_concurrent,
+        writes_per_minute,
+    } = connection;
+    let mut hasher = DefaultHasher::new();
+    (
+        tenant,
+        &endpoints.authority,
+        &endpoints.exchange,
+        &endpoints.graph,
+        client_id,
+    )
+        .hash(&mut hasher);
+    (secret.expose_secret(), max_concurrent, writes_per_minute).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn of_error(error: &ExchangeError) -> Fault {
+    let message = error.to_string();
+    match (error.class, error.stage) {
+        (ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Ambiguous, _) => {
+            Fault::Unreachable(message)
+        }
+        (_, Stage::Token) if is_unknown_tenant(error) => {
+            let text = format!("Entra knows no such tenant; check spec.tenantId and spec.cloud: {message}");
+            Fault::stalled("TenantUnknown", text)
+        }
+        (_, Stage::Token) => {
+            let text =
+                format!("Entra refuses the credentials; check spec.credentials and the Secret: {message}");
+            Fault::stalled("CredentialsRefused", text)
+        }
+        (_, Stage::Exchange | Stage::Graph) => Fault::Stalled {
+            reason: "NotAuthorized",
+            message: format!(
+                "the app may not manage Exchange; it needs the app role Exchange.ManageAsApp with admin consent and \
+                 the role Exchange Recipient Administrator or a role group (a new role takes up to hours): {message}"
+            ),
+            authenticated: true,
+        },
+    }
+}
+
+/// AADSTS90002: tenant not found; AADSTS900023 and 900021: no valid tenant identifier.
+fn is_unknown_tenant(error: &ExchangeError) -> bool {
+    let code = error.exception.as_deref().unwrap_or_default();
+    ["AADSTS90002", "AADSTS900023", "AADSTS900021"].contains(&code)
+}
+
+/// Hours, minutes and seconds as in `1h30m`; at least ten seconds.
+fn parse_interval(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut seconds = 0_u64;
+    for (unit, factor) in [('h', 3600), ('m', 60), ('s', 1)] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+            rest = after;
+        }
+    }
+    (rest.is_empty() && seconds >= 10).then(|| Duration::from_secs(seconds))
+}
+
+async fn report(
+    context: &Context,
+    api: &Api<ExchangeTenant>,
+    object: &ExchangeTenant,
+    checked: &Checked,
+) -> Result<(), kube::Error> {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let old = object.status.clone().unwrap_or_default();
+    let verdicts = verdicts(checked);
+    let mut status = ExchangeTenantStatus {
+        observed_generation: Some(generation),
+        conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
+        summary: verdicts.first().map(|ready| ready.reason.to_owned()),
+        ..old.clone()
+    };
+    if let Ok((tenant, domains)) = checked {
+        status.tenant_guid = Some(tenant.guid.to_string());
+        status.initial_domain = Some(tenant.initial_domain.to_string());
+        let names: BTreeSet<String> = domains.iter().map(|domain| domain.name.to_string()).collect();
+        status.accepted_domains = names.into_iter().take(SHOWN_DOMAINS).collect();
+    }
+    if object.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let mut next = object.clone();
+    next.status = Some(status);
+    api.replace_status(&object.name_any(), &PostParams::default(), &next)
+        .await?;
+    if let Some(ready) = verdicts.first() {
+        let before = condition::find(&old.conditions, Kind::Ready);
+        if before.is_none_or(|before| before.reason != ready.reason || before.status != ready.truth.as_str())
+        {
+            let warning = ready.truth != Truth::True;
+            let happening = Happening {
+                warning,
+                reason: ready.reason,
+                action: "Check",
+                note: &ready.message,
+            };
+            context.events.publish(object, happening).await;
+        }
+    }
+    Ok(())
+}
+
+/// Ready first.
+fn verdicts(checked: &Checked) -> Vec<Verdict> {
+    match checked {
+        Ok((tenant, domains)) => vec![
+            Verdict::new(
+                Kind::Ready,
+                true,
+                "Connected",
+                format!(
+                    "connected to tenant {} with {} accepted domains",
+                    tenant.guid,
+                    domains.len()
+                ),
+            ),
+            Verdict::new(
+                Kind::Authenticated,
+                true,
+                "TokenIssued",
+                "Entra accepts the credentials",
+            ),
+            Verdict::new(Kind::Authorized, true, "Allowed", "Exchange accepts the app"),
+        ],
+        Err(Fault::Unreachable(message)) => vec![
+            Verdict::new(Kind::Ready, Truth::Unknown, "Unreachable", message.as_str()),
+            Verdict::new(Kind::Reconciling, true, "Unreachable", message.as_str()),
+        ],
+        Err(Fault::Stalled {
+            reason,
+            message,
+            authenticated,
+        }) => vec![
+            Verdict::new(Kind::Ready, false, reason, message.as_str()),
+            Verdict::new(
+                Kind::Authenticated,
+                *authenticated,
+                if *authenticated { "TokenIssued" } else { reason },
+                if *authenticated {
+                    "Entra accepts the credentials"
+                } else {
+                    message.as_str()
+                },
+            ),
+            Verdict::new(Kind::Stalled, true, reason, message.as_str()),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_hours_minutes_and_seconds_of_at_least_ten_seconds() {
+        for (text, seconds) in [
+            ("10m", Some(600)),
+            ("1h30m", Some(5400)),
+            ("10s", Some(10)),
+            ("9s", None),
+            ("", None),
+            ("10", None),
+            ("m", None),
+        ] {
+            assert_eq!(parse_interval(text).map(|d| d.as_secs()), seconds, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Which resource may have an address that several claim.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use kube::ResourceExt;
+
+use super::is_older;
+use crate::api::{Management, SharedMailbox};
+use crate::controller::index::{Index, claims_of};
+use crate::mail::SmtpAddress;
+
+/// Another resource with the better right to an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rival {
+    address: SmtpAddress,
+    /// None when it lives in another namespace, whose names are nobody else's business.
+    name: Option<String>,
+}
+
+/// Resources that have a better right than `mailbox` to one of its addresses.
+///
+/// The owner of a mailbox keeps its addresses; among those without one the older that is not paused wins.
+pub fn rivals(index: &Index, mailbox: &SharedMailbox, addresses: &BTreeSet<SmtpAddress>) -> Vec<Rival> {
+    let tenant = &mailbox.spec.tenant_ref.name;
+    let better =
+        |other: &SharedMailbox, address: &SmtpAddress| match (holds(other, address), holds(mailbox, address))
+        {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) | (false, false) => {
+                other.spec.management != Management::Paused && is_older(other, mailbox)
+            }
+        };
+    let mut rivals = Vec::new();
+    for address in addresses {
+        for other in index.claimants(tenant, address) {
+            if other.uid() != mailbox.uid() && better(&other, address) {
+                let name = (other.namespace() == mailbox.namespace()).then(|| other.name_any());
+                rivals.push(Rival {
+                    address: address.clone(),
+                    name,
+                });
+            }
+        }
+    }
+    rivals
+}
+
+/// It has a mailbox and its status was reported with this address among the claimed ones.
+fn holds(mailbox: &SharedMailbox, address: &SmtpAddress) -> bool {
+    let Some(status) = mailbox.status.as_ref() else {
+        return false;
+    };
+    let provisioned = status.mailbox_guid.is_some();
+    let primary = status.primary_address.as_ref().and_then(|text| text.parse().ok());
+    let recorded = status
+        .record
+        .as_ref()
+        .and_then(|raw| raw.read().ok())
+        .map(|record| record.addresses);
+    let added = || recorded.as_deref().unwrap_or_default().contains(address);
+    provisioned && claims_of(mailbox).contains(address) && (primary.as_ref() == Some(address) || added())
+}
+
+impl fmt::Display for Rival {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(
+                f,
+                "{} is claimed by SharedMailbox {name:?} of this namespace",
+                self.address
+            )?,
+            None => write!(
+                f,
+                "{} is claimed by a SharedMailbox of another namespace",
+                self.address
+            )?,
+        }
+        f.write_str("; take another address, or ask its owner to give it up")
+    }
+}

@@ -1,0 +1,238 @@
+//! Kubernetes watches feed the index; the index says what a change asks for.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::DeserializeGuard;
+use kube::core::error_boundary::InvalidObject;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch::Sender;
+
+use super::context::Context;
+use super::index::{Changes, Index};
+use super::key::MailboxKey;
+use super::metrics::KindLabels;
+use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
+use crate::clock::Clock;
+
+/// What the index does with objects of one kind.
+pub trait Indexed:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+    type Key: Clone + Eq + Hash + Send;
+
+    const KIND: &'static str;
+
+    fn key(metadata: &kube::core::ObjectMeta) -> Self::Key;
+    fn apply(self, index: &mut Index, clock: Clock) -> Changes;
+    fn delete(index: &mut Index, key: &Self::Key) -> Changes;
+    /// The object is there and can't be decoded: what was known of it stays.
+    fn unreadable(index: &mut Index, key: &Self::Key);
+    fn known(index: &Index) -> Vec<Self::Key>;
+}
+
+impl Indexed for SharedMailbox {
+    type Key = MailboxKey;
+
+    const KIND: &'static str = "SharedMailbox";
+
+    fn key(metadata: &kube::core::ObjectMeta) -> MailboxKey {
+        let (namespace, name) = names(metadata);
+        MailboxKey { namespace, name }
+    }
+
+    fn apply(self, index: &mut Index, clock: Clock) -> Changes {
+        index.apply_mailbox(self, clock.instant())
+    }
+
+    fn delete(index: &mut Index, key: &MailboxKey) -> Changes {
+        index.delete_mailbox(key)
+    }
+
+    fn unreadable(_: &mut Index, _: &MailboxKey) {}
+
+    fn known(index: &Index) -> Vec<MailboxKey> {
+        index.mailbox_keys()
+    }
+}
+
+impl Indexed for MailboxPermission {
+    type Key = (String, String);
+
+    const KIND: &'static str = "MailboxPermission";
+
+    fn key(metadata: &kube::core::ObjectMeta) -> (String, String) {
+        names(metadata)
+    }
+
+    fn apply(self, index: &mut Index, _: Clock) -> Changes {
+        index.apply_permission(self)
+    }
+
+    fn delete(index: &mut Index, (namespace, name): &(String, String)) -> Changes {
+        index.delete_permission(namespace, name)
+    }
+
+    fn unreadable(index: &mut Index, (namespace, name): &(String, String)) {
+        index.unreadable_permission(namespace, name);
+    }
+
+    fn known(index: &Index) -> Vec<(String, String)> {
+        index.permission_keys()
+    }
+}
+
+impl Indexed for ExchangeTenant {
+    type Key = String;
+
+    const KIND: &'static str = "ExchangeTenant";
+
+    fn key(metadata: &kube::core::ObjectMeta) -> String {
+        names(metadata).1
+    }
+
+    fn apply(self, index: &mut Index, _: Clock) -> Changes {
+        index.apply_tenant(self)
+    }
+
+    fn delete(index: &mut Index, name: &String) -> Changes {
+        index.delete_tenant(name)
+    }
+
+    fn unreadable(_: &mut Index, _: &String) {}
+
+    fn known(index: &Index) -> Vec<String> {
+        index.tenants().iter().map(|tenant| tenant.name_any()).collect()
+    }
+}
+
+fn names(metadata: &kube::core::ObjectMeta) -> (String, String) {
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+/// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in.
+pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
+    let api: Api<DeserializeGuard<K>> = Api::all(context.client.clone());
+    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let mut events = std::pin::pin!(events);
+    let mut listed: HashSet<K::Key> = HashSet::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(DeserializeGuard(object))) => {
+                listed.insert(match &object {
+                    Ok(object) => K::key(object.meta()),
+                    Err(invalid) => K::key(&invalid.metadata),
+                });
+                take_in(&context, object);
+            }
+            Ok(Event::InitDone) => {
+                let gone: Vec<K::Key> = K::known(&context.index())
+                    .into_iter()
+                    .filter(|key| !listed.contains(key))
+                    .collect();
+                for key in gone {
+                    let changes = K::delete(&mut context.index(), &key);
+                    context.enqueue(changes);
+                }
+                listed = HashSet::new();
+                let _ = synced.send_replace(true);
+            }
+            Ok(Event::Apply(DeserializeGuard(object))) => take_in(&context, object),
+            Ok(Event::Delete(DeserializeGuard(object))) => {
+                let key = match &object {
+                    Ok(object) => K::key(object.meta()),
+                    Err(invalid) => K::key(&invalid.metadata),
+                };
+                let changes = K::delete(&mut context.index(), &key);
+                context.enqueue(changes);
+            }
+            Err(error) => {
+                context
+                    .metrics
+                    .watch_errors
+                    .get_or_create(&KindLabels { kind: K::KIND })
+                    .inc();
+                tracing::warn!(kind = K::KIND, %error, "a watch failed; it is tried again");
+            }
+        }
+    }
+}
+
+fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>) {
+    match object {
+        Ok(object) => {
+            let changes = object.apply(&mut context.index(), context.clock);
+            context.enqueue(changes);
+        }
+        Err(invalid) => {
+            let (namespace, name) = names(&invalid.metadata);
+            context
+                .metrics
+                .unreadable_objects
+                .get_or_create(&KindLabels { kind: K::KIND })
+                .inc();
+            tracing::error!(
+                kind = K::KIND,
+                namespace,
+                name,
+                error = invalid.error,
+                "an object can't be decoded"
+            );
+            K::unreadable(&mut context.index(), &K::key(&invalid.metadata));
+        }
+    }
+}
+
+/// Waits until the API server serves all our kinds, and says how to get there.
+pub async fn crds_installed(context: &Context) {
+    let api: Api<CustomResourceDefinition> = Api::all(context.client.clone());
+    let wanted: Vec<String> = crate::api::all_crds().iter().map(ResourceExt::name_any).collect();
+    let mut told = false;
+    loop {
+        let found = futures::stream::iter(&wanted)
+            .then(|name| api.get_opt(name))
+            .try_filter_map(|crd| async { Ok(crd.filter(is_established).map(|crd| crd.name_any())) })
+            .try_collect::<HashSet<String>>()
+            .await;
+        match found {
+            Ok(found) => {
+                let missing: Vec<&str> = wanted
+                    .iter()
+                    .filter(|name| !found.contains(*name))
+                    .map(String::as_str)
+                    .collect();
+                if missing.is_empty() {
+                    return;
+                }
+                if !told {
+                    let missing = missing.join(", ");
+                    tracing::warn!(
+                        missing,
+                        "waiting for CRDs: install them with `shared-mailbox-operator crd | kubectl apply \
+                         --server-side -f -`, or upgrade the CRD chart"
+                    );
+                    told = true;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the CRDs can't be read; trying again"),
+        }
+        context.clock.sleep(Duration::from_secs(2)).await;
+    }
+}
+
+fn is_established(crd: &CustomResourceDefinition) -> bool {
+    let conditions = crd.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Established" && c.status == "True"))
+}

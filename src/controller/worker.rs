@@ -1,0 +1,281 @@
+//! Puts the parts together: watches, workers, and when they may start.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::json;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use super::context::{Context, Settings};
+use super::events::Events;
+use super::index::Index;
+use super::key::{MailboxKey, Work};
+use super::metrics::{Metrics, ResultLabels};
+use super::outcome::{Again, Outcome};
+use super::pass::{self, Pass};
+use super::queue::Queue;
+use super::tenant::{TenantState, Tenants};
+use super::watch::{crds_installed, feed};
+use super::{permission, tenant_check};
+use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
+use crate::clock::Clock;
+use crate::exchange::{GatewayMetrics, HttpService};
+use crate::lane::Lane;
+
+/// No pass may take longer; Exchange itself allows a cmdlet fifteen minutes.
+const LONGEST_PASS: Duration = Duration::from_mins(20);
+/// A new mailbox waits so long for its permissions, so that they are in its first plan.
+const GATHERING: Duration = Duration::from_secs(1);
+const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
+
+/// Everything the operator needs from outside.
+pub struct Operator {
+    pub client: Client,
+    pub http: HttpService,
+    pub clock: Clock,
+    pub settings: Settings,
+    pub metrics: Metrics,
+    pub gateway_metrics: GatewayMetrics,
+}
+
+/// What is still missing before work starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Waiting for something, as people read it.
+    Waiting(&'static str),
+    Ready,
+}
+
+impl Operator {
+    /// Runs until `shutdown` ends; work under way is finished, nothing new is started.
+    pub async fn run(self, readiness: watch::Sender<Readiness>, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = std::pin::pin!(shutdown);
+        readiness.send_replace(Readiness::Waiting("the API server"));
+        let context = tokio::select! {
+            context = self.start(&readiness) => context,
+            () = &mut shutdown => return,
+        };
+        let mut background = JoinSet::new();
+        let mut synced = Vec::new();
+        let (sender, receiver) = watch::channel(false);
+        background.spawn(feed::<ExchangeTenant>(Arc::clone(&context), sender));
+        synced.push(receiver);
+        let (sender, receiver) = watch::channel(false);
+        background.spawn(feed::<SharedMailbox>(Arc::clone(&context), sender));
+        synced.push(receiver);
+        let (sender, receiver) = watch::channel(false);
+        background.spawn(feed::<MailboxPermission>(Arc::clone(&context), sender));
+        synced.push(receiver);
+        readiness.send_replace(Readiness::Waiting("the first list of every kind"));
+        for mut receiver in synced {
+            tokio::select! {
+                // The sender lives as long as the watch, which never ends by itself.
+                _ = receiver.wait_for(|synced| *synced) => {}
+                () = &mut shutdown => return,
+            }
+        }
+        readiness.send_replace(Readiness::Ready);
+        tracing::info!("all watches are in; working");
+        work(&context, shutdown).await;
+        background.shutdown().await;
+    }
+
+    async fn start(self, readiness: &watch::Sender<Readiness>) -> Arc<Context> {
+        let Self {
+            client,
+            http,
+            clock,
+            settings,
+            metrics,
+            gateway_metrics,
+        } = self;
+        let namespaces: Api<Namespace> = Api::all(client.clone());
+        let cluster_uid = loop {
+            match namespaces.get("kube-system").await {
+                Ok(namespace) => break namespace.uid().unwrap_or_default().chars().take(8).collect(),
+                Err(error) => tracing::warn!(%error, "the namespace kube-system can't be read; trying again"),
+            }
+            clock.sleep(Duration::from_secs(2)).await;
+        };
+        let context = Arc::new(Context {
+            events: Events::new(client.clone(), clock),
+            client,
+            http,
+            clock,
+            settings,
+            index: Mutex::new(Index::default()),
+            queue: Queue::default(),
+            tenants: Tenants::default(),
+            metrics,
+            gateway_metrics,
+            cluster_uid,
+            memory: Mutex::new(HashMap::new()),
+        });
+        readiness.send_replace(Readiness::Waiting("the CRDs"));
+        crds_installed(&context).await;
+        context
+    }
+}
+
+/// Hands work out until `shutdown` ends, then waits for what is under way.
+async fn work(context: &Arc<Context>, mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
+    let slots = Arc::new(Semaphore::new(context.settings.concurrency.max(1)));
+    let mut running = JoinSet::new();
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            break;
+        };
+        let (key, lane) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            taken = context.queue.next() => taken,
+        };
+        context
+            .metrics
+            .ready_work
+            .set(i64::try_from(context.queue.ready_len()).unwrap_or(i64::MAX));
+        let context = Arc::clone(context);
+        let span = tracing::info_span!("pass", work = %key, lane = lane.label());
+        let task = async move {
+            let again = one(&context, &key, lane).await;
+            context.queue.done(key, again);
+            drop(slot);
+        };
+        running.spawn(task.instrument(span));
+        while let Some(ended) = running.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a pass broke off");
+            }
+        }
+    }
+    tracing::info!(under_way = running.len(), "draining");
+    while running.join_next().await.is_some() {}
+}
+
+async fn one(context: &Arc<Context>, key: &Work, lane: Lane) -> Option<(Duration, Lane)> {
+    let started = context.clock.instant();
+    let again = match key {
+        Work::Tenant(name) => {
+            let again = tokio::time::timeout(LONGEST_PASS, tenant_check::run(context, name)).await;
+            again
+                .unwrap_or(Some(DEFAULT_INTERVAL))
+                .map(|delay| (delay, Lane::Repair))
+        }
+        Work::Mailbox(key) => {
+            let pass = tokio::time::timeout(LONGEST_PASS, mailbox(context, key, lane)).await;
+            pass.unwrap_or(Some((DEFAULT_INTERVAL, Lane::Repair)))
+        }
+    };
+    context
+        .metrics
+        .pass_seconds
+        .observe(started.elapsed().as_secs_f64());
+    again
+}
+
+/// One pass over a mailbox; when it comes back.
+async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option<(Duration, Lane)> {
+    let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
+    let object = match api.get_opt(&key.name).await {
+        Ok(Some(object)) => object,
+        Ok(None) => {
+            context.forget(key);
+            let again = permission::report_missing_mailbox(context, key).await;
+            return again.map(|delay| (delay, Lane::Sweep));
+        }
+        Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        // Retain: the mailbox stays as it is, with its marker and its grants, and nobody is called.
+        let done = set_finalizer(&api, &object, false).await;
+        return done
+            .err()
+            .and_then(|outcome| requeue(context, key, &outcome, lane));
+    }
+    let permissions = context.index().permissions_of(key);
+    if object.status.is_none() && permissions.is_empty() {
+        let waited = pass::seen_for(context, key);
+        if waited < GATHERING {
+            return Some((GATHERING.saturating_sub(waited), Lane::Edit));
+        }
+    }
+    let object = match set_finalizer(&api, &object, true).await {
+        Ok(object) => object,
+        Err(outcome) => return requeue(context, key, &outcome, lane),
+    };
+    let mut pass = Pass {
+        context: context.as_ref(),
+        key,
+        lane,
+        object,
+        permissions,
+    };
+    let ending = pass.run().await;
+    if let Outcome::Unavailable(why) = &ending.outcome {
+        tracing::warn!(why, "the pass could not be finished; it is tried again");
+    }
+    let outcome = pass.report(ending).await;
+    requeue(context, key, &outcome, lane)
+}
+
+/// When an outcome brings the mailbox back, and in which lane.
+fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Option<(Duration, Lane)> {
+    let meaning = outcome.meaning();
+    let labels = ResultLabels {
+        controller: "mailbox",
+        result: meaning.label,
+    };
+    context.metrics.passes.get_or_create(&labels).inc();
+    let failures = context.remember(key, |memory| memory.count_ending(meaning.label));
+    let tenant = context
+        .index()
+        .mailbox(key)
+        .map(|mailbox| mailbox.spec.tenant_ref.name.clone());
+    let interval = match tenant.and_then(|name| context.tenants.get(&name)) {
+        Some(TenantState::Ready(tenant)) => tenant.interval,
+        Some(TenantState::NotReady(_)) | None => DEFAULT_INTERVAL,
+    };
+    let delay = meaning.again.delay(interval, failures)?;
+    // What somebody waits for keeps its place; the regular look goes to the end.
+    let lane = if meaning.again == Again::Interval {
+        Lane::Sweep
+    } else {
+        lane
+    };
+    Some((delay, lane))
+}
+
+/// Puts our finalizer on or takes it off; the object as it is afterwards.
+async fn set_finalizer(
+    api: &Api<SharedMailbox>,
+    object: &SharedMailbox,
+    wanted: bool,
+) -> Result<SharedMailbox, Outcome> {
+    let present = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+    if present == wanted {
+        return Ok(object.clone());
+    }
+    let mut finalizers: Vec<&str> = object
+        .finalizers()
+        .iter()
+        .map(String::as_str)
+        .filter(|other| *other != FINALIZER)
+        .collect();
+    if wanted {
+        finalizers.push(FINALIZER);
+    }
+    // The version makes sure that nobody else's finalizer is lost.
+    let patch =
+        json!({ "metadata": { "finalizers": finalizers, "resourceVersion": object.resource_version() } });
+    let params = PatchParams::default();
+    api.patch(&object.name_any(), &params, &Patch::Merge(&patch))
+        .await
+        .map_err(|error| pass::of_kube(&error))
+}
