@@ -318,7 +318,7 @@ mod tests {
         TokenSource::new(
             connection,
             base,
-            tenant.clock(),
+            Tenant::clock(),
             tenant.service(),
             GatewayMetrics::default(),
         )
@@ -379,7 +379,7 @@ mod tests {
         source.get().await.unwrap();
         tokio::time::sleep(Duration::from_secs(3400)).await;
         assert_eq!(source.get().await.unwrap().number, 1);
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!(source.get().await.unwrap_err().class, ErrorClass::Transient);
     }
 

@@ -2,12 +2,12 @@
 //!
 //! A caller awaits one operation of [`Gateway`]; from there the data passes through:
 //!
-//! - [`cmdlets`]: an operation becomes a cmdlet with parameters, and its rows become values of [`crate::mail`].
-//! - [`gateway`]: concurrent calls queue by [lane](crate::lane::Lane), up to ten go out as one `$batch`, within one
+//! - `cmdlets`: an operation becomes a cmdlet with parameters, and its rows become values of [`crate::mail`].
+//! - `gateway`: concurrent calls queue by [lane](crate::lane::Lane), up to ten go out as one `$batch`, within one
 //!   budget for the tenant; retries happen here and nowhere else.
-//! - [`auth`]: access tokens by client credentials, one for Exchange and one for Graph.
-//! - [`wire`]: the JSON of `InvokeCommand` and `$batch`, and what an error answer means.
-//! - [`graph`]: the account behind a mailbox, in the directory.
+//! - `auth`: access tokens by client credentials, one for Exchange and one for Graph.
+//! - `wire`: the JSON of `InvokeCommand` and `$batch`, and what an error answer means.
+//! - `graph`: the account behind a mailbox, in the directory.
 //! - [`http`]: the tower service at the bottom, a connection pool in production, anything else in tests.
 //!
 //! `InvokeCommand` (`/adminapi/beta`) is what Microsoft's ExchangeOnlineManagement module speaks. Microsoft
@@ -21,6 +21,8 @@ mod gateway;
 mod graph;
 pub mod http;
 mod metrics;
+#[cfg(test)]
+mod simulated;
 #[cfg(test)]
 mod testing;
 mod text;

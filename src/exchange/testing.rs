@@ -121,6 +121,10 @@ pub struct Seen {
 }
 
 impl Seen {
+    pub fn after(&self, earlier: &Self) -> Duration {
+        self.at.saturating_sub(earlier.at)
+    }
+
     pub fn names(&self) -> Vec<&str> {
         self.calls.iter().map(|call| call.name.as_str()).collect()
     }
@@ -172,12 +176,12 @@ impl Tenant {
         Gateway::new(
             connection,
             self.service(),
-            self.clock(),
+            Self::clock(),
             GatewayMetrics::default(),
         )
     }
 
-    pub fn clock(&self) -> Clock {
+    pub fn clock() -> Clock {
         Clock::starting_at("2026-11-22T09:00:00Z".parse().unwrap())
     }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
+use tracing::{Instrument as _, Span};
 
 use self::budget::{Hold, WriteBudget};
 use self::queue::{Queue, Urgency, Waiting};
@@ -230,13 +231,28 @@ impl Core {
     }
 
     async fn call(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String) -> Result<Answer, ExchangeError> {
+        let span = tracing::debug_span!(
+            "exchange_call",
+            cmdlet = cmdlet.name,
+            lane = lane.label(),
+            attempts = tracing::field::Empty,
+            error = tracing::field::Empty,
+        );
+        self.attempts(lane, cmdlet, url).instrument(span).await
+    }
+
+    /// Attempts the call until it succeeds or one more attempt would not help.
+    async fn attempts(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String) -> Result<Answer, ExchangeError> {
         let mut attempts = Attempts::new(cmdlet.effect);
+        let mut number = 0_u32;
         let mut alone = cmdlet.effect == Effect::Create;
         loop {
+            number += 1;
             let Outcome {
                 result,
                 whole_request_failed,
             } = self.attempt(lane, cmdlet, url.clone(), alone).await;
+            Span::current().record("attempts", number);
             let failure = match result {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
@@ -244,7 +260,10 @@ impl Core {
             let class = failure.error.class;
             alone |= whole_request_failed && class == ErrorClass::Transient;
             match attempts.judge(failure, self.clock.instant()) {
-                Verdict::Final(error) => return Err(error),
+                Verdict::Final(error) => {
+                    Span::current().record("error", error.class.label());
+                    return Err(error);
+                }
                 Verdict::Again(wait) => {
                     self.metrics.retried(cmdlet.name, class);
                     self.clock.sleep(wait).await;

@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn a_long_retry_after_is_left_to_the_caller() {
         let mut throttled = failure(ErrorClass::Throttled, false);
-        throttled.error.retry_after = Some(Duration::from_secs(600));
+        throttled.error.retry_after = Some(Duration::from_mins(10));
         assert!(waits(Effect::Read, &throttled).is_empty());
         throttled.error.class = ErrorClass::Transient;
         assert!(waits(Effect::Read, &throttled).is_empty());

@@ -1,0 +1,129 @@
+//! Lists of more than one page, and links that are not followed.
+
+use super::*;
+
+fn user(upn: &str) -> serde_json::Value {
+    json!({"UserPrincipalName": upn, "DisplayName": "x", "RecipientTypeDetails": "User",
+        "ExternalDirectoryObjectId": member(1).to_string(), "Sid": "S-1-5-21-1"})
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_are_followed_on_our_own_host_with_the_same_body() {
+    let tenant = Tenant::new(|call: &Call| match (call.name.as_str(), call.earlier) {
+        ("Get-User", 0) => Reaction::status(
+            200,
+            &json!({"value": [user("a@contoso.com")], "@odata.nextLink": "https://outlook.office365.com/adminapi/beta/x/InvokeCommand?%24skiptoken=2"}),
+        ),
+        ("Get-User", _) => Reaction::rows(&json!([user("b@contoso.com")])),
+        _ => Tenant::default_reaction(call),
+    });
+    let upns = ["a@contoso.com".parse().unwrap(), "b@contoso.com".parse().unwrap()];
+    let users = tenant
+        .gateway()
+        .find_users_by_upn(Lane::Edit, &upns)
+        .await
+        .unwrap();
+    assert_eq!(
+        users
+            .iter()
+            .map(|user| user.user_principal_name.as_str())
+            .collect::<Vec<_>>(),
+        ["a@contoso.com", "b@contoso.com"]
+    );
+    let requests = tenant.requests();
+    assert!(requests[1].calls[0].url.contains("skiptoken=2"));
+    assert_eq!(requests[0].calls[0].parameters, requests[1].calls[0].parameters);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_can_not_be_read_to_its_end_is_an_error() {
+    let elsewhere = "https://example.com/adminapi/beta/x/InvokeCommand?skiptoken=2";
+    let ours = "https://outlook.office365.com/adminapi/beta/x/InvokeCommand?skiptoken=2";
+    let paged = |link: &'static str| {
+        move |call: &Call| match call.name.as_str() {
+            "Get-User" => Reaction::status(200, &json!({"value": [], "@odata.nextLink": link})),
+            _ => Tenant::default_reaction(call),
+        }
+    };
+    let upns = ["a@contoso.com".parse().unwrap()];
+    let foreign = Tenant::new(paged(elsewhere));
+    let error = foreign
+        .gateway()
+        .find_users_by_upn(Lane::Edit, &upns)
+        .await
+        .unwrap_err();
+    assert!(error.message.contains("another host"), "{error}");
+    assert_eq!(foreign.requests().len(), 1, "nothing goes there");
+
+    let endless = Tenant::new(paged(ours));
+    let error = endless
+        .gateway()
+        .find_users_by_upn(Lane::Edit, &upns)
+        .await
+        .unwrap_err();
+    assert!(error.message.contains("no end"), "{error}");
+
+    let expired = Tenant::new(move |call: &Call| match (call.name.as_str(), call.earlier) {
+        ("Get-User", 1..) => {
+            Reaction::failed(400, "ODataServiceException", "The pagination request has expired")
+        }
+        _ => paged(ours)(call),
+    });
+    let error = expired
+        .gateway()
+        .find_users_by_upn(Lane::Edit, &upns)
+        .await
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Transient);
+    assert!(error.message.contains("incomplete"), "{error}");
+
+    let cut = once(
+        "Get-User",
+        Reaction::warned("There are more results available. Increase the ResultSize parameter."),
+    );
+    let error = cut
+        .gateway()
+        .find_users_by_upn(Lane::Edit, &upns)
+        .await
+        .unwrap_err();
+    assert!(error.message.contains("incomplete"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redirect_is_an_error() {
+    let tenant = Tenant::new(|call: &Call| {
+        if call.name == "token" {
+            return Tenant::default_reaction(call);
+        }
+        Reaction::text(302, "").with("location", "https://example.com/")
+    });
+    let error = read(&tenant.gateway(), Lane::Edit, 1).await.unwrap_err();
+    assert!(error.message.contains("not followed"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_look_up_is_split_and_a_short_one_is_one_call() {
+    let tenant = quiet();
+    let gateway = tenant.gateway();
+    let query = |n: usize| RecipientQuery::Address(format!("member{n}@contoso.com").parse().unwrap());
+    gateway
+        .find_recipients(Lane::Edit, &(0..80).map(query).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    assert_eq!(
+        tenant
+            .requests()
+            .iter()
+            .map(|request| request.calls.len())
+            .sum::<usize>(),
+        1
+    );
+    gateway
+        .find_recipients(Lane::Edit, &(0..81).map(query).collect::<Vec<_>>())
+        .await
+        .unwrap();
+    let requests = tenant.requests();
+    assert_eq!(requests[1].calls.len(), 2, "both parts in one batch");
+    assert!(gateway.find_recipients(Lane::Edit, &[]).await.unwrap().is_empty());
+    assert_eq!(tenant.requests().len(), 2, "no query, no call");
+}

@@ -1,0 +1,548 @@
+//! The gateway against the simulated tenant: both sides were written from the same facts and not from each other.
+
+use std::collections::BTreeMap;
+
+use futures::future::{join_all, try_join_all};
+use secrecy::SecretString;
+use serde_json::json;
+use simulator::{Control, Fault, FaultRule, Seed, Simulator, Surface};
+
+use super::{
+    Cloud, Connection, Endpoints, ErrorClass, ExchangeError, Gateway, GatewayMetrics, HttpService,
+    MailboxChange, NewMailbox, RecipientIdentity, RecipientKind, RecipientQuery, RecipientRow, Stage,
+    TransportError,
+};
+use crate::clock::Clock;
+use crate::lane::Lane;
+use crate::mail::{ObjectId, OneTimeName, SmtpAddress};
+
+const LANE: Lane = Lane::Edit;
+
+struct Bench {
+    gateway: Gateway,
+    control: Control,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Connection)) -> Self {
+        let seed = Seed::contoso();
+        let mut connection = Connection {
+            tenant: seed.tenant_id.to_string().parse().unwrap(),
+            endpoints: Endpoints::for_cloud(Cloud::Worldwide),
+            client_id: seed.client_id,
+            secret: SecretString::from(seed.client_secret.as_str()),
+            max_concurrent: 4,
+            writes_per_minute: 120,
+        };
+        change(&mut connection);
+        let simulator = Simulator::new(seed);
+        let control = simulator.control();
+        let http = HttpService::new(tower::service_fn(move |request| {
+            let simulator = simulator.clone();
+            async move {
+                simulator
+                    .handle(request)
+                    .await
+                    .map_err(|dropped| TransportError::lost(dropped.to_string()))
+            }
+        }));
+        let clock = Clock::starting_at("2026-11-22T09:00:00Z".parse().unwrap());
+        Self {
+            gateway: Gateway::new(connection, http, clock, GatewayMetrics::default()),
+            control,
+        }
+    }
+
+    async fn member(&self, ordinal: &str) -> RecipientRow {
+        let identity = RecipientIdentity::Address(address(&format!("{ordinal}.member@contoso.com")));
+        self.gateway.recipient(LANE, &identity).await.unwrap()
+    }
+
+    /// How often each cmdlet of the app reached the tenant.
+    fn cmdlets(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in self.control.journal() {
+            if let Some(name) = entry.cmdlet() {
+                *counts.entry(name.to_owned()).or_default() += 1;
+            }
+        }
+        counts
+    }
+}
+
+fn address(text: &str) -> SmtpAddress {
+    text.parse().unwrap()
+}
+
+fn sales() -> NewMailbox {
+    NewMailbox {
+        name: "smo-sales".to_owned(),
+        display_name: OneTimeName::from_random_bits(7),
+        alias: "sales".parse().unwrap(),
+        primary: address("sales@contoso.com"),
+    }
+}
+
+async fn create(bench: &Bench) -> super::CreatedMailbox {
+    bench.gateway.create_shared_mailbox(LANE, &sales()).await.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_with_five_members_is_made_with_twelve_writes_and_read_back() {
+    let bench = Bench::new();
+    let gateway = &bench.gateway;
+    let domains = gateway.accepted_domains(LANE).await.unwrap();
+    assert!(domains.iter().any(|domain| domain.initial) && domains.iter().any(|domain| domain.default));
+    let ordinals = ["first", "second", "third", "fourth", "fifth"];
+    let members = join_all(ordinals.map(|ordinal| bench.member(ordinal))).await;
+    let ids: Vec<ObjectId> = members.iter().map(|row| row.object_id.unwrap()).collect();
+    let claims = [
+        RecipientQuery::Address(address("sales@contoso.com")),
+        RecipientQuery::DisplayName(sales().display_name),
+    ];
+    assert!(gateway.find_recipients(LANE, &claims).await.unwrap().is_empty());
+
+    let created = create(&bench).await;
+    let change = MailboxChange {
+        marker: Some((15, "Managed by a test".to_owned())),
+        account_disabled: Some(true),
+        display_name: Some("Sales".to_owned()),
+        add_addresses: vec![address("info@contoso.com")],
+        add_on_behalf: vec![ids[0]],
+        ..MailboxChange::default()
+    };
+    gateway.set_mailbox(LANE, created.guid, &change).await.unwrap();
+    let full = ids
+        .iter()
+        .map(|id| gateway.add_full_access(LANE, created.guid, id, true));
+    let send = ids.iter().map(|id| gateway.add_send_as(LANE, created.guid, id));
+    let (full, send) = tokio::join!(try_join_all(full), try_join_all(send));
+    assert!(
+        full.unwrap()
+            .iter()
+            .chain(&send.unwrap())
+            .all(|warnings| !warnings.say_already_present())
+    );
+
+    let (mailbox, full, send) = tokio::join!(
+        gateway.mailbox(LANE, created.guid),
+        gateway.full_access(LANE, created.guid, None),
+        gateway.send_as(LANE, created.guid, None),
+    );
+    let (mailbox, full, send) = (mailbox.unwrap(), full.unwrap(), send.unwrap());
+    assert_eq!(
+        (mailbox.display_name.as_str(), mailbox.primary.as_str()),
+        ("Sales", "sales@contoso.com")
+    );
+    assert_eq!(mailbox.object_id, Some(created.object_id));
+    assert!(mailbox.account_disabled);
+    assert_eq!(mailbox.custom_attribute(15), "Managed by a test");
+    assert!(
+        mailbox
+            .smtp_addresses()
+            .any(|alias| alias == address("info@contoso.com"))
+    );
+    let on_behalf = RecipientIdentity::read_back(&mailbox.on_behalf[0]).unwrap();
+    assert_eq!(
+        gateway.recipient(LANE, &on_behalf).await.unwrap().object_id,
+        Some(ids[0])
+    );
+    let of_members = |sid: &Option<crate::mail::Sid>| sid.as_ref().is_some_and(|sid| !sid.is_self());
+    assert_eq!(
+        full.iter()
+            .filter(|row| of_members(&row.sid) && !row.inherited)
+            .count(),
+        5
+    );
+    assert_eq!(send.iter().filter(|row| of_members(&row.sid)).count(), 5);
+
+    let counts = bench.cmdlets();
+    let writes: Vec<(&str, usize)> = counts
+        .iter()
+        .filter(|(name, _)| !name.starts_with("Get-"))
+        .map(|(name, n)| (name.as_str(), *n))
+        .collect();
+    assert_eq!(
+        writes,
+        [
+            ("Add-MailboxPermission", 5),
+            ("Add-RecipientPermission", 5),
+            ("New-Mailbox", 1),
+            ("Set-Mailbox", 1)
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeat_is_a_warning_and_a_revocation_takes_exactly_one_grant() {
+    let bench = Bench::new();
+    let gateway = &bench.gateway;
+    let created = create(&bench).await;
+    let (first, second) = (
+        bench.member("first").await.object_id.unwrap(),
+        bench.member("second").await.object_id.unwrap(),
+    );
+    for id in [&first, &second] {
+        gateway
+            .add_full_access(LANE, created.guid, id, false)
+            .await
+            .unwrap();
+        gateway.add_send_as(LANE, created.guid, id).await.unwrap();
+    }
+    assert!(
+        gateway
+            .add_full_access(LANE, created.guid, &first, true)
+            .await
+            .unwrap()
+            .say_already_present()
+    );
+    assert!(
+        gateway
+            .add_send_as(LANE, created.guid, &first)
+            .await
+            .unwrap()
+            .say_already_present()
+    );
+    gateway
+        .remove_full_access(LANE, created.guid, &first)
+        .await
+        .unwrap();
+    gateway.remove_send_as(LANE, created.guid, &first).await.unwrap();
+    assert!(
+        gateway
+            .remove_full_access(LANE, created.guid, &first)
+            .await
+            .unwrap()
+            .say_not_present()
+    );
+    assert!(
+        gateway
+            .remove_send_as(LANE, created.guid, &first)
+            .await
+            .unwrap()
+            .say_not_present()
+    );
+    assert!(
+        gateway
+            .full_access(LANE, created.guid, Some(&first))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        gateway
+            .full_access(LANE, created.guid, Some(&second))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        gateway
+            .send_as(LANE, created.guid, Some(&second))
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    let again = MailboxChange {
+        display_name: Some("Sales".to_owned()),
+        ..MailboxChange::default()
+    };
+    assert!(
+        gateway
+            .set_mailbox(LANE, created.guid, &again)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        gateway
+            .set_mailbox(LANE, created.guid, &again)
+            .await
+            .unwrap()
+            .say_no_change()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn addresses_and_names_change_and_the_old_primary_can_go() {
+    let bench = Bench::new();
+    let gateway = &bench.gateway;
+    let created = create(&bench).await;
+    let rename = MailboxChange {
+        primary: Some(address("vendite@contoso.com")),
+        alias: Some("vendite".parse().unwrap()),
+        ..MailboxChange::default()
+    };
+    gateway.set_mailbox(LANE, created.guid, &rename).await.unwrap();
+    let old = MailboxChange {
+        remove_addresses: vec![address("sales@contoso.com")],
+        ..MailboxChange::default()
+    };
+    gateway.set_mailbox(LANE, created.guid, &old).await.unwrap();
+    let mailbox = gateway.mailbox(LANE, created.guid).await.unwrap();
+    assert_eq!(
+        (mailbox.primary.as_str(), mailbox.alias.as_str()),
+        ("vendite@contoso.com", "vendite")
+    );
+    assert!(
+        mailbox
+            .smtp_addresses()
+            .all(|kept| kept != address("sales@contoso.com"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_kind_of_holder_of_an_address_is_found() {
+    let bench = Bench::new();
+    let gateway = &bench.gateway;
+    let asked = [
+        "first.member@contoso.com",
+        "sales-team@contoso.com",
+        "all-staff@contoso.com",
+        "no.mailbox@contoso.com",
+    ];
+    let queries = asked.map(|text| RecipientQuery::Address(address(text)));
+    let found = gateway.find_recipients(LANE, &queries).await.unwrap();
+    let kind = |text: &str| {
+        found
+            .iter()
+            .find(|row| row.has_address(&address(text)))
+            .map(|row| row.kind.clone())
+    };
+    assert_eq!(kind(asked[0]), Some(RecipientKind::UserMailbox));
+    assert_eq!(kind(asked[1]), Some(RecipientKind::SecurityGroup));
+    assert_eq!(kind(asked[2]), Some(RecipientKind::DistributionGroup));
+    assert_eq!(
+        kind(asked[3]),
+        None,
+        "an account without a mailbox is no recipient"
+    );
+    let users = gateway
+        .find_users_by_upn(LANE, &[address(asked[3]), address("nobody@contoso.com")])
+        .await
+        .unwrap();
+    assert_eq!(users.len(), 1);
+    assert_eq!(
+        gateway.user(LANE, &address(asked[0])).await.unwrap().kind,
+        "UserMailbox"
+    );
+    assert!(users[0].sid.is_some() && users[0].object_id.is_some());
+    let plain = gateway
+        .groups_with_address(LANE, &address("plain-group@contoso.com"))
+        .await
+        .unwrap();
+    assert_eq!(plain.len(), 1);
+    assert!(!plain[0].is_mail_enabled());
+    let nobody = RecipientIdentity::Address(address("nobody@contoso.com"));
+    assert_eq!(
+        gateway.recipient(LANE, &nobody).await.unwrap_err().class,
+        ErrorClass::NotFound
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_soft_deleted_holder_of_an_address_is_found() {
+    let bench = Bench::new();
+    create(&bench).await;
+    bench
+        .control
+        .admin_cmdlet("Remove-Mailbox", json!({"Identity": "sales@contoso.com"}))
+        .unwrap();
+    let claim = [RecipientQuery::Address(address("sales@contoso.com"))];
+    let found = bench.gateway.find_recipients(LANE, &claim).await.unwrap();
+    assert_eq!(
+        found.iter().map(|row| row.soft_deleted).collect::<Vec<_>>(),
+        [true]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_mailbox_behind_a_lost_answer_is_found_by_its_one_time_name() {
+    let bench = Bench::new();
+    bench
+        .control
+        .add_fault(FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"]));
+    let error = bench
+        .gateway
+        .create_shared_mailbox(LANE, &sales())
+        .await
+        .unwrap_err();
+    assert_eq!(error.class, ErrorClass::Ambiguous);
+    let query = [RecipientQuery::DisplayName(sales().display_name)];
+    let found = bench.gateway.find_recipients(LANE, &query).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(bench.gateway.mailbox(LANE, found[0].guid.unwrap()).await.is_ok());
+    assert_eq!(bench.cmdlets()["New-Mailbox"], 1);
+    let again = bench
+        .gateway
+        .create_shared_mailbox(LANE, &sales())
+        .await
+        .unwrap_err();
+    assert_eq!(again.class, ErrorClass::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_that_pass_do_not_reach_the_caller() {
+    let server_error = |status, exception: Option<&str>| Fault::ServerError {
+        status,
+        exception: exception.map(str::to_owned),
+        message: None,
+    };
+    for fault in [
+        Fault::Throttled {
+            retry_after_seconds: Some(20),
+        },
+        Fault::Throttled {
+            retry_after_seconds: None,
+        },
+        Fault::TenantConcurrency,
+        Fault::Unauthorized,
+        Fault::LostRequest,
+        Fault::LostAnswer,
+        Fault::CutAnswer,
+        server_error(503, None),
+        server_error(504, None),
+        server_error(500, Some("ServerBusyException")),
+        server_error(400, Some("DCOverloadedException")),
+    ] {
+        for rule in [
+            FaultRule::next(1, fault.clone()),
+            FaultRule::next(1, fault.clone()).on(&["Add-*"]),
+        ] {
+            let bench = Bench::new();
+            let created = create(&bench).await;
+            let ids = join_all(["first", "second", "third"].map(|ordinal| bench.member(ordinal))).await;
+            let ids: Vec<ObjectId> = ids.iter().map(|row| row.object_id.unwrap()).collect();
+            bench.control.add_fault(rule);
+            let grants = ids
+                .iter()
+                .map(|id| bench.gateway.add_send_as(LANE, created.guid, id));
+            let granted = try_join_all(grants).await;
+            assert!(granted.is_ok(), "{fault:?}: {granted:?}");
+            let rows = bench.gateway.send_as(LANE, created.guid, None).await.unwrap();
+            assert_eq!(
+                rows.iter().filter(|row| row.trustee.contains("member")).count(),
+                3,
+                "{fault:?}"
+            );
+        }
+    }
+}
+
+async fn denied_with(bench: &Bench) -> ExchangeError {
+    bench.gateway.accepted_domains(LANE).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_app_lacks_is_told_in_words() {
+    let no_role = Bench::new();
+    no_role.control.set_exchange_app_role(false);
+    let error = denied_with(&no_role).await;
+    assert_eq!((error.class, error.stage), (ErrorClass::Denied, Stage::Exchange));
+    assert!(error.message.contains("Exchange.ManageAsApp"), "{error}");
+
+    let no_directory_role = Bench::new();
+    no_directory_role.control.set_directory_role(false);
+    let error = denied_with(&no_directory_role).await;
+    assert_eq!(error.class, ErrorClass::Denied);
+    assert!(error.message.contains("directory role"), "{error}");
+
+    let wrong_secret =
+        Bench::with(|connection| connection.secret = SecretString::from("planted-wrong-secret"));
+    let error = denied_with(&wrong_secret).await;
+    assert_eq!((error.class, error.stage), (ErrorClass::Denied, Stage::Token));
+    assert_eq!(error.exception.as_deref(), Some("AADSTS7000215"));
+    assert!(!format!("{error:?}").contains("planted"), "{error:?}");
+
+    let no_tenant =
+        Bench::with(|connection| connection.tenant = "99999999-2222-3333-4444-555555555555".parse().unwrap());
+    let error = denied_with(&no_tenant).await;
+    assert_eq!(
+        (error.class, error.stage),
+        (ErrorClass::Invalid, Stage::Token),
+        "{error}"
+    );
+
+    let no_app = Bench::with(|connection| connection.client_id = uuid::Uuid::from_u128(1));
+    assert_eq!(denied_with(&no_app).await.class, ErrorClass::Denied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_granted_later_is_used_once_the_token_is_old_enough_to_lack_it() {
+    let bench = Bench::new();
+    bench.control.set_directory_role(false);
+    denied_with(&bench).await;
+    bench.control.set_directory_role(true);
+    tokio::time::sleep(std::time::Duration::from_mins(6)).await;
+    // The refusal of the old token makes room for a new one.
+    denied_with(&bench).await;
+    bench.gateway.accepted_domains(LANE).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tenant_of_the_token_is_told() {
+    let bench = Bench::new();
+    let tenant = bench.gateway.tenant_guid().await.unwrap();
+    assert_eq!(tenant.to_string(), Seed::contoso().tenant_id.to_string());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sign_in_is_blocked_and_verified_in_the_directory() {
+    let bench = Bench::new();
+    let created = create(&bench).await;
+    bench.control.add_fault(
+        FaultRule::next(
+            1,
+            Fault::Throttled {
+                retry_after_seconds: Some(3),
+            },
+        )
+        .at(Surface::Graph),
+    );
+    bench
+        .control
+        .set_account_enabled("sales@contoso.com", true)
+        .unwrap();
+    assert!(
+        bench
+            .gateway
+            .directory_user(LANE, &created.object_id)
+            .await
+            .unwrap()
+            .account_enabled
+    );
+    bench
+        .gateway
+        .set_account_enabled(LANE, &created.object_id, false)
+        .await
+        .unwrap();
+    let user = bench
+        .gateway
+        .directory_user(LANE, &created.object_id)
+        .await
+        .unwrap();
+    assert!(!user.account_enabled && !user.on_premises_sync_enabled);
+    bench.control.set_graph_user_write(false);
+    let error = bench
+        .gateway
+        .set_account_enabled(LANE, &created.object_id, true)
+        .await
+        .unwrap_err();
+    assert_eq!((error.class, error.stage), (ErrorClass::Denied, Stage::Graph));
+    let nobody: ObjectId = "99999999-2222-3333-4444-555555555555".parse().unwrap();
+    assert_eq!(
+        bench
+            .gateway
+            .directory_user(LANE, &nobody)
+            .await
+            .unwrap_err()
+            .class,
+        ErrorClass::NotFound
+    );
+}
