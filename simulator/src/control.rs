@@ -14,6 +14,7 @@ use crate::journal::{Actor, JournalEntry, JournalKind, Outcome};
 use crate::row::Select;
 use crate::seed::{SeedGroup, SeedUser};
 use crate::simulator::Simulator;
+use crate::view::MailboxView;
 use crate::world::{AppGrants, World};
 
 /// A handle for tests and operators of the simulator. Calls take effect at once and never fail by
@@ -44,47 +45,6 @@ pub struct Rename {
     pub address: Option<String>,
     pub display_name: Option<String>,
     pub drop_old_address: bool,
-}
-
-/// A mailbox as it truly is now, with what no cmdlet shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MailboxView {
-    pub object_id: Uuid,
-    pub guid: Uuid,
-    pub exchange_guid: Uuid,
-    pub name: String,
-    pub display_name: String,
-    pub alias: String,
-    pub upn: String,
-    /// `SharedMailbox`, `UserMailbox`, `RoomMailbox` or `EquipmentMailbox`.
-    pub type_details: String,
-    pub primary_address: String,
-    /// With prefix, as `EmailAddresses` shows them.
-    pub addresses: Vec<String>,
-    /// Sign-in of the account behind it is blocked.
-    pub account_disabled: bool,
-    pub hidden: bool,
-    pub soft_deleted: bool,
-    /// By number, 1 to 15; those without text are left out.
-    pub custom_attributes: BTreeMap<u8, String>,
-    pub full_access: Vec<FullAccessView>,
-    /// Object ids.
-    pub send_as: Vec<Uuid>,
-    /// Object ids.
-    pub on_behalf: Vec<Uuid>,
-}
-
-/// An access control entry on a mailbox.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FullAccessView {
-    /// Object id.
-    pub trustee: Uuid,
-    pub rights: Vec<String>,
-    pub deny: bool,
-    /// As truly stored, which no cmdlet shows.
-    pub auto_mapping: bool,
 }
 
 impl Control {
@@ -332,7 +292,7 @@ impl Control {
             found
                 .iter()
                 .filter(|seen| seen.is_live() != deleted)
-                .find_map(mailbox_view)
+                .find_map(MailboxView::of)
         })
     }
 
@@ -341,7 +301,7 @@ impl Control {
         self.with(|world| {
             let all = world.directory.all(View::Newest);
             all.filter(|seen| seen.is_live())
-                .filter_map(|seen| mailbox_view(&seen))
+                .filter_map(|seen| MailboxView::of(&seen))
                 .collect()
         })
     }
@@ -382,37 +342,4 @@ fn record_directory(world: &mut World, method: &str, path: &str, body: Option<Va
         ..Outcome::default()
     };
     world.record(Actor::Admin, None, kind, outcome);
-}
-
-fn mailbox_view(seen: &Seen) -> Option<MailboxView> {
-    let mailbox = seen.mailbox.as_ref()?;
-    let hidden = mailbox.settings.get("HiddenFromAddressListsEnabled");
-    Some(MailboxView {
-        object_id: seen.id,
-        guid: seen.guid,
-        exchange_guid: mailbox.exchange_guid,
-        name: seen.name.clone(),
-        display_name: seen.display_name.clone(),
-        alias: seen.alias.clone().unwrap_or_default(),
-        upn: seen.upn.clone().unwrap_or_default(),
-        type_details: mailbox.kind.details().to_owned(),
-        primary_address: seen.primary_address().unwrap_or_default().to_owned(),
-        addresses: seen.addresses.clone(),
-        account_disabled: !seen.account_enabled,
-        hidden: hidden.is_some_and(|value| value == true),
-        soft_deleted: !seen.is_live(),
-        custom_attributes: seen.custom_attributes.clone(),
-        full_access: mailbox
-            .full_access
-            .iter()
-            .map(|entry| FullAccessView {
-                trustee: entry.trustee,
-                rights: entry.rights.iter().map(|right| right.name().to_owned()).collect(),
-                deny: entry.deny,
-                auto_mapping: entry.auto_mapping,
-            })
-            .collect(),
-        send_as: seen.send_as.clone(),
-        on_behalf: mailbox.on_behalf.clone(),
-    })
 }

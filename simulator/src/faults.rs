@@ -32,6 +32,13 @@ pub struct Faults {
     pub directory_to_exchange_ms: u64,
     /// Extra time until Graph shows what was changed in Exchange, in milliseconds.
     pub exchange_to_directory_ms: u64,
+    /// Requests to the admin API in flight at a time; one more is answered with the tenant concurrency text.
+    pub max_concurrent_requests: Option<u32>,
+    /// Answers 429 again to whoever comes back to the admin API before a `Retry-After` has passed.
+    /// Such calls are counted as `beforeRetryAfter` in any case.
+    pub enforce_retry_after: bool,
+    /// Scheme and host that `@odata.nextLink` points to instead of the one that was called.
+    pub next_link_base: Option<String>,
 }
 
 /// A duration drawn from a distribution given by four of its points, with straight lines between.
@@ -146,6 +153,10 @@ pub enum Fault {
         #[serde(default)]
         message: Option<String>,
     },
+    /// 200 with the error in the body.
+    ErrorInBody { exception: String, message: String },
+    /// 302 to this address.
+    Redirect { location: String },
     /// 403 with a body of NUL bytes, as while a role is still propagating.
     Denied,
     /// 401, as for a token that was revoked.
@@ -170,6 +181,8 @@ impl Fault {
             } => "throttled",
             Self::TenantConcurrency => "tenantConcurrency",
             Self::ServerError { .. } => "serverError",
+            Self::ErrorInBody { .. } => "errorInBody",
+            Self::Redirect { .. } => "redirect",
             Self::Denied => "denied",
             Self::Unauthorized => "unauthorized",
             Self::LostRequest => "lostRequest",
@@ -272,6 +285,8 @@ pub struct FaultEngine {
     faults: Faults,
     random: Random,
     counts: BTreeMap<&'static str, u64>,
+    /// When the last `Retry-After` is over.
+    throttled_until: Duration,
 }
 
 impl Default for FaultEngine {
@@ -286,16 +301,15 @@ impl FaultEngine {
             random: Random::seeded(faults.seed),
             faults,
             counts: BTreeMap::new(),
+            throttled_until: Duration::ZERO,
         }
     }
 
     /// Replaces all faults; counts go on.
     pub fn set(&mut self, faults: Faults) {
-        let counts = std::mem::take(&mut self.counts);
-        *self = Self {
-            counts,
-            ..Self::new(faults)
-        };
+        self.random = Random::seeded(faults.seed);
+        self.faults = faults;
+        self.throttled_until = Duration::ZERO;
     }
 
     pub fn add(&mut self, rule: FaultRule) {
@@ -309,6 +323,39 @@ impl FaultEngine {
     /// How often each kind of fault struck.
     pub fn counts(&self) -> &BTreeMap<&'static str, u64> {
         &self.counts
+    }
+
+    /// The fault for a request to the admin API that comes too early or is one too many.
+    pub fn on_arrival(&mut self, in_flight: u32, now: Duration) -> Option<Fault> {
+        if now < self.throttled_until {
+            *self.counts.entry("beforeRetryAfter").or_default() += 1;
+            if self.faults.enforce_retry_after {
+                let left = self.throttled_until.saturating_sub(now);
+                let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                return Some(Fault::Throttled {
+                    retry_after_seconds: Some(seconds),
+                });
+            }
+        }
+        if self
+            .faults
+            .max_concurrent_requests
+            .is_some_and(|most| in_flight > most)
+        {
+            *self.counts.entry(Fault::TenantConcurrency.name()).or_default() += 1;
+            return Some(Fault::TenantConcurrency);
+        }
+        None
+    }
+
+    /// Remembers until when the tenant has asked to be left alone.
+    pub fn note(&mut self, fault: Option<&Fault>, now: Duration) {
+        if let Some(Fault::Throttled {
+            retry_after_seconds: Some(seconds),
+        }) = fault
+        {
+            self.throttled_until = self.throttled_until.max(now + Duration::from_secs(*seconds));
+        }
     }
 
     /// The fault for a whole HTTP request.

@@ -31,6 +31,11 @@ pub fn reply(fault: &Fault) -> Option<Reply> {
                 None => Reply::text(*status, text),
             })
         }
+        Fault::ErrorInBody { exception, message } => {
+            let reply = Reply::cmdlet_error(&CmdletError::new(500, exception, message.as_str()));
+            Some(Reply { status: 200, ..reply })
+        }
+        Fault::Redirect { location } => Some(Reply::empty(302).with("location", location.as_str())),
         Fault::Denied => Some(Reply::denied()),
         Fault::Unauthorized => {
             Some(Reply::empty(401).with("www-authenticate", "Bearer error=\"invalid_token\""))

@@ -34,8 +34,6 @@ const COMMON: &[&str] = &[
     "WarningAction",
     "Verbose",
     "Debug",
-    "Force",
-    "UseCustomRouting",
 ];
 
 const HASHTABLE: &str = "#Exchange.GenericHashTable";

@@ -53,6 +53,8 @@ impl Simulator {
     /// Dropping the future while it waits for the simulated latency means that the request never
     /// arrived; dropping it during the answer delay means that it was carried out.
     pub async fn handle(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Dropped> {
+        let admin_call = is_admin_api(request.uri().path()).then(|| InFlight::enter(self));
+        let rank = admin_call.as_ref().map_or(0, |call| call.rank);
         let (number, latency) = {
             let mut world = self.world();
             (world.next_request(), world.faults.latency())
@@ -61,7 +63,8 @@ impl Simulator {
         let (delivery, request_id, delay) = {
             let mut world = self.world();
             world.expire();
-            let delivery = route(&mut world, &Http::new(number, request));
+            let http = Http::new(number, rank, request);
+            let delivery = route(&mut world, &http);
             (delivery, world.random.uuid(), world.faults.answer_delay())
         };
         pause(delay).await;
@@ -75,6 +78,35 @@ impl Simulator {
     /// The tenant, locked. A panic elsewhere leaves nothing half-written: versions are pushed whole.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_admin_api(path: &str) -> bool {
+    path.get(..10)
+        .is_some_and(|root| root.eq_ignore_ascii_case("/adminapi/"))
+}
+
+/// Counts a request to the admin API until it is answered or given up.
+struct InFlight<'s> {
+    simulator: &'s Simulator,
+    /// How many there were when it arrived, this one included.
+    rank: u32,
+}
+
+impl<'s> InFlight<'s> {
+    fn enter(simulator: &'s Simulator) -> Self {
+        let mut world = simulator.world();
+        world.in_flight += 1;
+        let rank = world.in_flight;
+        drop(world);
+        Self { simulator, rank }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let mut world = self.simulator.world();
+        world.in_flight = world.in_flight.saturating_sub(1);
     }
 }
 

@@ -23,10 +23,12 @@ pub struct Http {
     pub body: Bytes,
     /// `scheme://host` as the client called it, for links in answers.
     pub base_url: String,
+    /// Requests of the same kind that were unanswered when it arrived, this one included.
+    pub in_flight: u32,
 }
 
 impl Http {
-    pub fn new(number: u64, request: Request<Bytes>) -> Self {
+    pub fn new(number: u64, in_flight: u32, request: Request<Bytes>) -> Self {
         let (parts, body) = request.into_parts();
         let host = parts.uri.authority().map(ToString::to_string).or_else(|| {
             parts
@@ -50,6 +52,7 @@ impl Http {
             headers: parts.headers,
             body,
             base_url,
+            in_flight,
         }
     }
 

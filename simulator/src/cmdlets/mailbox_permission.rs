@@ -15,6 +15,8 @@ pub const GET_TAKES: &[(&str, Takes)] = &[
     ("User", Takes::Text),
     ("ResultSize", Takes::Text),
     ("SoftDeletedMailbox", Takes::Switch),
+    ("UseCustomRouting", Takes::Switch),
+    // Entries of accounts that are gone are shown with and without these two.
     ("IncludeUnresolvedPermissions", Takes::Switch),
     ("IncludeSoftDeletedUserPermissions", Takes::Switch),
 ];
@@ -34,7 +36,6 @@ pub const REMOVE_TAKES: &[(&str, Takes)] = &[
     ("AccessRights", Takes::Texts),
     ("InheritanceType", Takes::Text),
     ("Deny", Takes::Switch),
-    ("BypassMasterAccountSid", Takes::Switch),
     ("ClearAutoMapping", Takes::Switch),
     ("ResetDefault", Takes::Switch),
 ];
@@ -215,9 +216,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         && rights.contains(&AccessRight::FullAccess)
         && !deny
         && trustee.is_user();
-    let inheritance = parameters
-        .text("InheritanceType")
-        .unwrap_or_else(|| "All".to_owned());
+    let inheritance = inheritance(parameters)?;
     let changed = call.world.update(mailbox.handle, call.origin, |object| {
         let Some(mailbox) = &mut object.mailbox else {
             return;
@@ -298,6 +297,18 @@ fn change_all(call: &mut Call<'_>, mailbox: &Seen, change: impl FnOnce(&mut Vec<
         changed,
         ..Done::default()
     }
+}
+
+fn inheritance(parameters: &Parameters) -> Result<String, CmdletError> {
+    let known = ["All", "None", "Children", "Descendents", "SelfAndChildren"];
+    let Some(given) = parameters.text("InheritanceType") else {
+        return Ok("All".to_owned());
+    };
+    let found = known.iter().find(|name| name.eq_ignore_ascii_case(&given));
+    found.map(|name| (*name).to_owned()).ok_or_else(|| {
+        let to = "System.DirectoryServices.ActiveDirectorySecurityInheritance";
+        CmdletError::conversion("InheritanceType", "System.String", to)
+    })
 }
 
 fn rights(parameters: &Parameters) -> Result<BTreeSet<AccessRight>, CmdletError> {

@@ -13,6 +13,7 @@ mod set_mailbox;
 mod settings;
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 pub use error::CmdletError;
 
@@ -160,10 +161,15 @@ pub fn run(
 impl Call<'_> {
     /// The one object in scope that `identity` names, as this call's view shows it.
     pub fn resolve(&self, identity: &str, scope: impl Fn(&Object) -> bool) -> Result<Seen, CmdletError> {
+        // Of a distinguished name, the common name is what tells objects apart.
+        let name = identity
+            .strip_prefix("CN=")
+            .and_then(|rest| rest.split_once(",OU="));
+        let name = name.map_or(identity, |(name, _)| name);
         let mut found: Vec<Seen> = self
             .world
             .directory
-            .matching(identity, self.view)
+            .matching(name, self.view)
             .into_iter()
             .filter(|seen| scope(seen))
             .collect();
@@ -202,18 +208,18 @@ impl Call<'_> {
     }
 
     /// How permission rows show a trustee, and its SID: users by UPN, groups by display name, what
-    /// no longer resolves by its bare SID. `None` when nothing is known of it any more.
-    pub fn trustee_text(&self, id: uuid::Uuid) -> Option<(String, String)> {
+    /// no longer resolves by its bare SID.
+    pub fn trustee_text(&self, id: Uuid) -> Option<(String, String)> {
         let directory = &self.world.directory;
+        let sid = directory.sid(id)?.to_owned();
         let seen = directory
             .by_id(id, self.view)
-            .or_else(|| directory.by_id(id, View::Newest))?;
-        let text = match (&seen.upn, seen.is_live()) {
-            (_, false) => seen.sid.clone(),
-            (Some(upn), true) => upn.clone(),
-            (None, true) => seen.display_name.clone(),
+            .or_else(|| directory.by_id(id, View::Newest));
+        let text = match seen.filter(|seen| seen.is_live()) {
+            None => sid.clone(),
+            Some(seen) => seen.upn.clone().unwrap_or_else(|| seen.display_name.clone()),
         };
-        Some((text, seen.sid.clone()))
+        Some((text, sid))
     }
 }
 

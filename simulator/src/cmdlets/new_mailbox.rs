@@ -12,10 +12,7 @@ pub const TAKES: &[(&str, Takes)] = &[
     ("Alias", Takes::Text),
     ("DisplayName", Takes::Text),
     ("PrimarySmtpAddress", Takes::Text),
-    ("FirstName", Takes::Text),
-    ("LastName", Takes::Text),
-    ("Initials", Takes::Text),
-    ("MailboxRegion", Takes::Text),
+    ("Force", Takes::Switch),
 ];
 
 pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {

@@ -25,7 +25,6 @@ pub const REMOVE_TAKES: &[(&str, Takes)] = &[
     ("Identity", Takes::Text),
     ("Trustee", Takes::Text),
     ("AccessRights", Takes::Texts),
-    ("Deny", Takes::Switch),
     ("MultiTrustees", Takes::Texts),
     ("SkipDomainValidationForSharedMailbox", Takes::Switch),
 ];

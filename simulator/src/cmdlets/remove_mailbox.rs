@@ -4,7 +4,11 @@ use super::{Call, CmdletError, Done, is_live_mailbox, rows};
 use crate::directory::{Object, View};
 use crate::parameters::{Parameters, Takes};
 
-pub const TAKES: &[(&str, Takes)] = &[("Identity", Takes::Text), ("PermanentlyDelete", Takes::Switch)];
+pub const TAKES: &[(&str, Takes)] = &[
+    ("Identity", Takes::Text),
+    ("PermanentlyDelete", Takes::Switch),
+    ("Force", Takes::Switch),
+];
 
 pub const UNDO_TAKES: &[(&str, Takes)] = &[
     ("SoftDeletedObject", Takes::Text),

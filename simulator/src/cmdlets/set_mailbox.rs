@@ -12,6 +12,7 @@ use crate::seed::GroupKind;
 
 pub const TAKES: &[(&str, Takes)] = &[
     ("Identity", Takes::Text),
+    ("Force", Takes::Switch),
     ("DisplayName", Takes::Text),
     ("Alias", Takes::Text),
     ("WindowsEmailAddress", Takes::Text),

@@ -49,12 +49,15 @@ pub struct Directory {
     /// Everything that ever named an object, in lower case. A hit is checked against the version read.
     names: HashMap<String, Vec<Handle>>,
     ids: HashMap<Uuid, Handle>,
+    /// Security identifiers outlive their objects: entries go on naming them.
+    sids: HashMap<Uuid, String>,
 }
 
 impl Directory {
     pub fn insert(&mut self, object: Object, account_enabled: bool, visibility: Visibility) -> Handle {
         let handle = Handle(self.entries.len());
         self.ids.insert(object.id, handle);
+        self.sids.insert(object.id, object.sid.clone());
         self.index(handle, &object);
         self.entries.push(Entry {
             object: History::starting_with(Some(Arc::new(object)), visibility.clone()),
@@ -104,6 +107,11 @@ impl Directory {
 
     pub fn by_id(&self, id: Uuid, view: View) -> Option<Seen> {
         self.seen(*self.ids.get(&id)?, view)
+    }
+
+    /// The security identifier of an object, also of one that is gone.
+    pub fn sid(&self, id: Uuid) -> Option<&str> {
+        self.sids.get(&id).map(String::as_str)
     }
 
     /// Objects that answer to `identity` in this view.

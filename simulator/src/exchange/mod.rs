@@ -43,7 +43,10 @@ pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpo
     if let Some(reply) = unauthorized(world, http) {
         return whole(world, http, &items, reply, false);
     }
-    let outer = world.faults.on_request(Surface::Exchange);
+    let now = world.elapsed();
+    let early = world.faults.on_arrival(http.in_flight, now);
+    let outer = early.or_else(|| world.faults.on_request(Surface::Exchange));
+    world.faults.note(outer.as_ref(), now);
     match &outer {
         Some(Fault::LostRequest) => return lost_request(world, http, &items),
         Some(fault) => {
@@ -62,6 +65,10 @@ fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Opt
         .iter()
         .map(|item| world.faults.on_cmdlet(&item.invocation.as_ref().ok()?.name))
         .collect();
+    let now = world.elapsed();
+    for fault in &faults {
+        world.faults.note(fault.as_ref(), now);
+    }
     if faults.contains(&Some(Fault::LostRequest)) {
         return lost_request(world, http, &items);
     }
@@ -202,10 +209,15 @@ fn envelope(world: &World, http: &Http, done: Done, next: Option<String>) -> Rep
     });
     if let Value::Object(fields) = &mut body {
         if let Some(next) = next {
-            fields.insert(
-                "@odata.nextLink".to_owned(),
-                format!("{base}/InvokeCommand?%24skiptoken={next}").into(),
-            );
+            let host = world
+                .faults
+                .current()
+                .next_link_base
+                .as_ref()
+                .unwrap_or(&http.base_url);
+            let tenant = world.tenant.id;
+            let link = format!("{host}/adminapi/beta/{tenant}/InvokeCommand?%24skiptoken={next}");
+            fields.insert("@odata.nextLink".to_owned(), link.into());
         }
         if let Some(question) = done.confirmation {
             fields.insert("@adminapi.confirmationmessage".to_owned(), question.into());

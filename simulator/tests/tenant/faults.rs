@@ -195,3 +195,88 @@ async fn a_rate_strikes_about_as_often_as_it_says_and_the_same_for_the_same_seed
     let share = one.iter().filter(|status| **status == 429).count();
     assert!((40..=80).contains(&share), "{share}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn more_requests_at_a_time_than_the_tenant_allows_get_the_concurrency_text() {
+    let client = Client::contoso().await;
+    client.tenant.control().set_faults(Faults {
+        latency: Delay::fixed(500),
+        max_concurrent_requests: Some(2),
+        ..Faults::default()
+    });
+    let ask = || client.run("Get-AcceptedDomain", json!({}));
+    let (one, two, three) = tokio::join!(ask(), ask(), ask());
+    let texts = [one, two, three]
+        .iter()
+        .filter(|answer| answer.status == 429)
+        .count();
+    assert!(texts >= 1);
+    assert_eq!(ask().await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn coming_back_before_retry_after_is_counted_and_refused_when_enforced() {
+    let client = Client::contoso().await;
+    let control = client.tenant.control();
+    let rule = FaultRule::next(
+        1,
+        Fault::Throttled {
+            retry_after_seconds: Some(10),
+        },
+    );
+    control.set_faults(Faults {
+        enforce_retry_after: true,
+        ..Faults::rules([rule])
+    });
+    assert_eq!(client.run("Get-AcceptedDomain", json!({})).await.status, 429);
+    tokio::time::advance(Duration::from_secs(4)).await;
+    let early = client.run("Get-AcceptedDomain", json!({})).await;
+    assert_eq!((early.status, early.header("retry-after")), (429, Some("6")));
+    tokio::time::advance(Duration::from_secs(7)).await;
+    assert_eq!(client.run("Get-AcceptedDomain", json!({})).await.status, 200);
+    assert_eq!(control.fault_counts()["beforeRetryAfter"], 1);
+}
+
+#[tokio::test]
+async fn a_redirect_an_error_in_a_good_answer_and_a_link_elsewhere_can_be_had() {
+    let client = Client::contoso().await;
+    let control = client.tenant.control();
+    control.set_faults(Faults {
+        next_link_base: Some("https://evil.example".to_owned()),
+        ..Faults::rules([
+            FaultRule::next(
+                1,
+                Fault::Redirect {
+                    location: "https://evil.example/".to_owned(),
+                },
+            ),
+            FaultRule::next(
+                1,
+                Fault::ErrorInBody {
+                    exception: "Some.TransientException".to_owned(),
+                    message: "x".to_owned(),
+                },
+            ),
+        ])
+    });
+    let redirect = client.run("Get-Mailbox", json!({})).await;
+    assert_eq!(
+        (redirect.status, redirect.header("location")),
+        (302, Some("https://evil.example/"))
+    );
+    assert_eq!(
+        client.run("Get-Mailbox", json!({})).await.failure(),
+        (200, "TransientException")
+    );
+    let body = input("Get-Mailbox", json!({}));
+    let page = client
+        .post("InvokeCommand", &body, &[("prefer", "odata.maxpagesize=2")])
+        .await
+        .unwrap();
+    assert!(
+        page.json["@odata.nextLink"]
+            .as_str()
+            .unwrap()
+            .starts_with("https://evil.example/adminapi/")
+    );
+}

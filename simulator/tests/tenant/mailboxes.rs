@@ -139,6 +139,7 @@ async fn a_mailbox_is_found_by_every_kind_of_identity() {
         "Name",
         "Alias",
         "UserPrincipalName",
+        "DistinguishedName",
     ] {
         let found = client.run("Get-Mailbox", json!({"Identity": row[key]})).await;
         assert_eq!(found.one()["Guid"], row["Guid"], "{key}");

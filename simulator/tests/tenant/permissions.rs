@@ -386,3 +386,69 @@ async fn a_mailbox_holds_at_most_five_hundred_entries() {
         .await;
     assert_eq!(answer.failure(), (400, "RecipientTaskException"));
 }
+
+#[tokio::test]
+async fn an_entry_outlives_its_purged_account_as_a_bare_sid() {
+    let (client, guid) = with_mailbox().await;
+    client
+        .run("Add-MailboxPermission", grant(&guid, "no.mailbox@contoso.com"))
+        .await
+        .rows();
+    client
+        .run(
+            "Add-RecipientPermission",
+            send_as(&guid, "no.mailbox@contoso.com"),
+        )
+        .await
+        .rows();
+    let control = client.tenant.control();
+    let sid = control.sid("no.mailbox@contoso.com").unwrap();
+    control.delete_user("no.mailbox@contoso.com").unwrap();
+    assert!(
+        access_rows(&client, &guid)
+            .await
+            .iter()
+            .any(|row| row["User"] == *sid)
+    );
+    let rows = client
+        .run("Get-RecipientPermission", json!({"Identity": guid}))
+        .await;
+    assert_eq!(rows.rows()[1]["Trustee"], *sid);
+    assert!(
+        client
+            .run("Remove-RecipientPermission", send_as(&guid, &sid))
+            .await
+            .warnings()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn automapping_is_cleared_for_everybody_at_once() {
+    let (client, guid) = with_mailbox().await;
+    for user in ["first.member@contoso.com", "second.member@contoso.com"] {
+        client
+            .run("Add-MailboxPermission", grant(&guid, user))
+            .await
+            .rows();
+    }
+    let clear = json!({"Identity": guid, "ClearAutoMapping": true, "Confirm": false});
+    client.run("Remove-MailboxPermission", clear).await.rows();
+    let entries = client
+        .tenant
+        .control()
+        .mailbox("sales@contoso.com")
+        .unwrap()
+        .full_access;
+    assert!(entries.len() == 2 && entries.iter().all(|entry| !entry.auto_mapping));
+}
+
+#[tokio::test]
+async fn a_right_or_an_inheritance_that_does_not_exist_is_refused() {
+    let (client, guid) = with_mailbox().await;
+    for (name, value) in [("AccessRights", "EverythingAccess"), ("InheritanceType", "Some")] {
+        let mut parameters = grant(&guid, "first.member@contoso.com");
+        parameters[name] = value.into();
+        assert_eq!(client.run("Add-MailboxPermission", parameters).await.status, 400);
+    }
+}

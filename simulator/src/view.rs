@@ -1,0 +1,85 @@
+//! Mailboxes as they truly are, for assertions: what no cmdlet shows is here too.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::directory::Seen;
+
+/// A mailbox as it truly is now, with what no cmdlet shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxView {
+    pub object_id: Uuid,
+    pub guid: Uuid,
+    pub exchange_guid: Uuid,
+    pub name: String,
+    pub display_name: String,
+    pub alias: String,
+    pub upn: String,
+    /// `SharedMailbox`, `UserMailbox`, `RoomMailbox` or `EquipmentMailbox`.
+    pub type_details: String,
+    pub primary_address: String,
+    /// With prefix, as `EmailAddresses` shows them.
+    pub addresses: Vec<String>,
+    /// Sign-in of the account behind it is blocked.
+    pub account_disabled: bool,
+    pub hidden: bool,
+    pub soft_deleted: bool,
+    /// By number, 1 to 15; those without text are left out.
+    pub custom_attributes: BTreeMap<u8, String>,
+    pub full_access: Vec<FullAccessView>,
+    /// Object ids.
+    pub send_as: Vec<Uuid>,
+    /// Object ids.
+    pub on_behalf: Vec<Uuid>,
+}
+
+/// An access control entry on a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FullAccessView {
+    /// Object id.
+    pub trustee: Uuid,
+    pub rights: Vec<String>,
+    pub deny: bool,
+    /// As truly stored, which no cmdlet shows.
+    pub auto_mapping: bool,
+}
+
+impl MailboxView {
+    /// `None` when the object has no mailbox.
+    pub(crate) fn of(seen: &Seen) -> Option<Self> {
+        let mailbox = seen.mailbox.as_ref()?;
+        let hidden = mailbox.settings.get("HiddenFromAddressListsEnabled");
+        Some(Self {
+            object_id: seen.id,
+            guid: seen.guid,
+            exchange_guid: mailbox.exchange_guid,
+            name: seen.name.clone(),
+            display_name: seen.display_name.clone(),
+            alias: seen.alias.clone().unwrap_or_default(),
+            upn: seen.upn.clone().unwrap_or_default(),
+            type_details: mailbox.kind.details().to_owned(),
+            primary_address: seen.primary_address().unwrap_or_default().to_owned(),
+            addresses: seen.addresses.clone(),
+            account_disabled: !seen.account_enabled,
+            hidden: hidden.is_some_and(|value| value == true),
+            soft_deleted: !seen.is_live(),
+            custom_attributes: seen.custom_attributes.clone(),
+            full_access: mailbox
+                .full_access
+                .iter()
+                .map(|entry| FullAccessView {
+                    trustee: entry.trustee,
+                    rights: entry.rights.iter().map(|right| right.name().to_owned()).collect(),
+                    deny: entry.deny,
+                    auto_mapping: entry.auto_mapping,
+                })
+                .collect(),
+            send_as: seen.send_as.clone(),
+            on_behalf: mailbox.on_behalf.clone(),
+        })
+    }
+}
