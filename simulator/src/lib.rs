@@ -12,6 +12,20 @@
 //! names where one would like addresses, 403 bodies full of NUL bytes, replicas that lag.
 //! [`Control`] is the other side: the admin's hand, faults at run time, and a journal of everything
 //! that was asked. All time is tokio's, so paused time works.
+//!
+//! ```
+//! use serde_json::json;
+//! use simulator::{Seed, Simulator};
+//!
+//! let tenant = Simulator::new(Seed::contoso());
+//! let admin = tenant.control();
+//! admin
+//!     .admin_cmdlet("New-Mailbox", json!({"Name": "sales", "Shared": true, "PrimarySmtpAddress": "sales@contoso.com"}))
+//!     .expect("the address is free");
+//! let sales = admin.mailbox("sales@contoso.com").expect("it was just made");
+//! assert_eq!(sales.type_details, "SharedMailbox");
+//! assert!(!sales.account_disabled, "sign-in is open until somebody blocks it");
+//! ```
 
 mod clock;
 mod cmdlets;
