@@ -1,6 +1,6 @@
 //! Carries a plan out, in its order. The only caller of the gateway's writes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::future::join_all;
 
@@ -227,19 +227,16 @@ fn wire(settings: &Settings) -> MailboxChange {
         add_on_behalf,
         remove_on_behalf,
     } = settings.clone();
-    fn list<T>(set: BTreeSet<T>) -> Vec<T> {
-        set.into_iter().collect()
-    }
     MailboxChange {
         marker,
         account_disabled,
         display_name,
         alias,
         primary,
-        add_addresses: list(add_addresses),
-        remove_addresses: list(remove_addresses),
-        add_on_behalf: list(add_on_behalf),
-        remove_on_behalf: list(remove_on_behalf),
+        add_addresses: add_addresses.into_iter().collect(),
+        remove_addresses: remove_addresses.into_iter().collect(),
+        add_on_behalf: add_on_behalf.into_iter().collect(),
+        remove_on_behalf: remove_on_behalf.into_iter().collect(),
     }
 }
 

@@ -55,7 +55,10 @@ fn admit(url: &str, allowed: &[String]) -> Result<String, String> {
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback());
-    let in_cluster = host.ends_with(".svc") || host.ends_with(".svc.cluster.local");
+    let lower = host.to_ascii_lowercase();
+    let in_cluster = [".svc", ".svc.cluster.local"]
+        .iter()
+        .any(|suffix| lower.ends_with(suffix));
     if uri.scheme_str() != Some("https") && !loopback && !in_cluster {
         return Err(format!(
             "{url} is plain http: only loopback and *.svc names may be"

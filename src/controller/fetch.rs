@@ -311,13 +311,11 @@ fn questions(
 }
 
 fn candidates(admitted: &Admitted) -> Vec<Nickname> {
-    match &admitted.alias {
-        Some(declared) => vec![declared.clone()],
-        None => {
-            let derived = Nickname::derived_from(admitted.address.local_part());
-            (1..=NICKNAMES).map(|number| derived.numbered(number)).collect()
-        }
+    if let Some(declared) = &admitted.alias {
+        return vec![declared.clone()];
     }
+    let derived = Nickname::derived_from(admitted.address.local_part());
+    (1..=NICKNAMES).map(|number| derived.numbered(number)).collect()
 }
 
 fn announced(recipients: &[RecipientRow], record: &Record) -> Option<MailboxGuid> {

@@ -282,7 +282,7 @@ pub fn claims_of(mailbox: &SharedMailbox) -> BTreeSet<SmtpAddress> {
     written.filter_map(|text| text.parse().ok()).collect()
 }
 
-/// Our own status writes ask for nothing.
+/// Our own status writes and our own finalizer ask for nothing.
 fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
     let request = |m: &SharedMailbox| {
         let requested = m.annotations().get(RECONCILE_REQUESTED_AT).cloned();
@@ -290,7 +290,6 @@ fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
             m.uid(),
             m.metadata.generation,
             requested,
-            m.finalizers().to_vec(),
             m.metadata.deletion_timestamp.is_some(),
         )
     };

@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt};
 use tokio::time::Instant;
 
 use super::apply::{Applied, Target};
-use super::context::Context;
+use super::context::{Context, Memory};
 use super::create;
 use super::events::Happening;
 use super::fetch::{Fetch, Located, Seen};
@@ -71,6 +71,55 @@ pub struct Ground {
     pub admitted: Admitted,
 }
 
+/// What is known and wanted when a plan is made.
+struct Judged {
+    ground: Ground,
+    wanted: Wanted,
+    desired: Desired,
+}
+
+impl Judged {
+    fn end(
+        self,
+        outcome: Outcome,
+        record: Option<Record>,
+        seen: Seen,
+        rest: Plan,
+        applied: Applied,
+    ) -> Ending {
+        let Self {
+            ground,
+            wanted,
+            desired,
+        } = self;
+        let Applied {
+            acknowledged: _,
+            done,
+            refused_settings,
+            refused_grants,
+            error: _,
+        } = applied;
+        let view = View {
+            tenant: ground.tenant,
+            admitted: ground.admitted,
+            wanted,
+            desired,
+            observed: seen.observed,
+            kind: seen.kind,
+            rest,
+            refused_settings,
+            refused_grants,
+            writes: ground.writes,
+        };
+        Ending {
+            outcome,
+            record,
+            view: Some(view),
+            done,
+        }
+    }
+}
+
 impl From<Outcome> for Ending {
     fn from(outcome: Outcome) -> Self {
         Self {
@@ -99,12 +148,13 @@ impl Pass<'_> {
             .as_ref()
             .and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
         let members = fetch.members(ground.admitted.members_to_look_up());
-        let (directory, located) = match guid {
-            Some(guid) => (members.await, Ok(Ok(Located::Mailbox(guid)))),
-            None => futures::join!(
+        let (directory, located) = if let Some(guid) = guid {
+            (members.await, Ok(Ok(Located::Mailbox(guid))))
+        } else {
+            futures::join!(
                 members,
                 fetch.locate(&ground.admitted, &ground.owner, &ground.record)
-            ),
+            )
         };
         let directory = directory.map_err(|error| Outcome::of_error(&error))?;
         let located = located
@@ -322,97 +372,74 @@ impl Pass<'_> {
         seen: Seen,
     ) -> Result<Ending, Outcome> {
         let planned = plan::plan(&desired, &seen.observed, &ground.record);
-        let writes = ground.writes;
-        let view = |seen: Seen,
-                    rest: Plan,
-                    applied: &mut Applied,
-                    desired: Desired,
-                    wanted: Wanted,
-                    ground: Ground| View {
-            tenant: ground.tenant,
-            admitted: ground.admitted,
+        let judged = Judged {
+            ground,
             wanted,
             desired,
-            observed: seen.observed,
-            kind: seen.kind,
-            rest,
-            refused_settings: std::mem::take(&mut applied.refused_settings),
-            refused_grants: std::mem::take(&mut applied.refused_grants),
-            writes,
         };
-        let mut applied = Applied::default();
-        if !writes {
+        if !judged.ground.writes {
             let outcome = if planned.is_empty() {
                 Outcome::Observed
             } else {
                 Outcome::Drift(planned.describe())
             };
-            let view = view(seen, planned, &mut applied, desired, wanted, ground);
-            return Ok(Ending {
-                outcome,
-                record: None,
-                view: Some(view),
-                done: Vec::new(),
-            });
+            return Ok(judged.end(outcome, None, seen, planned, Applied::default()));
         }
         let now = self.context.clock.instant();
         let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
         let (todo, left_out) = planned.without(&acknowledged);
+        if todo.is_empty() && left_out {
+            let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
+            let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
+            let record = Some(planned.announced.clone());
+            return Ok(judged.end(outcome, record, seen, planned, Applied::default()));
+        }
         if todo.is_empty() {
-            let (outcome, record) = if left_out {
-                let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
-                (
-                    Outcome::Progressing(Progress::WaitingForExchange(text)),
-                    planned.announced.clone(),
-                )
-            } else {
-                self.context.remember(self.key, super::context::Memory::settled);
-                (Outcome::UpToDate, planned.settled.clone())
-            };
-            let view = view(seen, planned, &mut applied, desired, wanted, ground);
-            return Ok(Ending {
-                outcome,
-                record: Some(record),
-                view: Some(view),
-                done: Vec::new(),
-            });
+            self.context.remember(self.key, Memory::settled);
+            let record = Some(planned.settled.clone());
+            return Ok(judged.end(Outcome::UpToDate, record, seen, planned, Applied::default()));
         }
         self.announce(&planned.announced).await?;
+        self.carry_out(judged, &planned, &todo, &seen.observed).await
+    }
+
+    /// Does what is to be done and looks again.
+    async fn carry_out(
+        &mut self,
+        judged: Judged,
+        planned: &Plan,
+        todo: &Plan,
+        observed: &Observed,
+    ) -> Result<Ending, Outcome> {
         let target = Target {
-            gateway: &ground.tenant.gateway,
+            gateway: &judged.ground.tenant.gateway,
             lane: if todo.steps.iter().any(plan::Step::revokes) {
                 Lane::Revocation
             } else {
                 self.lane
             },
-            guid: seen.observed.guid,
-            object_id: seen.observed.object_id,
+            guid: observed.guid,
+            object_id: observed.object_id,
         };
-        applied = target.apply(&todo).await;
-        let after = self.context.clock.instant();
-        self.context.remember(self.key, |memory| {
-            memory.acknowledge(applied.acknowledged.iter().cloned(), after)
-        });
-        let remembered = remembered(&planned, &applied);
-        let done = std::mem::take(&mut applied.done);
-        if let Some(error) = &applied.error {
-            let ending = Ending {
-                outcome: Outcome::of_error(error),
-                record: Some(remembered),
-                view: None,
-                done,
-            };
-            return Ok(ending);
-        }
-        let confirmed = self
-            .fetch(&ground)
-            .mailbox(
-                seen.observed.guid,
-                seen.observed.object_id,
-                &desired.grants,
-                &remembered,
-            )
-            .await;
+        let mut applied = target.apply(todo).await;
+        let now = self.context.clock.instant();
+        let acknowledged = applied.acknowledged.iter().cloned();
+        self.context
+            .remember(self.key, |memory| memory.acknowledge(acknowledged, now));
+        let remembered = remembered(planned, &applied);
+        let read = self.fetch(&judged.ground);
+        let confirmed = match applied.error.take() {
+            Some(error) => Err(error),
+            None => {
+                read.mailbox(
+                    observed.guid,
+                    observed.object_id,
+                    &judged.desired.grants,
+                    &remembered,
+                )
+                .await
+            }
+        };
         let confirmed = match confirmed {
             Ok(confirmed) => confirmed,
             Err(error) => {
@@ -421,33 +448,24 @@ impl Pass<'_> {
                     outcome,
                     record: Some(remembered),
                     view: None,
-                    done,
+                    done: applied.done,
                 });
             }
         };
-        let rest = plan::plan(&desired, &confirmed.observed, &remembered);
+        let rest = plan::plan(&judged.desired, &confirmed.observed, &remembered);
         let outcome = verdict(&rest, &applied);
-        let record = match &outcome {
-            Outcome::UpToDate => {
-                self.context.remember(self.key, super::context::Memory::settled);
-                Record {
-                    intent: remembered.intent.clone(),
-                    ..rest.settled.clone()
-                }
-            }
-            _ => Record {
-                intent: remembered.intent.clone(),
-                ..rest.announced.clone()
-            },
+        let after = if matches!(outcome, Outcome::UpToDate) {
+            self.context.remember(self.key, Memory::settled);
+            &rest.settled
+        } else {
+            &rest.announced
+        };
+        let record = Record {
+            intent: remembered.intent.clone(),
+            ..after.clone()
         };
         let record = without_refused(record, &applied);
-        let view = view(confirmed, rest, &mut applied, desired, wanted, ground);
-        Ok(Ending {
-            outcome,
-            record: Some(record),
-            view: Some(view),
-            done,
-        })
+        Ok(judged.end(outcome, Some(record), confirmed, rest, applied))
     }
 
     /// Has the API server acknowledge the record before anything that it announces is done.

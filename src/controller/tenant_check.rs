@@ -55,8 +55,8 @@ pub async fn run(context: &Arc<Context>, name: &str) -> Option<Duration> {
         Ok(Some(object)) if object.metadata.deletion_timestamp.is_none() => object,
         Ok(_) => {
             context.tenants.remove(name);
-            let changes = context.index().of_tenant(name, Lane::Edit);
-            context.enqueue(changes);
+            let work = context.index().of_tenant(name, Lane::Edit);
+            context.enqueue(work);
             return None;
         }
         Err(error) => {
@@ -69,17 +69,18 @@ pub async fn run(context: &Arc<Context>, name: &str) -> Option<Duration> {
     let again = if checked.is_ok() { CHECKED } else { BROKEN };
     let state = match &checked {
         Ok((tenant, _)) => Some(TenantState::Ready(Arc::clone(tenant))),
-        Err(Fault::Stalled { message, .. }) => Some(TenantState::NotReady(message.clone())),
         // A connection that worked is kept: each call finds out for itself whether it works again.
         Err(Fault::Unreachable(_)) if matches!(before, Some(TenantState::Ready(_))) => None,
-        Err(Fault::Unreachable(message)) => Some(TenantState::NotReady(message.clone())),
+        Err(Fault::Stalled { message, .. } | Fault::Unreachable(message)) => {
+            Some(TenantState::NotReady(message.clone()))
+        }
     };
     if let Some(state) = state {
         let changed = changes_something(before.as_ref(), &state);
         context.tenants.set(name, state);
         if changed {
-            let changes = context.index().of_tenant(name, Lane::Edit);
-            context.enqueue(changes);
+            let work = context.index().of_tenant(name, Lane::Edit);
+            context.enqueue(work);
         }
     }
     match report(context, &api, &object, &checked).await {

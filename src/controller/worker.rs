@@ -31,8 +31,9 @@ use crate::lane::Lane;
 
 /// No pass may take longer; Exchange itself allows a cmdlet fifteen minutes.
 const LONGEST_PASS: Duration = Duration::from_mins(20);
-/// A new mailbox waits so long for its permissions, so that they are in its first plan.
-const GATHERING: Duration = Duration::from_secs(1);
+/// A new mailbox waits so long for its permissions, so that they are in its first plan; its first status still
+/// comes within a second.
+const GATHERING: Duration = Duration::from_millis(800);
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Everything the operator needs from outside.
@@ -169,7 +170,7 @@ async fn one(context: &Arc<Context>, key: &Work, lane: Lane) -> Option<(Duration
                 .map(|delay| (delay, Lane::Repair))
         }
         Work::Mailbox(key) => {
-            let pass = tokio::time::timeout(LONGEST_PASS, mailbox(context, key, lane)).await;
+            let pass = tokio::time::timeout(LONGEST_PASS, Box::pin(mailbox(context, key, lane))).await;
             pass.unwrap_or(Some((DEFAULT_INTERVAL, Lane::Repair)))
         }
     };
@@ -199,8 +200,7 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option
             .err()
             .and_then(|outcome| requeue(context, key, &outcome, lane));
     }
-    let permissions = context.index().permissions_of(key);
-    if object.status.is_none() && permissions.is_empty() {
+    if object.status.is_none() {
         let waited = pass::seen_for(context, key);
         if waited < GATHERING {
             return Some((GATHERING.saturating_sub(waited), Lane::Edit));
@@ -210,6 +210,7 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option
         Ok(object) => object,
         Err(outcome) => return requeue(context, key, &outcome, lane),
     };
+    let permissions = context.index().permissions_of(key);
     let mut pass = Pass {
         context: context.as_ref(),
         key,

@@ -1,1 +1,13 @@
+//! Flows of the whole operator, in process, on paused time: API server double, simulated tenant, operator.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests, where a panic is a failure"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod create;

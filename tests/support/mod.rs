@@ -10,3 +10,4 @@
 
 pub mod api_server;
 pub mod conformance;
+pub mod world;

@@ -1,0 +1,470 @@
+//! A whole world in one process: API server double, simulated tenant and operator, on tokio's paused time.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMailbox, all_crds};
+use shared_mailbox_operator::clock::Clock;
+use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
+use shared_mailbox_operator::exchange::{GatewayMetrics, HttpService, TransportError};
+use simulator::{Control, JournalEntry, Seed, Simulator};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tower::util::BoxCloneSyncService;
+
+use super::api_server::ApiServer;
+
+pub const NAMESPACE: &str = "team-sales";
+pub const OPERATOR_NAMESPACE: &str = "shared-mailbox-system";
+pub const START: &str = "2026-11-22T09:00:00Z";
+
+/// A mailbox manifest; add to `spec` with the JSON merge of `with`.
+pub fn mailbox(name: &str, address: &str) -> Value {
+    json!({
+        "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "SharedMailbox",
+        "metadata": { "name": name, "namespace": NAMESPACE },
+        "spec": { "displayName": name, "emailAddress": address }
+    })
+}
+
+/// A permission manifest for people.
+pub fn permission(name: &str, mailbox: &str, members: &[&str], rights: &[&str]) -> Value {
+    let members: Vec<Value> = members.iter().map(|user| json!({ "user": user })).collect();
+    json!({
+        "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "MailboxPermission",
+        "metadata": { "name": name, "namespace": NAMESPACE },
+        "spec": { "mailboxRef": { "name": mailbox }, "members": members, "rights": rights }
+    })
+}
+
+/// The tenant of the simulator, with a rule for the namespace of the tests.
+pub fn tenant() -> Value {
+    json!({
+        "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "ExchangeTenant",
+        "metadata": { "name": "default" },
+        "spec": {
+            "tenantId": "11111111-2222-3333-4444-555555555555",
+            "credentials": {
+                "clientId": "66666666-7777-8888-9999-000000000000",
+                "clientSecretRef": { "name": "exchange-credentials" }
+            },
+            "access": [{
+                "namespaces": { "names": [NAMESPACE] },
+                "addresses": ["*@contoso.com", "*@sales.contoso.com"],
+                "members": ["*@contoso.com"],
+                "groups": ["sales-team@contoso.com", "plain-group@contoso.com", "all-staff@contoso.com"],
+                "rights": ["FullAccess", "SendAs", "SendOnBehalf"],
+                "powers": ["AllowSignIn"]
+            }]
+        }
+    })
+}
+
+/// Merges `patch` into a manifest.
+pub fn with(mut manifest: Value, patch: &Value) -> Value {
+    merge(&mut manifest, patch);
+    manifest
+}
+
+fn merge(target: &mut Value, patch: &Value) {
+    match (target, patch) {
+        (Value::Object(target), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(target.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (target, patch) => *target = patch.clone(),
+    }
+}
+
+pub struct World {
+    pub server: ApiServer,
+    pub client: Client,
+    pub simulator: Simulator,
+    pub tenant: Control,
+    operator: Option<RunningOperator>,
+}
+
+struct RunningOperator {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    readiness: watch::Receiver<Readiness>,
+}
+
+/// How the operator reaches the simulated tenant without a socket.
+pub fn in_process(simulator: &Simulator) -> HttpService {
+    let simulator = simulator.clone();
+    BoxCloneSyncService::new(tower::service_fn(move |request| {
+        let simulator = simulator.clone();
+        async move {
+            simulator
+                .handle(request)
+                .await
+                .map_err(|_| TransportError::lost("the answer was lost"))
+        }
+    }))
+}
+
+impl World {
+    /// Everything but the operator.
+    pub async fn without_operator(seed: Seed) -> Self {
+        let server = ApiServer::new(START.parse::<Timestamp>().unwrap());
+        for crd in all_crds() {
+            server.install_crd(crd);
+        }
+        let client = server.client();
+        let simulator = Simulator::new(seed);
+        let world = Self {
+            tenant: simulator.control(),
+            client,
+            server,
+            simulator,
+            operator: None,
+        };
+        for name in ["kube-system", OPERATOR_NAMESPACE, NAMESPACE] {
+            world.ensure_namespace(name).await;
+        }
+        let secret: Secret = serde_json::from_value(json!({
+            "metadata": { "name": "exchange-credentials", "namespace": OPERATOR_NAMESPACE },
+            "stringData": { "clientSecret": "simulated-secret" }
+        }))
+        .unwrap();
+        let secrets: Api<Secret> = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
+        secrets.create(&PostParams::default(), &secret).await.unwrap();
+        world
+    }
+
+    /// The usual world: a tenant named `default` and a running operator.
+    pub async fn start() -> Self {
+        let mut world = Self::without_operator(Seed::contoso()).await;
+        world.apply(&tenant()).await;
+        world.start_operator();
+        world
+    }
+
+    pub async fn ensure_namespace(&self, name: &str) {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        if api.get_opt(name).await.unwrap().is_none() {
+            let namespace: Namespace =
+                serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
+            api.create(&PostParams::default(), &namespace).await.unwrap();
+        }
+    }
+
+    pub fn start_operator(&mut self) {
+        self.start_operator_over(self.client.clone(), in_process(&self.simulator));
+    }
+
+    /// Starts the operator behind other clients than the plain ones.
+    pub fn start_operator_over(&mut self, client: Client, http: HttpService) {
+        assert!(self.operator.is_none(), "one operator at a time");
+        let (readiness, observed) = watch::channel(Readiness::Waiting("start"));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let operator = Operator {
+            client,
+            http,
+            clock: Clock::starting_at(self.server.now()),
+            settings: Settings {
+                operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+                allowed_endpoints: Vec::new(),
+                concurrency: 16,
+            },
+            metrics: Metrics::default(),
+            gateway_metrics: GatewayMetrics::default(),
+        };
+        let task = tokio::spawn(operator.run(readiness, async move {
+            let _ = stopped.await;
+        }));
+        self.operator = Some(RunningOperator {
+            stop,
+            task,
+            readiness: observed,
+        });
+    }
+
+    /// SIGTERM: what is under way is finished.
+    pub async fn stop_operator(&mut self) {
+        if let Some(RunningOperator {
+            stop,
+            task,
+            readiness: _,
+        }) = self.operator.take()
+        {
+            let _ = stop.send(());
+            task.await.unwrap();
+        }
+    }
+
+    /// A crash: the process is gone between two instructions.
+    pub async fn crash_operator(&mut self) {
+        if let Some(RunningOperator {
+            stop: _,
+            task,
+            readiness: _,
+        }) = self.operator.take()
+        {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    pub fn readiness(&self) -> Option<Readiness> {
+        self.operator
+            .as_ref()
+            .map(|operator| operator.readiness.borrow().clone())
+    }
+
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// kubectl apply, server side, of any of our kinds.
+    pub async fn apply(&self, manifest: &Value) {
+        self.try_apply(manifest).await.unwrap();
+    }
+
+    pub async fn try_apply(&self, manifest: &Value) -> Result<(), kube::Error> {
+        let namespace = manifest["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or(NAMESPACE)
+            .to_owned();
+        match manifest["kind"].as_str().unwrap() {
+            "SharedMailbox" => {
+                apply::<SharedMailbox>(Api::namespaced(self.client.clone(), &namespace), manifest).await
+            }
+            "MailboxPermission" => {
+                apply::<MailboxPermission>(Api::namespaced(self.client.clone(), &namespace), manifest).await
+            }
+            "ExchangeTenant" => apply::<ExchangeTenant>(Api::all(self.client.clone()), manifest).await,
+            other => panic!("no such kind: {other}"),
+        }
+    }
+
+    pub async fn delete_mailbox(&self, name: &str) {
+        self.api::<SharedMailbox>()
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+
+    pub async fn delete_permission(&self, name: &str) {
+        self.api::<MailboxPermission>()
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
+    }
+
+    pub async fn mailbox(&self, name: &str) -> SharedMailbox {
+        self.api::<SharedMailbox>().get(name).await.unwrap()
+    }
+
+    pub async fn permission(&self, name: &str) -> MailboxPermission {
+        self.api::<MailboxPermission>().get(name).await.unwrap()
+    }
+
+    pub async fn tenant_resource(&self) -> ExchangeTenant {
+        Api::<ExchangeTenant>::all(self.client.clone())
+            .get("default")
+            .await
+            .unwrap()
+    }
+
+    /// Waits, in simulated time, until the mailbox's Ready has this status and reason for its newest spec.
+    pub async fn wait_mailbox(&self, name: &str, status: &str, reason: &str) -> SharedMailbox {
+        let api = self.api::<SharedMailbox>();
+        self.wait(
+            format!("SharedMailbox {name} Ready={status} {reason}"),
+            async || {
+                let object = api.get_opt(name).await.unwrap()?;
+                ready(&object, status, reason).then_some(object)
+            },
+        )
+        .await
+    }
+
+    pub async fn wait_permission(&self, name: &str, status: &str, reason: &str) -> MailboxPermission {
+        let api = self.api::<MailboxPermission>();
+        self.wait(
+            format!("MailboxPermission {name} Ready={status} {reason}"),
+            async || {
+                let object = api.get_opt(name).await.unwrap()?;
+                ready(&object, status, reason).then_some(object)
+            },
+        )
+        .await
+    }
+
+    pub async fn wait_tenant(&self, status: &str, reason: &str) -> ExchangeTenant {
+        let api: Api<ExchangeTenant> = Api::all(self.client.clone());
+        self.wait(format!("ExchangeTenant Ready={status} {reason}"), async || {
+            let object = api.get_opt("default").await.unwrap()?;
+            ready(&object, status, reason).then_some(object)
+        })
+        .await
+    }
+
+    /// Waits up to an hour of simulated time; prints everything when it was in vain.
+    pub async fn wait<T>(&self, what: impl Debug, check: impl AsyncFn() -> Option<T>) -> T {
+        for _ in 0..36_000 {
+            if let Some(found) = check().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("in vain for an hour: {what:?}\n{}", self.dump().await);
+    }
+
+    pub async fn sleep(&self, seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    /// What changed something at Exchange or Graph, by cmdlet.
+    pub fn writes(&self) -> Vec<String> {
+        self.tenant
+            .journal()
+            .iter()
+            .filter(|entry| by_app(entry) && entry.is_write())
+            .map(name_of)
+            .collect()
+    }
+
+    /// What was asked of Exchange or Graph without changing anything.
+    pub fn reads(&self) -> Vec<String> {
+        self.tenant
+            .journal()
+            .iter()
+            .filter(|entry| by_app(entry) && !entry.is_write())
+            .map(name_of)
+            .collect()
+    }
+
+    /// Writes to our kinds that changed something, by the operator, as `METHOD plural/name/subresource`.
+    pub fn kubernetes_writes(&self) -> Vec<String> {
+        let by_operator = |request: &&super::api_server::Request| {
+            let edited = request.manager == "tests" || request.method == "DELETE";
+            request.is_write && request.changed && request.group == "sharedmailbox.dev" && !edited
+        };
+        let words = |r: &super::api_server::Request| {
+            format!("{} {}/{}/{}", r.method, r.plural, r.name, r.subresource)
+                .trim_end_matches('/')
+                .to_owned()
+        };
+        self.server
+            .requests()
+            .iter()
+            .filter(by_operator)
+            .map(words)
+            .collect()
+    }
+
+    pub async fn dump(&self) -> String {
+        let params = kube::api::ListParams::default();
+        let mailboxes = Api::<SharedMailbox>::all(self.client.clone())
+            .list(&params)
+            .await
+            .unwrap()
+            .items;
+        let permissions = Api::<MailboxPermission>::all(self.client.clone())
+            .list(&params)
+            .await
+            .unwrap()
+            .items;
+        let tenants = Api::<ExchangeTenant>::all(self.client.clone())
+            .list(&params)
+            .await
+            .unwrap()
+            .items;
+        let journal: Vec<String> = self
+            .tenant
+            .journal()
+            .iter()
+            .rev()
+            .take(40)
+            .rev()
+            .map(|e| format!("{e:?}"))
+            .collect();
+        format!(
+            "{}\n{}\n{}\njournal:\n{}",
+            serde_json::to_string_pretty(
+                &mailboxes
+                    .iter()
+                    .map(|m| (&m.metadata.name, &m.status))
+                    .collect::<Vec<_>>()
+            )
+            .unwrap(),
+            serde_json::to_string_pretty(
+                &permissions
+                    .iter()
+                    .map(|m| (&m.metadata.name, &m.status))
+                    .collect::<Vec<_>>()
+            )
+            .unwrap(),
+            serde_json::to_string_pretty(
+                &tenants
+                    .iter()
+                    .map(|m| (&m.metadata.name, &m.status))
+                    .collect::<Vec<_>>()
+            )
+            .unwrap(),
+            journal.join("\n")
+        )
+    }
+}
+
+fn by_app(entry: &JournalEntry) -> bool {
+    entry.actor == simulator::Actor::App
+}
+
+fn name_of(entry: &JournalEntry) -> String {
+    entry
+        .cmdlet()
+        .map_or_else(|| format!("{:?}", entry.kind), str::to_owned)
+}
+
+async fn apply<K>(api: Api<K>, manifest: &Value) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    let name = manifest["metadata"]["name"].as_str().unwrap();
+    api.patch(
+        name,
+        &PatchParams::apply("tests").force(),
+        &Patch::Apply(manifest),
+    )
+    .await
+    .map(drop)
+}
+
+/// Whether Ready has this status and reason, and the status speaks of the newest spec.
+pub fn ready<K: Resource + Serialize>(object: &K, status: &str, reason: &str) -> bool {
+    let whole = serde_json::to_value(object).unwrap();
+    let reported = whole["status"]["observedGeneration"] == whole["metadata"]["generation"];
+    let conditions = whole["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let is_ready = |c: &Value| c["type"] == "Ready" && c["status"] == status && c["reason"] == reason;
+    reported && conditions.iter().any(is_ready)
+}
+
+/// One condition of an object: (status, reason, message).
+pub fn condition<K: Serialize>(object: &K, kind: &str) -> Option<(String, String, String)> {
+    let whole = serde_json::to_value(object).unwrap();
+    let conditions = whole["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let found = conditions.iter().find(|c| c["type"] == kind)?;
+    let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+    Some((text("status"), text("reason"), text("message")))
+}
