@@ -1,5 +1,7 @@
 //! Conditions: their types, their reasons and how they are merged.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -69,7 +71,7 @@ impl From<bool> for Truth {
 pub struct Verdict {
     pub kind: Kind,
     pub truth: Truth,
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     pub message: String,
 }
 
@@ -77,13 +79,13 @@ impl Verdict {
     pub fn new(
         kind: Kind,
         truth: impl Into<Truth>,
-        reason: &'static str,
+        reason: impl Into<Cow<'static, str>>,
         message: impl Into<String>,
     ) -> Self {
         Self {
             kind,
             truth: truth.into(),
-            reason,
+            reason: reason.into(),
             message: message.into(),
         }
     }
@@ -105,7 +107,7 @@ pub fn merge(old: &[Condition], verdicts: &[Verdict], generation: i64, now: Time
             Condition {
                 type_: verdict.kind.as_str().to_owned(),
                 status: status.to_owned(),
-                reason: verdict.reason.to_owned(),
+                reason: verdict.reason.to_string(),
                 message: cut(&verdict.message, MESSAGE_LIMIT),
                 observed_generation: Some(generation),
                 last_transition_time: since,

@@ -63,12 +63,13 @@ impl Index {
     }
 
     pub fn mailboxes_in(&self, namespace: &str) -> Vec<Arc<SharedMailbox>> {
-        self.mailboxes
-            .values()
-            .map(|seen| &seen.object)
-            .filter(|m| m.namespace().as_deref() == Some(namespace))
-            .cloned()
-            .collect()
+        let first = MailboxKey {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        let from_here = self.mailboxes.range(first..);
+        let here = from_here.take_while(|(key, _)| key.namespace == namespace);
+        here.map(|(_, seen)| Arc::clone(&seen.object)).collect()
     }
 
     /// Everything that belongs to the tenant named `tenant`, to be looked at in `lane`.

@@ -64,8 +64,6 @@ pub enum Again {
     Interval,
     /// Soon, later with each try, at most after this long.
     Backoff { first: Duration, cap: Duration },
-    /// At once.
-    Now,
     /// Not by itself.
     OnChange,
 }
@@ -84,6 +82,11 @@ pub struct Meaning {
 }
 
 const SLOW: Duration = Duration::from_mins(10);
+/// Somebody wrote meanwhile, or our own watch lags: soon, but no hot loop.
+const SOON: Again = Again::Backoff {
+    first: Duration::from_millis(100),
+    cap: Duration::from_secs(30),
+};
 const WAIT: Again = Again::Backoff {
     first: Duration::from_secs(1),
     cap: Duration::from_secs(30),
@@ -134,7 +137,7 @@ impl Outcome {
             }
             Self::Progressing(progress) => progressing(progress),
             Self::Unavailable(_) => quiet(RETRY, "unavailable"),
-            Self::Outdated => quiet(Again::Now, "outdated"),
+            Self::Outdated => quiet(SOON, "outdated"),
             Self::NotYet => quiet(Again::OnChange, "not_yet"),
             Self::Stalled(stall) => {
                 let (reason, text) = stall.words();
@@ -219,7 +222,6 @@ impl Again {
     pub fn delay(self, interval: Duration, failures: u32) -> Option<Duration> {
         match self {
             Self::Interval => Some(interval),
-            Self::Now => Some(Duration::from_millis(50)),
             Self::OnChange => None,
             Self::Backoff { first, cap } => {
                 let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));

@@ -59,7 +59,7 @@ pub fn mailbox(
     };
     status.last_handled_reconcile_at = requested.cloned();
     status.observed_generation = Some(generation);
-    status.summary = Some(ready.reason.to_owned());
+    status.summary = Some(ready.reason.to_string());
     let mut verdicts = vec![ready];
     verdicts.extend(meaning.progress.clone());
     match facts {
@@ -85,33 +85,11 @@ fn kept(old: &[Condition]) -> Vec<Verdict> {
         Some(Verdict::new(
             kind,
             truth,
-            reason_of(&before.reason),
+            before.reason.clone(),
             before.message.clone(),
         ))
     };
     ABOUT_THE_MAILBOX.into_iter().filter_map(again).collect()
-}
-
-/// Reasons are static; one that an older version wrote is kept under a plain name.
-fn reason_of(text: &str) -> &'static str {
-    const KNOWN: [&str; 12] = [
-        "Created",
-        "Blocked",
-        "BlockedAccordingToExchange",
-        "AllowedBySpec",
-        "Open",
-        "Synced",
-        "Syncing",
-        "SettingRefused",
-        "Granted",
-        "Granting",
-        "MembersRefused",
-        "BlockPending",
-    ];
-    KNOWN
-        .into_iter()
-        .find(|known| *known == text)
-        .unwrap_or("AsBefore")
 }
 
 fn about_the_mailbox(facts: &Facts<'_>) -> Vec<Verdict> {
@@ -472,10 +450,10 @@ pub fn permission_without_mailbox(
         told.reason, told.message
     );
     let (reason, truth) = match told.truth {
-        Truth::Unknown => (told.reason, Truth::Unknown),
-        Truth::True | Truth::False => ("MailboxNotReady", Truth::False),
+        Truth::Unknown => (told.reason.clone(), Truth::Unknown),
+        Truth::True | Truth::False => ("MailboxNotReady".into(), Truth::False),
     };
-    let ready = Verdict::new(Kind::Ready, truth, reason, text.clone());
+    let ready = Verdict::new(Kind::Ready, truth, reason.clone(), text.clone());
     let progress = mailbox
         .progress
         .as_ref()
@@ -526,7 +504,7 @@ fn finish_permission(
             .clone()
             .unwrap_or_else(|| format!("0/{declared}")),
     };
-    let summary = ready.reason.to_owned();
+    let summary = ready.reason.to_string();
     let verdicts: Vec<Verdict> = [ready, granted].into_iter().chain(progress).collect();
     MailboxPermissionStatus {
         observed_generation: Some(generation),

@@ -349,7 +349,7 @@ async fn report(
     let mut status = ExchangeTenantStatus {
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
-        summary: verdicts.first().map(|ready| ready.reason.to_owned()),
+        summary: verdicts.first().map(|ready| ready.reason.to_string()),
         ..old.clone()
     };
     if let Ok((tenant, domains)) = checked {
@@ -372,7 +372,7 @@ async fn report(
             let warning = ready.truth != Truth::True;
             let happening = Happening {
                 warning,
-                reason: ready.reason,
+                reason: &ready.reason,
                 action: "Check",
                 note: &ready.message,
             };
@@ -413,7 +413,7 @@ fn verdicts(checked: &Checked) -> Vec<Verdict> {
             message,
             authenticated,
         }) => vec![
-            Verdict::new(Kind::Ready, false, reason, message.as_str()),
+            Verdict::new(Kind::Ready, false, *reason, message.as_str()),
             Verdict::new(
                 Kind::Authenticated,
                 *authenticated,
@@ -424,7 +424,7 @@ fn verdicts(checked: &Checked) -> Vec<Verdict> {
                     message.as_str()
                 },
             ),
-            Verdict::new(Kind::Stalled, true, reason, message.as_str()),
+            Verdict::new(Kind::Stalled, true, *reason, message.as_str()),
         ],
     }
 }

@@ -217,6 +217,7 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option
         lane,
         object,
         permissions,
+        reattached: false,
     };
     let ending = pass.run().await;
     if let Outcome::Unavailable(why) = &ending.outcome {

@@ -1,0 +1,234 @@
+//! Plans, carries the plan out, and looks again.
+
+use super::{Ending, Ground, Pass, View};
+use crate::api::Record;
+use crate::controller::apply::{Applied, Target};
+use crate::controller::context::Memory;
+use crate::controller::fetch::Seen;
+use crate::controller::outcome::{Outcome, Progress, Stall};
+use crate::controller::validate::Wanted;
+use crate::lane::Lane;
+use crate::plan::{self, Change, Desired, Observed, Plan};
+
+/// What is known and wanted when a plan is made.
+struct Judged {
+    ground: Ground,
+    wanted: Wanted,
+    desired: Desired,
+}
+
+impl Judged {
+    fn end(
+        self,
+        outcome: Outcome,
+        record: Option<Record>,
+        seen: Seen,
+        rest: Plan,
+        applied: Applied,
+    ) -> Ending {
+        let Self {
+            ground,
+            wanted,
+            desired,
+        } = self;
+        let Applied {
+            acknowledged: _,
+            done,
+            refused_settings,
+            refused_grants,
+            error: _,
+        } = applied;
+        let view = View {
+            tenant: ground.tenant,
+            admitted: ground.admitted,
+            wanted,
+            desired,
+            observed: seen.observed,
+            kind: seen.kind,
+            rest,
+            refused_settings,
+            refused_grants,
+            writes: ground.writes,
+        };
+        Ending {
+            outcome,
+            record,
+            view: Some(view),
+            done,
+        }
+    }
+}
+
+impl Pass<'_> {
+    /// Plans for what was seen, carries the plan out and looks again.
+    pub(in crate::controller) async fn act(
+        &mut self,
+        ground: Ground,
+        wanted: Wanted,
+        desired: Desired,
+        seen: Seen,
+    ) -> Result<Ending, Outcome> {
+        let planned = plan::plan(&desired, &seen.observed, &ground.record);
+        let judged = Judged {
+            ground,
+            wanted,
+            desired,
+        };
+        if !judged.ground.writes {
+            let outcome = if planned.is_empty() {
+                Outcome::Observed
+            } else {
+                Outcome::Drift(planned.describe())
+            };
+            return Ok(judged.end(outcome, None, seen, planned, Applied::default()));
+        }
+        let now = self.context.clock.instant();
+        let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
+        let (todo, left_out) = planned.without(&acknowledged);
+        if todo.is_empty() && left_out {
+            let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
+            let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
+            let record = Some(planned.announced.clone());
+            return Ok(judged.end(outcome, record, seen, planned, Applied::default()));
+        }
+        if todo.is_empty() {
+            self.context.remember(self.key, Memory::settled);
+            let record = Some(planned.settled.clone());
+            return Ok(judged.end(Outcome::UpToDate, record, seen, planned, Applied::default()));
+        }
+        self.announce(&planned.announced).await?;
+        self.carry_out(judged, &planned, &todo, &seen.observed).await
+    }
+
+    /// Does what is to be done and looks again.
+    async fn carry_out(
+        &mut self,
+        judged: Judged,
+        planned: &Plan,
+        todo: &Plan,
+        observed: &Observed,
+    ) -> Result<Ending, Outcome> {
+        let target = Target {
+            gateway: &judged.ground.tenant.gateway,
+            lane: if todo.steps.iter().any(plan::Step::revokes) {
+                Lane::Revocation
+            } else {
+                self.lane
+            },
+            guid: observed.guid,
+            object_id: observed.object_id,
+        };
+        let mut applied = target.apply(todo).await;
+        let now = self.context.clock.instant();
+        let acknowledged = applied.acknowledged.iter().cloned();
+        self.context
+            .remember(self.key, |memory| memory.acknowledge(acknowledged, now));
+        let remembered = remembered(planned, &applied);
+        let read = self.fetch(&judged.ground);
+        let confirmed = match applied.error.take() {
+            Some(error) => Err(error),
+            None => {
+                read.mailbox(
+                    observed.guid,
+                    observed.object_id,
+                    &judged.desired.grants,
+                    &remembered,
+                )
+                .await
+            }
+        };
+        let confirmed = match confirmed {
+            Ok(confirmed) => confirmed,
+            Err(error) => {
+                let outcome = Outcome::of_error(&error);
+                return Ok(Ending {
+                    outcome,
+                    record: Some(remembered),
+                    view: None,
+                    done: applied.done,
+                });
+            }
+        };
+        let rest = plan::plan(&judged.desired, &confirmed.observed, &remembered);
+        let outcome = verdict(&rest, &applied);
+        let after = if matches!(outcome, Outcome::UpToDate) {
+            self.context.remember(self.key, Memory::settled);
+            &rest.settled
+        } else {
+            &rest.announced
+        };
+        let record = Record {
+            intent: remembered.intent.clone(),
+            ..after.clone()
+        };
+        let record = without_refused(record, &applied);
+        Ok(judged.end(outcome, Some(record), confirmed, rest, applied))
+    }
+}
+
+/// What must be remembered after a plan was carried out, perhaps in part: everything announced, less what
+/// Exchange acknowledged as taken away.
+fn remembered(planned: &Plan, applied: &Applied) -> Record {
+    let done = |change: Change| applied.acknowledged.contains(&change);
+    let mut record = planned.announced.clone();
+    record.grants.retain(|grant| {
+        let settled = planned
+            .settled
+            .grants
+            .iter()
+            .any(|s| s.object_id == grant.object_id && s.right == grant.right);
+        settled || !done(Change::Revoked(grant.object_id, grant.right))
+    });
+    for grant in &mut record.grants {
+        // Both halves of a remapping are done when nothing failed.
+        grant.remapping &= !done(Change::Granted(grant.object_id, grant.right));
+    }
+    record.addresses.retain(|address| {
+        planned.settled.addresses.contains(address) || !done(Change::AddressRemoved(address.clone()))
+    });
+    let marker_planned = planned
+        .steps
+        .iter()
+        .flat_map(plan::Step::changes)
+        .any(|change| change == Change::Marker);
+    if !marker_planned || done(Change::Marker) {
+        record.intent = None;
+    }
+    without_refused(record, applied)
+}
+
+/// A grant that Exchange refused for good was never made.
+fn without_refused(mut record: Record, applied: &Applied) -> Record {
+    record.grants.retain(|grant| {
+        !applied
+            .refused_grants
+            .contains_key(&(grant.object_id, grant.right))
+    });
+    record
+}
+
+/// How a plan that was carried out ends, given what a second look still finds to do.
+fn verdict(rest: &Plan, applied: &Applied) -> Outcome {
+    if !applied.refused_settings.is_empty() {
+        let text = format!("Exchange refuses: {}", applied.refused_settings.join("; "));
+        return Outcome::Stalled(Stall::SettingRefused(text));
+    }
+    let refused = |change: &Change| match change {
+        Change::Granted(id, right) => applied.refused_grants.contains_key(&(*id, *right)),
+        _ => false,
+    };
+    let open: Vec<String> = rest
+        .steps
+        .iter()
+        .filter(|step| !step.changes().iter().all(refused))
+        .map(ToString::to_string)
+        .collect();
+    if open.is_empty() {
+        return Outcome::UpToDate;
+    }
+    let text = format!(
+        "Exchange acknowledged the changes and does not show all of them yet: {}",
+        open.join("; ")
+    );
+    Outcome::Progressing(Progress::WaitingForExchange(text))
+}

@@ -1,0 +1,233 @@
+//! One pass over one mailbox: fetch → validate → plan → apply → report.
+
+mod act;
+mod prepare;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::context::Context;
+use super::create;
+use super::fetch::{Fetch, Located};
+use super::key::MailboxKey;
+use super::outcome::{Outcome, Progress, Stall};
+use super::tenant::Tenant;
+use super::validate::{self, Admitted, Wanted};
+use crate::api::{MailboxPermission, Record, SharedMailbox};
+use crate::exchange::ErrorClass;
+use crate::lane::Lane;
+use crate::mail::{MailboxGuid, MarkerOwner, ObjectId, Right};
+use crate::plan::{self, Desired, Observed, Plan, Standing};
+
+/// How long a mailbox that Exchange does not find is looked for before it counts as gone. Longer than the
+/// minutes by which replicas lag.
+const LOSS_CONFIRMED: Duration = Duration::from_mins(5);
+
+pub struct Pass<'a> {
+    pub context: &'a Context,
+    pub key: &'a MailboxKey,
+    pub lane: Lane,
+    /// As read at the start of the pass, and as answered by each of our writes.
+    pub object: SharedMailbox,
+    pub permissions: Vec<Arc<MailboxPermission>>,
+    /// The mailbox was made by an earlier resource of this name, and is being taken up again.
+    pub reattached: bool,
+}
+
+/// How a pass ended, with what it saw.
+pub struct Ending {
+    pub outcome: Outcome,
+    /// None: the record stays as it is.
+    pub record: Option<Record>,
+    pub view: Option<View>,
+    /// What was written, as people read it.
+    pub done: Vec<String>,
+}
+
+/// A mailbox that was read, judged and planned for.
+pub struct View {
+    pub tenant: Arc<Tenant>,
+    pub admitted: Admitted,
+    pub wanted: Wanted,
+    pub desired: Desired,
+    pub observed: Observed,
+    pub kind: String,
+    pub rest: Plan,
+    pub refused_settings: Vec<String>,
+    pub refused_grants: BTreeMap<(ObjectId, Right), String>,
+    pub writes: bool,
+}
+
+/// Everything that is known before the mailbox itself is read.
+pub struct Ground {
+    pub tenant: Arc<Tenant>,
+    pub writes: bool,
+    pub record: Record,
+    pub owner: MarkerOwner,
+    pub admitted: Admitted,
+}
+
+impl From<Outcome> for Ending {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            record: None,
+            view: None,
+            done: Vec::new(),
+        }
+    }
+}
+
+impl Pass<'_> {
+    pub async fn run(&mut self) -> Ending {
+        match self.look_and_act().await {
+            Ok(ending) => ending,
+            Err(outcome) => outcome.into(),
+        }
+    }
+
+    async fn look_and_act(&mut self) -> Result<Ending, Outcome> {
+        let ground = self.prepare()?;
+        let fetch = self.fetch(&ground);
+        let guid = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
+        let members = fetch.members(ground.admitted.members_to_look_up());
+        let (directory, located) = if let Some(guid) = guid {
+            (members.await, Ok(Ok(Located::Mailbox(guid))))
+        } else {
+            futures::join!(
+                members,
+                fetch.locate(&ground.admitted, &ground.owner, &ground.record)
+            )
+        };
+        let directory = directory.map_err(|error| Outcome::of_error(&error))?;
+        let located = located
+            .map_err(|error| Outcome::of_error(&error))?
+            .map_err(Outcome::Stalled)?;
+        let namespace = &self.key.namespace;
+        let wanted = validate::resolve(&ground.admitted, namespace, &ground.tenant.rules, &directory);
+        match located {
+            Located::Mailbox(guid) => self.existing(ground, wanted, guid).await,
+            Located::Nowhere(_) if !ground.writes => {
+                Ok(Outcome::Drift(vec!["create the mailbox".to_owned()]).into())
+            }
+            Located::Nowhere(nickname) => create::create(self, ground, wanted, nickname).await,
+        }
+    }
+
+    pub fn fetch<'b>(&self, ground: &'b Ground) -> Fetch<'b> {
+        Fetch {
+            tenant: &ground.tenant,
+            lane: self.lane,
+            now: self.context.clock.instant(),
+        }
+    }
+
+    /// The account behind the mailbox, as far as the status knows it.
+    fn account(&self) -> Option<ObjectId> {
+        self.object.status.as_ref()?.object_id.as_ref()?.parse().ok()
+    }
+
+    async fn existing(
+        &mut self,
+        ground: Ground,
+        wanted: Wanted,
+        guid: MailboxGuid,
+    ) -> Result<Ending, Outcome> {
+        let read = self
+            .fetch(&ground)
+            .mailbox(guid, self.account(), &wanted.grants, &ground.record)
+            .await;
+        let seen = match read {
+            Err(error) if error.class == ErrorClass::NotFound => return Err(self.missing(&ground, guid)),
+            other => other.map_err(|error| Outcome::of_error(&error))?,
+        };
+        self.context
+            .remember(self.key, |memory| memory.missing_since = None);
+        if seen.kind != "SharedMailbox" {
+            return Err(Outcome::Stalled(Stall::NotSharedMailbox(format!(
+                "the mailbox {guid} is a {} now: nothing is written until it is a SharedMailbox again \
+                 (Set-Mailbox -Type Shared) or this resource is deleted",
+                seen.kind
+            ))));
+        }
+        let alive = |uid: &str| self.context.index().uid_is_alive(uid);
+        match plan::standing(&ground.owner, &seen.observed, &ground.record, alive) {
+            Standing::Ours | Standing::JustCreated => {}
+            Standing::Reattached => self.reattached = true,
+            Standing::NotOurs(why) => {
+                return Err(Outcome::Stalled(Stall::NotOurs(format!(
+                    "the mailbox {guid} at {} is not ours: {why}; nothing is written to it",
+                    seen.observed.primary
+                ))));
+            }
+        }
+        let desired = self.desired(&ground, &wanted);
+        self.act(ground, wanted, desired, seen).await
+    }
+
+    /// Exchange does not find a mailbox that it had: looked for again before that is believed.
+    fn missing(&self, ground: &Ground, guid: MailboxGuid) -> Outcome {
+        if ground.record.intent.is_some() {
+            let text = "Exchange does not show the new mailbox yet; this takes seconds, at times minutes";
+            return Outcome::Progressing(Progress::WaitingForExchange(text.to_owned()));
+        }
+        let now = self.context.clock.instant();
+        let since = self
+            .context
+            .remember(self.key, |memory| *memory.missing_since.get_or_insert(now));
+        if now.saturating_duration_since(since) < LOSS_CONFIRMED {
+            return Outcome::Progressing(Progress::ConfirmingLoss);
+        }
+        Outcome::Stalled(Stall::MailboxGone(format!(
+            "Exchange has not found the mailbox {guid} for {} minutes; it is not made again by itself: restore it in \
+             Exchange, or delete and apply this resource for a new and empty one",
+            LOSS_CONFIRMED.as_secs() / 60
+        )))
+    }
+
+    pub fn desired(&self, ground: &Ground, wanted: &Wanted) -> Desired {
+        let mut kept_members = wanted.kept_members.clone();
+        if self
+            .context
+            .index()
+            .has_unreadable_permissions(&self.key.namespace)
+        {
+            // Nobody knows what such a permission declares, so nothing counts as undeclared.
+            kept_members.extend(ground.record.grants.iter().map(|grant| grant.member.clone()));
+        }
+        Desired {
+            owner: ground.owner.clone(),
+            marker_attribute: ground.tenant.marker_attribute,
+            display_name: self.object.spec.display_name.clone(),
+            address: ground.admitted.address.clone(),
+            alias: ground.admitted.alias.clone(),
+            aliases: ground.admitted.aliases.clone(),
+            sign_in: ground.admitted.sign_in,
+            sign_in_control: ground.tenant.sign_in_control,
+            grants: wanted.grants.clone(),
+            kept_members,
+        }
+    }
+}
+
+pub fn of_kube(error: &kube::Error) -> Outcome {
+    match error {
+        kube::Error::Api(status) if status.is_conflict() || status.is_not_found() => Outcome::Outdated,
+        other => Outcome::Unavailable(format!("Kubernetes API: {other}")),
+    }
+}
+
+/// Monotonic time of the first look at `key`, for waits after which something counts as settled.
+pub fn seen_for(context: &Context, key: &MailboxKey) -> Duration {
+    let now = context.clock.instant();
+    let first: Option<Instant> = context.index().first_seen(key);
+    first.map_or(Duration::MAX, |first| now.saturating_duration_since(first))
+}

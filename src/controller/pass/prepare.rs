@@ -1,0 +1,109 @@
+//! Everything that needs no look at Exchange: the tenant, the mode, the record, the manifests as written.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::ResourceExt;
+
+use super::{Ground, Pass};
+use crate::api::{Management, Record};
+use crate::controller::index::claims_of;
+use crate::controller::outcome::{Outcome, Stall};
+use crate::controller::tenant::{Tenant, TenantState};
+use crate::controller::validate::{self, Admitted, Surroundings};
+use crate::mail::{MarkerOwner, SmtpAddress};
+
+impl Pass<'_> {
+    /// Everything that needs no look at Exchange: the tenant, the mode, the record, the manifests as written.
+    pub(super) fn prepare(&self) -> Result<Ground, Outcome> {
+        let spec = &self.object.spec;
+        if spec.management == Management::Paused {
+            return Err(Outcome::Paused("spec.management"));
+        }
+        let tenant = self.tenant()?;
+        let management = spec.management.min(tenant.management);
+        if management == Management::Paused {
+            return Err(Outcome::Paused("the ExchangeTenant's spec.management"));
+        }
+        let status = self.object.status.clone().unwrap_or_default();
+        let pinned = status
+            .tenant_guid
+            .filter(|pinned| *pinned != tenant.guid.to_string());
+        if let Some(pinned) = pinned {
+            return Err(Outcome::Stalled(Stall::TenantChanged(format!(
+                "the mailbox was made in tenant {pinned} and the ExchangeTenant {:?} now leads to {}: nothing is read \
+                 as absence and nothing is written; point it back, or delete and apply this resource",
+                spec.tenant_ref.name, tenant.guid
+            ))));
+        }
+        let record = match &status.record {
+            Some(raw) => raw
+                .read()
+                .map_err(|error| Outcome::Stalled(Stall::RecordUnreadable(error.to_string())))?,
+            None => Record::default(),
+        };
+        let owner = MarkerOwner {
+            cluster: tenant.cluster.clone(),
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            uid: self.object.uid().unwrap_or_default(),
+        };
+        let admitted = self.admit(&tenant).map_err(Outcome::Stalled)?;
+        Ok(Ground {
+            writes: management == Management::Enforce,
+            tenant,
+            record,
+            owner,
+            admitted,
+        })
+    }
+
+    fn tenant(&self) -> Result<Arc<Tenant>, Outcome> {
+        let name = &self.object.spec.tenant_ref.name;
+        match self.context.tenants.get(name) {
+            Some(TenantState::Ready(tenant)) => Ok(tenant),
+            // What was reported for this very spec stays: an outage of the tenant is the tenant's to tell.
+            Some(TenantState::NotReady(_)) if self.is_reported() => Err(Outcome::NotYet),
+            Some(TenantState::NotReady(why)) => Err(Outcome::Stalled(Stall::TenantNotReady(format!(
+                "the ExchangeTenant {name:?} is not ready: {why}"
+            )))),
+            None if self.context.index().has_tenant(name) => Err(Outcome::NotYet),
+            None => Err(Outcome::Stalled(Stall::TenantNotFound(format!(
+                "spec.tenantRef.name: there is no ExchangeTenant {name:?}; the platform team has to make it"
+            )))),
+        }
+    }
+
+    /// True when the status already speaks of this generation and the mailbox was there.
+    fn is_reported(&self) -> bool {
+        self.object.status.as_ref().is_some_and(|status| {
+            status.observed_generation == self.object.metadata.generation && status.mailbox_guid.is_some()
+        })
+    }
+
+    fn admit(&self, tenant: &Tenant) -> Result<Admitted, Stall> {
+        let index = self.context.index();
+        let addresses = claims_of(&self.object);
+        let provisioned = self
+            .object
+            .status
+            .as_ref()
+            .is_some_and(|status| status.mailbox_guid.is_some());
+        let earlier: Vec<BTreeSet<SmtpAddress>> = index
+            .mailboxes_in(&self.key.namespace)
+            .iter()
+            .filter(|other| !provisioned && other.uid() != self.object.uid())
+            .filter(|other| validate::is_older(other, &self.object))
+            .map(|other| claims_of(other))
+            .collect();
+        let around = Surroundings {
+            rules: &tenant.rules,
+            namespace: &self.key.namespace,
+            earlier,
+            rivals: validate::rivals(&index, &self.object, &addresses),
+            accepted_domains: &tenant.accepted_domains,
+        };
+        drop(index);
+        validate::admit(&self.object, &self.permissions, &around)
+    }
+}

@@ -1,0 +1,168 @@
+//! What the pass writes to Kubernetes: the record before anything it announces, statuses and events.
+
+use kube::Api;
+use kube::api::PostParams;
+
+use super::{Ending, Pass, View, of_kube};
+use crate::api::condition::{self, Kind};
+use crate::api::{Record, SharedMailbox, SharedMailboxStatus};
+use crate::controller::events::Happening;
+use crate::controller::outcome::{Meaning, Outcome, Progress};
+use crate::controller::permission;
+use crate::controller::report::{self, Facts};
+use crate::lane::Lane;
+
+impl Pass<'_> {
+    /// Has the API server acknowledge the record before anything that it announces is done.
+    pub async fn announce(&mut self, record: &Record) -> Result<(), Outcome> {
+        let mut status = self.object.status.clone().unwrap_or_default();
+        let raw = record.into();
+        if status.record.as_ref() == Some(&raw) {
+            return Ok(());
+        }
+        status.record = Some(raw);
+        self.write_status(status).await
+    }
+
+    /// Writes the status when it differs; a conflict means that somebody else wrote, and ends the pass.
+    pub async fn write_status(&mut self, status: SharedMailboxStatus) -> Result<(), Outcome> {
+        if self.object.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        let mut next = self.object.clone();
+        next.status = Some(status);
+        let api: Api<SharedMailbox> = Api::namespaced(self.context.client.clone(), &self.key.namespace);
+        self.object = api
+            .replace_status(&self.key.name, &PostParams::default(), &next)
+            .await
+            .map_err(|e| of_kube(&e))?;
+        Ok(())
+    }
+
+    pub async fn tell(&self, warning: bool, reason: &str, action: &str, note: &str) {
+        self.context
+            .events
+            .publish(
+                &self.object,
+                Happening {
+                    warning,
+                    reason,
+                    action,
+                    note,
+                },
+            )
+            .await;
+    }
+
+    /// Writes what people read: the mailbox's status, then those of its permissions.
+    pub async fn report(&mut self, ending: Ending) -> Outcome {
+        let Ending {
+            mut outcome,
+            record,
+            view,
+            done,
+        } = ending;
+        if let Outcome::Unavailable(why) = &outcome
+            && self
+                .object
+                .status
+                .as_ref()
+                .is_none_or(|status| status.conditions.is_empty())
+        {
+            // Nothing was ever reported that could stay as it is.
+            outcome = Outcome::Progressing(Progress::WaitingForExchange(why.clone()));
+        }
+        let meaning = outcome.meaning();
+        let now = self.context.clock.now();
+        let stored = self
+            .object
+            .status
+            .as_ref()
+            .and_then(|status| status.record.as_ref()?.read().ok());
+        let record_now = record.clone().or(stored).unwrap_or_default();
+        let facts = view.as_ref().map(|view| view.facts(&record_now));
+        let before = self.object.clone();
+        let mut status = report::mailbox(&before, &meaning, facts.as_ref(), record.as_ref(), now);
+        if let Outcome::Drift(steps) = &outcome {
+            status.pending_plan = steps.iter().take(50).cloned().collect();
+        }
+        let nothing_to_tell = before.status.is_none() && meaning.ready.is_none();
+        if !nothing_to_tell && let Err(failed) = self.write_status(status).await {
+            return failed;
+        }
+        self.tell_about(&before, &meaning, &done).await;
+        let mut stale = false;
+        for (position, object) in self.permissions.clone().iter().enumerate() {
+            let next = match (&view, &facts) {
+                (Some(view), Some(facts)) => {
+                    let judged = view
+                        .admitted
+                        .permissions
+                        .get(position)
+                        .zip(view.wanted.verdicts.get(position));
+                    judged.map(|(permission, verdicts)| {
+                        report::permission(permission, verdicts, facts, view.writes, now)
+                    })
+                }
+                _ => report::permission_without_mailbox(object, &meaning, now),
+            };
+            if let Some(next) = next {
+                stale |= !permission::write(self.context, object, next).await;
+            }
+        }
+        if stale { Outcome::Outdated } else { outcome }
+    }
+
+    async fn tell_about(&self, before: &SharedMailbox, meaning: &Meaning, done: &[String]) {
+        let old = before
+            .status
+            .as_ref()
+            .and_then(|status| condition::find(&status.conditions, Kind::Ready));
+        if self.reattached && !done.is_empty() {
+            let note = "took up the mailbox again that an earlier resource of this name made";
+            self.tell(false, "Reattached", "Reattach", note).await;
+        }
+        if !done.is_empty() {
+            let was_ready = old.is_some_and(|ready| ready.status == "True");
+            let same_spec =
+                before.status.as_ref().and_then(|s| s.observed_generation) == before.metadata.generation;
+            let permissions_known = self.permissions.iter().all(|permission| {
+                permission.status.as_ref().and_then(|s| s.observed_generation)
+                    == permission.metadata.generation
+            });
+            let drift = was_ready && same_spec && permissions_known && self.lane != Lane::Revocation;
+            if drift {
+                self.context.metrics.repairs.inc();
+            }
+            let reason = if drift { "DriftRepaired" } else { "Changed" };
+            self.tell(false, reason, "Apply", &done.join("; ")).await;
+        }
+        let Some(ready) = &meaning.ready else { return };
+        if old.is_none_or(|old| old.reason != ready.reason || old.status != ready.truth.as_str()) {
+            self.tell(meaning.warn, &ready.reason, "Reconcile", &ready.message)
+                .await;
+        }
+    }
+}
+
+impl View {
+    fn facts<'a>(&'a self, record: &'a Record) -> Facts<'a> {
+        Facts {
+            desired: &self.desired,
+            observed: &self.observed,
+            kind: &self.kind,
+            record,
+            rest: &self.rest,
+            refused_settings: &self.refused_settings,
+            refused_grants: &self.refused_grants,
+            tenant: self.tenant.guid,
+            members_refused: self
+                .wanted
+                .verdicts
+                .iter()
+                .flatten()
+                .filter(|verdict| verdict.is_err())
+                .count(),
+        }
+    }
+}
