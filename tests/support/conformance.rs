@@ -15,11 +15,15 @@ mod watches;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::Client;
 
-pub use bench::Bench;
+pub use bench::{Bench, parcel_definition};
+
+/// Far longer than any check takes.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -91,7 +95,7 @@ pub fn checks() -> Vec<Check> {
         admission::unknown_fields_are_pruned_unless_preserved,
         admission::unknown_fields_are_refused_on_strict_validation,
         admission::defaults_are_filled_in_on_every_write,
-        admission::null_counts_as_absent_only_where_a_default_stands_ready,
+        admission::null_counts_as_absent_unless_it_is_allowed,
         admission::duplicates_in_sets_and_keyed_lists_are_refused,
         admission::rules_see_the_whole_object,
         admission::rules_name_the_field_and_the_reason_they_say,
@@ -137,8 +141,16 @@ pub async fn run_all(client: Client, prefix: &str) -> Vec<Failure> {
         let namespace = format!("{prefix}-{number}");
         async move {
             let bench = Bench::new(client, namespace).await;
-            let outcome = tokio::spawn((check.run)(bench)).await;
-            outcome.err().map(|error| Failure { check: check.name, why: reason(error) })
+            let mut run = tokio::spawn((check.run)(bench));
+            let why = match tokio::time::timeout(PATIENCE, &mut run).await {
+                Ok(Ok(())) => return None,
+                Ok(Err(error)) => reason(error),
+                Err(_) => {
+                    run.abort();
+                    format!("did not end within {PATIENCE:?}")
+                }
+            };
+            Some(Failure { check: check.name, why })
         }
     });
     futures::stream::iter(runs).buffer_unordered(8).filter_map(|failure| async { failure }).collect().await

@@ -20,16 +20,16 @@ impl World {
         mut object: Value,
         ownership: &Ownership<'_>,
     ) -> Result<Arc<Value>, Refusal> {
-        check_type(kind, &mut object)?;
+        fill_in_type(kind, &mut object)?;
         check_namespace(kind, call, &mut object)?;
         let name = self.settle_name(&mut object);
         self.check_place(kind, call, &name)?;
         if !meta::resource_version(&object).is_empty() {
-            return Err(Refusal::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(Refusal::internal("resourceVersion should not be set on objects to be created"));
         }
         let key = Key::new(&call.namespace, &name);
         self.stamp(kind, &mut object, ownership);
-        self.admit(kind, &mut object, None, call.parameter("fieldValidation") == Some("Strict"))?;
+        self.admit(kind, call, &mut object, None)?;
         if self.store.get(kind, &key).is_some() {
             return Err(Refusal::already_exists(kind, &name));
         }
@@ -111,30 +111,29 @@ impl World {
     }
 }
 
-/// The type in the body must be the type of the path; where it is left out it is filled in.
-pub fn check_type(kind: &Kind, object: &mut Value) -> Result<(), Refusal> {
+/// A custom resource must say what it is; for a built-in one the path is enough. Another kind than the path's is
+/// left for admission to refuse.
+pub fn fill_in_type(kind: &Kind, object: &mut Value) -> Result<(), Refusal> {
+    let unrecognized =
+        |why: &str| Refusal::bad_request(format!("the object provided is unrecognized (must be of type {}): {why}", kind.kind));
     if !object.is_object() {
-        return Err(Refusal::bad_request("the object provided is unrecognized (must be of type object)"));
+        return Err(unrecognized("couldn't get version/kind; json parse error"));
     }
     let expected = kind.api_version();
-    match object["apiVersion"].as_str() {
-        None | Some("") => object["apiVersion"] = json!(expected),
-        Some(actual) if actual != expected => {
+    if kind.is_custom() && object["kind"].as_str().is_none_or(str::is_empty) {
+        return Err(unrecognized("Object 'Kind' is missing"));
+    }
+    match object["apiVersion"].as_str().unwrap_or_default() {
+        "" if !kind.is_custom() => object["apiVersion"] = json!(expected),
+        actual if actual != expected => {
             return Err(Refusal::bad_request(format!(
                 "the API version in the data ({actual}) does not match the expected API version ({expected})"
             )));
         }
-        Some(_) => {}
+        _ => {}
     }
-    match object["kind"].as_str() {
-        None | Some("") => object["kind"] = json!(kind.kind),
-        Some(actual) if actual != kind.kind => {
-            return Err(Refusal::bad_request(format!(
-                "{actual} in version \"{}\" cannot be handled as a {}",
-                kind.version, kind.kind
-            )));
-        }
-        Some(_) => {}
+    if object["kind"].as_str().is_none_or(str::is_empty) {
+        object["kind"] = json!(kind.kind);
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ impl World {
                  The object might have been deleted and then recreated",
                 meta::uid(&old)
             );
-            return Err(Refusal::conflict(kind, &call.name, &why));
+            return Err(Refusal::delete_conflict(kind, &call.name, &why));
         }
         if let Some(wanted) = precondition("resourceVersion").filter(|v| *v != meta::resource_version(&old)) {
             let why = format!(
@@ -35,7 +35,7 @@ impl World {
                  ({}). The object might have been modified",
                 meta::resource_version(&old)
             );
-            return Err(Refusal::conflict(kind, &call.name, &why));
+            return Err(Refusal::delete_conflict(kind, &call.name, &why));
         }
         let dry = call.parameter("dryRun").is_some() || options["dryRun"].as_array().is_some_and(|d| !d.is_empty());
         if dry {
@@ -84,6 +84,9 @@ impl World {
         let now = self.timestamp();
         let metadata = meta::metadata(&mut marked);
         metadata.insert("deletionTimestamp".to_owned(), json!(now));
+        if kind.is_definition() {
+            super::namespaces::hold_definition(metadata);
+        }
         metadata.insert("deletionGracePeriodSeconds".to_owned(), json!(0));
         raise_generation(&mut marked);
         if kind.is_namespace() {

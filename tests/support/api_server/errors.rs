@@ -35,6 +35,11 @@ impl FieldError {
         Self::new("FieldValueInvalid", field, format!("Invalid value: {}: {}", shown(value), why.as_ref()))
     }
 
+    /// As `invalid`, for values that are not repeated in the message.
+    pub fn invalid_unshown(field: &str, why: impl AsRef<str>) -> Self {
+        Self::new("FieldValueInvalid", field, format!("Invalid value: {}", why.as_ref()))
+    }
+
     pub fn wrong_type(field: &str, actual: &str, why: impl AsRef<str>) -> Self {
         Self::new("FieldValueTypeInvalid", field, format!("Invalid value: \"{actual}\": {}", why.as_ref()))
     }
@@ -67,6 +72,16 @@ impl FieldError {
     pub fn too_many(field: &str, actual: usize, limit: u64) -> Self {
         let unit = if limit == 1 { "item" } else { "items" };
         Self::new("FieldValueTooMany", field, format!("Too many: {actual}: must have at most {limit} {unit}"))
+    }
+
+    /// The same error as seen from further up.
+    pub fn below(self, parent: &str) -> Self {
+        let field = match self.field.as_str() {
+            "" => parent.to_owned(),
+            "<nil>" => self.field,
+            field => format!("{parent}.{field}"),
+        };
+        Self { field, ..self }
     }
 
     /// Errors after which the server doesn't run CEL rules: the values they would see make no sense.
@@ -122,6 +137,16 @@ impl Refusal {
         )
     }
 
+    /// A precondition of a delete that does not hold; this one refusal names the kind instead of the resource.
+    pub fn delete_conflict(kind: &Kind, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified_kind());
+        let mut refusal = Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name);
+        if let Some(details) = refusal.details.as_mut() {
+            details["kind"] = json!(kind.kind);
+        }
+        refusal
+    }
+
     pub fn apply_conflict(causes: Vec<(String, String)>) -> Self {
         let mut message = format!(
             "Apply failed with {} {}: ",
@@ -148,7 +173,7 @@ impl Refusal {
         Self::invalid_thing("meta.k8s.io", kind, "", errors)
     }
 
-    fn invalid_thing(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
+    pub fn invalid_thing(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         let mut listed: Vec<String> = Vec::new();
         for error in errors {
             let line = format!("{}: {}", error.field, error.message);
@@ -169,7 +194,9 @@ impl Refusal {
             .collect();
         let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
         let mut about = Map::new();
-        about.insert("name".into(), json!(name));
+        if !name.is_empty() {
+            about.insert("name".into(), json!(name));
+        }
         if !group.is_empty() {
             about.insert("group".into(), json!(group));
         }
@@ -205,14 +232,19 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message.into())
     }
 
+    /// What Go returns as a plain error, without a reason.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message.into())
+    }
+
     /// A JSON patch whose test fails or whose path does not exist.
-    pub fn unprocessable_patch(why: &str) -> Self {
+    pub fn unprocessable_patch() -> Self {
         let mut refusal = Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "Invalid",
             "the server rejected our request due to an error in our request".to_owned(),
         );
-        refusal.details = Some(json!({"causes": [{"reason": "UnexpectedServerResponse", "message": why}]}));
+        refusal.details = Some(json!({}));
         refusal
     }
 
@@ -272,9 +304,11 @@ impl Refusal {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code.as_u16(),
         });
+        if !self.reason.is_empty() {
+            status["reason"] = json!(self.reason);
+        }
         if let (Some(details), Some(fields)) = (&self.details, status.as_object_mut()) {
             fields.insert("details".into(), details.clone());
         }

@@ -43,6 +43,20 @@ impl<'a> Shape<'a> {
         leaves
     }
 
+    /// The leaves, and every container that holds some: a container belongs to whoever brought it in.
+    pub fn members(&self, object: &Value) -> Leaves {
+        let mut members = self.leaves(object);
+        let containers: FieldSet = members
+            .keys()
+            .flat_map(|path| (1..path.len()).map(|length| path[..length].to_vec()))
+            .filter(|path| path.len() > 1 || path.first().is_some_and(|root| root != "f:metadata"))
+            .collect();
+        for container in containers {
+            members.entry(container).or_insert(Value::Null);
+        }
+        members
+    }
+
     /// `config` laid over `live`: what an apply makes of the object before pruning.
     pub fn merge(&self, live: &Value, config: &Value) -> Value {
         let mut merged = live.as_object().cloned().unwrap_or_default();

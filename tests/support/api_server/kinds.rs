@@ -36,6 +36,11 @@ impl Kind {
         qualified(&self.plural, &self.group)
     }
 
+    /// `Kind.group`, as validation errors name a kind.
+    pub fn qualified_kind(&self) -> String {
+        qualified(&self.kind, &self.group)
+    }
+
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }

@@ -80,8 +80,8 @@ fn store(object: &mut Value, mut entries: Vec<Entry>) {
 
 /// Gives `writer` what a create, replace or patch changed, and takes it from everybody else.
 pub fn note_update(shape: Shape<'_>, old: Option<&Value>, new: &mut Value, writer: &Writer) {
-    let before = old.map(|old| shape.leaves(old)).unwrap_or_default();
-    let after = shape.leaves(new);
+    let before = old.map(|old| shape.members(old)).unwrap_or_default();
+    let after = shape.members(new);
     let written: FieldSet = after
         .iter()
         .filter(|(path, value)| before.get(*path) != Some(value))
@@ -127,11 +127,13 @@ pub fn apply(
     force: bool,
 ) -> Result<Value, Refusal> {
     let wanted = shape.leaves(config);
-    let present = shape.leaves(live);
+    let present = shape.members(live);
+    let is_empty = |value: &Value| *value == json!({}) || *value == json!([]);
     let set: FieldSet = wanted.keys().cloned().collect();
     let changed: FieldSet = wanted
         .iter()
         .filter(|(path, value)| present.get(*path) != Some(value))
+        .filter(|(path, value)| !(is_empty(value) && present.contains_key(*path)))
         .map(|(path, _)| path.clone())
         .collect();
     let mut all = entries(live);
@@ -168,9 +170,9 @@ pub fn apply(
     } else {
         all.push(fresh(writer, "Apply", set));
     }
-    let after = shape.leaves(&merged);
+    let after = shape.members(&merged);
     for entry in &mut all {
-        entry.set.retain(|path| after.contains_key(path) || is_container(path, &after));
+        entry.set.retain(|path| after.contains_key(path));
     }
     store(&mut merged, all);
     Ok(merged)
@@ -184,10 +186,6 @@ fn conflict_with(entry: &Entry) -> String {
             if entry.subresource.is_empty() { String::new() } else { format!(" with subresource \"{}\"", entry.subresource) };
         format!("conflict with \"{}\"{door} using {}", entry.manager, entry.api_version)
     }
-}
-
-fn is_container(path: &Path, leaves: &super::fields::Leaves) -> bool {
-    leaves.range(path.clone()..).next().is_some_and(|(leaf, _)| leaf.starts_with(path))
 }
 
 fn drop_abandoned(merged: &mut Value, last: &FieldSet, set: &FieldSet, others: &FieldSet) {

@@ -59,8 +59,9 @@ pub fn keep_servers_fields(new: &mut Value, old: &Value) {
     }
 }
 
-/// Drops empty containers and fields no object has, as decoding into `ObjectMeta` does.
-pub fn tidy(object: &mut Value) {
+/// Drops empty containers and fields no object has, as decoding into `ObjectMeta` does; returns the paths of the
+/// latter.
+pub fn tidy(object: &mut Value) -> Vec<String> {
     const KNOWN: [&str; 15] = [
         "name",
         "generateName",
@@ -78,6 +79,7 @@ pub fn tidy(object: &mut Value) {
         "finalizers",
         "managedFields",
     ];
+    let mut unknown = Vec::new();
     metadata(object).retain(|name, value| {
         let empty = match value {
             Value::Null => true,
@@ -86,8 +88,13 @@ pub fn tidy(object: &mut Value) {
             Value::String(text) => text.is_empty(),
             _ => false,
         };
-        KNOWN.contains(&name.as_str()) && !empty
+        let known = KNOWN.contains(&name.as_str());
+        if !known {
+            unknown.push(format!("metadata.{name}"));
+        }
+        known && !empty
     });
+    unknown
 }
 
 /// What is wrong with an object's metadata.
@@ -105,13 +112,19 @@ pub fn validate(object: &Value) -> Vec<FieldError> {
     }
     for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
         let text = value.as_str().unwrap_or_default();
+        check_qualified_name("metadata.labels", key, &mut errors);
         if text.len() > 63 {
-            let why = "must be no more than 63 bytes";
+            errors.push(FieldError::invalid("metadata.labels", value, "must be no more than 63 bytes"));
+        }
+        if !text.is_empty() && !is_label_text(text) {
+            let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
+                       and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or \
+                       '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
             errors.push(FieldError::invalid("metadata.labels", value, why));
         }
-        if key.is_empty() {
-            errors.push(FieldError::invalid("metadata.labels", &json!(key), "name part must be non-empty"));
-        }
+    }
+    for key in metadata["annotations"].as_object().into_iter().flatten().map(|(key, _)| key) {
+        check_qualified_name("metadata.annotations", key, &mut errors);
     }
     let annotations: usize = metadata["annotations"]
         .as_object()
@@ -123,6 +136,33 @@ pub fn validate(object: &Value) -> Vec<FieldError> {
         errors.push(FieldError::too_long("metadata.annotations", ANNOTATIONS_LIMIT as u64));
     }
     errors
+}
+
+/// A key of labels or annotations, or the name of a controller: an optional domain, and a name.
+pub fn check_qualified_name(field: &str, key: &str, errors: &mut Vec<FieldError>) {
+    let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
+    if domain.is_some_and(|domain| !is_subdomain(&domain.to_lowercase())) {
+        errors.push(FieldError::invalid(field, &json!(key), "prefix part a lowercase RFC 1123 subdomain must consist of \
+            lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"));
+    }
+    if name.is_empty() {
+        errors.push(FieldError::invalid(field, &json!(key), "name part must be non-empty"));
+    } else if name.len() > 63 {
+        errors.push(FieldError::invalid(field, &json!(key), "name part must be no more than 63 bytes"));
+    }
+    if !is_label_text(name) {
+        let why = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                   alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+                   '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+        errors.push(FieldError::invalid(field, &json!(key), why));
+    }
+}
+
+fn is_label_text(text: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_alphanumeric();
+    text.starts_with(alphanumeric)
+        && text.ends_with(alphanumeric)
+        && text.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '_' | '.'))
 }
 
 fn is_subdomain(name: &str) -> bool {

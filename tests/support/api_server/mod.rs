@@ -11,6 +11,7 @@
 //! Time is a start plus tokio's elapsed time, so days pass in seconds under a paused clock; uids and generated
 //! names come from a counter, so that every run of a test sees the same ones.
 
+mod built_in;
 mod call;
 mod create;
 mod delete;

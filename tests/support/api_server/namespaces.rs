@@ -1,7 +1,7 @@
 //! What a controller manager does for namespaces and definitions: what is deleted takes its content along,
 //! and stays until the last of it has gone.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::kinds::{self, Kind};
 use super::meta;
@@ -19,6 +19,14 @@ pub fn prepare(namespace: &mut Value) {
     labels["kubernetes.io/metadata.name"] = json!(name);
     namespace["spec"] = json!({"finalizers": ["kubernetes"]});
     namespace["status"] = json!({"phase": "Active"});
+}
+
+/// Keeps a definition that is being deleted until its objects are gone.
+pub fn hold_definition(metadata: &mut Map<String, Value>) {
+    let finalizers = metadata.entry("finalizers").or_insert_with(|| json!([]));
+    if let Some(finalizers) = finalizers.as_array_mut() {
+        finalizers.push(json!(CLEANUP));
+    }
 }
 
 /// Whether the namespace still waits for its content to go.
@@ -102,6 +110,7 @@ impl World {
                 "lastTransitionTime": since,
             })
         };
+        definition["spec"]["conversion"] = json!({"strategy": "None"});
         let since = definition["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
         definition["status"] = json!({
             "acceptedNames": definition["spec"]["names"],
@@ -111,8 +120,6 @@ impl World {
                 condition("Established", "InitialNamesAccepted", "the initial names have been accepted", &since),
             ],
         });
-        let metadata = meta::metadata(definition);
-        metadata.entry("finalizers").or_insert_with(|| json!([CLEANUP]));
         for kind in served {
             self.store.serve(kind);
         }

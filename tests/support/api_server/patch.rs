@@ -11,6 +11,7 @@ use super::kinds::Kind;
 use super::managed;
 use super::meta;
 use super::store::Key;
+use super::update::check_name;
 use super::world::{Ownership, World};
 
 impl World {
@@ -27,15 +28,17 @@ impl World {
         let mut new = old.as_ref().clone();
         match content_type {
             // Strategic merge patches of the kinds that we send equal merge patches but for lists with keys.
-            "application/merge-patch+json" | "application/strategic-merge-patch+json" => {
-                json_patch::merge(&mut new, &body);
+            "application/strategic-merge-patch+json" if !kind.is_custom() => json_patch::merge(&mut new, &body),
+            "application/merge-patch+json" if body.is_object() => json_patch::merge(&mut new, &body),
+            "application/merge-patch+json" => {
+                return Err(Refusal::bad_request("error decoding patch: not an object"));
             }
             "application/json-patch+json" => {
                 let Value::Array(operations) = &body else {
                     return Err(Refusal::bad_request("error decoding patch: not a list of operations"));
                 };
                 json_patch::apply(&mut new, operations)
-                    .map_err(|why| Refusal::unprocessable_patch(&why))?;
+                    .map_err(|_| Refusal::unprocessable_patch())?;
             }
             _ => {
                 return Err(Refusal::unsupported_media_type(&[
@@ -55,8 +58,8 @@ impl World {
 
     fn apply(&mut self, kind: &Kind, call: &Call, mut config: Value) -> Result<(bool, Arc<Value>), Refusal> {
         check_apply(kind, call, &config)?;
+        check_name(call, &config)?;
         let (force, writer) = (call.is_set("force"), self.writer(kind, call));
-        meta::metadata(&mut config).insert("name".to_owned(), json!(call.name));
         let key = Key::new(&call.namespace, &call.name);
         let wanted_version = meta::resource_version(&config).to_owned();
         let wanted_uid = meta::uid(&config).to_owned();

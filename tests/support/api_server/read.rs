@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::errors::Refusal;
+use super::errors::{FieldError, Refusal};
 use super::faults::Staleness;
 use super::kinds::Kind;
 use super::meta;
@@ -66,13 +66,21 @@ impl World {
         let wanted = match call.parameter("resourceVersion") {
             None => None,
             Some(text) => Some(text.parse::<u64>().map_err(|_| {
-                Refusal::bad_request(format!("Invalid value: \"{text}\": strconv.ParseUint: parsing"))
+                Refusal::bad_request(format!(
+                    "invalid resource version: resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \
+                     \"{text}\": invalid syntax"
+                ))
             })?),
         };
         if let Some(wanted) = wanted.filter(|wanted| *wanted > newest) {
             return Err(Refusal::too_large_resource_version(wanted, newest));
         }
         if call.parameter("resourceVersionMatch") == Some("Exact") {
+            if wanted.is_none() {
+                let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+                let error = FieldError::forbidden("resourceVersionMatch", why);
+                return Err(Refusal::invalid_options("ListOptions", &[error]));
+            }
             return Ok(wanted.unwrap_or(newest));
         }
         let behind = match (staleness, wanted) {

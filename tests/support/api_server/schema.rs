@@ -200,18 +200,18 @@ fn prune_fields(
     }
 }
 
-/// Fills in defaults, and drops nulls where a default stands ready, as the server does on every write.
+/// Drops nulls where they are not allowed and fills in defaults, as the server does on every write.
 pub fn default(schema: &Schema, value: &mut Value) {
     match value {
         Value::Object(fields) => {
+            fields.retain(|name, field| {
+                let below = schema.field(name);
+                !field.is_null() || below.is_none_or(|below| below.nullable || below.preserves_unknown)
+            });
             for (name, below) in &schema.properties {
-                let Some(default) = &below.default else { continue };
-                match fields.get(name) {
-                    None => {}
-                    Some(Value::Null) if !below.nullable => {}
-                    Some(_) => continue,
+                if let Some(default) = below.default.as_ref().filter(|_| !fields.contains_key(name)) {
+                    fields.insert(name.clone(), default.clone());
                 }
-                fields.insert(name.clone(), default.clone());
             }
             for (name, field) in fields.iter_mut() {
                 if let Some(below) = schema.field(name) {

@@ -128,6 +128,7 @@ fn dispatch(world: &mut World, call: &Call, staleness: super::Staleness) -> Resu
     match call.verb {
         Verb::Get => world.get(&kind, call, staleness).map(ok),
         Verb::List => world.list(&kind, call, staleness).map(ok),
+        Verb::Update | Verb::Patch if call.name.is_empty() => Err(Refusal::bad_request("name must be provided")),
         Verb::Create if call.name.is_empty() => {
             let writer = world.writer(&kind, call);
             let object = world.create(&kind, call, body(call)?, &Ownership::OfChanges(&writer))?;
@@ -156,6 +157,7 @@ fn dispatch(world: &mut World, call: &Call, staleness: super::Staleness) -> Resu
 
 fn serves(kind: &Kind, call: &Call) -> bool {
     match call.subresource.as_str() {
+        "" if call.verb == Verb::Create => kind.namespaced != call.namespace.is_empty(),
         "" => kind.namespaced || call.namespace.is_empty(),
         "status" => kind.has_status,
         _ => false,

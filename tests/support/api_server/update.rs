@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::create::{check_type, fold_string_data};
+use super::call::{Call, Verb};
+use super::create::{fill_in_type, fold_string_data};
 use super::errors::{FieldError, Refusal};
 use super::kinds::Kind;
 use super::meta;
@@ -15,10 +15,8 @@ use super::world::{Ownership, World};
 impl World {
     /// Replaces an object, or its status.
     pub fn replace(&mut self, kind: &Kind, call: &Call, mut new: Value) -> Result<(bool, Arc<Value>), Refusal> {
-        check_type(kind, &mut new)?;
-        if meta::name(&new).is_empty() {
-            meta::metadata(&mut new).insert("name".to_owned(), json!(call.name));
-        }
+        fill_in_type(kind, &mut new)?;
+        check_name(call, &new)?;
         let key = Key::new(&call.namespace, &call.name);
         let writer = self.writer(kind, call);
         let Some(old) = self.store.get(kind, &key).cloned() else {
@@ -28,11 +26,6 @@ impl World {
             }
             return Err(Refusal::not_found(kind, &call.name));
         };
-        if meta::resource_version(&new).is_empty() && !kind.unconditional_update {
-            let why = "must be specified for an update";
-            let error = FieldError::invalid("metadata.resourceVersion", &json!(0), why);
-            return Err(Refusal::invalid(kind, &call.name, &[error]));
-        }
         let updated = self.update(kind, call, &old, new, &Ownership::OfChanges(&writer))?;
         Ok((false, updated))
     }
@@ -67,7 +60,7 @@ impl World {
         }
         fold_string_data(kind, &mut new);
         check_finalizers(kind, old, &new)?;
-        self.admit(kind, &mut new, Some(old), call.parameter("fieldValidation") == Some("Strict"))?;
+        self.admit(kind, call, &mut new, Some(old))?;
         self.own(kind, Some(old), &mut new, ownership);
         if call.parameter("dryRun").is_some() {
             return Ok(Arc::new(new));
@@ -96,13 +89,7 @@ impl World {
 }
 
 fn check_preconditions(kind: &Kind, call: &Call, old: &Value, new: &Value) -> Result<(), Refusal> {
-    if meta::name(new) != call.name {
-        return Err(Refusal::bad_request(format!(
-            "the name of the object ({}) does not match the name on the URL ({})",
-            meta::name(new),
-            call.name
-        )));
-    }
+    check_name(call, new)?;
     if let Some(namespace) = new["metadata"]["namespace"].as_str().filter(|namespace| !namespace.is_empty())
         && kind.namespaced
         && namespace != call.namespace
@@ -111,15 +98,59 @@ fn check_preconditions(kind: &Kind, call: &Call, old: &Value, new: &Value) -> Re
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    let (wanted_uid, uid) = (meta::uid(new), meta::uid(old));
-    if !wanted_uid.is_empty() && wanted_uid != uid {
-        let why =
-            format!("Precondition failed: UID in precondition: {wanted_uid}, UID in object meta: {uid}");
-        return Err(Refusal::conflict(kind, &call.name, &why));
-    }
+    check_identity(kind, call, old, new)?;
     let wanted = meta::resource_version(new);
+    if wanted.is_empty() && !kind.unconditional_update {
+        let why = "must be specified for an update";
+        let error = FieldError::invalid("metadata.resourceVersion", &json!(0), why);
+        return Err(Refusal::invalid_thing(&kind.group, &kind.plural, &call.name, &[error]));
+    }
     if !wanted.is_empty() && wanted != meta::resource_version(old) {
         return Err(Refusal::outdated(kind, &call.name));
+    }
+    Ok(())
+}
+
+/// The body must name the object that the path names.
+pub fn check_name(call: &Call, object: &Value) -> Result<(), Refusal> {
+    let name = meta::name(object);
+    if name.is_empty() {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            call.name
+        )));
+    }
+    if name != call.name {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({})",
+            call.name
+        )));
+    }
+    Ok(())
+}
+
+/// Another uid is a failed precondition in a PUT and an invalid change in a PATCH; so is marking by hand.
+fn check_identity(kind: &Kind, call: &Call, old: &Value, new: &Value) -> Result<(), Refusal> {
+    let immutable = |field: &str, value: &Value| {
+        let error = FieldError::invalid(&format!("metadata.{field}"), value, "field is immutable");
+        Err(Refusal::invalid(kind, &call.name, &[error.clone(), error]))
+    };
+    let (wanted, uid) = (meta::uid(new), meta::uid(old));
+    if !wanted.is_empty() && wanted != uid {
+        if call.verb == Verb::Patch {
+            return immutable("uid", &json!(wanted));
+        }
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: /registry/{}/{}/{}/{}, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {wanted}, UID in object meta: {uid}",
+            kind.group, kind.plural, call.namespace, call.name
+        );
+        return Err(Refusal::conflict(kind, &call.name, &why));
+    }
+    let (marked, was_marked) =
+        (&new["metadata"]["deletionTimestamp"], &old["metadata"]["deletionTimestamp"]);
+    if marked.is_string() && marked != was_marked {
+        return immutable("deletionTimestamp", marked);
     }
     Ok(())
 }

@@ -7,17 +7,30 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use kube::core::cel::cel::{Context, Program, Value as CelValue};
-use kube::core::cel::{RootContext, ValidationError};
+use kube::core::cel::{ErrorKind, RootContext, ValidationError};
 use serde_json::Value;
 
 use super::errors::{FieldError, shown};
 use super::kinds::Kind;
 use super::schema::{Additional, ListType, Schema, join};
 
-/// Everything that is wrong with `object`; `old` is what an update replaces.
-pub fn validate(kind: &Kind, schema: &Schema, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    check(schema, object, old, "", &mut errors);
+/// Adds everything that is wrong with `object`; `old` is what an update replaces. Through the door of the status
+/// only the status is judged, and messages name fields as seen from there.
+pub fn validate(
+    kind: &Kind,
+    schema: &Schema,
+    only_status: bool,
+    object: &Value,
+    old: Option<&Value>,
+    errors: &mut Vec<FieldError>,
+) {
+    if !only_status {
+        check(schema, object, old, "", errors);
+    } else if let (Some(schema), Some(status)) = (schema.field("status"), object.get("status")) {
+        let mut found = Vec::new();
+        check(schema, status, old.and_then(|old| old.get("status")), "", &mut found);
+        errors.extend(found.into_iter().map(|error| error.below("status")));
+    }
     let root = RootContext {
         api_version: kind.api_version(),
         api_group: kind.group.clone(),
@@ -30,9 +43,8 @@ pub fn validate(kind: &Kind, schema: &Schema, object: &Value, old: Option<&Value
             errors.push(FieldError::invalid("<nil>", &Value::Null, why));
         }
     } else {
-        check_rules(schema, object, old, "", Some(&root), &mut errors);
+        check_rules(schema, object, old, "", Some(&root), errors);
     }
-    errors
 }
 
 fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
@@ -42,14 +54,18 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors
     if value.is_null() && (schema.nullable || schema.preserves_unknown && schema.kind.is_none()) {
         return;
     }
-    if !has_type(schema, value) {
+    if schema.kind.as_deref() == Some("integer") && value.is_number() {
+        if !check_integer(schema, value, path, errors) {
+            return;
+        }
+    } else if !has_type(schema, value) {
         let wanted = if schema.int_or_string {
             "integer,string"
         } else {
             schema.kind.as_deref().unwrap_or("object")
         };
         let actual = type_name(value);
-        let why = format!("{} in body must be of type {wanted}: \"{actual}\"", name_in_body(path));
+        let why = format!("{} in body must be of type {wanted}: \"{actual}\"", path);
         errors.push(FieldError::wrong_type(path, actual, why));
         return;
     }
@@ -98,8 +114,23 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn name_in_body(path: &str) -> &str {
-    path
+/// Whether a number is of the integer format that the schema names; the server has two words for it.
+fn check_integer(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError>) -> bool {
+    let (actual, wanted, format) = match schema.format.as_deref() {
+        Some(format @ ("int32" | "int64")) => ("float64", format, format!("with format {format}")),
+        _ => ("number", "integer", "(default format)".to_owned()),
+    };
+    let whole = is_integer(value);
+    if !whole {
+        let why = format!("{path} in body must be of type {wanted}: \"{actual}\"");
+        errors.push(FieldError::wrong_type(path, actual, why));
+    }
+    let fits = wanted != "int32" || value.as_i64().is_some_and(|number| i32::try_from(number).is_ok());
+    if !whole || !fits {
+        let why = format!("Checked value must be of type integer {format} in {path}");
+        errors.push(FieldError::invalid("<nil>", &Value::String(String::new()), why));
+    }
+    whole
 }
 
 fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldError>) {
@@ -110,16 +141,16 @@ fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldErr
         errors.push(FieldError::too_long(path, limit));
     }
     if let Some(limit) = bounds.min_length.filter(|limit| length < *limit) {
-        let why = format!("{} in body should be at least {limit} chars long", name_in_body(path));
+        let why = format!("{} in body should be at least {limit} chars long", path);
         errors.push(FieldError::invalid(path, &value, why));
     }
     if let Some(pattern) = schema.pattern.as_deref().filter(|pattern| !matches(pattern, text)) {
-        let why = format!("{} in body should match '{pattern}'", name_in_body(path));
+        let why = format!("{} in body should match '{pattern}'", path);
         errors.push(FieldError::invalid(path, &value, why));
     }
     if schema.format.as_deref() == Some("date-time") && text.parse::<jiff::Timestamp>().is_err() {
-        let why = format!("{} in body must be of type date-time: {}", name_in_body(path), shown(&value));
-        errors.push(FieldError::invalid(path, &value, why));
+        let why = format!("{path} in body must be of type date-time: {}", shown(&value));
+        errors.push(FieldError::wrong_type(path, text, why));
     }
 }
 
@@ -128,7 +159,7 @@ fn check_number(schema: &Schema, number: &serde_json::Number, path: &str, errors
     let actual = number.as_f64().unwrap_or_default();
     let value = Value::Number(number.clone());
     let mut refuse = |why: String| {
-        errors.push(FieldError::invalid(path, &value, format!("{} in body {why}", name_in_body(path))));
+        errors.push(FieldError::invalid(path, &value, format!("{} in body {why}", path)));
     };
     if let Some(limit) = bounds.maximum {
         if bounds.exclusive_maximum && actual >= limit {
@@ -147,9 +178,6 @@ fn check_number(schema: &Schema, number: &serde_json::Number, path: &str, errors
     if let Some(step) = bounds.multiple_of.filter(|step| (actual / step).fract() != 0.0) {
         refuse(format!("should be a multiple of {step}"));
     }
-    if schema.format.as_deref() == Some("int32") && number.as_i64().is_none_or(|n| i32::try_from(n).is_err()) {
-        refuse(format!("must be of type int32: {}", shown(&value)));
-    }
 }
 
 fn check_list(
@@ -164,7 +192,7 @@ fn check_list(
         errors.push(FieldError::too_many(path, items.len(), limit));
     }
     if let Some(limit) = bounds.min_items.filter(|limit| (items.len() as u64) < *limit) {
-        let why = format!("{} in body should have at least {limit} items", name_in_body(path));
+        let why = format!("{} in body should have at least {limit} items", path);
         errors.push(FieldError::invalid(path, &Value::from(items.len()), why));
     }
     for (index, item) in items.iter().enumerate() {
@@ -182,13 +210,13 @@ fn check_list(
             _ => {}
         }
         if let Some(each) = &schema.items {
-            check(each, item, old_element(schema, item, index, old), &field, errors);
+            check(each, item, old_element(schema, item, old), &field, errors);
         }
     }
 }
 
 /// The element of the old list that an element continues: by key, by value, or none in an atomic list.
-fn old_element<'a>(schema: &Schema, item: &Value, _index: usize, old: Option<&'a Value>) -> Option<&'a Value> {
+fn old_element<'a>(schema: &Schema, item: &Value, old: Option<&'a Value>) -> Option<&'a Value> {
     let old = old?.as_array()?;
     match &schema.list {
         ListType::Map(keys) => old.iter().find(|other| same_element(keys, other, item)),
@@ -208,7 +236,7 @@ fn check_object(schema: &Schema, value: &Value, old: Option<&Value>, path: &str,
         errors.push(FieldError::too_many(path, fields.len(), limit));
     }
     if let Some(limit) = bounds.min_properties.filter(|limit| (fields.len() as u64) < *limit) {
-        let why = format!("{} in body should have at least {limit} properties", name_in_body(path));
+        let why = format!("{} in body should have at least {limit} properties", path);
         errors.push(FieldError::invalid(path, &Value::from(fields.len()), why));
     }
     for name in &schema.required {
@@ -221,11 +249,7 @@ fn check_object(schema: &Schema, value: &Value, old: Option<&Value>, path: &str,
             continue;
         }
         if let Some(below) = schema.field(name) {
-            let below_path = match (schema.properties.contains_key(name), &schema.additional) {
-                (false, Additional::Each(_)) => join(path, name),
-                _ => join(path, name),
-            };
-            check(below, field, old.and_then(|old| old.get(name)), &below_path, errors);
+            check(below, field, old.and_then(|old| old.get(name)), &join(path, name), errors);
         }
     }
 }
@@ -319,7 +343,7 @@ fn check_rules(
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 if let Some(each) = &schema.items {
-                    let old = old_element(schema, item, index, old);
+                    let old = old_element(schema, item, old);
                     check_rules(each, item, old, &format!("{path}[{index}]"), None, errors);
                 }
             }
@@ -331,22 +355,18 @@ fn check_rules(
 fn rule_error(failure: &ValidationError, value: &Value, path: &str) -> FieldError {
     let field = match failure.field_path.as_str() {
         "" => path.to_owned(),
-        below => format!("{path}{}{below}", if path.is_empty() || below.starts_with('.') { "" } else { "." }),
+        below => join(path, below.trim_start_matches('.')),
     };
-    let field = if field.is_empty() { "<nil>".to_owned() } else { field.trim_start_matches('.').to_owned() };
+    let field = if field.is_empty() { "<nil>".to_owned() } else { field };
+    if failure.kind != ErrorKind::ValidationFailure {
+        let type_of_value = Value::String(type_name(value).to_owned());
+        return FieldError::invalid(&field, &type_of_value, format!("{} evaluating rule: {}", failure.message, failure.rule));
+    }
     match failure.reason.as_deref() {
         Some("FieldValueForbidden") => FieldError::forbidden(&field, &failure.message),
         Some("FieldValueRequired") => FieldError::required(&field, &failure.message),
         Some("FieldValueDuplicate") => FieldError::duplicate(&field, &shown(value)),
-        _ => FieldError::invalid(&field, &shown_to_rules(value), &failure.message),
-    }
-}
-
-/// CEL failures show scalars as they are and objects and lists by their type.
-fn shown_to_rules(value: &Value) -> Value {
-    match value {
-        Value::Object(_) => Value::String("object".to_owned()),
-        Value::Array(_) => Value::String("array".to_owned()),
-        scalar => scalar.clone(),
+        _ if value.is_object() || value.is_array() => FieldError::invalid_unshown(&field, &failure.message),
+        _ => FieldError::invalid(&field, value, &failure.message),
     }
 }

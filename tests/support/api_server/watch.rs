@@ -96,7 +96,8 @@ impl Watch {
                 }
             }
             self.cursor = revision;
-            if wants_initial == Some(true) {
+            // Servers of today end the older form of initial events with the same bookmark, if one is wanted.
+            if wants_initial == Some(true) || (self.bookmarks && call.parameter("resourceVersion").is_some()) {
                 self.send_bookmark(true);
             }
             return Ok(());
@@ -233,7 +234,7 @@ impl Watch {
         } else {
             (self.kind.kind.clone(), self.kind.api_version())
         };
-        let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": self.cursor.to_string()});
         if initial_events_end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::built_in;
 use super::call::Call;
 use super::errors::{FieldError, Refusal};
 use super::fields::Shape;
@@ -14,6 +15,25 @@ use super::meta;
 use super::schema::{self, Schema};
 use super::store::{Key, Store};
 use super::validate::validate;
+
+/// The type of a custom resource is a field like any other, and only one value of it is valid.
+fn check_kind(kind: &Kind, object: &Value) -> Result<(), Refusal> {
+    let written_kind = object["kind"].as_str().unwrap_or_default();
+    let written_version = object["apiVersion"].as_str().unwrap_or_default();
+    let mut errors = Vec::new();
+    if written_kind != kind.kind {
+        errors.push(FieldError::invalid("kind", &object["kind"], format!("must be {}", kind.kind)));
+    }
+    if written_version != kind.api_version() {
+        let why = format!("must be {}", kind.api_version());
+        errors.push(FieldError::invalid("apiVersion", &object["apiVersion"], why));
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let group = written_version.split_once('/').map_or("", |(group, _)| group);
+    Err(Refusal::invalid_thing(group, written_kind, meta::name(object), &errors))
+}
 
 /// The store, the names it gives out, and the time.
 #[derive(Debug)]
@@ -120,31 +140,36 @@ impl World {
         self.store.put(kind, key, object)
     }
 
-    /// Judges a new object; `Err` is what the client gets.
+    /// Judges a new object, after pruning and defaulting it; `Err` is what the client gets.
     pub fn admit(
         &self,
         kind: &Kind,
+        call: &Call,
         object: &mut Value,
         old: Option<&Value>,
-        strict: bool,
     ) -> Result<(), Refusal> {
-        meta::tidy(object);
+        check_kind(kind, object)?;
+        let mut unknown = meta::tidy(object);
         let mut errors = meta::validate(object);
         if let Some(schema) = &kind.schema {
-            let unknown = schema::prune(schema, object);
-            if strict && !unknown.is_empty() {
+            unknown.extend(schema::prune(schema, object));
+            if call.parameter("fieldValidation") == Some("Strict") && !unknown.is_empty() {
                 let listed: Vec<String> =
                     unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-                return Err(Refusal::bad_request(format!("strict decoding error: {}", listed.join(", "))));
+                return Err(Refusal::bad_request(format!(
+                    "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                    kind.kind,
+                    kind.version,
+                    kind.kind,
+                    listed.join(", ")
+                )));
             }
             schema::default(schema, object);
-            errors.extend(validate(kind, schema, object, old));
+            validate(kind, schema, call.subresource == "status", object, old, &mut errors);
+        } else {
+            built_in::validate(kind, object, &mut errors);
         }
-        self.refuse_if(kind, meta::name(object), &errors)
-    }
-
-    pub fn refuse_if(&self, kind: &Kind, name: &str, errors: &[FieldError]) -> Result<(), Refusal> {
-        if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, name, errors)) }
+        if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, meta::name(object), &errors)) }
     }
 
     /// Settles who owns what in `object`.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::bench::{Bench, causes, refused, version};
 
 pub async fn an_apply_creates_what_is_not_there(bench: Bench) {
-    let body = json!({"metadata": {"name": "a"}, "spec": {"label": "a"}});
+    let body = json!({"spec": {"label": "a"}});
     let created = bench.apply("one", false, "a", body).await.unwrap();
     assert_eq!((created.metadata.generation, &created.data["spec"]["size"]), (Some(1), &json!("Small")));
     let owner = &created.metadata.managed_fields.unwrap()[0];
@@ -141,7 +141,7 @@ pub async fn an_apply_of_a_status_without_its_object_is_not_found(bench: Bench) 
 }
 
 pub async fn an_apply_needs_a_field_manager(bench: Bench) {
-    let body = json!({"spec": {"label": "a"}});
+    let body = json!({"metadata": {"name": "a"}, "spec": {"label": "a"}});
     let (code, answer) = bench.raw("PATCH", &bench.path("a"), "application/apply-patch+yaml", &body).await;
     assert_eq!(code, 422, "{answer}");
     assert_eq!(

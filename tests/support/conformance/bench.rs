@@ -6,7 +6,7 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::client::Body;
 use kube::core::Status;
 use kube::{Client, ResourceExt as _};
@@ -174,6 +174,14 @@ pub async fn install(client: &Client, definition: Value) {
     .await;
 }
 
+/// Removes one of the small definitions again, so that the suite can run twice on one server.
+pub async fn uninstall(client: &Client, plural: &str) {
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let name = format!("{plural}.{GROUP}");
+    definitions.delete(&name, &DeleteParams::default()).await.unwrap();
+    eventually("the definition is gone", || async { definitions.get_opt(&name).await.unwrap().is_none() }).await;
+}
+
 impl Bench {
     pub async fn new(client: Client, namespace: String) -> Self {
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -215,6 +223,7 @@ impl Bench {
     /// Server-side apply of a parcel.
     pub async fn apply(&self, manager: &str, force: bool, name: &str, mut body: Value) -> kube::Result<DynamicObject> {
         type_parcel(&mut body);
+        body["metadata"]["name"] = json!(name);
         let mut how = PatchParams::apply(manager);
         how.force = force;
         self.parcels().patch(name, &how, &Patch::Apply(&body)).await
@@ -223,6 +232,7 @@ impl Bench {
     /// Server-side apply of a parcel's status.
     pub async fn apply_status(&self, manager: &str, name: &str, mut body: Value) -> kube::Result<DynamicObject> {
         type_parcel(&mut body);
+        body["metadata"]["name"] = json!(name);
         let how = PatchParams::apply(manager).force();
         self.parcels().patch_status(name, &how, &Patch::Apply(&body)).await
     }

@@ -56,6 +56,13 @@ pub async fn an_event_is_created_and_its_series_patched(bench: Bench) {
     let series = json!({"series": {"count": 2, "lastObservedTime": "2026-11-22T09:01:00.000000Z"}});
     let patched = events.patch("a.1", &PatchParams::default(), &Patch::Merge(series)).await.unwrap();
     assert_eq!(patched.series.unwrap().count, 2);
+    let bare = json!({"metadata": {"name": "b"}, "eventTime": "2026-11-22T09:00:00.000000Z"});
+    let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", bench.namespace);
+    let (code, answer) = bench.raw("POST", &path, "application/json", &bare).await;
+    assert_eq!(code, 422);
+    for field in ["reportingController", "reportingInstance", "action", "reason"] {
+        assert!(answer["message"].as_str().unwrap().contains(&format!("{field}: Required value")), "{answer}");
+    }
 }
 
 pub async fn a_namespace_is_active_and_carries_its_name_as_label(bench: Bench) {

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::bench::{Bench, GROUP, parcel, refused, version};
@@ -88,7 +88,7 @@ pub async fn a_replace_of_a_custom_resource_needs_a_resource_version(bench: Benc
     assert_eq!(
         status.message,
         format!(
-            "Parcel.{GROUP} \"a\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+            "parcels.{GROUP} \"a\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
         )
     );
 }
@@ -117,13 +117,18 @@ pub async fn identity_and_bookkeeping_cannot_be_written(bench: Bench) {
     let mut forged = first.clone();
     forged.metadata.generation = Some(77);
     forged.metadata.creation_timestamp = None;
-    forged.metadata.deletion_timestamp = first.metadata.creation_timestamp.clone();
     forged.data["spec"]["label"] = json!("b");
     let written = bench.parcels().replace("a", &PostParams::default(), &forged).await.unwrap();
     assert_eq!(written.metadata.generation, Some(2));
     assert_eq!(written.metadata.creation_timestamp, first.metadata.creation_timestamp);
     assert_eq!(written.metadata.deletion_timestamp, None);
     assert_eq!(written.uid(), first.uid());
+    let mut marked = written.clone();
+    marked.metadata.deletion_timestamp = first.metadata.creation_timestamp.clone();
+    let status = refused(bench.parcels().replace("a", &PostParams::default(), &marked).await);
+    assert!(status.is_invalid());
+    assert!(status.message.contains("metadata.deletionTimestamp: Invalid value: "), "{status:?}");
+    assert!(status.message.ends_with(": field is immutable"), "{status:?}");
 }
 
 pub async fn another_uid_than_the_objects_conflicts(bench: Bench) {
@@ -131,15 +136,14 @@ pub async fn another_uid_than_the_objects_conflicts(bench: Bench) {
     let uid = object.uid().unwrap();
     object.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
     let status = refused(bench.parcels().replace("a", &PostParams::default(), &object).await);
+    assert!(status.is_conflict());
+    let why = "Precondition failed: UID in precondition: 00000000-0000-0000-0000-000000000000, UID in object meta: ";
+    assert!(status.message.ends_with(&format!("{why}{uid}")), "{status:?}");
+    let patch = Patch::Merge(json!({"metadata": {"uid": "another"}}));
+    let status = refused(bench.parcels().patch("a", &PatchParams::default(), &patch).await);
     assert_eq!(
-        (status.code, status.message),
-        (
-            409,
-            format!(
-                "Operation cannot be fulfilled on parcels.{GROUP} \"a\": Precondition failed: UID in precondition: \
-                 00000000-0000-0000-0000-000000000000, UID in object meta: {uid}"
-            )
-        )
+        status.message,
+        format!("Parcel.{GROUP} \"a\" is invalid: metadata.uid: Invalid value: \"another\": field is immutable")
     );
 }
 
@@ -246,7 +250,11 @@ pub async fn a_dry_run_changes_nothing(bench: Bench) {
 pub async fn a_body_of_another_kind_is_refused(bench: Bench) {
     let body = json!({"apiVersion": format!("{GROUP}/v1"), "kind": "Letter", "metadata": {"name": "a"}, "spec": {"label": "a"}});
     let (code, answer) = bench.raw("POST", &bench.path(""), "application/json", &body).await;
-    assert_eq!((code, answer["reason"].as_str()), (400, Some("BadRequest")));
+    assert_eq!(code, 422, "{answer}");
+    let message = answer["message"].as_str().unwrap();
+    assert!(message.contains("kind: Invalid value: \"Letter\": must be Parcel"), "{message}");
+    let (code, answer) = bench.raw("POST", &bench.path(""), "application/json", &json!({"metadata": {"name": "a"}})).await;
+    assert_eq!((code, answer["reason"].as_str()), (400, Some("BadRequest")), "a custom resource says what it is");
     let mut elsewhere = json!({"metadata": {"name": "a", "namespace": "default"}, "spec": {"label": "a"}});
     elsewhere["apiVersion"] = json!(format!("{GROUP}/v1"));
     elsewhere["kind"] = json!("Parcel");

@@ -27,6 +27,8 @@ pub async fn a_merge_patch_merges_and_null_removes(bench: Bench) {
 pub async fn a_merge_patch_with_an_old_resource_version_conflicts(bench: Bench) {
     let first = bench.small_parcel("a").await;
     merge(&bench, json!({"spec": {"label": "b"}})).await.unwrap();
+    let without = refused(merge(&bench, json!({"metadata": {"resourceVersion": null}})).await);
+    assert!(without.is_invalid(), "{without:?}");
     let patch = json!({"metadata": {"resourceVersion": version(&first)}, "spec": {"label": "c"}});
     assert!(refused(merge(&bench, patch).await).is_conflict());
     assert_eq!(bench.parcels().get("a").await.unwrap().data["spec"]["label"], "b");
