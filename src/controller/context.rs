@@ -79,6 +79,9 @@ pub struct Memory {
     pub missing_since: Option<Instant>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
+    /// Drift that was repaired, by property, and for which generation of the spec.
+    repaired: Vec<(Instant, Change)>,
+    repaired_for: Option<i64>,
     /// The label of the last outcome and how many passes in a row ended so.
     ending: Option<(&'static str, u32)>,
 }
@@ -86,7 +89,53 @@ pub struct Memory {
 /// How long an acknowledged change may stay invisible on a lagging replica before it is repeated.
 const SETTLING: Duration = Duration::from_mins(2);
 
+/// So many repairs of one property within [`CONTEST`] mean that somebody else keeps changing it.
+const REPAIRS: usize = 3;
+const CONTEST: Duration = Duration::from_hours(6);
+/// A contested property is repaired this seldom.
+const REST: Duration = Duration::from_hours(1);
+
 impl Memory {
+    /// Drift was repaired.
+    pub fn repaired(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        generation: Option<i64>,
+        now: Instant,
+    ) {
+        if self.repaired_for != generation {
+            self.repaired.clear();
+            self.repaired_for = generation;
+        }
+        self.repaired
+            .extend(changes.into_iter().map(|change| (now, change)));
+    }
+
+    /// Changes that are not made now, because somebody else keeps undoing them. An edit of the spec starts anew.
+    pub fn contested(&mut self, generation: Option<i64>, now: Instant) -> Acknowledged {
+        self.repaired
+            .retain(|(when, _)| now.saturating_duration_since(*when) < CONTEST);
+        if self.repaired_for != generation {
+            return Acknowledged::new();
+        }
+        let contested = |change: &Change| {
+            let times = self
+                .repaired
+                .iter()
+                .filter(|(_, other)| other == change)
+                .map(|(when, _)| *when);
+            let (count, last) =
+                times.fold((0, None), |(count, last), when| (count + 1, last.max(Some(when))));
+            count >= REPAIRS && last.is_some_and(|last| now.saturating_duration_since(last) < REST)
+        };
+        self.repaired
+            .iter()
+            .map(|(_, change)| change)
+            .filter(|change| contested(change))
+            .cloned()
+            .collect()
+    }
+
     pub fn acknowledge(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
         self.acknowledged
             .extend(changes.into_iter().map(|change| (now, change)));

@@ -54,6 +54,7 @@ pub enum Stall {
     TenantChanged(String),
     NotAuthorized(String),
     SettingRefused(String),
+    Contested(String),
     RecordUnreadable(String),
 }
 
@@ -212,6 +213,7 @@ impl Stall {
             Self::TenantChanged(text) => ("TenantChanged", text),
             Self::NotAuthorized(text) => ("NotAuthorized", text),
             Self::SettingRefused(text) => ("SettingRefused", text),
+            Self::Contested(text) => ("Contested", text),
             Self::RecordUnreadable(text) => ("RecordUnreadable", text),
         }
     }

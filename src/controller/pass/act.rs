@@ -84,10 +84,23 @@ impl Pass<'_> {
         }
         let now = self.context.clock.instant();
         let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
-        let (todo, left_out) = planned.without(&acknowledged);
-        if todo.is_empty() && left_out {
-            let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
-            let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
+        let (todo, unseen) = planned.without(&acknowledged);
+        let generation = self.object.metadata.generation;
+        let contested = self
+            .context
+            .remember(self.key, |memory| memory.contested(generation, now));
+        let (todo, contested) = todo.without(&contested);
+        if todo.is_empty() && (unseen || contested) {
+            let outcome = if contested {
+                Outcome::Stalled(Stall::Contested(format!(
+                    "somebody else keeps changing what this resource declares: {}; it is repaired once an hour. Change \
+                     the manifest, or stop whoever changes the mailbox",
+                    planned.describe().join("; ")
+                )))
+            } else {
+                let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
+                Outcome::Progressing(Progress::WaitingForExchange(text))
+            };
             let record = Some(planned.announced.clone());
             return Ok(judged.end(outcome, record, seen, planned, Applied::default()));
         }
@@ -118,8 +131,15 @@ impl Pass<'_> {
             guid: observed.guid,
             object_id: observed.object_id,
         };
+        let drift = self.is_drift();
         let mut applied = target.apply(todo).await;
         let now = self.context.clock.instant();
+        if drift {
+            let generation = self.object.metadata.generation;
+            let repaired = applied.acknowledged.iter().cloned();
+            self.context
+                .remember(self.key, |memory| memory.repaired(repaired, generation, now));
+        }
         let acknowledged = applied.acknowledged.iter().cloned();
         self.context
             .remember(self.key, |memory| memory.acknowledge(acknowledged, now));

@@ -151,23 +151,23 @@ impl Pass<'_> {
         };
         self.context
             .remember(self.key, |memory| memory.missing_since = None);
-        if seen.kind != "SharedMailbox" {
-            return Err(Outcome::Stalled(Stall::NotSharedMailbox(format!(
-                "the mailbox {guid} is a {} now: nothing is written until it is a SharedMailbox again \
-                 (Set-Mailbox -Type Shared) or this resource is deleted",
-                seen.kind
-            ))));
-        }
         let alive = |uid: &str| self.context.index().uid_is_alive(uid);
         match plan::standing(&ground.owner, &seen.observed, &ground.record, alive) {
             Standing::Ours | Standing::JustCreated => {}
             Standing::Reattached => self.reattached = true,
             Standing::NotOurs(why) => {
                 return Err(Outcome::Stalled(Stall::NotOurs(format!(
-                    "the mailbox {guid} at {} is not ours: {why}; nothing is written to it",
-                    seen.observed.primary
+                    "the mailbox {guid} is not ours: {why}; nothing is written to it. Put the marker attribute back \
+                     as it was, or remove status.mailboxGuid so that the mailbox is looked for again"
                 ))));
             }
+        }
+        if seen.kind != "SharedMailbox" {
+            return Err(Outcome::Stalled(Stall::NotSharedMailbox(format!(
+                "the mailbox {guid} is a {} now: nothing is written until it is a SharedMailbox again \
+                 (Set-Mailbox -Type Shared) or this resource is deleted",
+                seen.kind
+            ))));
         }
         let desired = self.desired(&ground, &wanted);
         self.act(ground, wanted, desired, seen).await

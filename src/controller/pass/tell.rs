@@ -1,11 +1,13 @@
 //! What the pass writes to Kubernetes: the record before anything it announces, statuses and events.
 
+use std::sync::Arc;
+
 use kube::Api;
 use kube::api::PostParams;
 
 use super::{Ending, Pass, View, of_kube};
 use crate::api::condition::{self, Kind};
-use crate::api::{Record, SharedMailbox, SharedMailboxStatus};
+use crate::api::{MailboxPermission, Record, SharedMailbox, SharedMailboxStatus};
 use crate::controller::events::Happening;
 use crate::controller::outcome::{Meaning, Outcome, Progress};
 use crate::controller::permission;
@@ -113,6 +115,30 @@ impl Pass<'_> {
         if stale { Outcome::Outdated } else { outcome }
     }
 
+    /// True when what is written now follows from no edit: manifests are as they were reported.
+    pub(super) fn is_drift(&self) -> bool {
+        self.is_drift_for(&self.object)
+    }
+
+    fn is_drift_for(&self, object: &SharedMailbox) -> bool {
+        let reported = object
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
+        let permission_is_reported = |permission: &Arc<MailboxPermission>| {
+            let reported = permission
+                .status
+                .as_ref()
+                .and_then(|status| status.observed_generation);
+            reported == permission.metadata.generation
+        };
+        let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        condition::find(conditions, Kind::Provisioned).is_some()
+            && reported == object.metadata.generation
+            && self.permissions.iter().all(permission_is_reported)
+            && self.lane != Lane::Revocation
+    }
+
     async fn tell_about(&self, before: &SharedMailbox, meaning: &Meaning, done: &[String]) {
         let old = before
             .status
@@ -124,13 +150,7 @@ impl Pass<'_> {
         }
         if !done.is_empty() {
             let was_ready = old.is_some_and(|ready| ready.status == "True");
-            let same_spec =
-                before.status.as_ref().and_then(|s| s.observed_generation) == before.metadata.generation;
-            let permissions_known = self.permissions.iter().all(|permission| {
-                permission.status.as_ref().and_then(|s| s.observed_generation)
-                    == permission.metadata.generation
-            });
-            let drift = was_ready && same_spec && permissions_known && self.lane != Lane::Revocation;
+            let drift = was_ready && self.is_drift_for(before);
             if drift {
                 self.context.metrics.repairs.inc();
             }

@@ -1,0 +1,101 @@
+//! Imports go one way, so that a newcomer can read the crate from the bottom up.
+
+use std::fs;
+use std::path::Path;
+
+/// What each module of the crate may name, below its own.
+const MAY_IMPORT: [(&str, &[&str]); 8] = [
+    ("clock", &[]),
+    ("lane", &[]),
+    ("mail", &[]),
+    ("api", &["mail"]),
+    ("plan", &["api", "mail"]),
+    ("exchange", &["clock", "lane", "mail"]),
+    (
+        "controller",
+        &["api", "clock", "exchange", "lane", "mail", "plan"],
+    ),
+    (
+        "runtime",
+        &["api", "clock", "controller", "exchange", "lane", "mail", "plan"],
+    ),
+];
+
+fn sources(path: &Path, found: &mut Vec<(String, String)>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            sources(&entry.unwrap().path(), found);
+        }
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
+        found.push((path.display().to_string(), fs::read_to_string(path).unwrap()));
+    }
+}
+
+/// The modules that `text` names as `crate::module`.
+fn imports(text: &str) -> Vec<&str> {
+    let starts = text.match_indices("crate::").map(|(at, found)| at + found.len());
+    let name = |at: usize| {
+        text[at..]
+            .split(|c: char| !c.is_ascii_lowercase() && c != '_')
+            .next()
+            .unwrap_or("")
+    };
+    starts.map(name).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn every_module_imports_only_what_lies_below_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for (module, allowed) in MAY_IMPORT {
+        let mut files = Vec::new();
+        for place in [root.join(module), root.join(format!("{module}.rs"))] {
+            if place.exists() {
+                sources(&place, &mut files);
+            }
+        }
+        assert!(!files.is_empty(), "{module} is gone: change the list");
+        for (file, text) in files {
+            for import in imports(&text) {
+                if import != module && !allowed.contains(&import) {
+                    wrong.push(format!("{file} imports {import}"));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_list_knows_every_module() {
+    let library = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let modules = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    for module in modules {
+        assert!(
+            MAY_IMPORT.iter().any(|(known, _)| *known == module),
+            "{module} has no place in the list"
+        );
+    }
+}
+
+#[test]
+fn the_simulated_tenant_shares_no_code_with_the_operator() {
+    let mut files = Vec::new();
+    sources(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("simulator"),
+        &mut files,
+    );
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("simulator/Cargo.toml");
+    files.push((
+        manifest.display().to_string(),
+        fs::read_to_string(manifest).unwrap(),
+    ));
+    for (file, text) in files {
+        assert!(
+            !text.contains("shared_mailbox_operator") && !text.contains("path = \"..\""),
+            "{file}"
+        );
+    }
+}
