@@ -20,7 +20,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use kube::Client;
 
-pub use bench::{Bench, parcel_definition};
+pub use bench::{Bench, GROUP, parcel_definition};
 
 /// Far longer than any check takes.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -150,14 +150,23 @@ pub async fn run_all(client: Client, prefix: &str) -> Vec<Failure> {
                     format!("did not end within {PATIENCE:?}")
                 }
             };
-            Some(Failure { check: check.name, why })
+            Some(Failure {
+                check: check.name,
+                why,
+            })
         }
     });
-    futures::stream::iter(runs).buffer_unordered(8).filter_map(|failure| async { failure }).collect().await
+    futures::stream::iter(runs)
+        .buffer_unordered(8)
+        .filter_map(|failure| async { failure })
+        .collect()
+        .await
 }
 
 fn reason(error: tokio::task::JoinError) -> String {
-    let Ok(panic) = error.try_into_panic() else { return "was cancelled".to_owned() };
+    let Ok(panic) = error.try_into_panic() else {
+        return "was cancelled".to_owned();
+    };
     let text = panic.downcast_ref::<String>().cloned();
     text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
         .unwrap_or_else(|| "panicked".to_owned())

@@ -49,7 +49,11 @@ impl Call {
         let target = parts.uri.path_and_query().map_or("/", |both| both.as_str());
         let url = Url::parse("http://api-server").ok()?.join(target).ok()?;
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
-        let segments: Vec<&str> = url.path().split('/').filter(|segment| !segment.is_empty()).collect();
+        let segments: Vec<&str> = url
+            .path()
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect();
         let header = |name: &str| header(&parts.headers, name);
         let mut call = Self {
             verb: Verb::Other,
@@ -127,7 +131,10 @@ impl Call {
     }
 
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.query
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 
     pub fn is_set(&self, name: &str) -> bool {
@@ -152,5 +159,9 @@ impl Call {
 }
 
 fn header(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -25,7 +25,9 @@ impl World {
         let name = self.settle_name(&mut object);
         self.check_place(kind, call, &name)?;
         if !meta::resource_version(&object).is_empty() {
-            return Err(Refusal::internal("resourceVersion should not be set on objects to be created"));
+            return Err(Refusal::internal(
+                "resourceVersion should not be set on objects to be created",
+            ));
         }
         let key = Key::new(&call.namespace, &name);
         self.stamp(kind, &mut object, ownership);
@@ -38,14 +40,18 @@ impl World {
             return Ok(Arc::new(object));
         }
         if kind.is_definition() {
-            self.serve_definition(&mut object).map_err(|why| Refusal::bad_request(why.clone()))?;
+            self.serve_definition(&mut object)
+                .map_err(|why| Refusal::bad_request(why.clone()))?;
         }
         Ok(self.store.put(kind, &key, object))
     }
 
     fn settle_name(&mut self, object: &mut Value) -> String {
         let name = meta::name(object).to_owned();
-        let Some(prefix) = object["metadata"]["generateName"].as_str().filter(|p| !p.is_empty()) else {
+        let Some(prefix) = object["metadata"]["generateName"]
+            .as_str()
+            .filter(|p| !p.is_empty())
+        else {
             return name;
         };
         if !name.is_empty() {
@@ -62,9 +68,14 @@ impl World {
         if kind.namespaced {
             let namespaces = self.kind_of("", "namespaces");
             let place = Key::new("", &call.namespace);
-            match namespaces.as_ref().and_then(|namespaces| self.store.get(namespaces, &place)) {
+            match namespaces
+                .as_ref()
+                .and_then(|namespaces| self.store.get(namespaces, &place))
+            {
                 None => {
-                    let Some(namespaces) = namespaces else { return Ok(()) };
+                    let Some(namespaces) = namespaces else {
+                        return Ok(());
+                    };
                     return Err(Refusal::not_found(&namespaces, &call.namespace));
                 }
                 Some(namespace) if meta::is_deleting(namespace) => {
@@ -90,7 +101,12 @@ impl World {
         let uid = self.new_uid();
         let created = self.timestamp();
         let metadata = meta::metadata(object);
-        for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "generation", "selfLink"] {
+        for field in [
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "generation",
+            "selfLink",
+        ] {
             metadata.remove(field);
         }
         if matches!(ownership, Ownership::OfChanges(_)) {
@@ -114,8 +130,12 @@ impl World {
 /// A custom resource must say what it is; for a built-in one the path is enough. Another kind than the path's is
 /// left for admission to refuse.
 pub fn fill_in_type(kind: &Kind, object: &mut Value) -> Result<(), Refusal> {
-    let unrecognized =
-        |why: &str| Refusal::bad_request(format!("the object provided is unrecognized (must be of type {}): {why}", kind.kind));
+    let unrecognized = |why: &str| {
+        Refusal::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {why}",
+            kind.kind
+        ))
+    };
     if !object.is_object() {
         return Err(unrecognized("couldn't get version/kind; json parse error"));
     }
@@ -161,7 +181,10 @@ pub fn fold_string_data(kind: &Kind, object: &mut Value) {
     if kind.plural != "secrets" || !kind.group.is_empty() {
         return;
     }
-    let Some(Value::Object(texts)) = object.as_object_mut().and_then(|fields| fields.remove("stringData")) else {
+    let Some(Value::Object(texts)) = object
+        .as_object_mut()
+        .and_then(|fields| fields.remove("stringData"))
+    else {
         return;
     };
     if !object["data"].is_object() {

@@ -20,7 +20,11 @@ impl World {
         let Some(old) = self.store.get(kind, &key).cloned() else {
             return Err(Refusal::not_found(kind, &call.name));
         };
-        let precondition = |field: &str| options["preconditions"][field].as_str().filter(|wanted| !wanted.is_empty());
+        let precondition = |field: &str| {
+            options["preconditions"][field]
+                .as_str()
+                .filter(|wanted| !wanted.is_empty())
+        };
         if let Some(wanted) = precondition("uid").filter(|wanted| *wanted != meta::uid(&old)) {
             let why = format!(
                 "the UID in the precondition ({wanted}) does not match the UID in record ({}). \
@@ -37,7 +41,8 @@ impl World {
             );
             return Err(Refusal::delete_conflict(kind, &call.name, &why));
         }
-        let dry = call.parameter("dryRun").is_some() || options["dryRun"].as_array().is_some_and(|d| !d.is_empty());
+        let dry =
+            call.parameter("dryRun").is_some() || options["dryRun"].as_array().is_some_and(|d| !d.is_empty());
         if dry {
             return Ok(old.as_ref().clone());
         }
@@ -51,10 +56,16 @@ impl World {
     pub fn delete_collection(&mut self, kind: &Kind, call: &Call) -> Result<Value, Refusal> {
         let selector = Selector::parse(call.parameter("labelSelector"), call.parameter("fieldSelector"))?;
         let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-        let keys = self.store.collection_of(kind).map(|all| all.keys(namespace)).unwrap_or_default();
+        let keys = self
+            .store
+            .collection_of(kind)
+            .map(|all| all.keys(namespace))
+            .unwrap_or_default();
         let mut items = Vec::new();
         for key in keys {
-            let Some(object) = self.store.get(kind, &key).cloned() else { continue };
+            let Some(object) = self.store.get(kind, &key).cloned() else {
+                continue;
+            };
             if selector.matches(&object) {
                 items.push(object.as_ref().clone());
                 self.mark_or_remove(kind, &key);

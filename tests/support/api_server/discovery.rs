@@ -13,9 +13,15 @@ impl World {
         let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
         match segments.as_slice() {
             ["version"] => Some(json!({"major": "1", "minor": "36", "gitVersion": "v1.36.3"})),
-            ["api"] => Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})),
+            ["api"] => {
+                Some(json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}))
+            }
             ["apis"] => {
-                let groups: Vec<Value> = self.groups().into_iter().map(|(name, version)| group(&name, &version)).collect();
+                let groups: Vec<Value> = self
+                    .groups()
+                    .into_iter()
+                    .map(|(name, version)| group(&name, &version))
+                    .collect();
                 Some(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}))
             }
             ["apis", name] => {
@@ -32,8 +38,14 @@ impl World {
     }
 
     fn groups(&self) -> BTreeMap<String, String> {
-        let kinds = self.store.collections().map(|all| &all.kind).filter(|kind| !kind.group.is_empty());
-        kinds.map(|kind| (kind.group.clone(), kind.version.clone())).collect()
+        let kinds = self
+            .store
+            .collections()
+            .map(|all| &all.kind)
+            .filter(|kind| !kind.group.is_empty());
+        kinds
+            .map(|kind| (kind.group.clone(), kind.version.clone()))
+            .collect()
     }
 
     fn resources(&self, group: &str, version: &str) -> Option<Value> {
@@ -47,7 +59,11 @@ impl World {
         if resources.is_empty() {
             return None;
         }
-        let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+        let group_version = if group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{group}/{version}")
+        };
         Some(json!({
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources,
         }))

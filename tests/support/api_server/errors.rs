@@ -27,30 +27,54 @@ pub struct FieldError {
 
 impl FieldError {
     fn new(reason: &'static str, field: &str, message: String) -> Self {
-        Self { reason, field: field.to_owned(), message }
+        Self {
+            reason,
+            field: field.to_owned(),
+            message,
+        }
     }
 
     /// `value` is the offending JSON value, shown as the server shows it.
     pub fn invalid(field: &str, value: &Value, why: impl AsRef<str>) -> Self {
-        Self::new("FieldValueInvalid", field, format!("Invalid value: {}: {}", shown(value), why.as_ref()))
+        Self::new(
+            "FieldValueInvalid",
+            field,
+            format!("Invalid value: {}: {}", shown(value), why.as_ref()),
+        )
     }
 
     /// As `invalid`, for values that are not repeated in the message.
     pub fn invalid_unshown(field: &str, why: impl AsRef<str>) -> Self {
-        Self::new("FieldValueInvalid", field, format!("Invalid value: {}", why.as_ref()))
+        Self::new(
+            "FieldValueInvalid",
+            field,
+            format!("Invalid value: {}", why.as_ref()),
+        )
     }
 
     pub fn wrong_type(field: &str, actual: &str, why: impl AsRef<str>) -> Self {
-        Self::new("FieldValueTypeInvalid", field, format!("Invalid value: \"{actual}\": {}", why.as_ref()))
+        Self::new(
+            "FieldValueTypeInvalid",
+            field,
+            format!("Invalid value: \"{actual}\": {}", why.as_ref()),
+        )
     }
 
     pub fn required(field: &str, why: &str) -> Self {
-        let message = if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
+        let message = if why.is_empty() {
+            "Required value".to_owned()
+        } else {
+            format!("Required value: {why}")
+        };
         Self::new("FieldValueRequired", field, message)
     }
 
     pub fn forbidden(field: &str, why: impl AsRef<str>) -> Self {
-        Self::new("FieldValueForbidden", field, format!("Forbidden: {}", why.as_ref()))
+        Self::new(
+            "FieldValueForbidden",
+            field,
+            format!("Forbidden: {}", why.as_ref()),
+        )
     }
 
     pub fn duplicate(field: &str, value: &str) -> Self {
@@ -59,19 +83,30 @@ impl FieldError {
 
     pub fn unsupported(field: &str, value: &Value, supported: &[Value]) -> Self {
         let supported: Vec<String> = supported.iter().map(shown).collect();
-        let message =
-            format!("Unsupported value: {}: supported values: {}", shown(value), supported.join(", "));
+        let message = format!(
+            "Unsupported value: {}: supported values: {}",
+            shown(value),
+            supported.join(", ")
+        );
         Self::new("FieldValueNotSupported", field, message)
     }
 
     pub fn too_long(field: &str, limit: u64) -> Self {
         let unit = if limit == 1 { "byte" } else { "bytes" };
-        Self::new("FieldValueTooLong", field, format!("Too long: may not be more than {limit} {unit}"))
+        Self::new(
+            "FieldValueTooLong",
+            field,
+            format!("Too long: may not be more than {limit} {unit}"),
+        )
     }
 
     pub fn too_many(field: &str, actual: usize, limit: u64) -> Self {
         let unit = if limit == 1 { "item" } else { "items" };
-        Self::new("FieldValueTooMany", field, format!("Too many: {actual}: must have at most {limit} {unit}"))
+        Self::new(
+            "FieldValueTooMany",
+            field,
+            format!("Too many: {actual}: must have at most {limit} {unit}"),
+        )
     }
 
     /// The same error as seen from further up.
@@ -104,7 +139,13 @@ pub fn shown(value: &Value) -> String {
 
 impl Refusal {
     fn new(code: StatusCode, reason: &'static str, message: String) -> Self {
-        Self { code, reason, message, details: None, retry_after_seconds: None }
+        Self {
+            code,
+            reason,
+            message,
+            details: None,
+            retry_after_seconds: None,
+        }
     }
 
     fn about(mut self, kind: &Kind, name: &str) -> Self {
@@ -113,8 +154,12 @@ impl Refusal {
     }
 
     pub fn not_found(kind: &Kind, name: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "NotFound", format!("{} \"{name}\" not found", kind.resource()))
-            .about(kind, name)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "NotFound",
+            format!("{} \"{name}\" not found", kind.resource()),
+        )
+        .about(kind, name)
     }
 
     pub fn already_exists(kind: &Kind, name: &str) -> Self {
@@ -123,8 +168,10 @@ impl Refusal {
     }
 
     pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message =
-            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.resource());
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            kind.resource()
+        );
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name)
     }
 
@@ -139,7 +186,10 @@ impl Refusal {
 
     /// A precondition of a delete that does not hold; this one refusal names the kind instead of the resource.
     pub fn delete_conflict(kind: &Kind, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified_kind());
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{name}\": {why}",
+            kind.qualified_kind()
+        );
         let mut refusal = Self::new(StatusCode::CONFLICT, "Conflict", message).about(kind, name);
         if let Some(details) = refusal.details.as_mut() {
             details["kind"] = json!(kind.kind);
@@ -151,9 +201,16 @@ impl Refusal {
         let mut message = format!(
             "Apply failed with {} {}: ",
             causes.len(),
-            if causes.len() == 1 { "conflict" } else { "conflicts" }
+            if causes.len() == 1 {
+                "conflict"
+            } else {
+                "conflicts"
+            }
         );
-        let listed: Vec<String> = causes.iter().map(|(field, why)| format!("{why}: {field}")).collect();
+        let listed: Vec<String> = causes
+            .iter()
+            .map(|(field, why)| format!("{why}: {field}"))
+            .collect();
         message.push_str(&listed.join("\n"));
         let causes: Vec<Value> = causes
             .into_iter()
@@ -181,7 +238,11 @@ impl Refusal {
                 listed.push(line);
             }
         }
-        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let qualified = if group.is_empty() {
+            kind.to_owned()
+        } else {
+            format!("{kind}.{group}")
+        };
         let mut message = format!("{qualified} \"{name}\" is invalid: ");
         if let [only] = listed.as_slice() {
             message.push_str(only);
@@ -253,11 +314,19 @@ impl Refusal {
             "the body of the request was in an unknown format - accepted media types include: {}",
             accepted.join(", ")
         );
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedMediaType",
+            message,
+        )
     }
 
     pub fn method_not_allowed(message: &str) -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message.to_owned())
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+            message.to_owned(),
+        )
     }
 
     /// The history a watch or a page wants was compacted away.
@@ -268,7 +337,11 @@ impl Refusal {
     /// A read wants a revision that does not exist yet.
     pub fn too_large_resource_version(wanted: u64, newest: u64) -> Self {
         let message = format!("Too large resource version: {wanted}, current: {newest}");
-        let mut refusal = Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", format!("Timeout: {message}"));
+        let mut refusal = Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "Timeout",
+            format!("Timeout: {message}"),
+        );
         refusal.details = Some(json!({
             "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
             "retryAfterSeconds": 1,
@@ -283,10 +356,22 @@ impl Refusal {
             401 => ("Unauthorized", "Unauthorized"),
             403 => ("Forbidden", "injected: not allowed"),
             409 => ("Conflict", "injected: the object has been modified"),
-            429 => ("TooManyRequests", "The server is currently unable to handle the request, please try again later."),
-            503 => ("ServiceUnavailable", "the server is currently unable to handle the request"),
-            504 => ("Timeout", "the server was unable to return a response in the time allotted"),
-            _ => ("InternalError", "Internal error occurred: injected: etcdserver: leader changed"),
+            429 => (
+                "TooManyRequests",
+                "The server is currently unable to handle the request, please try again later.",
+            ),
+            503 => (
+                "ServiceUnavailable",
+                "the server is currently unable to handle the request",
+            ),
+            504 => (
+                "Timeout",
+                "the server was unable to return a response in the time allotted",
+            ),
+            _ => (
+                "InternalError",
+                "Internal error occurred: injected: etcdserver: leader changed",
+            ),
         };
         let mut refusal = Self::new(code, reason, message.to_owned());
         if let Some(seconds) = retry_after_seconds {

@@ -47,7 +47,12 @@ pub enum DisturbedAnswer {
 
 impl Disturbance {
     fn new(takes_effect: bool, answer: DisturbedAnswer) -> Self {
-        Self { before: Duration::ZERO, takes_effect, after: Duration::ZERO, answer }
+        Self {
+            before: Duration::ZERO,
+            takes_effect,
+            after: Duration::ZERO,
+            answer,
+        }
     }
 
     /// Answered with an error; nothing happened.
@@ -57,7 +62,10 @@ impl Disturbance {
 
     /// As `refused`, with a Retry-After of so many seconds.
     pub fn refused_for(code: u16, retry_after_seconds: u32) -> Self {
-        Self::new(false, DisturbedAnswer::Refused(code_of(code), Some(retry_after_seconds)))
+        Self::new(
+            false,
+            DisturbedAnswer::Refused(code_of(code), Some(retry_after_seconds)),
+        )
     }
 
     /// Took effect, but is answered with an error (a timeout in a proxy, say).
@@ -87,12 +95,18 @@ impl Disturbance {
 
     /// Takes effect only after `delay`.
     pub fn late(delay: Duration) -> Self {
-        Self { before: delay, ..Self::new(true, DisturbedAnswer::Real) }
+        Self {
+            before: delay,
+            ..Self::new(true, DisturbedAnswer::Real)
+        }
     }
 
     /// Takes effect at once, and is answered after `delay`.
     pub fn answered_late(delay: Duration) -> Self {
-        Self { after: delay, ..Self::new(true, DisturbedAnswer::Real) }
+        Self {
+            after: delay,
+            ..Self::new(true, DisturbedAnswer::Real)
+        }
     }
 }
 
@@ -133,7 +147,10 @@ impl Faults {
 
     /// How late events of a resource are.
     pub fn watch_delay(&self, plural: &str) -> Duration {
-        let delay = self.watch_delays.get(plural).or_else(|| self.watch_delays.get(""));
+        let delay = self
+            .watch_delays
+            .get(plural)
+            .or_else(|| self.watch_delays.get(""));
         delay.copied().unwrap_or_default()
     }
 

@@ -37,7 +37,12 @@ impl<'a> Shape<'a> {
             if matches!(name.as_str(), "apiVersion" | "kind") {
                 continue;
             }
-            collect(self.root_field(name), value, &mut vec![format!("f:{name}")], &mut leaves);
+            collect(
+                self.root_field(name),
+                value,
+                &mut vec![format!("f:{name}")],
+                &mut leaves,
+            );
         }
         leaves.retain(|path, _| !is_bookkeeping(path));
         leaves
@@ -200,7 +205,9 @@ fn is_element(element: &str, item: &Value) -> bool {
         let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
         return !key.is_empty() && key.iter().all(|(name, value)| item.get(name) == Some(value));
     }
-    element.strip_prefix("v:").is_some_and(|value| item.to_string() == value)
+    element
+        .strip_prefix("v:")
+        .is_some_and(|value| item.to_string() == value)
 }
 
 /// `fieldsV1` of a set.
@@ -218,7 +225,11 @@ fn insert(node: &mut Map<String, Value>, path: &[String]) {
         node.insert(".".to_owned(), json!({}));
         return;
     };
-    if let Some(below) = node.entry(first.clone()).or_insert_with(|| json!({})).as_object_mut() {
+    if let Some(below) = node
+        .entry(first.clone())
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+    {
         insert(below, rest);
     }
 }
@@ -265,7 +276,10 @@ pub fn dotted(path: &Path) -> String {
             text.push_str(name);
         } else if let Some(key) = element.strip_prefix("k:") {
             let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
-            let parts: Vec<String> = key.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let parts: Vec<String> = key
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             text.push_str(&format!("[{}]", parts.join(",")));
         } else if let Some(value) = element.strip_prefix("v:") {
             text.push_str(&format!("[={value}]"));

@@ -7,7 +7,12 @@ pub fn apply(document: &mut Value, patch: &[Value]) -> Result<(), String> {
     for operation in patch {
         let text = |key: &str| operation[key].as_str().unwrap_or_default();
         let (op, path) = (text("op"), text("path"));
-        let value = || operation.get("value").cloned().ok_or_else(|| format!("{op} {path}: missing value"));
+        let value = || {
+            operation
+                .get("value")
+                .cloned()
+                .ok_or_else(|| format!("{op} {path}: missing value"))
+        };
         match op {
             "add" => add(document, path, value()?)?,
             "remove" => {
@@ -22,7 +27,10 @@ pub fn apply(document: &mut Value, patch: &[Value]) -> Result<(), String> {
                 add(document, path, moved)?;
             }
             "copy" => {
-                let copied = document.pointer(text("from")).cloned().ok_or_else(|| missing(op, path))?;
+                let copied = document
+                    .pointer(text("from"))
+                    .cloned()
+                    .ok_or_else(|| missing(op, path))?;
                 add(document, path, copied)?;
             }
             "test" => {
@@ -70,9 +78,11 @@ fn remove(document: &mut Value, path: &str) -> Result<Value, String> {
     let (parent, last) = split(path);
     let removed = match document.pointer_mut(parent) {
         Some(Value::Object(fields)) => fields.remove(&last),
-        Some(Value::Array(items)) => {
-            last.parse::<usize>().ok().filter(|index| *index < items.len()).map(|index| items.remove(index))
-        }
+        Some(Value::Array(items)) => last
+            .parse::<usize>()
+            .ok()
+            .filter(|index| *index < items.len())
+            .map(|index| items.remove(index)),
         _ => None,
     };
     removed.ok_or_else(|| missing("remove", path))
@@ -87,7 +97,9 @@ pub fn merge(target: &mut Value, patch: &Value) {
     if !target.is_object() {
         *target = Value::Object(Map::new());
     }
-    let Some(fields) = target.as_object_mut() else { return };
+    let Some(fields) = target.as_object_mut() else {
+        return;
+    };
     for (name, change) in changes {
         if change.is_null() {
             fields.remove(name);

@@ -42,7 +42,11 @@ impl Kind {
     }
 
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     pub fn is_namespace(&self) -> bool {
@@ -63,7 +67,11 @@ impl Kind {
 }
 
 fn qualified(what: &str, group: &str) -> String {
-    if group.is_empty() { what.to_owned() } else { format!("{what}.{group}") }
+    if group.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what}.{group}")
+    }
 }
 
 /// The kinds that are there before any definition is installed.
@@ -91,7 +99,15 @@ pub fn built_in() -> Vec<Kind> {
     definitions.has_status = true;
     definitions.counts_generations = true;
     definitions.unconditional_update = false;
-    vec![namespaces, core("secrets", "Secret"), core("configmaps", "ConfigMap"), pods, leases, events, definitions]
+    vec![
+        namespaces,
+        core("secrets", "Secret"),
+        core("configmaps", "ConfigMap"),
+        pods,
+        leases,
+        events,
+        definitions,
+    ]
 }
 
 fn built_in_kind(group: &str, version: &str, plural: &str, kind: &str) -> Kind {
@@ -116,10 +132,19 @@ fn built_in_kind(group: &str, version: &str, plural: &str, kind: &str) -> Kind {
 pub fn of_definition(definition: &Value) -> Result<Vec<Kind>, String> {
     let spec = &definition["spec"];
     let text = |value: &Value, what: &str| {
-        value.as_str().map(str::to_owned).ok_or_else(|| format!("{what}: Required value"))
+        value
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| format!("{what}: Required value"))
     };
     let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect()
     };
     let names = &spec["names"];
     let mut kinds = Vec::new();
@@ -129,14 +154,18 @@ pub fn of_definition(definition: &Value) -> Result<Vec<Kind>, String> {
         }
         let schema = &version["schema"]["openAPIV3Schema"];
         if !schema.is_object() {
-            return Err("spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required".into());
+            return Err(
+                "spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required".into(),
+            );
         }
         let kind = text(&names["kind"], "spec.names.kind")?;
         kinds.push(Kind {
             group: text(&spec["group"], "spec.group")?,
             version: text(&version["name"], "spec.versions[0].name")?,
             plural: text(&names["plural"], "spec.names.plural")?,
-            singular: names["singular"].as_str().map_or_else(|| kind.to_lowercase(), str::to_owned),
+            singular: names["singular"]
+                .as_str()
+                .map_or_else(|| kind.to_lowercase(), str::to_owned),
             kind,
             short_names: texts(&names["shortNames"]),
             categories: texts(&names["categories"]),

@@ -63,7 +63,12 @@ impl Entry {
 }
 
 fn entries(object: &Value) -> Vec<Entry> {
-    object["metadata"]["managedFields"].as_array().into_iter().flatten().map(Entry::read).collect()
+    object["metadata"]["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(Entry::read)
+        .collect()
 }
 
 fn store(object: &mut Value, mut entries: Vec<Entry>) {
@@ -152,7 +157,10 @@ pub fn apply(
     if !causes.is_empty() {
         return Err(Refusal::apply_conflict(causes));
     }
-    let last = all.iter().find(|entry| entry.is(writer, "Apply")).map(|entry| entry.set.clone());
+    let last = all
+        .iter()
+        .find(|entry| entry.is(writer, "Apply"))
+        .map(|entry| entry.set.clone());
     let others: FieldSet = all
         .iter()
         .filter(|entry| !entry.is(writer, "Apply"))
@@ -182,15 +190,23 @@ fn conflict_with(entry: &Entry) -> String {
     if entry.operation == "Apply" {
         format!("conflict with \"{}\"", entry.manager)
     } else {
-        let door =
-            if entry.subresource.is_empty() { String::new() } else { format!(" with subresource \"{}\"", entry.subresource) };
-        format!("conflict with \"{}\"{door} using {}", entry.manager, entry.api_version)
+        let door = if entry.subresource.is_empty() {
+            String::new()
+        } else {
+            format!(" with subresource \"{}\"", entry.subresource)
+        };
+        format!(
+            "conflict with \"{}\"{door} using {}",
+            entry.manager, entry.api_version
+        )
     }
 }
 
 fn drop_abandoned(merged: &mut Value, last: &FieldSet, set: &FieldSet, others: &FieldSet) {
     let owned_below = |path: &[String]| {
-        [set, others].iter().any(|owned| owned.iter().any(|kept| kept.starts_with(path)))
+        [set, others]
+            .iter()
+            .any(|owned| owned.iter().any(|kept| kept.starts_with(path)))
     };
     for path in last {
         if owned_below(path) {

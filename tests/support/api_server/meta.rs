@@ -24,7 +24,12 @@ pub fn is_deleting(object: &Value) -> bool {
 }
 
 pub fn finalizers(object: &Value) -> Vec<&str> {
-    object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+    object["metadata"]["finalizers"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 /// The metadata of an object, made an object when it is not there.
@@ -103,7 +108,10 @@ pub fn validate(object: &Value) -> Vec<FieldError> {
     let metadata = &object["metadata"];
     let name = name(object);
     if name.is_empty() {
-        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+        errors.push(FieldError::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
     } else if !is_subdomain(name) {
         let why = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', \
                    and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
@@ -114,7 +122,11 @@ pub fn validate(object: &Value) -> Vec<FieldError> {
         let text = value.as_str().unwrap_or_default();
         check_qualified_name("metadata.labels", key, &mut errors);
         if text.len() > 63 {
-            errors.push(FieldError::invalid("metadata.labels", value, "must be no more than 63 bytes"));
+            errors.push(FieldError::invalid(
+                "metadata.labels",
+                value,
+                "must be no more than 63 bytes",
+            ));
         }
         if !text.is_empty() && !is_label_text(text) {
             let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', \
@@ -123,7 +135,12 @@ pub fn validate(object: &Value) -> Vec<FieldError> {
             errors.push(FieldError::invalid("metadata.labels", value, why));
         }
     }
-    for key in metadata["annotations"].as_object().into_iter().flatten().map(|(key, _)| key) {
+    for key in metadata["annotations"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key)
+    {
         check_qualified_name("metadata.annotations", key, &mut errors);
     }
     let annotations: usize = metadata["annotations"]
@@ -133,22 +150,35 @@ pub fn validate(object: &Value) -> Vec<FieldError> {
         .map(|(key, value)| key.len() + value.as_str().unwrap_or_default().len())
         .sum();
     if annotations > ANNOTATIONS_LIMIT {
-        errors.push(FieldError::too_long("metadata.annotations", ANNOTATIONS_LIMIT as u64));
+        errors.push(FieldError::too_long(
+            "metadata.annotations",
+            ANNOTATIONS_LIMIT as u64,
+        ));
     }
     errors
 }
 
 /// A key of labels or annotations, or the name of a controller: an optional domain, and a name.
 pub fn check_qualified_name(field: &str, key: &str, errors: &mut Vec<FieldError>) {
-    let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
+    let (domain, name) = key
+        .split_once('/')
+        .map_or((None, key), |(domain, name)| (Some(domain), name));
     if domain.is_some_and(|domain| !is_subdomain(&domain.to_lowercase())) {
         errors.push(FieldError::invalid(field, &json!(key), "prefix part a lowercase RFC 1123 subdomain must consist of \
             lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"));
     }
     if name.is_empty() {
-        errors.push(FieldError::invalid(field, &json!(key), "name part must be non-empty"));
+        errors.push(FieldError::invalid(
+            field,
+            &json!(key),
+            "name part must be non-empty",
+        ));
     } else if name.len() > 63 {
-        errors.push(FieldError::invalid(field, &json!(key), "name part must be no more than 63 bytes"));
+        errors.push(FieldError::invalid(
+            field,
+            &json!(key),
+            "name part must be no more than 63 bytes",
+        ));
     }
     if !is_label_text(name) {
         let why = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
@@ -162,7 +192,9 @@ fn is_label_text(text: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_alphanumeric();
     text.starts_with(alphanumeric)
         && text.ends_with(alphanumeric)
-        && text.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '_' | '.'))
+        && text
+            .chars()
+            .all(|c| alphanumeric(c) || matches!(c, '-' | '_' | '.'))
 }
 
 fn is_subdomain(name: &str) -> bool {

@@ -32,6 +32,8 @@ mod schema;
 mod selector;
 mod service;
 mod store;
+#[cfg(test)]
+mod tests;
 mod update;
 mod validate;
 mod watch;
@@ -119,7 +121,9 @@ impl ApiServer {
             clock_start,
             started: Instant::now(),
         };
-        Self { shared: Arc::new(shared) }
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The server's wall time.
@@ -161,11 +165,17 @@ impl ApiServer {
         let mut definition = serde_json::to_value(crd).expect("a definition serializes");
         let mut world = self.shared.world();
         world.now = self.shared.now();
-        let kind = world.kind_of("apiextensions.k8s.io", "customresourcedefinitions").expect("is built in");
+        let kind = world
+            .kind_of("apiextensions.k8s.io", "customresourcedefinitions")
+            .expect("is built in");
         let key = Key::new("", meta::name(&definition));
         let old = world.store.get(&kind, &key).cloned();
-        meta::metadata(&mut definition).entry("creationTimestamp").or_insert(json!(world.timestamp()));
-        world.serve_definition(&mut definition).expect("the definition is valid");
+        meta::metadata(&mut definition)
+            .entry("creationTimestamp")
+            .or_insert(json!(world.timestamp()));
+        world
+            .serve_definition(&mut definition)
+            .expect("the definition is valid");
         match old {
             Some(old) => {
                 meta::keep_servers_fields(&mut definition, &old);
@@ -190,8 +200,12 @@ impl ApiServer {
     /// All objects of a resource as stored now, past any fault; `namespace` narrows to one.
     pub fn objects(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Value> {
         let world = self.shared.world();
-        let Some(all) = world.store.collection(group, plural) else { return Vec::new() };
-        all.iter(namespace).map(|(_, object)| object.as_ref().clone()).collect()
+        let Some(all) = world.store.collection(group, plural) else {
+            return Vec::new();
+        };
+        all.iter(namespace)
+            .map(|(_, object)| object.as_ref().clone())
+            .collect()
     }
 
     /// The newest revision.
@@ -261,7 +275,10 @@ impl ApiServer {
 
     /// Writes that changed something.
     pub fn writes(&self) -> Vec<Request> {
-        self.requests().into_iter().filter(|request| request.is_write && request.changed).collect()
+        self.requests()
+            .into_iter()
+            .filter(|request| request.is_write && request.changed)
+            .collect()
     }
 
     /// Requests that no longer fit into the log; 0 unless a test is very long.

@@ -31,12 +31,16 @@ pub fn hold_definition(metadata: &mut Map<String, Value>) {
 
 /// Whether the namespace still waits for its content to go.
 pub fn is_held(namespace: &Value) -> bool {
-    namespace["spec"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty())
+    namespace["spec"]["finalizers"]
+        .as_array()
+        .is_some_and(|finalizers| !finalizers.is_empty())
 }
 
 impl World {
     pub fn add_namespace(&mut self, name: &str) {
-        let Some(kind) = self.kind_of("", "namespaces") else { return };
+        let Some(kind) = self.kind_of("", "namespaces") else {
+            return;
+        };
         let key = Key::new("", name);
         if self.store.get(&kind, &key).is_some() {
             return;
@@ -48,10 +52,18 @@ impl World {
 
     /// Deletes everything in a namespace that is being deleted.
     pub fn empty_namespace(&mut self, namespace: &str) {
-        let kinds: Vec<_> =
-            self.store.collections().filter(|all| all.kind.namespaced).map(|all| all.kind.clone()).collect();
+        let kinds: Vec<_> = self
+            .store
+            .collections()
+            .filter(|all| all.kind.namespaced)
+            .map(|all| all.kind.clone())
+            .collect();
         for kind in kinds {
-            let keys = self.store.collection_of(&kind).map(|all| all.keys(Some(namespace))).unwrap_or_default();
+            let keys = self
+                .store
+                .collection_of(&kind)
+                .map(|all| all.keys(Some(namespace)))
+                .unwrap_or_default();
             for key in keys {
                 self.mark_or_remove(&kind, &key);
             }
@@ -61,9 +73,16 @@ impl World {
 
     /// Releases a namespace that is being deleted once it is empty.
     fn finish_namespace(&mut self, namespace: &str) {
-        let Some(kind) = self.kind_of("", "namespaces") else { return };
+        let Some(kind) = self.kind_of("", "namespaces") else {
+            return;
+        };
         let key = Key::new("", namespace);
-        let Some(object) = self.store.get(&kind, &key).filter(|object| meta::is_deleting(object)).cloned() else {
+        let Some(object) = self
+            .store
+            .get(&kind, &key)
+            .filter(|object| meta::is_deleting(object))
+            .cloned()
+        else {
             return;
         };
         let occupied = self
@@ -111,7 +130,10 @@ impl World {
             })
         };
         definition["spec"]["conversion"] = json!({"strategy": "None"});
-        let since = definition["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_owned();
+        let since = definition["metadata"]["creationTimestamp"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         definition["status"] = json!({
             "acceptedNames": definition["spec"]["names"],
             "storedVersions": stored,
@@ -128,20 +150,34 @@ impl World {
 
     fn definition_of(&self, kind: &Kind) -> Option<std::sync::Arc<Value>> {
         let definitions = self.kind_of("apiextensions.k8s.io", "customresourcedefinitions")?;
-        self.store.get(&definitions, &Key::new("", &kind.resource())).cloned()
+        self.store
+            .get(&definitions, &Key::new("", &kind.resource()))
+            .cloned()
     }
 
     /// Whether the definition of `kind` is being deleted.
     pub fn definition_is_going(&self, kind: &Kind) -> bool {
-        self.definition_of(kind).is_some_and(|definition| meta::is_deleting(&definition))
+        self.definition_of(kind)
+            .is_some_and(|definition| meta::is_deleting(&definition))
     }
 
     /// Deletes every object of a definition that is being deleted.
     pub fn empty_definition(&mut self, definition: &Value) {
-        let (group, plural) = (&definition["spec"]["group"], &definition["spec"]["names"]["plural"]);
-        let (Some(group), Some(plural)) = (group.as_str(), plural.as_str()) else { return };
-        let Some(kind) = self.kind_of(group, plural) else { return };
-        let keys = self.store.collection_of(&kind).map(|all| all.keys(None)).unwrap_or_default();
+        let (group, plural) = (
+            &definition["spec"]["group"],
+            &definition["spec"]["names"]["plural"],
+        );
+        let (Some(group), Some(plural)) = (group.as_str(), plural.as_str()) else {
+            return;
+        };
+        let Some(kind) = self.kind_of(group, plural) else {
+            return;
+        };
+        let keys = self
+            .store
+            .collection_of(&kind)
+            .map(|all| all.keys(None))
+            .unwrap_or_default();
         for key in keys {
             self.mark_or_remove(&kind, &key);
         }
@@ -149,10 +185,15 @@ impl World {
     }
 
     fn finish_definition(&mut self, kind: &Kind) {
-        let Some(definition) = self.definition_of(kind).filter(|definition| meta::is_deleting(definition)) else {
+        let Some(definition) = self
+            .definition_of(kind)
+            .filter(|definition| meta::is_deleting(definition))
+        else {
             return;
         };
-        let Some(definitions) = self.kind_of("apiextensions.k8s.io", "customresourcedefinitions") else { return };
+        let Some(definitions) = self.kind_of("apiextensions.k8s.io", "customresourcedefinitions") else {
+            return;
+        };
         if self.store.collection_of(kind).is_none_or(|all| all.is_empty()) {
             let mut released = definition.as_ref().clone();
             if let Some(finalizers) = released["metadata"]["finalizers"].as_array_mut() {

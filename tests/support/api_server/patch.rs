@@ -28,17 +28,20 @@ impl World {
         let mut new = old.as_ref().clone();
         match content_type {
             // Strategic merge patches of the kinds that we send equal merge patches but for lists with keys.
-            "application/strategic-merge-patch+json" if !kind.is_custom() => json_patch::merge(&mut new, &body),
+            "application/strategic-merge-patch+json" if !kind.is_custom() => {
+                json_patch::merge(&mut new, &body)
+            }
             "application/merge-patch+json" if body.is_object() => json_patch::merge(&mut new, &body),
             "application/merge-patch+json" => {
                 return Err(Refusal::bad_request("error decoding patch: not an object"));
             }
             "application/json-patch+json" => {
                 let Value::Array(operations) = &body else {
-                    return Err(Refusal::bad_request("error decoding patch: not a list of operations"));
+                    return Err(Refusal::bad_request(
+                        "error decoding patch: not a list of operations",
+                    ));
                 };
-                json_patch::apply(&mut new, operations)
-                    .map_err(|_| Refusal::unprocessable_patch())?;
+                json_patch::apply(&mut new, operations).map_err(|_| Refusal::unprocessable_patch())?;
             }
             _ => {
                 return Err(Refusal::unsupported_media_type(&[
@@ -97,7 +100,8 @@ fn check_apply(kind: &Kind, call: &Call, config: &Value) -> Result<(), Refusal> 
         let error = FieldError::required("fieldManager", "is required for apply patch");
         return Err(Refusal::invalid_options("PatchOptions", &[error]));
     }
-    if config["kind"].as_str() != Some(&kind.kind) || config["apiVersion"].as_str() != Some(&kind.api_version())
+    if config["kind"].as_str() != Some(&kind.kind)
+        || config["apiVersion"].as_str() != Some(&kind.api_version())
     {
         return Err(Refusal::bad_request(format!(
             "invalid object type: {}, Kind={}",
@@ -105,7 +109,10 @@ fn check_apply(kind: &Kind, call: &Call, config: &Value) -> Result<(), Refusal> 
             config["kind"].as_str().unwrap_or_default()
         )));
     }
-    if config["metadata"]["managedFields"].as_array().is_some_and(|owners| !owners.is_empty()) {
+    if config["metadata"]["managedFields"]
+        .as_array()
+        .is_some_and(|owners| !owners.is_empty())
+    {
         return Err(Refusal::bad_request("metadata.managedFields must be nil"));
     }
     Ok(())
@@ -113,13 +120,21 @@ fn check_apply(kind: &Kind, call: &Call, config: &Value) -> Result<(), Refusal> 
 
 /// What the other door writes is neither applied nor owned here.
 fn only_this_doors_fields(kind: &Kind, call: &Call, config: &mut Value) {
-    let Some(fields) = config.as_object_mut() else { return };
+    let Some(fields) = config.as_object_mut() else {
+        return;
+    };
     if call.subresource.is_empty() {
         if kind.has_status {
             fields.remove("status");
         }
         if let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) {
-            for bookkeeping in ["resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"] {
+            for bookkeeping in [
+                "resourceVersion",
+                "uid",
+                "creationTimestamp",
+                "generation",
+                "managedFields",
+            ] {
                 metadata.remove(bookkeeping);
             }
         }

@@ -19,9 +19,16 @@ impl World {
     pub fn get(&self, kind: &Kind, call: &Call, staleness: Staleness) -> Result<Value, Refusal> {
         let revision = self.revision_to_read(call, staleness)?;
         let key = Key::new(&call.namespace, &call.name);
-        let object = self.store.collection_of(kind).and_then(|all| all.get_at(&key, revision));
+        let object = self
+            .store
+            .collection_of(kind)
+            .and_then(|all| all.get_at(&key, revision));
         let object = object.ok_or_else(|| Refusal::not_found(kind, &call.name))?;
-        Ok(if call.wants_metadata_only() { meta::partial(&object) } else { object.as_ref().clone() })
+        Ok(if call.wants_metadata_only() {
+            meta::partial(&object)
+        } else {
+            object.as_ref().clone()
+        })
     }
 
     pub fn list(&self, kind: &Kind, call: &Call, staleness: Staleness) -> Result<Value, Refusal> {
@@ -34,7 +41,10 @@ impl World {
             None => (self.revision_to_read(call, staleness)?, None),
         };
         let objects = all.at(revision).ok_or_else(|| too_old(call))?;
-        let limit = call.parameter("limit").and_then(|limit| limit.parse::<usize>().ok()).filter(|l| *l > 0);
+        let limit = call
+            .parameter("limit")
+            .and_then(|limit| limit.parse::<usize>().ok())
+            .filter(|l| *l > 0);
         let mut matching = objects
             .iter()
             .filter(|(key, _)| call.namespace.is_empty() || key.namespace == call.namespace)
@@ -50,10 +60,15 @@ impl World {
                 metadata.insert("remainingItemCount".to_owned(), json!(remaining));
             }
         }
-        let items: Vec<Value> =
-            page.into_iter().map(|(_, object)| list_item(kind, object, call.wants_metadata_only())).collect();
+        let items: Vec<Value> = page
+            .into_iter()
+            .map(|(_, object)| list_item(kind, object, call.wants_metadata_only()))
+            .collect();
         let (api_version, list_kind) = if call.wants_metadata_only() {
-            ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadataList".to_owned())
+            (
+                "meta.k8s.io/v1".to_owned(),
+                "PartialObjectMetadataList".to_owned(),
+            )
         } else {
             (kind.api_version(), kind.list_kind())
         };
@@ -87,7 +102,10 @@ impl World {
             (Staleness::Everywhere(behind), _) | (Staleness::WhereAllowed(behind), Some(_)) => behind,
             _ => 0,
         };
-        let oldest = self.store.collection(&call.group, &call.plural).map_or(0, Collection::compacted);
+        let oldest = self
+            .store
+            .collection(&call.group, &call.plural)
+            .map_or(0, Collection::compacted);
         Ok(newest.saturating_sub(behind).max(wanted.unwrap_or(0)).max(oldest))
     }
 }

@@ -15,14 +15,19 @@ pub struct Rules {
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").field("count", &self.compiled.validations.len()).finish()
+        f.debug_struct("Rules")
+            .field("count", &self.compiled.validations.len())
+            .finish()
     }
 }
 
 impl Rules {
     /// Compiles the rules written at this very node; the schema below serves only to convert values.
     pub fn of(schema: &Value) -> Result<Option<Self>, String> {
-        if schema["x-kubernetes-validations"].as_array().is_none_or(Vec::is_empty) {
+        if schema["x-kubernetes-validations"]
+            .as_array()
+            .is_none_or(Vec::is_empty)
+        {
             return Ok(None);
         }
         let mut alone = schema.clone();
@@ -35,7 +40,12 @@ impl Rules {
     }
 
     /// What fails for `value`, given what was there before.
-    pub fn check(&self, value: &Value, old: Option<&Value>, root: Option<&RootContext>) -> Vec<ValidationError> {
+    pub fn check(
+        &self,
+        value: &Value,
+        old: Option<&Value>,
+        root: Option<&RootContext>,
+    ) -> Vec<ValidationError> {
         thread_local! {
             static VALIDATOR: Validator = Validator::new();
         }
@@ -58,7 +68,9 @@ impl Rules {
 }
 
 fn without_rules_below(schema: &mut Value) {
-    let Some(fields) = schema.as_object_mut() else { return };
+    let Some(fields) = schema.as_object_mut() else {
+        return;
+    };
     for (key, below) in fields {
         match (key.as_str(), below) {
             ("properties", Value::Object(properties)) => {

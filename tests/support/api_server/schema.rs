@@ -72,7 +72,12 @@ impl Schema {
     pub fn parse(schema: &Value) -> Result<Self, String> {
         let child = |key: &str| schema.get(key).filter(|value| value.is_object());
         let children = |key: &str| -> Result<Vec<Self>, String> {
-            schema[key].as_array().into_iter().flatten().map(Self::parse).collect()
+            schema[key]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(Self::parse)
+                .collect()
         };
         let mut properties = BTreeMap::new();
         for (name, property) in schema["properties"].as_object().into_iter().flatten() {
@@ -131,7 +136,13 @@ impl Schema {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn bounds(schema: &Value) -> Bounds {
@@ -253,5 +264,9 @@ pub fn metadata() -> Result<Schema, String> {
 }
 
 pub fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }

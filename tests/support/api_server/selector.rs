@@ -88,14 +88,21 @@ fn split_outside_parentheses(text: &str) -> Vec<String> {
             last.push(c);
         }
     }
-    parts.into_iter().map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect()
+    parts
+        .into_iter()
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty())
+        .collect()
 }
 
 fn requirement(part: &str) -> Result<Requirement, Refusal> {
     let unparsable = || Refusal::bad_request(format!("unable to parse requirement: {part}"));
     if let Some((head, values)) = part.split_once('(') {
-        let values =
-            values.trim_end_matches(')').split(',').map(|value| value.trim().to_owned()).collect();
+        let values = values
+            .trim_end_matches(')')
+            .split(',')
+            .map(|value| value.trim().to_owned())
+            .collect();
         let mut words = head.split_whitespace();
         let key = words.next().ok_or_else(unparsable)?.to_owned();
         return match words.next() {
@@ -107,7 +114,11 @@ fn requirement(part: &str) -> Result<Requirement, Refusal> {
     for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
         if let Some((key, value)) = part.split_once(operator) {
             let (key, values) = (key.trim().to_owned(), vec![value.trim().to_owned()]);
-            return Ok(if equal { Requirement::In(key, values) } else { Requirement::NotIn(key, values) });
+            return Ok(if equal {
+                Requirement::In(key, values)
+            } else {
+                Requirement::NotIn(key, values)
+            });
         }
     }
     if part.split_whitespace().count() != 1 {

@@ -63,12 +63,22 @@ impl Service<Request<ClientBody>> for ApiService {
 }
 
 async fn respond(shared: &Arc<Shared>, call: &Call) -> Result<Response<AnswerBody>, BoxError> {
-    let hooks = shared.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let hooks = shared
+        .hooks
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     for hook in hooks {
         hook(call);
     }
     let disturbance = shared.faults().decide(call);
-    let Some(Disturbance { before, takes_effect, after, answer }) = disturbance else {
+    let Some(Disturbance {
+        before,
+        takes_effect,
+        after,
+        answer,
+    }) = disturbance
+    else {
         return Ok(note(shared, call, execute(shared, call)));
     };
     tokio::time::sleep(before).await;
@@ -77,9 +87,11 @@ async fn respond(shared: &Arc<Shared>, call: &Call) -> Result<Response<AnswerBod
     // What takes effect is on record from then on, whether or not anyone waits for the answer.
     let response = match (answer, executed) {
         (DisturbedAnswer::Real, Some(executed)) => Some(note(shared, call, executed)),
-        (DisturbedAnswer::Refused(code, retry_after), _) => {
-            Some(note(shared, call, (Err(Refusal::injected(code, retry_after)), changed)))
-        }
+        (DisturbedAnswer::Refused(code, retry_after), _) => Some(note(
+            shared,
+            call,
+            (Err(Refusal::injected(code, retry_after)), changed),
+        )),
         (DisturbedAnswer::Real | DisturbedAnswer::Reset | DisturbedAnswer::Silence, _) => {
             shared.log().note(shared.now(), call, 0, changed, None);
             None
@@ -121,14 +133,25 @@ fn dispatch(world: &mut World, call: &Call, staleness: super::Staleness) -> Resu
             path => world.discover(path).map_or_else(no_such_path, ok),
         });
     }
-    let Some(kind) = world.kind(call).filter(|kind| serves(kind, call)) else { return Ok(no_such_path()) };
+    let Some(kind) = world.kind(call).filter(|kind| serves(kind, call)) else {
+        return Ok(no_such_path());
+    };
     let created_or_ok = |created: bool, object: &Value| {
-        Answer::Object(if created { StatusCode::CREATED } else { StatusCode::OK }, object.clone())
+        Answer::Object(
+            if created {
+                StatusCode::CREATED
+            } else {
+                StatusCode::OK
+            },
+            object.clone(),
+        )
     };
     match call.verb {
         Verb::Get => world.get(&kind, call, staleness).map(ok),
         Verb::List => world.list(&kind, call, staleness).map(ok),
-        Verb::Update | Verb::Patch if call.name.is_empty() => Err(Refusal::bad_request("name must be provided")),
+        Verb::Update | Verb::Patch if call.name.is_empty() => {
+            Err(Refusal::bad_request("name must be provided"))
+        }
         Verb::Create if call.name.is_empty() => {
             let writer = world.writer(&kind, call);
             let object = world.create(&kind, call, body(call)?, &Ownership::OfChanges(&writer))?;
@@ -147,11 +170,17 @@ fn dispatch(world: &mut World, call: &Call, staleness: super::Staleness) -> Resu
             })
         }
         Verb::Delete => {
-            let options = if call.body.is_empty() { Value::Null } else { body(call)? };
+            let options = if call.body.is_empty() {
+                Value::Null
+            } else {
+                body(call)?
+            };
             world.delete(&kind, call, &options).map(ok)
         }
         Verb::DeleteCollection => world.delete_collection(&kind, call).map(ok),
-        _ => Err(Refusal::method_not_allowed("the server does not allow this method on the requested resource")),
+        _ => Err(Refusal::method_not_allowed(
+            "the server does not allow this method on the requested resource",
+        )),
     }
 }
 
@@ -165,9 +194,8 @@ fn serves(kind: &Kind, call: &Call) -> bool {
 }
 
 fn body(call: &Call) -> Result<Value, Refusal> {
-    serde_json::from_slice(&call.body).map_err(|error| {
-        Refusal::bad_request(format!("the body of the request was not valid JSON: {error}"))
-    })
+    serde_json::from_slice(&call.body)
+        .map_err(|error| Refusal::bad_request(format!("the body of the request was not valid JSON: {error}")))
 }
 
 fn ok(object: Value) -> Answer {
@@ -194,12 +222,18 @@ fn note(
         Ok(Answer::Watch(watch)) => response(StatusCode::OK, "application/json", watch.into_body()),
         Err(refusal) => json_response(refusal.code, &refusal.status(), refusal.retry_after_seconds),
     };
-    shared.log().note(shared.now(), call, response.status().as_u16(), changed, version);
+    shared
+        .log()
+        .note(shared.now(), call, response.status().as_u16(), changed, version);
     response
 }
 
 fn json_response(code: StatusCode, body: &Value, retry_after: Option<u32>) -> Response<AnswerBody> {
-    let mut response = response(code, "application/json", AnswerBody::from(Bytes::from(body.to_string())));
+    let mut response = response(
+        code,
+        "application/json",
+        AnswerBody::from(Bytes::from(body.to_string())),
+    );
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -213,6 +247,9 @@ fn text_response(code: StatusCode, text: &'static str) -> Response<AnswerBody> {
 fn response(code: StatusCode, content_type: &'static str, body: AnswerBody) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = code;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(content_type),
+    );
     response
 }

@@ -22,7 +22,10 @@ pub struct Key {
 
 impl Key {
     pub fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.to_owned(), name: name.to_owned() }
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        }
     }
 }
 
@@ -65,7 +68,9 @@ impl Collection {
 
     /// Objects in key order; `namespace` narrows to one.
     pub fn iter<'a>(&'a self, namespace: Option<&'a str>) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
-        self.objects.iter().filter(move |(key, _)| namespace.is_none_or(|wanted| key.namespace == wanted))
+        self.objects
+            .iter()
+            .filter(move |(key, _)| namespace.is_none_or(|wanted| key.namespace == wanted))
     }
 
     pub fn keys(&self, namespace: Option<&str>) -> Vec<Key> {
@@ -74,7 +79,9 @@ impl Collection {
 
     /// The newest change's revision, 0 when nothing ever changed.
     pub fn newest_change(&self) -> u64 {
-        self.changes.back().map_or(self.compacted, |change| change.revision)
+        self.changes
+            .back()
+            .map_or(self.compacted, |change| change.revision)
     }
 
     pub fn compacted(&self) -> u64 {
@@ -93,7 +100,12 @@ impl Collection {
             return None;
         }
         let mut objects = self.objects.clone();
-        for change in self.changes.iter().rev().take_while(|change| change.revision > revision) {
+        for change in self
+            .changes
+            .iter()
+            .rev()
+            .take_while(|change| change.revision > revision)
+        {
             match &change.before {
                 Some(before) => objects.insert(change.key.clone(), Arc::clone(before)),
                 None => objects.remove(&change.key),
@@ -113,7 +125,11 @@ impl Collection {
     }
 
     fn forget_up_to(&mut self, revision: u64) {
-        while self.changes.front().is_some_and(|change| change.revision <= revision) {
+        while self
+            .changes
+            .front()
+            .is_some_and(|change| change.revision <= revision)
+        {
             self.changes.pop_front();
         }
         self.compacted = self.compacted.max(revision);
@@ -129,7 +145,10 @@ pub struct Store {
 
 impl Store {
     pub fn new(kinds: Vec<Kind>) -> Self {
-        let mut store = Self { collections: BTreeMap::new(), revision: 1 };
+        let mut store = Self {
+            collections: BTreeMap::new(),
+            revision: 1,
+        };
         for kind in kinds {
             store.serve(kind);
         }
@@ -169,7 +188,9 @@ impl Store {
 
     /// What is served.
     pub fn collections(&self) -> impl Iterator<Item = &Collection> {
-        self.collections.values().filter(|collection| !collection.withdrawn)
+        self.collections
+            .values()
+            .filter(|collection| !collection.withdrawn)
     }
 
     /// A collection, be it withdrawn.
@@ -182,7 +203,8 @@ impl Store {
     }
 
     pub fn get(&self, kind: &Kind, key: &Key) -> Option<&Arc<Value>> {
-        self.collection_of(kind).and_then(|collection| collection.get(key))
+        self.collection_of(kind)
+            .and_then(|collection| collection.get(key))
     }
 
     /// Stores `object` under a new revision, which the returned object carries.
@@ -200,7 +222,9 @@ impl Store {
         object["metadata"]["resourceVersion"] = Value::String(self.revision.to_string());
         let object = Arc::new(object);
         let id = (kind.group.clone(), kind.plural.clone());
-        let Some(collection) = self.collections.get_mut(&id) else { return object };
+        let Some(collection) = self.collections.get_mut(&id) else {
+            return object;
+        };
         let before = if deleted {
             collection.objects.remove(key)
         } else {

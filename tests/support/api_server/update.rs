@@ -14,7 +14,12 @@ use super::world::{Ownership, World};
 
 impl World {
     /// Replaces an object, or its status.
-    pub fn replace(&mut self, kind: &Kind, call: &Call, mut new: Value) -> Result<(bool, Arc<Value>), Refusal> {
+    pub fn replace(
+        &mut self,
+        kind: &Kind,
+        call: &Call,
+        mut new: Value,
+    ) -> Result<(bool, Arc<Value>), Refusal> {
         fill_in_type(kind, &mut new)?;
         check_name(call, &new)?;
         let key = Key::new(&call.namespace, &call.name);
@@ -90,7 +95,9 @@ impl World {
 
 fn check_preconditions(kind: &Kind, call: &Call, old: &Value, new: &Value) -> Result<(), Refusal> {
     check_name(call, new)?;
-    if let Some(namespace) = new["metadata"]["namespace"].as_str().filter(|namespace| !namespace.is_empty())
+    if let Some(namespace) = new["metadata"]["namespace"]
+        .as_str()
+        .filter(|namespace| !namespace.is_empty())
         && kind.namespaced
         && namespace != call.namespace
     {
@@ -103,7 +110,12 @@ fn check_preconditions(kind: &Kind, call: &Call, old: &Value, new: &Value) -> Re
     if wanted.is_empty() && !kind.unconditional_update {
         let why = "must be specified for an update";
         let error = FieldError::invalid("metadata.resourceVersion", &json!(0), why);
-        return Err(Refusal::invalid_thing(&kind.group, &kind.plural, &call.name, &[error]));
+        return Err(Refusal::invalid_thing(
+            &kind.group,
+            &kind.plural,
+            &call.name,
+            &[error],
+        ));
     }
     if !wanted.is_empty() && wanted != meta::resource_version(old) {
         return Err(Refusal::outdated(kind, &call.name));
@@ -147,8 +159,10 @@ fn check_identity(kind: &Kind, call: &Call, old: &Value, new: &Value) -> Result<
         );
         return Err(Refusal::conflict(kind, &call.name, &why));
     }
-    let (marked, was_marked) =
-        (&new["metadata"]["deletionTimestamp"], &old["metadata"]["deletionTimestamp"]);
+    let (marked, was_marked) = (
+        &new["metadata"]["deletionTimestamp"],
+        &old["metadata"]["deletionTimestamp"],
+    );
     if marked.is_string() && marked != was_marked {
         return immutable("deletionTimestamp", marked);
     }
@@ -160,7 +174,10 @@ fn check_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refusal
         return Ok(());
     }
     let held = meta::finalizers(old);
-    let added: Vec<&str> = meta::finalizers(new).into_iter().filter(|name| !held.contains(name)).collect();
+    let added: Vec<&str> = meta::finalizers(new)
+        .into_iter()
+        .filter(|name| !held.contains(name))
+        .collect();
     if added.is_empty() {
         return Ok(());
     }
@@ -169,11 +186,17 @@ fn check_finalizers(kind: &Kind, old: &Value, new: &Value) -> Result<(), Refusal
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         listed.join(", ")
     );
-    Err(Refusal::invalid(kind, meta::name(new), &[FieldError::forbidden("metadata.finalizers", why)]))
+    Err(Refusal::invalid(
+        kind,
+        meta::name(new),
+        &[FieldError::forbidden("metadata.finalizers", why)],
+    ))
 }
 
 fn put_field(object: &mut Value, name: &str, value: Option<&Value>) {
-    let Some(fields) = object.as_object_mut() else { return };
+    let Some(fields) = object.as_object_mut() else {
+        return;
+    };
     match value {
         Some(value) => fields.insert(name.to_owned(), value.clone()),
         None => fields.remove(name),
@@ -190,7 +213,10 @@ fn unowned(object: &Value) -> Value {
 
 /// Who owns what, but not since when: a write that changes nothing must not count for its time alone.
 fn owners_without_time(object: &Value) -> Vec<Value> {
-    let mut owners = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let mut owners = object["metadata"]["managedFields"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     for owner in &mut owners {
         if let Some(fields) = owner.as_object_mut() {
             fields.remove("time");

@@ -28,7 +28,13 @@ pub fn validate(
         check(schema, object, old, "", errors);
     } else if let (Some(schema), Some(status)) = (schema.field("status"), object.get("status")) {
         let mut found = Vec::new();
-        check(schema, status, old.and_then(|old| old.get("status")), "", &mut found);
+        check(
+            schema,
+            status,
+            old.and_then(|old| old.get("status")),
+            "",
+            &mut found,
+        );
         errors.extend(found.into_iter().map(|error| error.below("status")));
     }
     let root = RootContext {
@@ -144,7 +150,11 @@ fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldErr
         let why = format!("{} in body should be at least {limit} chars long", path);
         errors.push(FieldError::invalid(path, &value, why));
     }
-    if let Some(pattern) = schema.pattern.as_deref().filter(|pattern| !matches(pattern, text)) {
+    if let Some(pattern) = schema
+        .pattern
+        .as_deref()
+        .filter(|pattern| !matches(pattern, text))
+    {
         let why = format!("{} in body should match '{pattern}'", path);
         errors.push(FieldError::invalid(path, &value, why));
     }
@@ -159,7 +169,11 @@ fn check_number(schema: &Schema, number: &serde_json::Number, path: &str, errors
     let actual = number.as_f64().unwrap_or_default();
     let value = Value::Number(number.clone());
     let mut refuse = |why: String| {
-        errors.push(FieldError::invalid(path, &value, format!("{} in body {why}", path)));
+        errors.push(FieldError::invalid(
+            path,
+            &value,
+            format!("{} in body {why}", path),
+        ));
     };
     if let Some(limit) = bounds.maximum {
         if bounds.exclusive_maximum && actual >= limit {
@@ -229,13 +243,22 @@ fn same_element(keys: &[String], a: &Value, b: &Value) -> bool {
     keys.iter().all(|key| a.get(key) == b.get(key))
 }
 
-fn check_object(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+fn check_object(
+    schema: &Schema,
+    value: &Value,
+    old: Option<&Value>,
+    path: &str,
+    errors: &mut Vec<FieldError>,
+) {
     let Some(fields) = value.as_object() else { return };
     let bounds = &schema.bounds;
     if let Some(limit) = bounds.max_properties.filter(|limit| fields.len() as u64 > *limit) {
         errors.push(FieldError::too_many(path, fields.len(), limit));
     }
-    if let Some(limit) = bounds.min_properties.filter(|limit| (fields.len() as u64) < *limit) {
+    if let Some(limit) = bounds
+        .min_properties
+        .filter(|limit| (fields.len() as u64) < *limit)
+    {
         let why = format!("{} in body should have at least {limit} properties", path);
         errors.push(FieldError::invalid(path, &Value::from(fields.len()), why));
     }
@@ -249,7 +272,13 @@ fn check_object(schema: &Schema, value: &Value, old: Option<&Value>, path: &str,
             continue;
         }
         if let Some(below) = schema.field(name) {
-            check(below, field, old.and_then(|old| old.get(name)), &join(path, name), errors);
+            check(
+                below,
+                field,
+                old.and_then(|old| old.get(name)),
+                &join(path, name),
+                errors,
+            );
         }
     }
 }
@@ -264,18 +293,36 @@ fn check_branches(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<F
         errors.extend(failures(branch));
     }
     if !schema.any_of.is_empty() && !schema.any_of.iter().any(|branch| failures(branch).is_empty()) {
-        let why = format!("{} in body must validate at least one schema (anyOf)", quoted(path));
+        let why = format!(
+            "{} in body must validate at least one schema (anyOf)",
+            quoted(path)
+        );
         errors.push(FieldError::invalid(path, &Value::String(String::new()), why));
     }
     if !schema.one_of.is_empty() {
-        let valid = schema.one_of.iter().filter(|branch| failures(branch).is_empty()).count();
+        let valid = schema
+            .one_of
+            .iter()
+            .filter(|branch| failures(branch).is_empty())
+            .count();
         if valid != 1 {
-            let found = if valid == 0 { "Found none valid" } else { "Found more than one valid" };
-            let why = format!("{} in body must validate one and only one schema (oneOf). {found}", quoted(path));
+            let found = if valid == 0 {
+                "Found none valid"
+            } else {
+                "Found more than one valid"
+            };
+            let why = format!(
+                "{} in body must validate one and only one schema (oneOf). {found}",
+                quoted(path)
+            );
             errors.push(FieldError::invalid(path, &Value::String(String::new()), why));
         }
     }
-    if schema.not.as_ref().is_some_and(|branch| failures(branch).is_empty()) {
+    if schema
+        .not
+        .as_ref()
+        .is_some_and(|branch| failures(branch).is_empty())
+    {
         let why = format!("{} in body must not validate the schema (not)", quoted(path));
         errors.push(FieldError::invalid(path, &Value::String(String::new()), why));
     }
@@ -357,10 +404,18 @@ fn rule_error(failure: &ValidationError, value: &Value, path: &str) -> FieldErro
         "" => path.to_owned(),
         below => join(path, below.trim_start_matches('.')),
     };
-    let field = if field.is_empty() { "<nil>".to_owned() } else { field };
+    let field = if field.is_empty() {
+        "<nil>".to_owned()
+    } else {
+        field
+    };
     if failure.kind != ErrorKind::ValidationFailure {
         let type_of_value = Value::String(type_name(value).to_owned());
-        return FieldError::invalid(&field, &type_of_value, format!("{} evaluating rule: {}", failure.message, failure.rule));
+        return FieldError::invalid(
+            &field,
+            &type_of_value,
+            format!("{} evaluating rule: {}", failure.message, failure.rule),
+        );
     }
     match failure.reason.as_deref() {
         Some("FieldValueForbidden") => FieldError::forbidden(&field, &failure.message),

@@ -57,7 +57,9 @@ impl Watch {
         let selector = Selector::parse(call.parameter("labelSelector"), call.parameter("fieldSelector"))?;
         let wants_initial = call.query.get("sendInitialEvents").map(|value| value == "true");
         check_options(call, wants_initial)?;
-        let timeout = call.parameter("timeoutSeconds").and_then(|seconds| seconds.parse().ok());
+        let timeout = call
+            .parameter("timeoutSeconds")
+            .and_then(|seconds| seconds.parse().ok());
         let signal = shared.signal.subscribe();
         let cuts = signal.borrow().cuts;
         let now = Instant::now();
@@ -70,7 +72,10 @@ impl Watch {
             bookmarks: call.is_set("allowWatchBookmarks"),
             cursor: 0,
             lines: VecDeque::new(),
-            ends_at: now + timeout.filter(|seconds| *seconds > 0).map_or(LONGEST, Duration::from_secs),
+            ends_at: now
+                + timeout
+                    .filter(|seconds| *seconds > 0)
+                    .map_or(LONGEST, Duration::from_secs),
             next_bookmark: now + BOOKMARK_EVERY,
             signal,
             cuts,
@@ -88,16 +93,21 @@ impl Watch {
         let legacy_initial = wants_initial.is_none() && from == "0";
         if wants_initial == Some(true) || legacy_initial {
             let revision = world.revision_to_read(call, staleness)?;
-            let objects = world.store.collection_of(&self.kind).and_then(|all| all.at(revision));
+            let objects = world
+                .store
+                .collection_of(&self.kind)
+                .and_then(|all| all.at(revision));
             for (key, object) in objects.unwrap_or_default() {
-                if (self.namespace.is_empty() || key.namespace == self.namespace) && self.selector.matches(&object)
+                if (self.namespace.is_empty() || key.namespace == self.namespace)
+                    && self.selector.matches(&object)
                 {
                     self.send("ADDED", &object);
                 }
             }
             self.cursor = revision;
             // Servers of today end the older form of initial events with the same bookmark, if one is wanted.
-            if wants_initial == Some(true) || (self.bookmarks && call.parameter("resourceVersion").is_some()) {
+            if wants_initial == Some(true) || (self.bookmarks && call.parameter("resourceVersion").is_some())
+            {
                 self.send_bookmark(true);
             }
             return Ok(());
@@ -108,7 +118,12 @@ impl Watch {
                 Refusal::bad_request(format!("Invalid value: \"{text}\": strconv.ParseUint: parsing"))
             })?,
         };
-        self.refuse_if_compacted(world.store.collection_of(&self.kind).map_or(0, super::store::Collection::compacted));
+        self.refuse_if_compacted(
+            world
+                .store
+                .collection_of(&self.kind)
+                .map_or(0, super::store::Collection::compacted),
+        );
         Ok(())
     }
 
@@ -155,7 +170,11 @@ impl Watch {
                     continue;
                 }
             }
-            let wake = [Some(self.ends_at), self.bookmarks.then_some(self.next_bookmark), next_due];
+            let wake = [
+                Some(self.ends_at),
+                self.bookmarks.then_some(self.next_bookmark),
+                next_due,
+            ];
             let wake = wake.into_iter().flatten().min().unwrap_or(self.ends_at);
             tokio::select! {
                 biased;
@@ -204,7 +223,10 @@ impl Watch {
         if !self.namespace.is_empty() && change.key.namespace != self.namespace {
             return;
         }
-        let was = change.before.as_ref().is_some_and(|before| self.selector.matches(before));
+        let was = change
+            .before
+            .as_ref()
+            .is_some_and(|before| self.selector.matches(before));
         let is = !change.deleted && self.selector.matches(&change.object);
         match (was, is) {
             (false, true) => self.send("ADDED", &change.object),
@@ -256,5 +278,8 @@ fn check_options(call: &Call, wants_initial: Option<bool>) -> Result<(), Refusal
         (Some(_), _) => "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
         (None, Some(_)) => "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
     };
-    Err(Refusal::invalid_options("ListOptions", &[FieldError::forbidden("resourceVersionMatch", why)]))
+    Err(Refusal::invalid_options(
+        "ListOptions",
+        &[FieldError::forbidden("resourceVersionMatch", why)],
+    ))
 }

@@ -22,7 +22,11 @@ fn check_kind(kind: &Kind, object: &Value) -> Result<(), Refusal> {
     let written_version = object["apiVersion"].as_str().unwrap_or_default();
     let mut errors = Vec::new();
     if written_kind != kind.kind {
-        errors.push(FieldError::invalid("kind", &object["kind"], format!("must be {}", kind.kind)));
+        errors.push(FieldError::invalid(
+            "kind",
+            &object["kind"],
+            format!("must be {}", kind.kind),
+        ));
     }
     if written_version != kind.api_version() {
         let why = format!("must be {}", kind.api_version());
@@ -32,7 +36,12 @@ fn check_kind(kind: &Kind, object: &Value) -> Result<(), Refusal> {
         return Ok(());
     }
     let group = written_version.split_once('/').map_or("", |(group, _)| group);
-    Err(Refusal::invalid_thing(group, written_kind, meta::name(object), &errors))
+    Err(Refusal::invalid_thing(
+        group,
+        written_kind,
+        meta::name(object),
+        &errors,
+    ))
 }
 
 /// The store, the names it gives out, and the time.
@@ -69,11 +78,15 @@ impl World {
 
     /// The served kind a request names, in the version it names.
     pub fn kind(&self, call: &Call) -> Option<Arc<Kind>> {
-        self.kind_of(&call.group, &call.plural).filter(|kind| kind.version == call.version)
+        self.kind_of(&call.group, &call.plural)
+            .filter(|kind| kind.version == call.version)
     }
 
     pub fn kind_of(&self, group: &str, plural: &str) -> Option<Arc<Kind>> {
-        let collection = self.store.collection(group, plural).filter(|collection| !collection.is_withdrawn())?;
+        let collection = self
+            .store
+            .collection(group, plural)
+            .filter(|collection| !collection.is_withdrawn())?;
         Some(Arc::clone(&collection.kind))
     }
 
@@ -150,26 +163,37 @@ impl World {
     ) -> Result<(), Refusal> {
         check_kind(kind, object)?;
         let mut unknown = meta::tidy(object);
-        let mut errors = meta::validate(object);
-        if let Some(schema) = &kind.schema {
-            unknown.extend(schema::prune(schema, object));
-            if call.parameter("fieldValidation") == Some("Strict") && !unknown.is_empty() {
-                let listed: Vec<String> =
-                    unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-                return Err(Refusal::bad_request(format!(
-                    "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
-                    kind.kind,
-                    kind.version,
-                    kind.kind,
-                    listed.join(", ")
-                )));
-            }
-            schema::default(schema, object);
-            validate(kind, schema, call.subresource == "status", object, old, &mut errors);
-        } else {
-            built_in::validate(kind, object, &mut errors);
+        let Some(schema) = &kind.schema else {
+            return built_in::admit(kind, object, old);
+        };
+        unknown.extend(schema::prune(schema, object));
+        if call.parameter("fieldValidation") == Some("Strict") && !unknown.is_empty() {
+            let listed: Vec<String> = unknown
+                .iter()
+                .map(|path| format!("unknown field \"{path}\""))
+                .collect();
+            return Err(Refusal::bad_request(format!(
+                "{0} in version \"{1}\" cannot be handled as a {0}: strict decoding error: {2}",
+                kind.kind,
+                kind.version,
+                listed.join(", ")
+            )));
         }
-        if errors.is_empty() { Ok(()) } else { Err(Refusal::invalid(kind, meta::name(object), &errors)) }
+        schema::default(schema, object);
+        let mut errors = meta::validate(object);
+        validate(
+            kind,
+            schema,
+            call.subresource == "status",
+            object,
+            old,
+            &mut errors,
+        );
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::invalid(kind, meta::name(object), &errors))
+        }
     }
 
     /// Settles who owns what in `object`.
@@ -180,6 +204,9 @@ impl World {
     }
 
     pub fn shape<'a>(&'a self, kind: &'a Kind) -> Shape<'a> {
-        Shape { schema: kind.schema.as_deref(), metadata: &self.metadata }
+        Shape {
+            schema: kind.schema.as_deref(),
+            metadata: &self.metadata,
+        }
     }
 }

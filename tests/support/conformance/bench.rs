@@ -166,7 +166,10 @@ pub async fn install(client: &Client, definition: Value) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let name = definition["metadata"]["name"].as_str().unwrap().to_owned();
     let apply = PatchParams::apply("conformance").force();
-    definitions.patch(&name, &apply, &Patch::Apply(&definition)).await.unwrap();
+    definitions
+        .patch(&name, &apply, &Patch::Apply(&definition))
+        .await
+        .unwrap();
     let path = format!("/apis/{GROUP}/v1/{}", name.split('.').next().unwrap());
     eventually("the definition is served", || async {
         raw(client, "GET", &path, "", &Value::Null).await.0 == 200
@@ -179,7 +182,10 @@ pub async fn uninstall(client: &Client, plural: &str) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let name = format!("{plural}.{GROUP}");
     definitions.delete(&name, &DeleteParams::default()).await.unwrap();
-    eventually("the definition is gone", || async { definitions.get_opt(&name).await.unwrap().is_none() }).await;
+    eventually("the definition is gone", || async {
+        definitions.get_opt(&name).await.unwrap().is_none()
+    })
+    .await;
 }
 
 impl Bench {
@@ -202,17 +208,24 @@ impl Bench {
     /// The path of this namespace's parcels, or of one of them.
     pub fn path(&self, name: &str) -> String {
         let slash = if name.is_empty() { "" } else { "/" };
-        format!("/apis/{GROUP}/v1/namespaces/{}/parcels{slash}{name}", self.namespace)
+        format!(
+            "/apis/{GROUP}/v1/namespaces/{}/parcels{slash}{name}",
+            self.namespace
+        )
     }
 
     /// Creates a parcel from a whole body or fails the check.
     pub async fn create(&self, body: Value) -> DynamicObject {
-        self.parcels().create(&PostParams::default(), &parcel(body)).await.unwrap()
+        self.parcels()
+            .create(&PostParams::default(), &parcel(body))
+            .await
+            .unwrap()
     }
 
     /// Creates a parcel with the least spec.
     pub async fn small_parcel(&self, name: &str) -> DynamicObject {
-        self.create(json!({"metadata": {"name": name}, "spec": {"label": "a"}})).await
+        self.create(json!({"metadata": {"name": name}, "spec": {"label": "a"}}))
+            .await
     }
 
     /// What the server says to a parcel that it must not take.
@@ -221,7 +234,13 @@ impl Bench {
     }
 
     /// Server-side apply of a parcel.
-    pub async fn apply(&self, manager: &str, force: bool, name: &str, mut body: Value) -> kube::Result<DynamicObject> {
+    pub async fn apply(
+        &self,
+        manager: &str,
+        force: bool,
+        name: &str,
+        mut body: Value,
+    ) -> kube::Result<DynamicObject> {
         type_parcel(&mut body);
         body["metadata"]["name"] = json!(name);
         let mut how = PatchParams::apply(manager);
@@ -230,11 +249,18 @@ impl Bench {
     }
 
     /// Server-side apply of a parcel's status.
-    pub async fn apply_status(&self, manager: &str, name: &str, mut body: Value) -> kube::Result<DynamicObject> {
+    pub async fn apply_status(
+        &self,
+        manager: &str,
+        name: &str,
+        mut body: Value,
+    ) -> kube::Result<DynamicObject> {
         type_parcel(&mut body);
         body["metadata"]["name"] = json!(name);
         let how = PatchParams::apply(manager).force();
-        self.parcels().patch_status(name, &how, &Patch::Apply(&body)).await
+        self.parcels()
+            .patch_status(name, &how, &Patch::Apply(&body))
+            .await
     }
 
     /// A request past kube's types: status code and body.
@@ -274,8 +300,15 @@ pub fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> Status {
 
 /// The fields that a refusal blames, with what it says about each, sorted.
 pub fn causes(status: &Status) -> Vec<(String, String)> {
-    let causes = status.details.as_ref().map(|details| details.causes.clone()).unwrap_or_default();
-    let mut causes: Vec<_> = causes.into_iter().map(|cause| (cause.field, cause.message)).collect();
+    let causes = status
+        .details
+        .as_ref()
+        .map(|details| details.causes.clone())
+        .unwrap_or_default();
+    let mut causes: Vec<_> = causes
+        .into_iter()
+        .map(|cause| (cause.field, cause.message))
+        .collect();
     causes.sort();
     causes
 }
@@ -285,13 +318,29 @@ pub fn version(object: &DynamicObject) -> String {
     object.resource_version().unwrap()
 }
 
-pub async fn raw(client: &Client, method: &str, path: &str, content_type: &str, body: &Value) -> (u16, Value) {
-    let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let mut request = Request::builder().method(method).uri(path).header("accept", "application/json");
+pub async fn raw(
+    client: &Client,
+    method: &str,
+    path: &str,
+    content_type: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let bytes = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("accept", "application/json");
     if !content_type.is_empty() {
         request = request.header("content-type", content_type);
     }
-    let response = client.send(request.body(Body::from(bytes)).unwrap()).await.unwrap();
+    let response = client
+        .send(request.body(Body::from(bytes)).unwrap())
+        .await
+        .unwrap();
     let code = response.status().as_u16();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8_lossy(&bytes).into_owned();

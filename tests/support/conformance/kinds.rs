@@ -12,13 +12,19 @@ use super::bench::{Bench, refused};
 pub async fn secrets_fold_text_into_data(bench: Bench) {
     let secrets: Api<Secret> = Api::namespaced(bench.client.clone(), &bench.namespace);
     let body = json!({"metadata": {"name": "a"}, "stringData": {"password": "hunter2"}});
-    secrets.create(&PostParams::default(), &serde_json::from_value(body).unwrap()).await.unwrap();
+    secrets
+        .create(&PostParams::default(), &serde_json::from_value(body).unwrap())
+        .await
+        .unwrap();
     let read = secrets.get("a").await.unwrap();
     assert_eq!(read.data.unwrap()["password"].0, b"hunter2");
     assert_eq!(read.string_data, None);
     assert_eq!(read.type_.as_deref(), Some("Opaque"));
     assert_eq!(read.metadata.generation, None);
-    let listed = secrets.list(&ListParams::default().fields("metadata.name=a")).await.unwrap();
+    let listed = secrets
+        .list(&ListParams::default().fields("metadata.name=a"))
+        .await
+        .unwrap();
     assert_eq!(listed.items.len(), 1);
 }
 
@@ -33,12 +39,38 @@ pub async fn a_lease_is_taken_by_replacing_it_at_its_resource_version(bench: Ben
         lease["metadata"]["resourceVersion"] = json!(version);
         serde_json::from_value(lease).unwrap()
     };
-    let first = leases.create(&PostParams::default(), &lease("one", None)).await.unwrap();
-    let taken = leases.replace("leader", &PostParams::default(), &lease("two", first.resource_version())).await.unwrap();
-    assert_eq!(taken.spec.as_ref().unwrap().holder_identity.as_deref(), Some("two"));
-    let late = leases.replace("leader", &PostParams::default(), &lease("three", first.resource_version())).await;
+    let first = leases
+        .create(&PostParams::default(), &lease("one", None))
+        .await
+        .unwrap();
+    let taken = leases
+        .replace(
+            "leader",
+            &PostParams::default(),
+            &lease("two", first.resource_version()),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        taken.spec.as_ref().unwrap().holder_identity.as_deref(),
+        Some("two")
+    );
+    let late = leases
+        .replace(
+            "leader",
+            &PostParams::default(),
+            &lease("three", first.resource_version()),
+        )
+        .await;
     assert!(refused(late).is_conflict());
-    let renewed = leases.get("leader").await.unwrap().spec.unwrap().renew_time.unwrap();
+    let renewed = leases
+        .get("leader")
+        .await
+        .unwrap()
+        .spec
+        .unwrap()
+        .renew_time
+        .unwrap();
     assert_eq!(renewed.0.to_string(), "2026-11-22T09:00:00.123456Z");
 }
 
@@ -51,17 +83,56 @@ pub async fn an_event_is_created_and_its_series_patched(bench: Bench) {
         "action": "Create", "reason": "Created", "note": "made", "type": "Normal",
         "regarding": {"kind": "Parcel", "name": "a", "namespace": bench.namespace},
     });
-    let event = events.create(&PostParams::default(), &serde_json::from_value(body).unwrap()).await.unwrap();
+    let event = events
+        .create(&PostParams::default(), &serde_json::from_value(body).unwrap())
+        .await
+        .unwrap();
     assert_eq!(event.note.as_deref(), Some("made"));
     let series = json!({"series": {"count": 2, "lastObservedTime": "2026-11-22T09:01:00.000000Z"}});
-    let patched = events.patch("a.1", &PatchParams::default(), &Patch::Merge(series)).await.unwrap();
+    let patched = events
+        .patch("a.1", &PatchParams::default(), &Patch::Merge(series))
+        .await
+        .unwrap();
     assert_eq!(patched.series.unwrap().count, 2);
+    for (patch, wanted) in [
+        (
+            json!({"note": "other"}),
+            "message: Invalid value: \"other\": field is immutable",
+        ),
+        (
+            json!({"series": {"count": 1}}),
+            "series.count: Invalid value: \"\": should be at least 2",
+        ),
+    ] {
+        let status = refused(
+            events
+                .patch("a.1", &PatchParams::default(), &Patch::Merge(patch))
+                .await,
+        );
+        assert_eq!(status.message, format!("Event \"a.1\" is invalid: {wanted}"));
+    }
+    let series = json!({"series": {"lastObservedTime": "2026-11-22T09:02:00Z"}});
+    let status = refused(
+        events
+            .patch("a.1", &PatchParams::default(), &Patch::Merge(series))
+            .await,
+    );
+    assert!(
+        matches!(status.code, 400 | 422),
+        "times of events have six digits after the second: {status:?}"
+    );
     let bare = json!({"metadata": {"name": "b"}, "eventTime": "2026-11-22T09:00:00.000000Z"});
     let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", bench.namespace);
     let (code, answer) = bench.raw("POST", &path, "application/json", &bare).await;
     assert_eq!(code, 422);
     for field in ["reportingController", "reportingInstance", "action", "reason"] {
-        assert!(answer["message"].as_str().unwrap().contains(&format!("{field}: Required value")), "{answer}");
+        assert!(
+            answer["message"]
+                .as_str()
+                .unwrap()
+                .contains(&format!("{field}: Required value")),
+            "{answer}"
+        );
     }
 }
 
@@ -72,6 +143,9 @@ pub async fn a_namespace_is_active_and_carries_its_name_as_label(bench: Bench) {
     assert_eq!(namespace.status.unwrap().phase.as_deref(), Some("Active"));
     assert_eq!(namespace.spec.unwrap().finalizers.unwrap(), ["kubernetes"]);
     let label = format!("kubernetes.io/metadata.name={}", bench.namespace);
-    let selected = namespaces.list(&ListParams::default().labels(&label)).await.unwrap();
+    let selected = namespaces
+        .list(&ListParams::default().labels(&label))
+        .await
+        .unwrap();
     assert_eq!(selected.items.len(), 1);
 }

@@ -9,7 +9,10 @@ use super::bench::{Bench, GROUP, refused, version};
 const JSON_PATCH: &str = "application/json-patch+json";
 
 async fn merge(bench: &Bench, patch: Value) -> kube::Result<kube::api::DynamicObject> {
-    bench.parcels().patch("a", &PatchParams::default(), &Patch::Merge(patch)).await
+    bench
+        .parcels()
+        .patch("a", &PatchParams::default(), &Patch::Merge(patch))
+        .await
 }
 
 pub async fn a_merge_patch_merges_and_null_removes(bench: Bench) {
@@ -75,22 +78,39 @@ pub async fn a_failed_json_patch_test_is_unprocessable(bench: Bench) {
     let patch = json!([{"op": "test", "path": "/spec/label", "value": "z"}]);
     let (code, answer) = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &patch).await;
     assert_eq!((code, answer["reason"].as_str()), (422, Some("Invalid")));
-    assert_eq!(answer["message"], "the server rejected our request due to an error in our request");
+    assert_eq!(
+        answer["message"],
+        "the server rejected our request due to an error in our request"
+    );
 }
 
 pub async fn a_patch_of_the_status_leaves_the_spec(bench: Bench) {
     bench.small_parcel("a").await;
     let patch = Patch::Merge(json!({"status": {"phase": "Sent"}, "spec": {"label": "b"}}));
-    let patched = bench.parcels().patch_status("a", &PatchParams::default(), &patch).await.unwrap();
-    assert_eq!((&patched.data["status"]["phase"], &patched.data["spec"]["label"]), (&json!("Sent"), &json!("a")));
+    let patched = bench
+        .parcels()
+        .patch_status("a", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    assert_eq!(
+        (&patched.data["status"]["phase"], &patched.data["spec"]["label"]),
+        (&json!("Sent"), &json!("a"))
+    );
     assert_eq!(patched.metadata.generation, Some(1));
     let untouched = merge(&bench, json!({"status": {"phase": "Lost"}})).await.unwrap();
-    assert_eq!(version(&untouched), version(&patched), "the main resource ignores a status alone");
+    assert_eq!(
+        version(&untouched),
+        version(&patched),
+        "the main resource ignores a status alone"
+    );
 }
 
 pub async fn a_patch_of_nothing_is_not_found(bench: Bench) {
     let status = refused(merge(&bench, json!({"spec": {"label": "b"}})).await);
-    assert_eq!((status.code, status.message), (404, format!("parcels.{GROUP} \"a\" not found")));
+    assert_eq!(
+        (status.code, status.message),
+        (404, format!("parcels.{GROUP} \"a\" not found"))
+    );
 }
 
 pub async fn a_patch_cannot_rename(bench: Bench) {
@@ -98,6 +118,9 @@ pub async fn a_patch_cannot_rename(bench: Bench) {
     let status = refused(merge(&bench, json!({"metadata": {"name": "b"}})).await);
     assert_eq!(
         (status.code, status.message.as_str()),
-        (400, "the name of the object (b) does not match the name on the URL (a)")
+        (
+            400,
+            "the name of the object (b) does not match the name on the URL (a)"
+        )
     );
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use kube::api::{
-    DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+    DeleteParams, DynamicObject, ListParams, PartialObjectMeta, Patch, PatchParams, PostParams, WatchEvent,
+    WatchParams,
 };
 use kube::runtime::watcher::{self, watcher};
 use kube::{Resource, ResourceExt as _};
@@ -18,9 +19,15 @@ use super::bench::{Bench, version};
 const SOON: Duration = Duration::from_secs(30);
 
 /// The next event in short: what happened to which object, and its generation; bookmarks are passed over.
-async fn next<K: Resource + Clone>(events: &mut (impl Stream<Item = kube::Result<WatchEvent<K>>> + Unpin)) -> String {
+async fn next<K: Resource + Clone>(
+    events: &mut (impl Stream<Item = kube::Result<WatchEvent<K>>> + Unpin),
+) -> String {
     loop {
-        let event = timeout(SOON, events.next()).await.expect("an event in time").expect("the watch goes on").unwrap();
+        let event = timeout(SOON, events.next())
+            .await
+            .expect("an event in time")
+            .expect("the watch goes on")
+            .unwrap();
         match event {
             WatchEvent::Added(object) => return format!("added {}", object.name_any()),
             WatchEvent::Modified(object) => return format!("modified {}", object.name_any()),
@@ -33,40 +40,74 @@ async fn next<K: Resource + Clone>(events: &mut (impl Stream<Item = kube::Result
 
 async fn relabel(bench: &Bench, name: &str, colour: Value) -> DynamicObject {
     let patch = Patch::Merge(json!({"metadata": {"labels": {"colour": colour}}}));
-    bench.parcels().patch(name, &PatchParams::default(), &patch).await.unwrap()
+    bench
+        .parcels()
+        .patch(name, &PatchParams::default(), &patch)
+        .await
+        .unwrap()
 }
 
 async fn list_version(bench: &Bench) -> String {
-    bench.parcels().list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap()
+    bench
+        .parcels()
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .metadata
+        .resource_version
+        .unwrap()
 }
 
 pub async fn a_watch_shows_additions_changes_and_deletions_in_order(bench: Bench) {
     let from = list_version(&bench).await;
-    let mut events = bench.parcels().watch(&WatchParams::default(), &from).await.unwrap().boxed();
+    let mut events = bench
+        .parcels()
+        .watch(&WatchParams::default(), &from)
+        .await
+        .unwrap()
+        .boxed();
     let created = bench.small_parcel("a").await;
     let changed = relabel(&bench, "a", json!("red")).await;
-    bench.parcels().delete("a", &DeleteParams::default()).await.unwrap();
+    bench
+        .parcels()
+        .delete("a", &DeleteParams::default())
+        .await
+        .unwrap();
     let mut seen = Vec::new();
     while seen.len() < 3 {
         let event = timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
         match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => seen.push(object),
+            WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
+                seen.push(object)
+            }
             WatchEvent::Bookmark(_) => {}
             WatchEvent::Error(status) => panic!("{status:?}"),
         }
     }
     assert_eq!(seen[0], created);
     assert_eq!(seen[1], changed);
-    assert_eq!(seen[2].labels()["colour"], "red", "a deletion shows the last state");
+    assert_eq!(
+        seen[2].labels()["colour"],
+        "red",
+        "a deletion shows the last state"
+    );
     let revision = |object: &DynamicObject| version(object).parse::<u64>().unwrap();
-    assert!(revision(&seen[2]) > revision(&seen[1]), "at the revision of the deletion");
+    assert!(
+        revision(&seen[2]) > revision(&seen[1]),
+        "at the revision of the deletion"
+    );
 }
 
 pub async fn a_watch_from_a_list_misses_nothing(bench: Bench) {
     bench.small_parcel("before").await;
     let from = list_version(&bench).await;
     bench.small_parcel("between").await;
-    let mut events = bench.parcels().watch(&WatchParams::default(), &from).await.unwrap().boxed();
+    let mut events = bench
+        .parcels()
+        .watch(&WatchParams::default(), &from)
+        .await
+        .unwrap()
+        .boxed();
     bench.small_parcel("after").await;
     assert_eq!(next(&mut events).await, "added between");
     assert_eq!(next(&mut events).await, "added after");
@@ -76,7 +117,12 @@ pub async fn a_watch_from_zero_starts_with_what_is_there(bench: Bench) {
     bench.small_parcel("a").await;
     bench.small_parcel("b").await;
     list_version(&bench).await;
-    let mut events = bench.parcels().watch(&WatchParams::default(), "0").await.unwrap().boxed();
+    let mut events = bench
+        .parcels()
+        .watch(&WatchParams::default(), "0")
+        .await
+        .unwrap()
+        .boxed();
     let mut seen = [next(&mut events).await, next(&mut events).await];
     seen.sort();
     assert_eq!(seen, ["added a", "added b"]);
@@ -93,7 +139,9 @@ pub async fn a_streaming_list_ends_with_its_bookmark(bench: Bench) {
     seen.sort();
     assert_eq!(seen, ["added a", "added b"]);
     let event = timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
-    let WatchEvent::Bookmark(bookmark) = event else { panic!("expected the end of the list, got {event:?}") };
+    let WatchEvent::Bookmark(bookmark) = event else {
+        panic!("expected the end of the list, got {event:?}")
+    };
     assert_eq!(bookmark.metadata.annotations["k8s.io/initial-events-end"], "true");
     let revision: u64 = bookmark.metadata.resource_version.parse().unwrap();
     assert!(revision >= version(&last).parse().unwrap());
@@ -102,7 +150,10 @@ pub async fn a_streaming_list_ends_with_its_bookmark(bench: Bench) {
 }
 
 pub async fn initial_events_need_a_version_match(bench: Bench) {
-    let path = format!("{}?watch=true&sendInitialEvents=true&allowWatchBookmarks=true", bench.path(""));
+    let path = format!(
+        "{}?watch=true&sendInitialEvents=true&allowWatchBookmarks=true",
+        bench.path("")
+    );
     let (code, answer) = bench.raw("GET", &path, "", &Value::Null).await;
     assert_eq!(code, 422, "{answer}");
     assert_eq!(
@@ -120,12 +171,18 @@ pub async fn a_selecting_watch_shows_entering_and_leaving(bench: Bench) {
     relabel(&bench, "a", json!("red")).await;
     bench.small_parcel("b").await;
     let patch = Patch::Merge(json!({"spec": {"label": "b"}}));
-    bench.parcels().patch("a", &PatchParams::default(), &patch).await.unwrap();
+    bench
+        .parcels()
+        .patch("a", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
     let left = relabel(&bench, "a", json!("blue")).await;
     assert_eq!(next(&mut events).await, "added a");
     assert_eq!(next(&mut events).await, "modified a");
     let event = timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
-    let WatchEvent::Deleted(last) = event else { panic!("expected a deletion, got {event:?}") };
+    let WatchEvent::Deleted(last) = event else {
+        panic!("expected a deletion, got {event:?}")
+    };
     assert_eq!(last.labels()["colour"], "red", "shown as it last matched");
     assert_eq!(version(&last), version(&left), "at the revision at which it left");
 }
@@ -133,7 +190,12 @@ pub async fn a_selecting_watch_shows_entering_and_leaving(bench: Bench) {
 pub async fn a_watch_of_one_namespace_sees_no_other(bench: Bench) {
     let other = Bench::new(bench.client.clone(), format!("{}-other", bench.namespace)).await;
     let from = list_version(&bench).await;
-    let mut events = bench.parcels().watch(&WatchParams::default(), &from).await.unwrap().boxed();
+    let mut events = bench
+        .parcels()
+        .watch(&WatchParams::default(), &from)
+        .await
+        .unwrap()
+        .boxed();
     other.small_parcel("elsewhere").await;
     bench.small_parcel("here").await;
     assert_eq!(next(&mut events).await, "added here");
@@ -153,10 +215,17 @@ pub async fn a_watch_ends_after_its_timeout(bench: Bench) {
 
 pub async fn a_watch_of_metadata_shows_only_metadata(bench: Bench) {
     let from = list_version(&bench).await;
-    let mut events = bench.parcels().watch_metadata(&WatchParams::default(), &from).await.unwrap().boxed();
+    let mut events = bench
+        .parcels()
+        .watch_metadata(&WatchParams::default(), &from)
+        .await
+        .unwrap()
+        .boxed();
     let created = bench.small_parcel("a").await;
     let event = timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
-    let WatchEvent::Added(partial) = event else { panic!("expected an addition, got {event:?}") };
+    let WatchEvent::Added(partial) = event else {
+        panic!("expected an addition, got {event:?}")
+    };
     let partial: PartialObjectMeta<DynamicObject> = partial;
     assert_eq!(partial.metadata, created.metadata);
     assert_eq!(partial.types.unwrap().kind, "PartialObjectMetadata");
@@ -165,25 +234,55 @@ pub async fn a_watch_of_metadata_shows_only_metadata(bench: Bench) {
 pub async fn a_write_that_changes_nothing_causes_no_event(bench: Bench) {
     let object = bench.small_parcel("a").await;
     let from = list_version(&bench).await;
-    let mut events = bench.parcels().watch(&WatchParams::default(), &from).await.unwrap().boxed();
-    bench.parcels().replace("a", &PostParams::default(), &object).await.unwrap();
+    let mut events = bench
+        .parcels()
+        .watch(&WatchParams::default(), &from)
+        .await
+        .unwrap()
+        .boxed();
+    bench
+        .parcels()
+        .replace("a", &PostParams::default(), &object)
+        .await
+        .unwrap();
     let patch = Patch::Merge(json!({"spec": {"label": "a"}}));
-    bench.parcels().patch("a", &PatchParams::default(), &patch).await.unwrap();
+    bench
+        .parcels()
+        .patch("a", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
     bench.small_parcel("b").await;
     assert_eq!(next(&mut events).await, "added b");
 }
 
 pub async fn removing_the_last_finalizer_shows_a_deletion(bench: Bench) {
     let metadata = json!({"name": "a", "finalizers": ["example.com/x"]});
-    bench.create(json!({"metadata": metadata, "spec": {"label": "a"}})).await;
+    bench
+        .create(json!({"metadata": metadata, "spec": {"label": "a"}}))
+        .await;
     let from = list_version(&bench).await;
-    let mut events = bench.parcels().watch(&WatchParams::default(), &from).await.unwrap().boxed();
-    bench.parcels().delete("a", &DeleteParams::default()).await.unwrap();
+    let mut events = bench
+        .parcels()
+        .watch(&WatchParams::default(), &from)
+        .await
+        .unwrap()
+        .boxed();
+    bench
+        .parcels()
+        .delete("a", &DeleteParams::default())
+        .await
+        .unwrap();
     let patch = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-    bench.parcels().patch("a", &PatchParams::default(), &patch).await.unwrap();
+    bench
+        .parcels()
+        .patch("a", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
     assert_eq!(next(&mut events).await, "modified a");
     let event = timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
-    let WatchEvent::Deleted(last) = event else { panic!("expected a deletion, got {event:?}") };
+    let WatchEvent::Deleted(last) = event else {
+        panic!("expected a deletion, got {event:?}")
+    };
     assert!(last.metadata.deletion_timestamp.is_some());
 }
 
@@ -194,7 +293,11 @@ async fn follow(
 ) -> Vec<String> {
     let mut seen = Vec::new();
     while seen.len() < count {
-        let event = timeout(SOON, events.next()).await.expect("an event in time").expect("a watcher never ends").unwrap();
+        let event = timeout(SOON, events.next())
+            .await
+            .expect("an event in time")
+            .expect("a watcher never ends")
+            .unwrap();
         match event {
             watcher::Event::Apply(object) => seen.push(format!("apply {}", object.name_any())),
             watcher::Event::Delete(object) => seen.push(format!("delete {}", object.name_any())),
@@ -207,15 +310,26 @@ async fn follow(
 }
 
 pub async fn kubes_watcher_follows_a_collection(bench: Bench) {
-    for config in [watcher::Config::default(), watcher::Config::default().streaming_lists()] {
+    for config in [
+        watcher::Config::default(),
+        watcher::Config::default().streaming_lists(),
+    ] {
         bench.small_parcel("a").await;
         let mut events = pin!(watcher(bench.parcels(), config));
         assert_eq!(follow(&mut events, 2).await, ["list a", "listed"]);
         bench.small_parcel("b").await;
         relabel(&bench, "a", json!("red")).await;
-        bench.parcels().delete("b", &DeleteParams::default()).await.unwrap();
+        bench
+            .parcels()
+            .delete("b", &DeleteParams::default())
+            .await
+            .unwrap();
         assert_eq!(follow(&mut events, 3).await, ["apply b", "apply a", "delete b"]);
-        bench.parcels().delete("a", &DeleteParams::default()).await.unwrap();
+        bench
+            .parcels()
+            .delete("a", &DeleteParams::default())
+            .await
+            .unwrap();
         assert_eq!(follow(&mut events, 1).await, ["delete a"]);
     }
 }
