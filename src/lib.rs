@@ -9,13 +9,14 @@
 //! - [`plan`]: desired × observed × record → ordered steps; plain functions on values.
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
-//! - [`clock`] and [`lane`]: time and urgency, shared by all.
+//! - [`clock`], [`lane`] and [`leadership`]: time, urgency and the right to write, shared by all.
 
 pub mod api;
 pub mod clock;
 pub mod controller;
 pub mod exchange;
 pub mod lane;
+pub mod leadership;
 pub mod mail;
 pub mod plan;
 pub mod runtime;

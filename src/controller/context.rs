@@ -15,6 +15,7 @@ use super::queue::Queue;
 use super::tenant::Tenants;
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService};
+use crate::leadership::Leadership;
 use crate::mail::OneTimeName;
 use crate::plan::{Acknowledged, Change};
 
@@ -40,6 +41,7 @@ pub struct Context {
     pub events: Events,
     pub metrics: Metrics,
     pub gateway_metrics: GatewayMetrics,
+    pub leadership: Leadership,
     /// First eight letters of the kube-system namespace's uid.
     pub cluster_uid: String,
     pub memory: Mutex<HashMap<MailboxKey, Memory>>,

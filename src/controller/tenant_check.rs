@@ -159,7 +159,8 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
     let (gateway, directory) = match old.filter(|old| old.fingerprint == fingerprint) {
         Some(old) => (old.gateway.clone(), Arc::clone(&old.directory)),
         None => (
-            Gateway::new(
+            Gateway::led_by(
+                context.leadership.clone(),
                 connection,
                 context.http.clone(),
                 context.clock,

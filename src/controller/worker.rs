@@ -28,6 +28,7 @@ use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService};
 use crate::lane::Lane;
+use crate::leadership::Leadership;
 
 /// No pass may take longer; Exchange itself allows a cmdlet fifteen minutes.
 const LONGEST_PASS: Duration = Duration::from_mins(20);
@@ -44,6 +45,8 @@ pub struct Operator {
     pub settings: Settings,
     pub metrics: Metrics,
     pub gateway_metrics: GatewayMetrics,
+    /// Whether this process may write.
+    pub leadership: Leadership,
 }
 
 /// What is still missing before work starts.
@@ -51,6 +54,8 @@ pub struct Operator {
 pub enum Readiness {
     /// Waiting for something, as people read it.
     Waiting(&'static str),
+    /// Another replica leads; this one takes over when that one is gone.
+    Standby,
     Ready,
 }
 
@@ -96,6 +101,7 @@ impl Operator {
             settings,
             metrics,
             gateway_metrics,
+            leadership,
         } = self;
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let cluster_uid = loop {
@@ -116,6 +122,7 @@ impl Operator {
             tenants: Tenants::default(),
             metrics,
             gateway_metrics,
+            leadership,
             cluster_uid,
             memory: Mutex::new(HashMap::new()),
         });

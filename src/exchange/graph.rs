@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::auth::Token;
 use super::error::{ErrorClass, ExchangeError, Stage};
-use super::gateway::{Attempts, Core, Gateway, THROTTLED_PATIENCE, Verdict, answer_to};
+use super::gateway::{Attempts, Core, Gateway, NOT_LEADING, THROTTLED_PATIENCE, Verdict, answer_to};
 use super::text;
 use super::wire::{Effect, Failure, Row, retry_after};
 use crate::lane::Lane;
@@ -148,6 +148,10 @@ impl Core {
                     message,
                 ))
             })?;
+        if body.is_some() && !self.leadership.is_current() {
+            let error = ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, NOT_LEADING);
+            return Err(Failure::without_effect(error));
+        }
         let span = tracing::debug_span!("graph_request", client_request_id = %id, operation);
         let started = self.clock.instant();
         self.metrics.requested(Stage::Graph);

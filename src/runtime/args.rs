@@ -35,9 +35,14 @@ pub struct Run {
     )]
     pub allow_endpoint_overrides: Vec<String>,
 
-    /// Whether replicas agree on one that works. Without it only one may run.
-    #[arg(long, env = "SMO_LEADER_ELECT", default_value_t = false, action = ArgAction::Set)]
+    /// Whether replicas agree, through a Lease in the operator's namespace, on one that works. Without it only one
+    /// may run.
+    #[arg(long, env = "SMO_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]
     pub leader_elect: bool,
+
+    /// The name of this replica in the Lease, unique among them: the pod's name. Random by default.
+    #[arg(long, env = "SMO_IDENTITY")]
+    pub identity: Option<String>,
 
     /// Where health and metrics are served.
     #[arg(

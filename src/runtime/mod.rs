@@ -1,9 +1,11 @@
 //! Everything around the controller: arguments, health and metrics server, telemetry, shutdown.
 
 pub mod args;
+pub mod lease;
 pub mod server;
 pub mod telemetry;
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -15,6 +17,11 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::controller::{Metrics, Operator, Readiness, Settings};
 use crate::exchange::GatewayMetrics;
+use crate::leadership::Leadership;
+use lease::Elector;
+
+/// The name of the Lease, in the operator's namespace.
+const LEASE: &str = "shared-mailbox-operator";
 
 /// What kept the operator from starting.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +37,8 @@ pub enum StartError {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error("the lease was lost: another replica may lead now; this one ends and starts afresh")]
+    LeaseLost,
     #[error("can't listen for signals: {0}")]
     Signals(std::io::Error),
 }
@@ -63,24 +72,70 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
             _ = interrupt.recv() => tracing::info!("SIGINT: finishing what is under way"),
         }
     };
-    if !args.leader_elect {
-        tracing::warn!("leader election is off: make sure that only one replica runs");
-    }
     let settings = Settings {
-        operator_namespace: args.operator_namespace,
+        operator_namespace: args.operator_namespace.clone(),
         allowed_endpoints: args.allow_endpoint_overrides,
         concurrency: args.concurrency,
     };
-    let operator = Operator {
-        client,
+    let clock = Clock::system();
+    let operator = |leadership| Operator {
+        client: client.clone(),
         http,
-        clock: Clock::system(),
+        clock,
         settings,
         metrics,
         gateway_metrics,
+        leadership,
     };
-    operator.run(readiness, shutdown).await;
+    let ended = if args.leader_elect {
+        let identity = args
+            .identity
+            .unwrap_or_else(|| format!("operator-{}", uuid::Uuid::new_v4()));
+        let elector = Elector::new(client.clone(), &args.operator_namespace, LEASE, identity, clock);
+        lead(elector, operator, readiness, shutdown).await
+    } else {
+        tracing::warn!("leader election is off: make sure that only one replica runs");
+        operator(Leadership::alone()).run(readiness, shutdown).await;
+        Ok(())
+    };
     server.abort();
     tracing::info!("stopped");
-    Ok(())
+    ended
+}
+
+/// Works while this process leads; an error when it lost the lease, so that the process ends and starts afresh.
+pub async fn lead(
+    mut elector: Elector,
+    operator: impl FnOnce(Leadership) -> Operator,
+    readiness: watch::Sender<Readiness>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let mut shutdown = std::pin::pin!(shutdown);
+    readiness.send_replace(Readiness::Standby);
+    tokio::select! {
+        () = elector.win() => {}
+        () = &mut shutdown => return Ok(()),
+    }
+    let operator = operator(elector.leadership());
+    let (lost, was_lost) = tokio::sync::oneshot::channel::<()>();
+    let stop = async {
+        tokio::select! {
+            () = &mut shutdown => {}
+            // The sender is dropped when the lease is lost.
+            _ = was_lost => {}
+        }
+    };
+    // The lease is kept until the last write under way has ended.
+    let kept = async {
+        elector.keep().await;
+        drop(lost);
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = operator.run(readiness, stop) => {}
+        () = kept => {}
+    }
+    let lost = !elector.leadership().is_current();
+    elector.release().await;
+    if lost { Err(StartError::LeaseLost) } else { Ok(()) }
 }

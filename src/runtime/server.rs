@@ -38,7 +38,20 @@ fn router(readiness: watch::Receiver<Readiness>, registry: Arc<Registry>) -> Rou
 /// Ready when the CRDs are there and every watch has its first list; says what is missing.
 async fn readyz(State(shared): State<Shared>) -> Response {
     match *shared.readiness.borrow() {
-        Readiness::Ready => (StatusCode::OK, "ok\n".to_owned()).into_response(),
+        Readiness::Ready => (
+            StatusCode::OK,
+            "ok
+"
+            .to_owned(),
+        )
+            .into_response(),
+        Readiness::Standby => (
+            StatusCode::OK,
+            "ok: another replica leads
+"
+            .to_owned(),
+        )
+            .into_response(),
         Readiness::Waiting(what) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n")).into_response()
         }

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 /// What each module of the crate may name, below its own.
-const MAY_IMPORT: [(&str, &[&str]); 8] = [
+const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("clock", &[]),
     ("lane", &[]),
+    ("leadership", &[]),
     ("mail", &[]),
     ("api", &["mail"]),
     ("plan", &["api", "mail"]),
-    ("exchange", &["clock", "lane", "mail"]),
+    ("exchange", &["clock", "lane", "leadership", "mail"]),
     (
         "controller",
         &["api", "clock", "exchange", "lane", "mail", "plan"],

@@ -13,3 +13,4 @@ mod support;
 mod architecture;
 mod contested;
 mod create;
+mod lease;

@@ -14,6 +14,7 @@ use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMail
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
 use shared_mailbox_operator::exchange::{GatewayMetrics, HttpService, TransportError};
+use shared_mailbox_operator::leadership::Leadership;
 use simulator::{Control, JournalEntry, Seed, Simulator};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -89,6 +90,8 @@ pub struct World {
     pub client: Client,
     pub simulator: Simulator,
     pub tenant: Control,
+    /// The operator's right to write.
+    pub leadership: Leadership,
     operator: Option<RunningOperator>,
 }
 
@@ -126,6 +129,7 @@ impl World {
             client,
             server,
             simulator,
+            leadership: Leadership::alone(),
             operator: None,
         };
         for name in ["kube-system", OPERATOR_NAMESPACE, NAMESPACE] {
@@ -178,6 +182,7 @@ impl World {
             },
             metrics: Metrics::default(),
             gateway_metrics: GatewayMetrics::default(),
+            leadership: self.leadership.clone(),
         };
         let task = tokio::spawn(operator.run(readiness, async move {
             let _ = stopped.await;

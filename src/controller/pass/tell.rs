@@ -132,7 +132,10 @@ impl Pass<'_> {
                 .and_then(|status| status.observed_generation);
             reported == permission.metadata.generation
         };
-        let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        let conditions = object
+            .status
+            .as_ref()
+            .map_or(&[][..], |status| &status.conditions);
         condition::find(conditions, Kind::Provisioned).is_some()
             && reported == object.metadata.generation
             && self.permissions.iter().all(permission_is_reported)

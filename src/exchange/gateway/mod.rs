@@ -23,7 +23,7 @@ use self::budget::{Hold, WriteBudget};
 use self::queue::{Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
 use self::send::Outcome;
-pub(super) use self::send::answer_to;
+pub(super) use self::send::{NOT_LEADING, answer_to};
 use super::auth::TokenSource;
 use super::connection::Connection;
 use super::error::{ErrorClass, ExchangeError, Stage};
@@ -32,6 +32,7 @@ use super::metrics::{GatewayMetrics, Wait};
 use super::wire::{AdminApi, Answer, Cmdlet, Effect, Failure};
 use crate::clock::Clock;
 use crate::lane::Lane;
+use crate::leadership::Leadership;
 use crate::mail::TenantGuid;
 
 /// How long calls are gathered before a request leaves: callers that were woken by the same event are in the
@@ -87,6 +88,7 @@ pub(super) struct Core {
     work: Notify,
     pub(super) graph_slots: Semaphore,
     pub(super) graph_hold: Mutex<Hold>,
+    pub(super) leadership: Leadership,
 }
 
 struct State {
@@ -129,6 +131,18 @@ impl Gateway {
     /// Connects nothing yet. Must be called within a tokio runtime: it starts the task that sends what callers ask
     /// for, which ends with the last clone.
     pub fn new(connection: Connection, http: HttpService, clock: Clock, metrics: GatewayMetrics) -> Self {
+        Self::led_by(Leadership::alone(), connection, http, clock, metrics)
+    }
+
+    /// The same, for one of several processes: nothing that changes something is sent unless `leadership` holds at
+    /// that moment.
+    pub fn led_by(
+        leadership: Leadership,
+        connection: Connection,
+        http: HttpService,
+        clock: Clock,
+        metrics: GatewayMetrics,
+    ) -> Self {
         let connection = Arc::new(connection);
         let tokens =
             |base: &str| TokenSource::new(connection.clone(), base, clock, http.clone(), metrics.clone());
@@ -157,6 +171,7 @@ impl Gateway {
             http,
             clock,
             metrics,
+            leadership,
         });
         let dispatcher = tokio::spawn(dispatch(core.clone())).abort_handle();
         Self {

@@ -16,13 +16,17 @@ use crate::exchange::auth::Token;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::http::{HttpService, TransportError};
 use crate::exchange::text;
-use crate::exchange::wire::{Answer, Failure, Reply};
+use crate::exchange::wire::{Answer, Effect, Failure, Reply};
 
 /// No answer within this time is a lost answer. A batch runs ten cmdlets of typically a second.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// After a role was granted, tokens from before it keep failing: a refusal renews tokens older than this.
 const STALE_ROLES: Duration = Duration::from_mins(5);
+
+/// Checked right before a request leaves, so that a replica that lost the lease while its writes waited in the
+/// queue sends none of them.
+pub const NOT_LEADING: &str = "this replica does not lead any more";
 
 /// What became of one call in one request.
 #[derive(Debug)]
@@ -87,6 +91,13 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
             );
         }
     };
+    let writes = batch.iter().any(|waiting| waiting.cmdlet.effect != Effect::Read);
+    if writes && !core.leadership.is_current() {
+        return whole(
+            batch,
+            &Failure::without_effect(error_of(ErrorClass::Transient, NOT_LEADING)),
+        );
+    }
     core.metrics.requested(Stage::Exchange);
     let response = match answer_to(&core.http, request).await {
         Ok(response) => response,
