@@ -14,11 +14,20 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("exchange", &["clock", "lane", "leadership", "mail"]),
     (
         "controller",
-        &["api", "clock", "exchange", "lane", "mail", "plan"],
+        &["api", "clock", "exchange", "lane", "leadership", "mail", "plan"],
     ),
     (
         "runtime",
-        &["api", "clock", "controller", "exchange", "lane", "mail", "plan"],
+        &[
+            "api",
+            "clock",
+            "controller",
+            "exchange",
+            "lane",
+            "leadership",
+            "mail",
+            "plan",
+        ],
     ),
 ];
 
