@@ -23,7 +23,7 @@ use kube::Client;
 pub use bench::{Bench, GROUP, parcel_definition};
 
 /// Far longer than any check takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 

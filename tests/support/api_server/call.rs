@@ -73,12 +73,12 @@ impl Call {
         };
         let rest = match segments.as_slice() {
             ["api", version, rest @ ..] => {
-                call.version = (*version).to_owned();
+                call.version = String::from(*version);
                 rest
             }
             ["apis", group, version, rest @ ..] => {
-                call.group = (*group).to_owned();
-                call.version = (*version).to_owned();
+                call.group = String::from(*group);
+                call.version = String::from(*version);
                 rest
             }
             _ => return Some(call),
@@ -91,11 +91,11 @@ impl Call {
     fn locate(&mut self, rest: &[&str]) {
         let rest = match rest {
             ["namespaces", name, subresource @ ("status" | "finalize")] => {
-                self.subresource = (*subresource).to_owned();
+                self.subresource = String::from(*subresource);
                 &["namespaces", name]
             }
             ["namespaces", namespace, below @ ..] if !below.is_empty() => {
-                self.namespace = (*namespace).to_owned();
+                self.namespace = String::from(*namespace);
                 below
             }
             _ => rest,

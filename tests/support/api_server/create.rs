@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admission::admit;
 use super::call::Call;
 use super::errors::Refusal;
 use super::kinds::Kind;
@@ -31,7 +32,7 @@ impl World {
         }
         let key = Key::new(&call.namespace, &name);
         self.stamp(kind, &mut object, ownership);
-        self.admit(kind, call, &mut object, None)?;
+        admit(kind, call, &mut object, None)?;
         if self.store.get(kind, &key).is_some() {
             return Err(Refusal::already_exists(kind, &name));
         }
@@ -93,10 +94,12 @@ impl World {
     }
 
     fn stamp(&mut self, kind: &Kind, object: &mut Value, ownership: &Ownership<'_>) {
-        if kind.has_status && !kind.is_namespace() && !kind.is_definition() {
-            if let Some(fields) = object.as_object_mut() {
-                fields.remove("status");
-            }
+        if kind.has_status
+            && !kind.is_namespace()
+            && !kind.is_definition()
+            && let Some(fields) = object.as_object_mut()
+        {
+            fields.remove("status");
         }
         let uid = self.new_uid();
         let created = self.timestamp();

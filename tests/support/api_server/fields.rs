@@ -1,6 +1,7 @@
 //! Sets of field paths: what a manager owns, in the notation of `fieldsV1`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -205,9 +206,10 @@ fn is_element(element: &str, item: &Value) -> bool {
         let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
         return !key.is_empty() && key.iter().all(|(name, value)| item.get(name) == Some(value));
     }
-    element
+    let value = element
         .strip_prefix("v:")
-        .is_some_and(|value| item.to_string() == value)
+        .and_then(|text| serde_json::from_str::<Value>(text).ok());
+    value.is_some_and(|value| value == *item)
 }
 
 /// `fieldsV1` of a set.
@@ -280,9 +282,9 @@ pub fn dotted(path: &Path) -> String {
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            text.push_str(&format!("[{}]", parts.join(",")));
+            let _ = write!(text, "[{}]", parts.join(","));
         } else if let Some(value) = element.strip_prefix("v:") {
-            text.push_str(&format!("[={value}]"));
+            let _ = write!(text, "[={value}]");
         }
     }
     text

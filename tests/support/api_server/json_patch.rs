@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 /// Applies a list of operations; `Err` says which one did not fit.
-pub fn apply(document: &mut Value, patch: &[Value]) -> Result<(), String> {
-    for operation in patch {
+pub fn apply(document: &mut Value, operations: &[Value]) -> Result<(), String> {
+    for operation in operations {
         let text = |key: &str| operation[key].as_str().unwrap_or_default();
         let (op, path) = (text("op"), text("path"));
         let value = || {

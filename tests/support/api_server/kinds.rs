@@ -8,6 +8,11 @@ use super::schema::Schema;
 
 /// One served resource, in one version.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "independent properties, named as in a definition"
+)]
 pub struct Kind {
     /// Empty for the core group.
     pub group: String,

@@ -11,6 +11,7 @@
 //! Time is a start plus tokio's elapsed time, so days pass in seconds under a paused clock; uids and generated
 //! names come from a counter, so that every run of a test sees the same ones.
 
+mod admission;
 mod built_in;
 mod call;
 mod create;
@@ -143,6 +144,7 @@ impl ApiServer {
     }
 
     /// A client over a service that wraps [`ApiServer::service`].
+    #[allow(clippy::unused_self, reason = "reads as `client`, beside which it is used")]
     pub fn client_over<S>(&self, service: S) -> Client
     where
         S: Service<http::Request<ClientBody>, Response = http::Response<AnswerBody>> + Send + 'static,

@@ -194,7 +194,11 @@ impl World {
         let Some(definitions) = self.kind_of("apiextensions.k8s.io", "customresourcedefinitions") else {
             return;
         };
-        if self.store.collection_of(kind).is_none_or(|all| all.is_empty()) {
+        if self
+            .store
+            .collection_of(kind)
+            .is_none_or(super::store::Collection::is_empty)
+        {
             let mut released = definition.as_ref().clone();
             if let Some(finalizers) = released["metadata"]["finalizers"].as_array_mut() {
                 finalizers.retain(|finalizer| finalizer != CLEANUP);

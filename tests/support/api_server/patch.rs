@@ -29,7 +29,7 @@ impl World {
         match content_type {
             // Strategic merge patches of the kinds that we send equal merge patches but for lists with keys.
             "application/strategic-merge-patch+json" if !kind.is_custom() => {
-                json_patch::merge(&mut new, &body)
+                json_patch::merge(&mut new, &body);
             }
             "application/merge-patch+json" if body.is_object() => json_patch::merge(&mut new, &body),
             "application/merge-patch+json" => {

@@ -43,6 +43,10 @@ pub struct Bounds {
 
 /// One node of an `openAPIV3Schema`.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent properties, as in the schema itself"
+)]
 pub struct Schema {
     pub kind: Option<String>,
     pub format: Option<String>,
@@ -232,7 +236,9 @@ pub fn default(schema: &Schema, value: &mut Value) {
         }
         Value::Array(items) => {
             if let Some(each) = &schema.items {
-                items.iter_mut().for_each(|item| self::default(each, item));
+                for item in items {
+                    self::default(each, item);
+                }
             }
         }
         _ => {}

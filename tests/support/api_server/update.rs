@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admission::admit;
 use super::call::{Call, Verb};
 use super::create::{fill_in_type, fold_string_data};
 use super::errors::{FieldError, Refusal};
@@ -65,7 +66,7 @@ impl World {
         }
         fold_string_data(kind, &mut new);
         check_finalizers(kind, old, &new)?;
-        self.admit(kind, call, &mut new, Some(old))?;
+        admit(kind, call, &mut new, Some(old))?;
         self.own(kind, Some(old), &mut new, ownership);
         if call.parameter("dryRun").is_some() {
             return Ok(Arc::new(new));

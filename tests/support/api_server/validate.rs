@@ -71,7 +71,7 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors
             schema.kind.as_deref().unwrap_or("object")
         };
         let actual = type_name(value);
-        let why = format!("{} in body must be of type {wanted}: \"{actual}\"", path);
+        let why = format!("{path} in body must be of type {wanted}: \"{actual}\"");
         errors.push(FieldError::wrong_type(path, actual, why));
         return;
     }
@@ -147,7 +147,7 @@ fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldErr
         errors.push(FieldError::too_long(path, limit));
     }
     if let Some(limit) = bounds.min_length.filter(|limit| length < *limit) {
-        let why = format!("{} in body should be at least {limit} chars long", path);
+        let why = format!("{path} in body should be at least {limit} chars long");
         errors.push(FieldError::invalid(path, &value, why));
     }
     if let Some(pattern) = schema
@@ -155,7 +155,7 @@ fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldErr
         .as_deref()
         .filter(|pattern| !matches(pattern, text))
     {
-        let why = format!("{} in body should match '{pattern}'", path);
+        let why = format!("{path} in body should match '{pattern}'");
         errors.push(FieldError::invalid(path, &value, why));
     }
     if schema.format.as_deref() == Some("date-time") && text.parse::<jiff::Timestamp>().is_err() {
@@ -169,11 +169,7 @@ fn check_number(schema: &Schema, number: &serde_json::Number, path: &str, errors
     let actual = number.as_f64().unwrap_or_default();
     let value = Value::Number(number.clone());
     let mut refuse = |why: String| {
-        errors.push(FieldError::invalid(
-            path,
-            &value,
-            format!("{} in body {why}", path),
-        ));
+        errors.push(FieldError::invalid(path, &value, format!("{path} in body {why}")));
     };
     if let Some(limit) = bounds.maximum {
         if bounds.exclusive_maximum && actual >= limit {
@@ -206,7 +202,7 @@ fn check_list(
         errors.push(FieldError::too_many(path, items.len(), limit));
     }
     if let Some(limit) = bounds.min_items.filter(|limit| (items.len() as u64) < *limit) {
-        let why = format!("{} in body should have at least {limit} items", path);
+        let why = format!("{path} in body should have at least {limit} items");
         errors.push(FieldError::invalid(path, &Value::from(items.len()), why));
     }
     for (index, item) in items.iter().enumerate() {
@@ -259,7 +255,7 @@ fn check_object(
         .min_properties
         .filter(|limit| (fields.len() as u64) < *limit)
     {
-        let why = format!("{} in body should have at least {limit} properties", path);
+        let why = format!("{path} in body should have at least {limit} properties");
         errors.push(FieldError::invalid(path, &Value::from(fields.len()), why));
     }
     for name in &schema.required {

@@ -21,9 +21,9 @@ use super::selector::Selector;
 use super::store::Change;
 
 /// How often an idle watch hears which revision it is at.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a watch lasts that names no timeout.
-const LONGEST: Duration = Duration::from_secs(30 * 60);
+const LONGEST: Duration = Duration::from_mins(30);
 
 /// What running watches wait for.
 #[derive(Clone, Copy, Debug, Default)]

@@ -78,7 +78,7 @@ pub async fn a_watch_shows_additions_changes_and_deletions_in_order(bench: Bench
         let event = timeout(SOON, events.try_next()).await.unwrap().unwrap().unwrap();
         match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
-                seen.push(object)
+                seen.push(object);
             }
             WatchEvent::Bookmark(_) => {}
             WatchEvent::Error(status) => panic!("{status:?}"),
