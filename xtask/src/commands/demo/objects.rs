@@ -23,17 +23,12 @@ pub fn has(object: &Value, kind: &str, status: &str) -> bool {
     })
 }
 
-/// Whether the message of an event has `text` in it, in any case.
-pub fn tells(events: &Value, text: &str) -> bool {
-    let mut messages = events["items"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|event| &event["message"]);
-    messages.any(|message| {
-        message
-            .as_str()
-            .is_some_and(|message| message.to_lowercase().contains(text))
+/// Whether an event with that reason has `text` in its message, in any case.
+pub fn tells(events: &Value, reason: &str, text: &str) -> bool {
+    let mut events = events["items"].as_array().into_iter().flatten();
+    events.any(|event| {
+        let message = event["message"].as_str().unwrap_or_default();
+        event["reason"] == reason && message.to_lowercase().contains(text)
     })
 }
 
@@ -75,10 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn events_are_searched_by_their_message() {
+    fn events_are_searched_by_reason_and_message() {
         let events = json!({ "items": [{ "reason": "Repaired", "message": "Sign-in was blocked again" }] });
-        assert!(tells(&events, "sign-in"));
-        assert!(!tells(&events, "created"));
-        assert!(!tells(&json!({ "items": [] }), "sign-in"));
+        assert!(tells(&events, "Repaired", "sign-in"));
+        assert!(!tells(&events, "Repaired", "address"));
+        assert!(!tells(&events, "Changed", "sign-in"));
+        assert!(!tells(&json!({ "items": [] }), "Repaired", "sign-in"));
     }
 }
