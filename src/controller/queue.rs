@@ -67,28 +67,30 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// Wants `key` to run as soon as `lane` comes to it.
     pub fn add(&self, key: K, lane: Lane) {
         self.lock().add(key, lane);
-        self.shared.changed.notify_one();
+        self.shared.changed.notify_waiters();
     }
 
-    /// The most urgent key that is due; waits for one. The caller must call [`Self::done`] with it.
-    pub async fn next(&self) -> (K, Lane) {
+    /// The most urgent key of `least` or a more urgent lane that is due; waits for one. The caller must call
+    /// [`Self::done`] with it.
+    pub async fn next(&self, least: Lane) -> (K, Lane) {
         loop {
+            // Listening starts before the look, so that nothing added in between is missed.
+            let mut changed = std::pin::pin!(self.shared.changed.notified());
+            changed.as_mut().enable();
             let due = {
                 let mut state = self.lock();
                 state.wake_timers(Instant::now());
-                if let Some(taken) = state.take() {
-                    // More may be ready for the other workers.
-                    self.shared.changed.notify_one();
+                if let Some(taken) = state.take(least) {
                     return taken;
                 }
                 state.timers.first_key_value().map(|((due, _), _)| *due)
             };
             match due {
                 Some(due) => tokio::select! {
-                    () = self.shared.changed.notified() => {}
+                    () = changed => {}
                     () = sleep_until(due) => {}
                 },
-                None => self.shared.changed.notified().await,
+                None => changed.await,
             }
         }
     }
@@ -96,7 +98,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// `key` has run; it comes back after `again`, or at once when it was added while it ran.
     pub fn done(&self, key: K, again: Option<(Duration, Lane)>) {
         self.lock().done(key, again);
-        self.shared.changed.notify_one();
+        self.shared.changed.notify_waiters();
     }
 
     /// How many keys are ready to run.
@@ -146,8 +148,8 @@ impl<K: Clone + Eq + Hash> State<K> {
         }
     }
 
-    fn take(&mut self) -> Option<(K, Lane)> {
-        for lane in Lane::ALL {
+    fn take(&mut self, least: Lane) -> Option<(K, Lane)> {
+        for lane in Lane::ALL.into_iter().filter(|lane| *lane <= least) {
             let waiting = self.ready.entry(lane).or_default();
             while let Some(key) = waiting.pop_front() {
                 if matches!(self.entries.get(&key), Some(Entry::Ready(present)) if *present == lane) {
@@ -192,13 +194,13 @@ mod tests {
             queue.add(number, Lane::Repair);
         }
         queue.add(9_999, Lane::Revocation);
-        assert_eq!(queue.next().await, (9_999, Lane::Revocation));
-        assert_eq!(queue.next().await, (0, Lane::Repair));
+        assert_eq!(queue.next(Lane::Sweep).await, (9_999, Lane::Revocation));
+        assert_eq!(queue.next(Lane::Sweep).await, (0, Lane::Repair));
         queue.done(9_999, None);
         queue.done(0, None);
         let mut seen = 0;
         while queue.ready_len() > 0 {
-            let (key, _) = queue.next().await;
+            let (key, _) = queue.next(Lane::Sweep).await;
             assert_ne!(key, 9_999, "raised, not doubled");
             queue.done(key, None);
             seen += 1;
@@ -210,15 +212,17 @@ mod tests {
     async fn a_key_runs_once_at_a_time_and_again_when_touched_meanwhile() {
         let queue = Queue::default();
         queue.add("a", Lane::Sweep);
-        assert_eq!(queue.next().await, ("a", Lane::Sweep));
+        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Sweep));
         queue.add("a", Lane::Sweep);
         queue.add("a", Lane::Edit);
         assert!(
-            tokio::time::timeout(SECOND, queue.next()).await.is_err(),
+            tokio::time::timeout(SECOND, queue.next(Lane::Sweep))
+                .await
+                .is_err(),
             "it still runs"
         );
         queue.done("a", Some((600 * SECOND, Lane::Sweep)));
-        assert_eq!(queue.next().await, ("a", Lane::Edit));
+        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Edit));
     }
 
     #[tokio::test(start_paused = true)]
@@ -226,16 +230,18 @@ mod tests {
         let queue = Queue::default();
         let start = Instant::now();
         queue.add("a", Lane::Edit);
-        queue.next().await;
+        queue.next(Lane::Sweep).await;
         queue.done("a", Some((60 * SECOND, Lane::Sweep)));
-        assert_eq!(queue.next().await, ("a", Lane::Sweep));
+        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Sweep));
         assert_eq!(Instant::now() - start, 60 * SECOND);
         queue.done("a", Some((60 * SECOND, Lane::Sweep)));
         queue.add("a", Lane::Revocation);
-        assert_eq!(queue.next().await, ("a", Lane::Revocation));
+        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Revocation));
         queue.done("a", None);
         assert!(
-            tokio::time::timeout(600 * SECOND, queue.next()).await.is_err(),
+            tokio::time::timeout(600 * SECOND, queue.next(Lane::Sweep))
+                .await
+                .is_err(),
             "the old timer is gone"
         );
     }
@@ -246,7 +252,7 @@ mod tests {
         let workers: Vec<_> = (0..4)
             .map(|_| {
                 let queue = queue.clone();
-                tokio::spawn(async move { queue.next().await.0 })
+                tokio::spawn(async move { queue.next(Lane::Sweep).await.0 })
             })
             .collect();
         tokio::task::yield_now().await;
@@ -259,5 +265,19 @@ mod tests {
         }
         got.sort_unstable();
         assert_eq!(got, [0, 1, 2, 3]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_revocations_only_leaves_the_rest_to_others() {
+        let queue = Queue::default();
+        let reserved = tokio::spawn({
+            let queue = queue.clone();
+            async move { queue.next(Lane::Revocation).await }
+        });
+        tokio::task::yield_now().await;
+        queue.add("edit", Lane::Edit);
+        assert_eq!(queue.next(Lane::Sweep).await, ("edit", Lane::Edit));
+        queue.add("gone", Lane::Revocation);
+        assert_eq!(reserved.await.unwrap(), ("gone", Lane::Revocation));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -35,6 +37,9 @@ const LONGEST_PASS: Duration = Duration::from_mins(20);
 /// A new mailbox waits so long for its permissions, so that they are in its first plan; its first status still
 /// comes within a second.
 const GATHERING: Duration = Duration::from_millis(800);
+/// Passes that are kept free for revocations.
+const RESERVED: usize = 8;
+const AFTER_PANIC: Duration = Duration::from_mins(1);
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Everything the operator needs from outside.
@@ -133,18 +138,29 @@ impl Operator {
 }
 
 /// Hands work out until `shutdown` ends, then waits for what is under way.
-async fn work(context: &Arc<Context>, mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
-    let slots = Arc::new(Semaphore::new(context.settings.concurrency.max(1)));
-    let mut running = JoinSet::new();
+async fn work(context: &Arc<Context>, shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
+    let mut passes = JoinSet::new();
+    let mut revocations = JoinSet::new();
+    tokio::select! {
+        biased;
+        () = shutdown => {}
+        () = hand_out(context, context.settings.concurrency.max(1), Lane::Sweep, &mut passes) => {}
+        // Passes that wait for the tenant's budget may hold every slot; taking access away waits for none.
+        () = hand_out(context, RESERVED, Lane::Revocation, &mut revocations) => {}
+    }
+    tracing::info!(under_way = passes.len() + revocations.len(), "draining");
+    while passes.join_next().await.is_some() {}
+    while revocations.join_next().await.is_some() {}
+}
+
+/// Runs work of `least` and more urgent lanes, `slots` at a time, for ever.
+async fn hand_out(context: &Arc<Context>, slots: usize, least: Lane, running: &mut JoinSet<()>) {
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
-            break;
-        };
-        let (key, lane) = tokio::select! {
-            biased;
-            () = &mut shutdown => break,
-            taken = context.queue.next() => taken,
-        };
+        while running.try_join_next().is_some() {}
+        while running.len() >= slots {
+            running.join_next().await;
+        }
+        let (key, lane) = context.queue.next(least).await;
         context
             .metrics
             .ready_work
@@ -152,19 +168,15 @@ async fn work(context: &Arc<Context>, mut shutdown: std::pin::Pin<&mut impl Futu
         let context = Arc::clone(context);
         let span = tracing::info_span!("pass", work = %key, lane = lane.label());
         let task = async move {
-            let again = one(&context, &key, lane).await;
+            let pass = AssertUnwindSafe(one(&context, &key, lane)).catch_unwind().await;
+            let again = pass.unwrap_or_else(|_| {
+                tracing::error!("a pass broke off: this is a bug; the work is tried again");
+                Some((AFTER_PANIC, Lane::Repair))
+            });
             context.queue.done(key, again);
-            drop(slot);
         };
         running.spawn(task.instrument(span));
-        while let Some(ended) = running.try_join_next() {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a pass broke off");
-            }
-        }
     }
-    tracing::info!(under_way = running.len(), "draining");
-    while running.join_next().await.is_some() {}
 }
 
 async fn one(context: &Arc<Context>, key: &Work, lane: Lane) -> Option<(Duration, Lane)> {

@@ -13,4 +13,5 @@ mod support;
 mod architecture;
 mod contested;
 mod create;
+mod lanes;
 mod lease;

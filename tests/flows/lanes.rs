@@ -1,0 +1,48 @@
+//! Whoever must lose access does not wait behind a backlog.
+
+use super::support::world::{World, mailbox, permission};
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_is_the_next_write_even_when_every_pass_waits_for_the_tenants_budget() {
+    let world = World::start().await;
+    let members = ["first.member@contoso.com", "second.member@contoso.com"];
+    world.apply(&mailbox("sales", "sales@contoso.com")).await;
+    world
+        .apply(&permission("team", "sales", &members, &["FullAccess", "SendAs"]))
+        .await;
+    world.wait_permission("team", "True", "Granted").await;
+    // Far more writes than a minute's budget of 120, and far more mailboxes than passes at a time.
+    for number in 0..45 {
+        let name = format!("box{number}");
+        world.apply(&mailbox(&name, &format!("{name}@contoso.com"))).await;
+        world
+            .apply(&permission(&name, &name, &members, &["FullAccess", "SendAs"]))
+            .await;
+    }
+    world.sleep(30).await;
+    let before = world.writes().len();
+    assert!(before < 45 * 6, "the budget holds the backlog back: {before}");
+    world
+        .apply(&permission(
+            "team",
+            "sales",
+            &members[..1],
+            &["FullAccess", "SendAs"],
+        ))
+        .await;
+    world
+        .wait("both revocations", async || {
+            (world.tenant.mailbox("sales@contoso.com")?.full_access.len() == 1).then_some(())
+        })
+        .await;
+    let after = world.writes();
+    let first = after[before..]
+        .iter()
+        .position(|name| name.starts_with("Remove-"))
+        .unwrap();
+    assert!(
+        first <= 4,
+        "only what was in flight went first: {:?}",
+        &after[before..=before + first]
+    );
+}
