@@ -116,6 +116,15 @@ impl Target<'_> {
         }
     }
 
+    /// A door that stands open is shut before anything else is set: a new mailbox can be signed in to until then.
+    fn lane_of(&self, settings: &Settings) -> Lane {
+        if settings.account_disabled == Some(true) {
+            Lane::Revocation
+        } else {
+            self.lane
+        }
+    }
+
     /// All settings in one call; when Exchange refuses them together, each family by itself, what protects
     /// first, so that the refused one holds nothing hostage.
     async fn set(&self, settings: &Settings, applied: &mut Applied) {
@@ -132,7 +141,11 @@ impl Target<'_> {
                     return;
                 }
                 for (family, part) in families {
-                    match self.gateway.set_mailbox(self.lane, self.guid, &wire(&part)).await {
+                    match self
+                        .gateway
+                        .set_mailbox(self.lane_of(&part), self.guid, &wire(&part))
+                        .await
+                    {
                         Ok(_) => applied.did(Step::Set(part.clone()).changes(), part.to_string()),
                         Err(error) if is_for_good(&error) => {
                             applied.refused_settings.push(format!("{family}: {error}"));

@@ -1,17 +1,23 @@
 //! Whoever must lose access does not wait behind a backlog.
 
-use super::support::world::{World, mailbox, permission};
+use serde_json::json;
+use simulator::Seed;
+
+use super::support::world::{World, mailbox, permission, tenant, with};
 
 #[tokio::test(start_paused = true)]
 async fn a_revocation_is_the_next_write_even_when_every_pass_waits_for_the_tenants_budget() {
-    let world = World::start().await;
+    let mut world = World::without_operator(Seed::contoso()).await;
+    let slow = json!({ "spec": { "limits": { "writesPerMinute": 6 } } });
+    world.apply(&with(tenant(), &slow)).await;
+    world.start_operator();
     let members = ["first.member@contoso.com", "second.member@contoso.com"];
     world.apply(&mailbox("sales", "sales@contoso.com")).await;
     world
         .apply(&permission("team", "sales", &members, &["FullAccess", "SendAs"]))
         .await;
     world.wait_permission("team", "True", "Granted").await;
-    // Far more writes than a minute's budget of 120, and far more mailboxes than passes at a time.
+    // Far more writes than a minute's budget of 6, and more mailboxes than passes at a time.
     for number in 0..45 {
         let name = format!("box{number}");
         world.apply(&mailbox(&name, &format!("{name}@contoso.com"))).await;
@@ -19,7 +25,7 @@ async fn a_revocation_is_the_next_write_even_when_every_pass_waits_for_the_tenan
             .apply(&permission(&name, &name, &members, &["FullAccess", "SendAs"]))
             .await;
     }
-    world.sleep(30).await;
+    world.sleep(120).await;
     let before = world.writes().len();
     assert!(before < 45 * 6, "the budget holds the backlog back: {before}");
     world
