@@ -3,7 +3,7 @@
 /// Lanes in the order in which they are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
-    /// Somebody must lose access, or sign-in must be blocked.
+    /// Somebody must lose access.
     Revocation,
     /// Somebody just changed a manifest and waits for it.
     Edit,

@@ -116,15 +116,6 @@ impl Target<'_> {
         }
     }
 
-    /// A door that stands open is shut before anything else is set: a new mailbox can be signed in to until then.
-    fn lane_of(&self, settings: &Settings) -> Lane {
-        if settings.account_disabled == Some(true) {
-            Lane::Revocation
-        } else {
-            self.lane
-        }
-    }
-
     /// All settings in one call; when Exchange refuses them together, each family by itself, what protects
     /// first, so that the refused one holds nothing hostage.
     async fn set(&self, settings: &Settings, applied: &mut Applied) {
