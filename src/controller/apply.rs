@@ -132,11 +132,7 @@ impl Target<'_> {
                     return;
                 }
                 for (family, part) in families {
-                    match self
-                        .gateway
-                        .set_mailbox(self.lane_of(&part), self.guid, &wire(&part))
-                        .await
-                    {
+                    match self.gateway.set_mailbox(self.lane, self.guid, &wire(&part)).await {
                         Ok(_) => applied.did(Step::Set(part.clone()).changes(), part.to_string()),
                         Err(error) if is_for_good(&error) => {
                             applied.refused_settings.push(format!("{family}: {error}"));
