@@ -20,8 +20,6 @@ pub enum Kind {
     Authorized,
     Reconciling,
     Stalled,
-    NicknameNumbered,
-    PolicyViolation,
 }
 
 impl Kind {
@@ -37,8 +35,6 @@ impl Kind {
             Self::Authorized => "Authorized",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
-            Self::NicknameNumbered => "NicknameNumbered",
-            Self::PolicyViolation => "PolicyViolation",
         }
     }
 }

@@ -160,8 +160,8 @@ fn sign_in(desired: &Desired, observed: &Observed) -> Verdict {
             kind,
             true,
             "BlockedAccordingToExchange",
-            "Exchange shows sign-in blocked; the app may not read users in the directory (User.Read.All), where it \
-             could be verified",
+            "Exchange shows sign-in blocked; it could not be verified in the directory: the app may not read users \
+             (User.Read.All), or the directory does not show the account yet",
         ),
         (false, _, SignIn::Allowed) => Verdict::new(
             kind,

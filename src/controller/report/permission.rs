@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use super::{Facts, missing_grants};
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
-use crate::api::{MailboxPermission, MailboxPermissionStatus, MemberStatus, RightState, RightStatus};
+use crate::api::{
+    MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, RightState, RightStatus,
+};
 use crate::controller::outcome::Meaning;
 use crate::controller::validate::{AdmittedPermission, MemberVerdict};
 use crate::mail::{ObjectId, Right};
@@ -30,11 +32,17 @@ pub fn permission(
         let entry = match verdict {
             Err(refusal) => {
                 refused.push(refusal.message.clone());
+                let keeps = |grant: &RecordedGrant| Some(&grant.member) == member.address.as_ref();
+                let kept = if facts.record.grants.iter().any(keeps) {
+                    "; what was granted before stays until the member is taken out"
+                } else {
+                    ""
+                };
                 MemberStatus {
                     address: member.text.clone(),
                     object_id: None,
                     rights: states(&permission.rights, |_| RightState::Refused),
-                    message: Some(format!("{}: {}", refusal.reason, refusal.message)),
+                    message: Some(format!("{}: {}{kept}", refusal.reason, refusal.message)),
                 }
             }
             Ok(id) => member_status(&member.text, *id, &permission.rights, &missing, facts, writes),
