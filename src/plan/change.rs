@@ -19,6 +19,20 @@ pub enum Change {
     AddressRemoved(SmtpAddress),
 }
 
+impl Change {
+    /// The change that this one takes back, where there is just one.
+    pub fn undoes(&self) -> Option<Self> {
+        Some(match self {
+            Self::Revoked(id, right) => Self::Granted(*id, *right),
+            Self::Granted(id, right) => Self::Revoked(*id, *right),
+            Self::SignIn { allowed } => Self::SignIn { allowed: !allowed },
+            Self::AddressAdded(address) => Self::AddressRemoved(address.clone()),
+            Self::AddressRemoved(address) => Self::AddressAdded(address.clone()),
+            Self::Marker | Self::DisplayName(_) | Self::Alias(_) | Self::Primary(_) => return None,
+        })
+    }
+}
+
 /// Changes that Exchange acknowledged so recently that a replica may not show them yet.
 pub type Acknowledged = BTreeSet<Change>;
 
