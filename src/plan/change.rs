@@ -20,16 +20,20 @@ pub enum Change {
 }
 
 impl Change {
-    /// The change that this one takes back, where there is just one.
-    pub fn undoes(&self) -> Option<Self> {
-        Some(match self {
-            Self::Revoked(id, right) => Self::Granted(*id, *right),
-            Self::Granted(id, right) => Self::Revoked(*id, *right),
-            Self::SignIn { allowed } => Self::SignIn { allowed: !allowed },
-            Self::AddressAdded(address) => Self::AddressRemoved(address.clone()),
-            Self::AddressRemoved(address) => Self::AddressAdded(address.clone()),
-            Self::Marker | Self::DisplayName(_) | Self::Alias(_) | Self::Primary(_) => return None,
-        })
+    /// Whether `earlier` holds no longer once this change is made.
+    pub fn supersedes(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Revoked(id, right), Self::Granted(other, same))
+            | (Self::Granted(id, right), Self::Revoked(other, same)) => id == other && right == same,
+            (Self::AddressAdded(address), Self::AddressRemoved(other))
+            | (Self::AddressRemoved(address), Self::AddressAdded(other)) => address == other,
+            (Self::SignIn { .. }, Self::SignIn { .. })
+            | (Self::Marker, Self::Marker)
+            | (Self::DisplayName(_), Self::DisplayName(_))
+            | (Self::Alias(_), Self::Alias(_))
+            | (Self::Primary(_), Self::Primary(_)) => true,
+            _ => false,
+        }
     }
 }
 
