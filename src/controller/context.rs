@@ -141,9 +141,8 @@ impl Memory {
     /// What undoes an earlier change makes that one due again.
     pub fn acknowledge(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
         for change in changes {
-            let undone = change.undoes();
             self.acknowledged
-                .retain(|(_, earlier)| Some(earlier) != undone.as_ref());
+                .retain(|(_, earlier)| !change.supersedes(earlier));
             self.acknowledged.push((now, change));
         }
     }
