@@ -87,8 +87,40 @@ impl ExchangeError {
             retry_after: None,
         }
     }
+
+    /// Logs a failed call: loudly when no retry helps.
+    pub(super) fn log(&self, span: &tracing::Span) {
+        let (class, error) = (self.class.label(), self.traced());
+        match self.class {
+            ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Ambiguous => {
+                tracing::warn!(parent: span, class, error, "call failed");
+            }
+            ErrorClass::NotFound | ErrorClass::Conflict | ErrorClass::Throttled | ErrorClass::Transient => {
+                tracing::debug!(parent: span, class, error, "call failed");
+            }
+        }
+    }
+
+    /// The text for logs: with the id that Microsoft's support asks for.
+    pub fn traced(&self) -> String {
+        let details: Vec<String> = [
+            self.request_id.as_ref().map(|id| format!("request {id}")),
+            self.retry_after
+                .map(|wait| format!("retry after {} s", wait.as_secs())),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if details.is_empty() {
+            self.to_string()
+        } else {
+            format!("{self} ({})", details.join(", "))
+        }
+    }
 }
 
+/// The same text whenever the same thing goes wrong, so that a condition that holds it is not rewritten with
+/// each try. [`ExchangeError::traced`] adds what differs.
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -98,18 +130,11 @@ impl fmt::Display for ExchangeError {
             exception,
             message,
             status,
-            request_id,
-            retry_after,
+            request_id: _,
+            retry_after: _,
         } = self;
-        let details: Vec<String> = [
-            exception.clone(),
-            status.map(|status| format!("HTTP {status}")),
-            request_id.as_ref().map(|id| format!("request {id}")),
-            retry_after.map(|wait| format!("retry after {} s", wait.as_secs())),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let status = status.map(|status| format!("HTTP {status}"));
+        let details: Vec<String> = [exception.clone(), status].into_iter().flatten().collect();
         write!(f, "{operation} failed: {}", message.trim_end_matches('.'))?;
         if details.is_empty() {
             Ok(())
@@ -124,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_reads_as_a_sentence_with_what_support_asks_for() {
+    fn an_error_reads_as_a_sentence_that_is_the_same_with_each_try() {
         let mut error = ExchangeError::new(
             ErrorClass::Conflict,
             Stage::Exchange,
@@ -142,7 +167,12 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .ends_with("(ProxyAddressExistsException, HTTP 500, request 1b2c, retry after 30 s)")
+                .ends_with("(ProxyAddressExistsException, HTTP 500)")
+        );
+        assert!(
+            error
+                .traced()
+                .ends_with("HTTP 500) (request 1b2c, retry after 30 s)")
         );
     }
 }

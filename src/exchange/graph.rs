@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::auth::Token;
 use super::error::{ErrorClass, ExchangeError, Stage};
-use super::gateway::{Attempts, Core, Gateway, NOT_LEADING, THROTTLED_PATIENCE, Verdict, answer_to};
+use super::gateway::{
+    Attempts, Core, Gateway, NOT_LEADING, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to,
+};
 use super::text;
 use super::wire::{Effect, Failure, Row, retry_after};
 use crate::lane::Lane;
@@ -178,8 +180,9 @@ impl Core {
             now.duration_since(started),
         );
         if let Some(error) = error {
-            tracing::debug!(parent: &span, class = error.class.label(), %error, "call failed");
-            if error.status == Some(401) {
+            error.log(&span);
+            let lacks_a_role = error.status == Some(403) && now.duration_since(token.obtained) > STALE_ROLES;
+            if error.status == Some(401) || lacks_a_role {
                 self.graph_tokens.reject(&token).await;
             }
         }
@@ -244,6 +247,11 @@ impl Core {
 
     fn graph_error(&self, operation: &str, response: &Response<Bytes>) -> Failure {
         let status = response.status().as_u16();
+        let permission = if operation == PATCH_USER {
+            "User.EnableDisableAccount.All"
+        } else {
+            "User.Read.All"
+        };
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let json: Option<Value> = serde_json::from_slice(response.body()).ok();
         let told = |pointer: &str| {
@@ -261,12 +269,15 @@ impl Core {
             // A 404 without Graph's own code included: it proves nothing.
             _ => ErrorClass::Transient,
         };
-        let message = told("/error/message").unwrap_or_else(|| match status {
-            401 | 403 => {
-                "access is refused: the app lacks a permission of Microsoft Graph or admin consent".to_owned()
-            }
-            _ => "the service gave no reason".to_owned(),
-        });
+        let reason = told("/error/message").unwrap_or_else(|| "the service gave no reason".to_owned());
+        let message = if matches!(status, 401 | 403) {
+            format!(
+                "{}; the app needs {permission} on Microsoft Graph, with admin consent",
+                reason.trim_end_matches('.')
+            )
+        } else {
+            reason
+        };
         let error = ExchangeError {
             exception: code,
             status: Some(status),
@@ -404,10 +415,10 @@ mod tests {
                 "{status} {code}"
             );
             assert_eq!(error.exception.as_deref(), Some(code));
-            assert_eq!(
-                (error.message.as_str(), error.request_id.as_deref()),
-                ("why", Some("req-2"))
-            );
+            assert!(error.message.starts_with("why"), "{}", error.message);
+            let advised = error.message.contains("User.EnableDisableAccount.All");
+            assert_eq!(advised, class == ErrorClass::Denied, "{}", error.message);
+            assert_eq!(error.request_id.as_deref(), Some("req-2"));
         }
     }
 

@@ -23,7 +23,7 @@ use self::budget::{Hold, WriteBudget};
 use self::queue::{Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
 use self::send::Outcome;
-pub(super) use self::send::{NOT_LEADING, answer_to};
+pub(super) use self::send::{NOT_LEADING, STALE_ROLES, answer_to};
 use super::auth::TokenSource;
 use super::connection::Connection;
 use super::error::{ErrorClass, ExchangeError, Stage};
@@ -182,7 +182,7 @@ impl Gateway {
 
     /// The tenant that Entra issues tokens for (`tid`).
     pub async fn tenant_guid(&self) -> Result<TenantGuid, ExchangeError> {
-        let token = self.core.exchange_tokens.get().await?;
+        let token = self.core.exchange_tokens.of_any_tenant().await?;
         token.tenant.ok_or_else(|| {
             let message = "the access token does not say which tenant it is for";
             ExchangeError::new(ErrorClass::Transient, Stage::Token, "Token request", message)

@@ -22,7 +22,7 @@ use crate::exchange::wire::{Answer, Effect, Failure, Reply};
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// After a role was granted, tokens from before it keep failing: a refusal renews tokens older than this.
-const STALE_ROLES: Duration = Duration::from_mins(5);
+pub const STALE_ROLES: Duration = Duration::from_mins(5);
 
 /// Checked right before a request leaves, so that a replica that lost the lease while its writes waited in the
 /// queue sends none of them.
@@ -61,7 +61,7 @@ pub async fn send(core: Arc<Core>, batch: Vec<Waiting>, slot: Slot) {
             took,
         );
         if let Some(error) = error {
-            tracing::debug!(parent: &span, lane = waiting.lane.label(), class = error.class.label(), %error, "call failed");
+            error.log(&span);
         }
         // The caller may be gone.
         let _ = waiting.answer.send(outcome);
