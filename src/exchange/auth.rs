@@ -99,8 +99,28 @@ impl TokenSource {
         }
     }
 
-    /// A token that is valid now. While Entra can't be reached, the old one is used to its end.
+    /// A token that is valid now, for the tenant that was asked for. While Entra can't be reached, the old one is
+    /// used to its end.
     pub async fn get(&self) -> Result<Token, ExchangeError> {
+        let token = self.of_any_tenant().await?;
+        let wanted = self.connection.tenant;
+        match token.tenant.filter(|tenant| *tenant != wanted) {
+            None => Ok(token),
+            // Whatever another tenant says of our mailboxes is neither absence nor permission.
+            Some(other) => {
+                let message = format!("Entra gave a token for tenant {other} instead of {wanted}");
+                Err(ExchangeError::new(
+                    ErrorClass::Transient,
+                    Stage::Token,
+                    OPERATION,
+                    message,
+                ))
+            }
+        }
+    }
+
+    /// A token that is valid now, whichever tenant it is for: only good for saying which.
+    pub async fn of_any_tenant(&self) -> Result<Token, ExchangeError> {
         let mut state = self.state.lock().await;
         let now = self.clock.instant();
         let usable = state.token.clone().filter(|token| now < token.expires);
