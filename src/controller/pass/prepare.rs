@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::{Ground, Pass};
-use crate::api::{Management, Record};
+use crate::api::{Management, Record, SharedMailbox};
 use crate::controller::index::claims_of;
 use crate::controller::outcome::{Outcome, Stall};
 use crate::controller::tenant::{Tenant, TenantState};
@@ -84,23 +84,23 @@ impl Pass<'_> {
     fn admit(&self, tenant: &Tenant) -> Result<Admitted, Stall> {
         let index = self.context.index();
         let addresses = claims_of(&self.object);
-        let provisioned = self
-            .object
-            .status
-            .as_ref()
-            .is_some_and(|status| status.mailbox_guid.is_some());
+        let has_mailbox = |mailbox: &SharedMailbox| {
+            let status = mailbox.status.as_ref();
+            status.is_some_and(|status| status.mailbox_guid.is_some())
+        };
+        let provisioned = has_mailbox(&self.object);
         let earlier: Vec<BTreeSet<SmtpAddress>> = index
             .mailboxes_in(&self.key.namespace)
             .iter()
             .filter(|other| !provisioned && other.uid() != self.object.uid())
-            .filter(|other| validate::is_older(other, &self.object))
+            .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object))
             .map(|other| claims_of(other))
             .collect();
         let around = Surroundings {
             rules: &tenant.rules,
             namespace: &self.key.namespace,
             earlier,
-            rivals: validate::rivals(&index, &self.object, &addresses),
+            rivals: validate::rivals(&index, &tenant.rules, &self.object, &addresses),
             accepted_domains: &tenant.accepted_domains,
         };
         drop(index);

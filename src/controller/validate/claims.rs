@@ -5,6 +5,7 @@ use std::fmt;
 
 use kube::ResourceExt;
 
+use super::access::{AccessRules, Wish};
 use super::is_older;
 use crate::api::{Management, SharedMailbox};
 use crate::controller::index::{Index, claims_of};
@@ -20,8 +21,14 @@ pub struct Rival {
 
 /// Resources that have a better right than `mailbox` to one of its addresses.
 ///
-/// The owner of a mailbox keeps its addresses; among those without one the older that is not paused wins.
-pub fn rivals(index: &Index, mailbox: &SharedMailbox, addresses: &BTreeSet<SmtpAddress>) -> Vec<Rival> {
+/// The owner of a mailbox keeps its addresses; among those without one the older wins that is neither paused nor
+/// denied them by the access rules: nobody squats an address that he would not get.
+pub fn rivals(
+    index: &Index,
+    rules: &AccessRules,
+    mailbox: &SharedMailbox,
+    addresses: &BTreeSet<SmtpAddress>,
+) -> Vec<Rival> {
     let tenant = &mailbox.spec.tenant_ref.name;
     let better =
         |other: &SharedMailbox, address: &SmtpAddress| match (holds(other, address), holds(mailbox, address))
@@ -29,7 +36,9 @@ pub fn rivals(index: &Index, mailbox: &SharedMailbox, addresses: &BTreeSet<SmtpA
             (true, false) => true,
             (false, true) => false,
             (true, true) | (false, false) => {
-                other.spec.management != Management::Paused && is_older(other, mailbox)
+                other.spec.management != Management::Paused
+                    && is_older(other, mailbox)
+                    && is_admitted(other, rules)
             }
         };
     let mut rivals = Vec::new();
@@ -45,6 +54,12 @@ pub fn rivals(index: &Index, mailbox: &SharedMailbox, addresses: &BTreeSet<SmtpA
         }
     }
     rivals
+}
+
+fn is_admitted(mailbox: &SharedMailbox, rules: &AccessRules) -> bool {
+    let namespace = mailbox.namespace().unwrap_or_default();
+    let wish = Wish::Mailbox { earlier: &[] };
+    rules.admit(&namespace, &claims_of(mailbox), wish).is_ok()
 }
 
 /// It has a mailbox and its status was reported with this address among the claimed ones.
