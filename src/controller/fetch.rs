@@ -216,7 +216,8 @@ impl Fetch<'_> {
             try_join_all(ask_send_as),
             account_state,
         )?;
-        if let (None, Some(id)) = (account, row.object_id) {
+        // The mailbox itself says which account is behind it; what the status says was only a head start.
+        if let Some(id) = row.object_id.filter(|id| account != Some(*id)) {
             enabled = self.directory_enabled(id).await?;
         }
         let on_behalf = self.on_behalf(&row.on_behalf).await;
