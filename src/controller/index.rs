@@ -173,11 +173,15 @@ impl Index {
             namespace: namespace.clone(),
             name: object.spec.mailbox_ref.name.clone(),
         };
+        let mut changes = self.readable_again(&namespace, &name);
         // Deleted and applied again with another mailboxRef while we did not look.
-        let mut changes = match self.permission_homes.get(&(namespace.clone(), name.clone())) {
-            Some(old) if *old != home => self.delete_permission(&namespace, &name),
-            _ => Changes::new(),
-        };
+        if self
+            .permission_homes
+            .get(&(namespace.clone(), name.clone()))
+            .is_some_and(|old| *old != home)
+        {
+            changes.extend(self.delete_permission(&namespace, &name));
+        }
         let before = self.permissions.get(&home).and_then(|all| all.get(&name));
         if let Some(lane) = permission_lane(before.map(Arc::as_ref), &object) {
             changes.push((Work::Mailbox(home.clone()), lane));
@@ -192,13 +196,12 @@ impl Index {
     }
 
     pub fn delete_permission(&mut self, namespace: &str, name: &str) -> Changes {
-        self.unreadable_permissions
-            .remove(&(namespace.to_owned(), name.to_owned()));
+        let mut changes = self.readable_again(namespace, name);
         let Some(home) = self
             .permission_homes
             .remove(&(namespace.to_owned(), name.to_owned()))
         else {
-            return Changes::new();
+            return changes;
         };
         if let Some(all) = self.permissions.get_mut(&home) {
             all.remove(name);
@@ -206,7 +209,19 @@ impl Index {
                 self.permissions.remove(&home);
             }
         }
-        vec![(Work::Mailbox(home), Lane::Revocation)]
+        changes.push((Work::Mailbox(home), Lane::Revocation));
+        changes
+    }
+
+    /// Whatever waited because this permission could not be decoded is due: revocations above all.
+    fn readable_again(&mut self, namespace: &str, name: &str) -> Changes {
+        let known = (namespace.to_owned(), name.to_owned());
+        if !self.unreadable_permissions.remove(&known) {
+            return Changes::new();
+        }
+        let here = self.mailboxes.keys().filter(|key| key.namespace == namespace);
+        here.map(|key| (Work::Mailbox(key.clone()), Lane::Revocation))
+            .collect()
     }
 
     /// Remembers that a permission can't be decoded. What it declared before stays declared.
