@@ -34,9 +34,9 @@ pub const FINALIZER: &str = "sharedmailbox.dev/mailbox";
 pub const RECONCILE_REQUESTED_AT: &str = "sharedmailbox.dev/reconcile-requested-at";
 
 /// An address as OpenAPI pattern: as CEL it breaks the cost budget. `mail::SmtpAddress` is stricter.
-const ADDRESS_PATTERN: &str = r"^[A-Za-z0-9!#$%&*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
+const ADDRESS_PATTERN: &str = r"^[A-Za-z0-9!#$%&+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
 
 /// An address, or every address of a domain as `*@domain`.
-const ADDRESS_PATTERN_OR_DOMAIN: &str = r"^(\*|[A-Za-z0-9!#$%&*+/=?^_`{|}~.-]{1,64})@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
+const ADDRESS_PATTERN_OR_DOMAIN: &str = r"^(\*|[A-Za-z0-9!#$%&+/=?^_`{|}~.-]{1,64})@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
 
 const GUID_PATTERN: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";

@@ -63,7 +63,7 @@ pub struct SharedMailboxSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),
-        regex(pattern = r"^[A-Za-z0-9!#%*+/=?^_~-]+(\.[A-Za-z0-9!#%*+/=?^_~-]+)*$")
+        regex(pattern = r"^[A-Za-z0-9!#%+/=?^_~-]+(\.[A-Za-z0-9!#%+/=?^_~-]+)*$")
     )]
     pub alias: Option<String>,
 

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A mail nickname: 1 to 64 of the letters that New-Mailbox takes in `Alias` without replacing them by `?`.
+/// A mail nickname: 1 to 64 of the letters that New-Mailbox takes in `Alias` without replacing them by `?`, less
+/// the asterisk, which is a wildcard in identities.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nickname(String);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a mail nickname: use 1 to 64 letters, digits, !#%*+-/=?^_~ and inner single dots")]
+#[error("{text:?} is not a mail nickname: use 1 to 64 letters, digits, !#%+-/=?^_~ and inner single dots")]
 pub struct InvalidNickname {
     text: String,
 }
@@ -46,7 +47,7 @@ impl Nickname {
 }
 
 fn is_allowed(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#%*+-/=?^_~".contains(c)
+    c.is_ascii_alphanumeric() || "!#%+-/=?^_~".contains(c)
 }
 
 impl FromStr for Nickname {
