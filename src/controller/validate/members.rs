@@ -132,7 +132,11 @@ pub(super) fn judge(
     };
     right_kind(text, *kind, &found.kind)?;
     // Looked up under one address, judged again under the one that the object really has.
-    if let Some(primary) = found.primary.as_ref().filter(|primary| *primary != address) {
+    let Some(primary) = &found.primary else {
+        let text = format!("{text} has a primary address that the access rules can't judge");
+        return Err(Refusal::new("MemberCannotHoldRights", text));
+    };
+    if primary != address {
         for right in &permission.rights {
             let wish = Wish::Member {
                 kind: *kind,
