@@ -107,10 +107,8 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
         at: clock.now(),
     };
     ground.record.intent = Some(intent.clone());
-    let creating = Outcome::Progressing(Progress::WaitingForExchange(format!(
-        "creating {}",
-        intent.address
-    )));
+    let text = format!("making the mailbox {}", intent.address);
+    let creating = Outcome::Progressing(Progress::Creating(text));
     let status = report::mailbox(
         &pass.object,
         &creating.meaning(),

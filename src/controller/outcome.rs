@@ -30,6 +30,8 @@ pub enum Outcome {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// New-Mailbox is announced and about to be sent.
+    Creating(String),
     /// Exchange does not show yet what it acknowledged.
     WaitingForExchange(String),
     /// The answer to a create was lost; looking for its mailbox before anything is repeated.
@@ -170,6 +172,7 @@ fn settled(reason: &'static str, text: &str) -> Meaning {
 
 fn progressing(progress: &Progress) -> Meaning {
     let (reason, text) = match progress {
+        Progress::Creating(text) => ("Creating", text.as_str()),
         Progress::WaitingForExchange(text) => ("WaitingForExchange", text.as_str()),
         Progress::LookingForMailbox(text) => ("LookingForMailbox", text.as_str()),
         Progress::ConfirmingLoss => (
