@@ -320,11 +320,13 @@ impl World {
 
     /// Waits up to an hour of simulated time; prints everything when it was in vain.
     pub async fn wait<T>(&self, what: impl Debug, check: impl AsyncFn() -> Option<T>) -> T {
-        for _ in 0..36_000 {
+        // Closely for the first minute, then once a second: polling is what takes real time.
+        for poll in 0..4_140 {
             if let Some(found) = check().await {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let pause = if poll < 600 { 100 } else { 1_000 };
+            tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         panic!("in vain for an hour: {what:?}\n{}", self.dump().await);
     }

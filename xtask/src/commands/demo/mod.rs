@@ -22,7 +22,8 @@ mod stage;
 const NAMESPACE: &str = "team-sales";
 const MAILBOX: &str = "sharedmailbox/sales";
 const ADDRESS: &str = "sales@contoso.com";
-const EVENTS: &str = "get events -n team-sales --field-selector=involvedObject.name=sales --sort-by=.eventTime";
+const EVENTS: &str =
+    "get events -n team-sales --field-selector=involvedObject.name=sales --sort-by=.eventTime";
 
 const POLL: Duration = Duration::from_millis(300);
 /// For the operator to notice and act; the samples have it look every ten seconds.

@@ -1,0 +1,258 @@
+//! What somebody changes behind the operator's back is put right; what is nobody's business is left alone.
+
+use super::kit::*;
+use super::support::world::{World, condition, permission};
+use serde_json::{Value, json};
+use simulator::Seed;
+
+async fn blocked_again(world: &World) {
+    world.sleep(INTERVAL).await;
+    assert!(view(world).account_disabled, "sign-in is open");
+    assert_eq!(world.tenant.account_enabled(SALES), Some(false));
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sign_in_is_blocked_again_wherever_it_was_opened_and_however_it_is_controlled() {
+    for (control, write) in [("Exchange", "Set-Mailbox"), ("Graph", "Graph")] {
+        let world = world(Seed::contoso(), json!({ "spec": { "signInControl": control } })).await;
+        settle(&world, &[FIRST]).await;
+        assert!(view(&world).account_disabled);
+        let object = world.mailbox("sales").await;
+        assert_eq!(
+            condition(&object, "SignInBlocked").unwrap().1,
+            "Blocked",
+            "{control}"
+        );
+        world.tenant.set_account_enabled(SALES, true).unwrap();
+        blocked_again(&world).await;
+        assert_eq!(world.writes().len(), 1, "{control}: {:?}", world.writes());
+        assert!(
+            world.writes()[0].starts_with(write),
+            "{control}: {:?}",
+            world.writes()
+        );
+        forget(&world);
+        admin(
+            &world,
+            "Set-Mailbox",
+            json!({ "Identity": SALES, "AccountDisabled": false }),
+        );
+        blocked_again(&world).await;
+        assert_eq!(world.writes().len(), 1, "{control}: {:?}", world.writes());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_may_not_read_users_takes_exchanges_word() {
+    let mut world = World::without_operator(Seed::contoso()).await;
+    world.tenant.set_graph_user_read(false);
+    world.tenant.set_graph_user_write(false);
+    world.apply(&super::support::world::tenant()).await;
+    world.start_operator();
+    settle(&world, &[FIRST]).await;
+    let object = world.mailbox("sales").await;
+    let (truth, reason, message) = condition(&object, "SignInBlocked").unwrap();
+    assert_eq!(
+        (truth.as_str(), reason.as_str()),
+        ("True", "BlockedAccordingToExchange")
+    );
+    says(&message, &["User.Read.All"]);
+    world.tenant.set_account_enabled(SALES, true).unwrap();
+    blocked_again(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_directory_decides_while_exchange_lags_behind_it() {
+    let world = sales_with(&[]).await;
+    let lag = simulator::Faults {
+        directory_to_exchange_ms: 24 * 3_600_000,
+        ..Default::default()
+    };
+    world.tenant.set_faults(lag);
+    world.tenant.set_account_enabled(SALES, true).unwrap();
+    blocked_again(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_may_block_nobody_in_graph_says_so() {
+    let mut world = World::without_operator(Seed::contoso()).await;
+    world.tenant.set_graph_user_write(false);
+    let graph = json!({ "spec": { "signInControl": "Graph" } });
+    world
+        .apply(&super::support::world::with(
+            super::support::world::tenant(),
+            &graph,
+        ))
+        .await;
+    world.start_operator();
+    world.apply(&sales(json!({}))).await;
+    let object = world.wait_mailbox("sales", "False", "NotAuthorized").await;
+    says(
+        &stalled(&object, "NotAuthorized"),
+        &["User.EnableDisableAccount.All"],
+    );
+    world.sleep(600).await;
+    world.tenant.set_graph_user_write(true);
+    let granted = world.server.now();
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert!(
+        world.server.now().duration_since(granted).as_secs() < 1_200,
+        "the old token is not kept"
+    );
+    assert!(view(&world).account_disabled);
+}
+
+/// What an admin does by hand, and what the operator sends to put it right.
+fn mischief() -> Vec<(&'static str, Value, &'static str)> {
+    let remove_alias = json!({ "@odata.type": "#Exchange.GenericHashTable", "remove": ["info@contoso.com"] });
+    let remove_delegate = json!({ "@odata.type": "#Exchange.GenericHashTable", "remove": [FIRST] });
+    vec![
+        ("Set-Mailbox", json!({ "DisplayName": "Vendite" }), "Set-Mailbox"),
+        (
+            "Set-Mailbox",
+            json!({ "EmailAddresses": remove_alias }),
+            "Set-Mailbox",
+        ),
+        (
+            "Set-Mailbox",
+            json!({ "GrantSendOnBehalfTo": remove_delegate }),
+            "Set-Mailbox",
+        ),
+        ("Set-Mailbox", json!({ "CustomAttribute15": "" }), ""),
+        (
+            "Remove-MailboxPermission",
+            json!({ "User": FIRST, "AccessRights": ["FullAccess"] }),
+            "Add-MailboxPermission",
+        ),
+        (
+            "Remove-RecipientPermission",
+            json!({ "Trustee": FIRST, "AccessRights": ["SendAs"] }),
+            "Add-RecipientPermission",
+        ),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_an_admin_takes_away_comes_back_with_one_write() {
+    for (cmdlet, parameters, repair) in mischief().into_iter().filter(|(_, _, repair)| !repair.is_empty()) {
+        let world = World::start().await;
+        world
+            .apply(&sales(json!({ "aliases": ["info@contoso.com"] })))
+            .await;
+        world
+            .apply(&permission(
+                "team",
+                "sales",
+                &[FIRST],
+                &["FullAccess", "SendAs", "SendOnBehalf"],
+            ))
+            .await;
+        world.wait_permission("team", "True", "Granted").await;
+        world.sleep(2).await;
+        let before = view(&world);
+        let mut all = json!({ "Identity": SALES });
+        all.as_object_mut()
+            .unwrap()
+            .extend(parameters.as_object().unwrap().clone());
+        admin(&world, cmdlet, all);
+        assert_ne!(view(&world), before, "{cmdlet} {parameters}");
+        forget(&world);
+        world.sleep(INTERVAL).await;
+        assert_eq!(world.writes(), [repair], "{cmdlet} {parameters}");
+        let after = view(&world);
+        assert_eq!(
+            (
+                after.display_name,
+                after.full_access,
+                after.send_as,
+                after.on_behalf,
+                after.addresses.len()
+            ),
+            (
+                before.display_name,
+                before.full_access,
+                before.send_as,
+                before.on_behalf,
+                before.addresses.len()
+            )
+        );
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        world.wait_permission("team", "True", "Granted").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn grants_that_others_made_are_counted_and_left_alone() {
+    let world = sales_with(&[FIRST]).await;
+    let third = json!({ "Identity": SALES, "User": THIRD, "AccessRights": ["FullAccess"] });
+    admin(&world, "Add-MailboxPermission", third);
+    admin(
+        &world,
+        "Add-RecipientPermission",
+        json!({ "Identity": SALES, "Trustee": THIRD, "AccessRights": ["SendAs"] }),
+    );
+    let delegate = json!({ "@odata.type": "#Exchange.GenericHashTable", "add": [SECOND] });
+    admin(
+        &world,
+        "Set-Mailbox",
+        json!({ "Identity": SALES, "GrantSendOnBehalfTo": delegate }),
+    );
+    forget(&world);
+    look_now(&world).await;
+    assert_eq!(
+        world.mailbox("sales").await.status.unwrap().foreign_grants,
+        Some(3)
+    );
+    world.apply(&team(&[])).await;
+    world.sleep(INTERVAL).await;
+    let mut writes = world.writes();
+    writes.sort();
+    assert_eq!(
+        writes,
+        ["Remove-MailboxPermission", "Remove-RecipientPermission"],
+        "only ours"
+    );
+    let view = view(&world);
+    assert_eq!(
+        (view.full_access.len(), view.send_as.len(), view.on_behalf.len()),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        world.mailbox("sales").await.status.unwrap().foreign_grants,
+        Some(3)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_grant_that_is_declared_becomes_ours_and_goes_with_its_declaration() {
+    let world = sales_with(&[FIRST]).await;
+    admin(
+        &world,
+        "Add-RecipientPermission",
+        json!({ "Identity": SALES, "Trustee": THIRD, "AccessRights": ["SendAs"] }),
+    );
+    world
+        .apply(&permission("more", "sales", &[THIRD], &["SendAs"]))
+        .await;
+    world.wait_permission("more", "True", "Granted").await;
+    forget(&world);
+    world.delete_permission("more").await;
+    until(&world, "the grant is gone", || view(&world).send_as.len() == 1).await;
+    assert_eq!(world.writes(), ["Remove-RecipientPermission"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deny_or_an_inherited_row_is_no_grant() {
+    let world = World::start().await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    let deny = json!({ "Identity": SALES, "User": FIRST, "AccessRights": ["FullAccess"], "Deny": true });
+    admin(&world, "Add-MailboxPermission", deny);
+    forget(&world);
+    world
+        .apply(&permission("team", "sales", &[FIRST], &["FullAccess"]))
+        .await;
+    world.wait_permission("team", "True", "Granted").await;
+    assert_eq!(world.writes(), ["Add-MailboxPermission"]);
+}

@@ -1,0 +1,325 @@
+//! Exchange slow, away, lagging, or silent at the wrong moment.
+
+use std::time::Duration;
+
+use super::kit::*;
+use super::support::world::{World, condition};
+use serde_json::json;
+use simulator::{Delay, Fault, FaultRule, Faults, Lag, Surface};
+
+/// Every reason that Ready showed until it was UpToDate.
+async fn reasons_until_ready(world: &World) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for _ in 0..36_000 {
+        let object = world.mailbox("sales").await;
+        if let Some((_, reason, _)) = condition(&object, "Ready") {
+            if reasons.last() != Some(&reason) {
+                reasons.push(reason.clone());
+            }
+            if reason == "UpToDate" {
+                return reasons;
+            }
+            assert_eq!(
+                condition(&object, "Stalled"),
+                None,
+                "{reasons:?} {:?}",
+                condition(&object, "Ready")
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("never ready: {reasons:?}\n{}", world.dump().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_leaves_the_objects_alone_and_shows_on_the_tenant() {
+    let world = sales_with(&[FIRST]).await;
+    let before = (world.mailbox("sales").await, world.permission("team").await);
+    world.tenant.add_fault(outage());
+    let tenant = world.wait_tenant("Unknown", "Unreachable").await;
+    assert_eq!(condition(&tenant, "Reconciling").unwrap().0, "True");
+    assert_eq!(condition(&tenant, "Stalled"), None);
+    world.sleep(3600).await;
+    let after = (world.mailbox("sales").await, world.permission("team").await);
+    assert_eq!(
+        before.0.metadata.resource_version,
+        after.0.metadata.resource_version
+    );
+    assert_eq!(
+        before.1.metadata.resource_version,
+        after.1.metadata.resource_version
+    );
+    assert_eq!(world.writes(), NOTHING);
+    world.tenant.set_faults(Faults::default());
+    world.wait_tenant("True", "Connected").await;
+    world.tenant.set_account_enabled(SALES, true).unwrap();
+    until(&world, "sign-in blocked again", || view(&world).account_disabled).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_outage_does_not_write_the_same_news_again_and_again() {
+    let world = sales_with(&[FIRST]).await;
+    world.tenant.add_fault(outage());
+    world.wait_tenant("Unknown", "Unreachable").await;
+    world.sleep(60).await;
+    world.server.forget_requests();
+    world.sleep(3 * 3600).await;
+    assert_eq!(world.kubernetes_writes(), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_during_an_outage_is_carried_out_after_it() {
+    let world = sales_with(&[FIRST]).await;
+    world.tenant.add_fault(outage());
+    world.apply(&team(&[SECOND])).await;
+    world.apply(&sales(json!({ "displayName": "Sales EMEA" }))).await;
+    world.sleep(1800).await;
+    world.tenant.set_faults(Faults::default());
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.wait_permission("team", "True", "Granted").await;
+    let second = world.tenant.object_id(SECOND).unwrap();
+    assert_eq!(view(&world).send_as, [second]);
+    assert_eq!(view(&world).display_name, "Sales EMEA");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_the_token_endpoint_or_of_graph_is_one_too() {
+    for surface in [Surface::Token, Surface::Graph] {
+        let world = sales_with(&[FIRST]).await;
+        let before = world.mailbox("sales").await.metadata.resource_version;
+        world.tenant.add_fault(outage().at(surface));
+        world.sleep(2 * 3600).await;
+        assert_eq!(
+            world.mailbox("sales").await.metadata.resource_version,
+            before,
+            "{surface:?}"
+        );
+        assert_eq!(world.writes(), NOTHING);
+        world.tenant.set_faults(Faults::default());
+        world.tenant.set_account_enabled(SALES, true).unwrap();
+        until(&world, "sign-in blocked again", || view(&world).account_disabled).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn minutes_without_a_trace_of_the_new_mailbox_are_waited_out() {
+    for minutes in [1, 4, 9] {
+        let world = World::start().await;
+        world.wait_tenant("True", "Connected").await;
+        world.tenant.set_faults(Faults {
+            not_found_after_create_ms: minutes * 60_000,
+            ..Faults::default()
+        });
+        world.apply(&sales(json!({}))).await;
+        world.apply(&team(&[FIRST])).await;
+        let reasons = reasons_until_ready(&world).await;
+        assert!(
+            !reasons.iter().any(|reason| reason == "ConfirmingLoss"),
+            "{reasons:?}"
+        );
+        world.wait_permission("team", "True", "Granted").await;
+        assert_eq!(sent(&world, "New-Mailbox"), 1, "{minutes} minutes");
+        assert_eq!(view(&world).full_access.len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lagging_replicas_are_waited_out() {
+    for seed in 1..=6 {
+        let world = World::start().await;
+        world.wait_tenant("True", "Connected").await;
+        let lag = Lag {
+            delay: Delay::spread(5_000, 40_000, 100_000),
+            replicas: 4,
+        };
+        world.tenant.set_faults(Faults {
+            seed,
+            lag,
+            ..Faults::default()
+        });
+        world
+            .apply(&sales(json!({ "aliases": ["info@contoso.com"] })))
+            .await;
+        world.apply(&team(&[FIRST, SECOND])).await;
+        reasons_until_ready(&world).await;
+        world.wait_permission("team", "True", "Granted").await;
+        world.apply(&team(&[SECOND])).await;
+        world.wait_permission("team", "True", "Granted").await;
+        world.sleep(INTERVAL).await;
+        let view = view(&world);
+        assert_eq!(
+            (view.full_access.len(), view.send_as.len()),
+            (1, 1),
+            "seed {seed}"
+        );
+        assert_eq!(view.display_name, "sales");
+        assert_eq!(sent(&world, "New-Mailbox"), 1, "seed {seed}");
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_to_new_mailbox_leads_to_one_mailbox() {
+    for (fault, sent_often) in [
+        (Fault::LostAnswer, 1),
+        (Fault::CutAnswer, 1),
+        (Fault::LostRequest, 2),
+    ] {
+        let world = World::start().await;
+        world.wait_tenant("True", "Connected").await;
+        world
+            .tenant
+            .add_fault(FaultRule::next(1, fault.clone()).on(&["New-Mailbox"]));
+        world.apply(&sales(json!({}))).await;
+        world.apply(&team(&[FIRST])).await;
+        let reasons = reasons_until_ready(&world).await;
+        assert!(
+            reasons.iter().any(|reason| reason == "LookingForMailbox"),
+            "{fault:?}: {reasons:?}"
+        );
+        assert_eq!(sent(&world, "New-Mailbox"), sent_often, "{fault:?}");
+        let made = world
+            .tenant
+            .mailboxes()
+            .iter()
+            .filter(|m| m.type_details == "SharedMailbox")
+            .count();
+        assert_eq!(made, 1);
+        assert_eq!(view(&world).display_name, "sales");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_that_is_also_slow_to_show_still_leads_to_one_mailbox() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    world.tenant.set_faults(Faults {
+        rules: vec![FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"])],
+        not_found_after_create_ms: 5 * 60_000,
+        ..Faults::default()
+    });
+    world.apply(&sales(json!({}))).await;
+    reasons_until_ready(&world).await;
+    let made = world
+        .tenant
+        .mailboxes()
+        .iter()
+        .filter(|m| m.type_details == "SharedMailbox")
+        .count();
+    assert_eq!(made, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_taken_between_look_and_create_is_told_after_ten_minutes() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    let taken = Fault::ErrorInBody {
+        exception: "Microsoft.Exchange.Management.Tasks.ProxyAddressExistsException".to_owned(),
+        message: "The proxy address \"SMTP:sales@contoso.com\" is already being used.".to_owned(),
+    };
+    world
+        .tenant
+        .add_fault(FaultRule::always(taken).on(&["New-Mailbox"]));
+    world.apply(&sales(json!({}))).await;
+    let object = world.wait_mailbox("sales", "False", "LookingForMailbox").await;
+    assert_eq!(condition(&object, "Reconciling").unwrap().0, "True");
+    let started = world.server.now();
+    let object = world.wait_mailbox("sales", "False", "AddressInUse").await;
+    says(&stalled(&object, "AddressInUse"), &[SALES, "already being used"]);
+    let waited = world.server.now().duration_since(started).as_secs();
+    assert!((540..1500).contains(&waited), "{waited} s");
+    assert_eq!(world.tenant.mailbox(SALES), None);
+    world.tenant.set_faults(Faults::default());
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_is_waited_out_as_long_as_exchange_asks() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    let throttled = Fault::Throttled {
+        retry_after_seconds: Some(90),
+    };
+    world.tenant.set_faults(Faults {
+        rules: vec![
+            FaultRule::next(1, throttled.clone()).on(&["New-Mailbox"]),
+            FaultRule::next(1, throttled.clone()).on(&["Set-Mailbox"]),
+            FaultRule::next(2, throttled).after(1).on(&["Add-*"]),
+        ],
+        enforce_retry_after: true,
+        ..Faults::default()
+    });
+    let started = world.server.now();
+    world.apply(&sales(json!({}))).await;
+    world.apply(&team(&[FIRST, SECOND])).await;
+    reasons_until_ready(&world).await;
+    world.wait_permission("team", "True", "Granted").await;
+    let counts = world.tenant.fault_counts();
+    assert_eq!(counts.get("beforeRetryAfter"), None, "{counts:?}");
+    assert!(world.server.now().duration_since(started).as_secs() >= 270);
+    assert_eq!(view(&world).full_access.len(), 2);
+    assert_eq!(view(&world).send_as.len(), 2);
+    let made = world
+        .tenant
+        .mailboxes()
+        .iter()
+        .filter(|m| m.type_details == "SharedMailbox")
+        .count();
+    assert_eq!(made, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_hour_ends_in_the_same_state_as_a_good_one() {
+    for seed in 1..=4 {
+        let world = World::start().await;
+        world.wait_tenant("True", "Connected").await;
+        let error = |status| Fault::ServerError {
+            status,
+            exception: None,
+            message: None,
+        };
+        world.tenant.set_faults(Faults {
+            seed,
+            rules: vec![
+                FaultRule::at_rate(0.1, error(503)),
+                FaultRule::at_rate(0.05, Fault::LostAnswer),
+                FaultRule::at_rate(0.05, Fault::LostRequest),
+                FaultRule::at_rate(
+                    0.1,
+                    Fault::Throttled {
+                        retry_after_seconds: None,
+                    },
+                ),
+            ],
+            lag: Lag {
+                delay: Delay::spread(2_000, 20_000, 60_000),
+                replicas: 3,
+            },
+            latency: Delay::spread(200, 2_000, 20_000),
+            ..Faults::default()
+        });
+        world.apply(&sales(json!({}))).await;
+        world.apply(&team(&[FIRST, SECOND])).await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        world.apply(&team(&[SECOND, THIRD])).await;
+        world.wait_permission("team", "True", "Granted").await;
+        world.tenant.set_faults(Faults::default());
+        world.sleep(INTERVAL).await;
+        let mut wanted = vec![
+            world.tenant.object_id(SECOND).unwrap(),
+            world.tenant.object_id(THIRD).unwrap(),
+        ];
+        let mut has = view(&world).send_as;
+        wanted.sort();
+        has.sort();
+        assert_eq!(has, wanted, "seed {seed}");
+        assert_eq!(view(&world).full_access.len(), 2);
+        let made = world
+            .tenant
+            .mailboxes()
+            .iter()
+            .filter(|m| m.type_details == "SharedMailbox")
+            .count();
+        assert_eq!(made, 1, "seed {seed}");
+    }
+}

@@ -1,0 +1,278 @@
+//! Mailboxes that are gone, changed, given up and taken up again.
+
+use super::kit::*;
+use super::support::world::{World, condition, permission};
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::json;
+use shared_mailbox_operator::api::SharedMailbox;
+
+async fn events(world: &World, reason: &str) -> usize {
+    let api: Api<Event> = world.api();
+    let all = api.list(&ListParams::default()).await.unwrap().items;
+    all.iter()
+        .filter(|event| event.reason.as_deref() == Some(reason))
+        .count()
+}
+
+async fn until_deleted(world: &World) {
+    let api = world.api::<SharedMailbox>();
+    let gone = async || api.get_opt("sales").await.unwrap().is_none().then_some(());
+    world.wait("the resource is gone", gone).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_mailbox_is_looked_for_again_and_never_made_again() {
+    let world = sales_with(&[FIRST]).await;
+    let guid = view(&world).exchange_guid.to_string();
+    purge(&world, SALES);
+    forget(&world);
+    annotate(&world, "now").await;
+    let object = world.wait_mailbox("sales", "False", "ConfirmingLoss").await;
+    assert_eq!(condition(&object, "Reconciling").unwrap().0, "True");
+    assert_eq!(condition(&object, "Stalled"), None);
+    let started = world.server.now();
+    let object = world.wait_mailbox("sales", "False", "MailboxGone").await;
+    assert!(world.server.now().duration_since(started).as_secs() >= 240);
+    says(
+        &stalled(&object, "MailboxGone"),
+        &[&guid, "restore", "delete and apply"],
+    );
+    says(
+        &condition(&world.permission("team").await, "Ready").unwrap().2,
+        &["MailboxGone"],
+    );
+    world.sleep(24 * 3600).await;
+    assert_eq!(world.writes(), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_restored_goes_on_as_before() {
+    let world = sales_with(&[FIRST]).await;
+    let guid = view(&world).exchange_guid;
+    admin(&world, "Remove-Mailbox", json!({ "Identity": SALES }));
+    world.wait_mailbox("sales", "False", "MailboxGone").await;
+    assert_eq!(world.writes(), NOTHING);
+    admin(
+        &world,
+        "Undo-SoftDeletedMailbox",
+        json!({ "SoftDeletedObject": guid }),
+    );
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_absence_is_no_loss() {
+    let world = sales_with(&[FIRST]).await;
+    let missing = simulator::Fault::ErrorInBody {
+        exception: "Microsoft.Exchange.Configuration.Tasks.ManagementObjectNotFoundException".to_owned(),
+        message: "The operation couldn't be performed because object 'x' couldn't be found.".to_owned(),
+    };
+    world
+        .tenant
+        .add_fault(simulator::FaultRule::next(3, missing).on(&["Get-Mailbox"]));
+    annotate(&world, "now").await;
+    world.wait_mailbox("sales", "False", "ConfirmingLoss").await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(world.writes(), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_became_a_persons_is_not_written_to() {
+    let world = sales_with(&[FIRST]).await;
+    admin(
+        &world,
+        "Set-Mailbox",
+        json!({ "Identity": SALES, "Type": "Regular" }),
+    );
+    world.tenant.set_account_enabled(SALES, true).unwrap();
+    world.apply(&team(&[SECOND])).await;
+    let object = world.wait_mailbox("sales", "False", "NotSharedMailbox").await;
+    says(
+        &stalled(&object, "NotSharedMailbox"),
+        &["UserMailbox", "-Type Shared", "nothing is written"],
+    );
+    world.sleep(INTERVAL).await;
+    assert_eq!(world.writes(), NOTHING);
+    assert!(!view(&world).account_disabled, "a person works with it");
+    admin(
+        &world,
+        "Set-Mailbox",
+        json!({ "Identity": SALES, "Type": "Shared" }),
+    );
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert!(view(&world).account_disabled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_was_taken_away_or_overwritten_ends_our_ownership() {
+    for text in ["", "cost centre 4711"] {
+        let world = sales_with(&[FIRST]).await;
+        admin(
+            &world,
+            "Set-Mailbox",
+            json!({ "Identity": SALES, "CustomAttribute15": text, "DisplayName": "Theirs" }),
+        );
+        forget(&world);
+        let object = world.wait_mailbox("sales", "False", "NotOurs").await;
+        says(
+            &stalled(&object, "NotOurs"),
+            &["not ours", "nothing is written", "Put the marker attribute back"],
+        );
+        world.apply(&team(&[])).await;
+        world.sleep(INTERVAL).await;
+        assert_eq!(world.writes(), NOTHING);
+        assert_eq!(
+            view(&world).custom_attributes.get(&15).map_or("", String::as_str),
+            text
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_keeps_everything_and_calls_nobody() {
+    let world = sales_with(&[FIRST]).await;
+    let before = view(&world);
+    world.delete_mailbox("sales").await;
+    until_deleted(&world).await;
+    world.delete_permission("team").await;
+    world.sleep(INTERVAL).await;
+    assert_eq!(view(&world), before);
+    let calls: Vec<String> = world.reads().into_iter().chain(world.writes()).collect();
+    assert!(!calls.iter().any(|call| call.contains("Mailbox")), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_needs_neither_tenant_nor_exchange() {
+    let world = sales_with(&[FIRST]).await;
+    world.tenant.add_fault(outage());
+    delete_tenant(&world, "default").await;
+    delete_secret(&world).await;
+    world.delete_mailbox("sales").await;
+    until_deleted(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleted_and_applied_again_it_is_the_same_mailbox() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let before = view(&world);
+    world.delete_mailbox("sales").await;
+    until_deleted(&world).await;
+    world.apply(&sales(json!({}))).await;
+    let object = world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.wait_permission("team", "True", "Granted").await;
+    assert_eq!(
+        world.writes(),
+        ["Set-Mailbox"],
+        "the new uid goes into the marker"
+    );
+    let after = view(&world);
+    assert_eq!(after.exchange_guid, before.exchange_guid);
+    assert_eq!((after.full_access.len(), after.send_as.len()), (2, 2));
+    assert!(after.custom_attributes[&15].contains(object.metadata.uid.as_deref().unwrap()));
+    assert_eq!(events(&world, "Reattached").await, 1);
+    world.apply(&team(&[FIRST])).await;
+    until(&world, "the second member is revoked", || {
+        view(&world).send_as.len() == 1
+    })
+    .await;
+    until(&world, "the second member is revoked", || {
+        view(&world).full_access.len() == 1
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_observed_is_taken_up_without_a_word() {
+    let world = sales_with(&[FIRST]).await;
+    world.delete_mailbox("sales").await;
+    until_deleted(&world).await;
+    world.apply(&sales(json!({ "management": "Observe" }))).await;
+    let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
+    says(&stalled(&object, "DriftDetected"), &["mark the mailbox as ours"]);
+    world.sleep(5 * INTERVAL).await;
+    assert_eq!(events(&world, "Reattached").await, 0, "nothing was taken up");
+    assert_eq!(world.writes(), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_resource_does_not_take_a_mailbox_up() {
+    let world = sales_with(&[FIRST]).await;
+    world.delete_mailbox("sales").await;
+    until_deleted(&world).await;
+    world
+        .apply(&super::support::world::mailbox("vendite", SALES))
+        .await;
+    let object = world.wait_mailbox("vendite", "False", "AddressInUse").await;
+    says(&stalled(&object, "AddressInUse"), &[SALES, "not ours"]);
+    assert_eq!(world.writes(), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_status_is_rebuilt_from_the_marker_and_revokes_nobody() {
+    let mut world = sales_with(&[FIRST]).await;
+    admin(
+        &world,
+        "Add-MailboxPermission",
+        json!({ "Identity": SALES, "User": THIRD, "AccessRights": ["FullAccess"] }),
+    );
+    world
+        .apply(&permission("more", "sales", &[SECOND], &["SendAs"]))
+        .await;
+    world.wait_permission("more", "True", "Granted").await;
+    let before = view(&world);
+    world.crash_operator().await;
+    forget(&world);
+    wipe_status(&world).await;
+    world.delete_permission("more").await;
+    world.start_operator();
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(INTERVAL).await;
+    assert_eq!(world.writes(), NOTHING);
+    assert_eq!(view(&world), before);
+    let status = world.mailbox("sales").await.status.unwrap();
+    assert_eq!(
+        status.foreign_grants,
+        Some(2),
+        "grants that nobody remembers are foreign"
+    );
+    assert_eq!(status.mailbox_guid, Some(before.exchange_guid.to_string()));
+    world.apply(&team(&[])).await;
+    until(&world, "what is declared is ours again", || {
+        view(&world).full_access.len() == 1
+    })
+    .await;
+}
+
+async fn wipe_status(world: &World) {
+    let api = world.api::<SharedMailbox>();
+    let mut object = api.get("sales").await.unwrap();
+    object.status = None;
+    let params = kube::api::PostParams {
+        field_manager: Some("tests".into()),
+        ..Default::default()
+    };
+    api.replace_status("sales", &params, &object).await.unwrap();
+    annotate(world, "status was wiped").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_an_unknown_format_stops_its_mailbox_and_says_what_to_do() {
+    let world = sales_with(&[FIRST]).await;
+    patch_status::<SharedMailbox>(&world, "sales", json!({ "record": { "format": 2 } })).await;
+    world.apply(&team(&[])).await;
+    let object = world.wait_mailbox("sales", "False", "RecordUnreadable").await;
+    says(
+        &stalled(&object, "RecordUnreadable"),
+        &["status.record", "restore it from a backup"],
+    );
+    assert_eq!(world.writes(), NOTHING);
+    patch_status::<SharedMailbox>(&world, "sales", json!({ "record": null })).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(
+        view(&world).full_access.len(),
+        1,
+        "whose grant it is was forgotten"
+    );
+}

@@ -1,0 +1,117 @@
+//! What was refused is taken up by itself once the cause is gone.
+
+use super::kit::*;
+use super::support::world::{World, condition, mailbox, tenant, with};
+use serde_json::json;
+use simulator::{GroupKind, Seed, SeedGroup, SeedUser};
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_is_added_admits_at_once() {
+    let world = world(Seed::contoso(), json!({ "spec": { "access": [] } })).await;
+    world.apply(&sales(json!({}))).await;
+    world.apply(&team(&[FIRST])).await;
+    world.wait_mailbox("sales", "False", "AccessDenied").await;
+    let before = world.server.now();
+    world.apply(&tenant()).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.wait_permission("team", "True", "Granted").await;
+    assert!(world.server.now().duration_since(before).as_secs() < 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_who_joins_the_company_is_granted_within_an_interval() {
+    let world = World::start().await;
+    world.apply(&sales(json!({}))).await;
+    world.apply(&team(&[FIRST, "new.hire@contoso.com"])).await;
+    world.wait_permission("team", "False", "PartiallyGranted").await;
+    world
+        .tenant
+        .add_user(&SeedUser::person("new.hire@contoso.com", "New Hire"));
+    world.sleep(INTERVAL).await;
+    let team = world.wait_permission("team", "True", "Granted").await;
+    assert_eq!(condition(&team, "Stalled"), None);
+    assert_eq!(view(&world).full_access.len(), 2);
+    let mailbox = world.mailbox("sales").await;
+    assert_eq!(condition(&mailbox, "PermissionsSynced").unwrap().0, "True");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_becomes_mail_enabled_is_granted() {
+    let world = World::start().await;
+    world.apply(&sales(json!({}))).await;
+    let group = json!({ "spec": { "members": [{ "group": "plain-group@contoso.com" }] } });
+    world.apply(&with(team(&[]), &group)).await;
+    world.wait_permission("team", "False", "MembersRefused").await;
+    world.tenant.delete_user("plain-group").unwrap();
+    let enabled = SeedGroup::new(
+        "plain-group@contoso.com",
+        "Group",
+        GroupKind::MailEnabledSecurity,
+        &[],
+    );
+    world.tenant.add_group(&enabled);
+    world.wait_permission("team", "True", "Granted").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_gets_free_is_taken() {
+    let world = world(
+        Seed::contoso().with_user(SeedUser::person(SALES, "Person")),
+        json!({}),
+    )
+    .await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "False", "AddressInUse").await;
+    purge(&world, SALES);
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_a_sibling_gives_up_is_taken_at_once() {
+    let world = World::start().await;
+    world
+        .apply(&with(
+            mailbox("older", "older@contoso.com"),
+            &json!({ "spec": { "aliases": [SALES] } }),
+        ))
+        .await;
+    world.wait_mailbox("older", "True", "UpToDate").await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "False", "AddressClaimed").await;
+    world.apply(&mailbox("older", "older@contoso.com")).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(view(&world).display_name, "sales");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_corrected_manifest_needs_nothing_else() {
+    let world = World::start().await;
+    world
+        .apply(&sales(json!({ "emailAddress": "sales@elsewhere.org" })))
+        .await;
+    world.wait_mailbox("sales", "False", "AccessDenied").await;
+    world.apply(&sales(json!({}))).await;
+    let object = world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(condition(&object, "Stalled"), None);
+    assert_eq!(condition(&object, "Provisioned").unwrap().0, "True");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_mailbox_after_recovery_takes_no_more_than_any_other() {
+    let world = world(Seed::contoso(), json!({ "spec": { "access": [] } })).await;
+    world.apply(&sales(json!({}))).await;
+    world.apply(&team(&[FIRST])).await;
+    world.wait_mailbox("sales", "False", "AccessDenied").await;
+    world.sleep(3600).await;
+    world.apply(&tenant()).await;
+    world.wait_permission("team", "True", "Granted").await;
+    assert_eq!(
+        world.writes(),
+        [
+            "New-Mailbox",
+            "Set-Mailbox",
+            "Add-MailboxPermission",
+            "Add-RecipientPermission"
+        ]
+    );
+}

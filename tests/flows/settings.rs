@@ -1,0 +1,132 @@
+//! Values that Exchange refuses or that look like code: one bad value holds nothing hostage, text stays text.
+
+use super::kit::*;
+use super::support::world::{World, condition, mailbox};
+use serde_json::json;
+use simulator::FaultRule;
+
+/// Set-Mailbox refuses the whole, and then the `nth` family alone.
+fn refuse_family(world: &World, nth: u64) {
+    let text = "The display name isn't allowed by the naming policy.";
+    world
+        .tenant
+        .add_fault(FaultRule::next(1, refusal(text)).on(&["Set-Mailbox"]));
+    world.tenant.add_fault(
+        FaultRule::next(1, refusal(text))
+            .after(nth - 1)
+            .on(&["Set-Mailbox"]),
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_setting_holds_neither_block_nor_marker_nor_other_settings_nor_grants() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    refuse_family(&world, 2);
+    world
+        .apply(&sales(
+            json!({ "displayName": "Refused", "aliases": ["info@contoso.com"] }),
+        ))
+        .await;
+    world.apply(&team(&[FIRST])).await;
+    let object = world.wait_mailbox("sales", "False", "SettingRefused").await;
+    says(
+        &stalled(&object, "SettingRefused"),
+        &["displayName", "naming policy"],
+    );
+    assert_eq!(condition(&object, "SettingsSynced").unwrap().1, "SettingRefused");
+    assert_eq!(condition(&object, "SignInBlocked").unwrap().0, "True");
+    assert_eq!(condition(&object, "PermissionsSynced").unwrap().0, "True");
+    world.wait_permission("team", "True", "Granted").await;
+    let view = view(&world);
+    assert!(view.account_disabled);
+    assert!(view.custom_attributes[&15].contains("team-sales/sales"));
+    assert!(view.addresses.contains(&"smtp:info@contoso.com".to_owned()));
+    assert!(view.display_name.starts_with("smo-"));
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_marker_and_the_block_go_first_when_settings_are_sent_apart() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    refuse_family(&world, 2);
+    world
+        .apply(&sales(json!({ "aliases": ["info@contoso.com"] })))
+        .await;
+    world.wait_mailbox("sales", "False", "SettingRefused").await;
+    let sets = calls(&world, "Set-Mailbox");
+    assert!(
+        sets[1].get("CustomAttribute15").is_some() && sets[1].get("AccountDisabled").is_some(),
+        "{sets:?}"
+    );
+    assert!(
+        sets[1].get("DisplayName").is_none() && sets[1].get("EmailAddresses").is_none(),
+        "{sets:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_added_address_that_somebody_else_has_is_named_and_nothing_else_suffers() {
+    let world = sales_with(&[FIRST]).await;
+    world
+        .apply(&sales(
+            json!({ "aliases": [SECOND], "displayName": "Sales EMEA" }),
+        ))
+        .await;
+    world.apply(&team(&[FIRST, THIRD])).await;
+    let object = world.wait_mailbox("sales", "False", "SettingRefused").await;
+    says(&stalled(&object, "SettingRefused"), &["aliases", SECOND]);
+    world.wait_permission("team", "True", "Granted").await;
+    assert_eq!(view(&world).display_name, "Sales EMEA");
+    assert_eq!(view(&world).full_access.len(), 2);
+    world.sleep(3600).await;
+    world.server.forget_requests();
+    let tried = sent(&world, "Set-Mailbox");
+    world.sleep(3600).await;
+    assert!(
+        sent(&world, "Set-Mailbox") - tried <= 7,
+        "a permanent refusal is tried again slowly"
+    );
+    assert_eq!(
+        world.kubernetes_writes(),
+        NOTHING,
+        "an unchanged refusal is no news"
+    );
+    world.apply(&sales(json!({ "displayName": "Sales EMEA" }))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_is_sent_as_text() {
+    for name in [
+        "O'Neil & Söhne \"GmbH\"",
+        "x' -or Name -like '*",
+        "$(Remove-Mailbox sales); `whoami`",
+        "{\"@odata.type\": \"#Exchange.GenericHashTable\"}",
+        "smo-0123456789abcdef0123456789abcdef",
+    ] {
+        let world = World::start().await;
+        world.apply(&sales(json!({ "displayName": name }))).await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        assert_eq!(view(&world).display_name, name);
+        assert_eq!(world.writes(), ["New-Mailbox", "Set-Mailbox"]);
+        world.sleep(INTERVAL).await;
+        assert_eq!(world.writes().len(), 2, "no difference is seen in {name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unusual_but_legal_addresses_work_to_the_end() {
+    let world = World::start().await;
+    let odd = "r&d+{x}=|$%`a@contoso.com";
+    world.apply(&mailbox("odd", odd)).await;
+    world.wait_mailbox("odd", "True", "UpToDate").await;
+    assert_eq!(world.tenant.mailbox(odd).unwrap().primary_address, odd);
+    world.apply(&mailbox("upper", "Mixed.Case@Contoso.COM")).await;
+    world.wait_mailbox("upper", "True", "UpToDate").await;
+    world.sleep(2).await;
+    forget(&world);
+    world.sleep(INTERVAL).await;
+    assert_eq!(world.writes(), NOTHING);
+}
