@@ -1,1 +1,20 @@
+//! The kinds and the operator on a real kube-apiserver.
+//!
+//! Without a control plane (`cargo xtask control-plane` builds one) these tests say so and are skipped; where
+//! SMO_REQUIRE_CONTROL_PLANE is set they fail instead.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests, where a panic is a failure"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod conformance;
+mod kinds;
+mod main_job;
+mod process;
+mod server;

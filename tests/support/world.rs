@@ -1,4 +1,5 @@
-//! A whole world in one process: API server double, simulated tenant and operator, on tokio's paused time.
+//! A whole world in one process: API server, simulated tenant and operator. The API server is the double, on
+//! tokio's paused time, or a real one.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -85,8 +86,33 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-pub struct World {
-    pub server: ApiServer,
+/// An API server that a world can sit on.
+pub trait Server {
+    fn client(&self) -> Client;
+
+    /// The operator's clock, which agrees with the server's.
+    fn clock(&self) -> Clock;
+
+    /// How long to wait for what should happen.
+    fn patience(&self) -> Duration;
+}
+
+impl Server for ApiServer {
+    fn client(&self) -> Client {
+        ApiServer::client(self)
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::starting_at(self.now())
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_hours(1)
+    }
+}
+
+pub struct World<S = ApiServer> {
+    pub server: S,
     pub client: Client,
     pub simulator: Simulator,
     pub tenant: Control,
@@ -122,6 +148,40 @@ impl World {
         for crd in all_crds() {
             server.install_crd(crd);
         }
+        Self::on(server, seed).await
+    }
+
+    /// The usual world: a tenant named `default` and a running operator.
+    pub async fn start() -> Self {
+        let mut world = Self::without_operator(Seed::contoso()).await;
+        world.apply(&tenant()).await;
+        world.start_operator();
+        world
+    }
+
+    /// Writes to our kinds that changed something, by the operator, as `METHOD plural/name/subresource`.
+    pub fn kubernetes_writes(&self) -> Vec<String> {
+        let by_operator = |request: &&super::api_server::Request| {
+            let edited = request.manager == "tests" || request.method == "DELETE";
+            request.is_write && request.changed && request.group == "sharedmailbox.dev" && !edited
+        };
+        let words = |r: &super::api_server::Request| {
+            format!("{} {}/{}/{}", r.method, r.plural, r.name, r.subresource)
+                .trim_end_matches('/')
+                .to_owned()
+        };
+        self.server
+            .requests()
+            .iter()
+            .filter(by_operator)
+            .map(words)
+            .collect()
+    }
+}
+
+impl<S: Server> World<S> {
+    /// Everything but the operator, on a server that has our kinds.
+    pub async fn on(server: S, seed: Seed) -> Self {
         let client = server.client();
         let simulator = Simulator::new(seed);
         let world = Self {
@@ -142,14 +202,6 @@ impl World {
         .unwrap();
         let secrets: Api<Secret> = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
         secrets.create(&PostParams::default(), &secret).await.unwrap();
-        world
-    }
-
-    /// The usual world: a tenant named `default` and a running operator.
-    pub async fn start() -> Self {
-        let mut world = Self::without_operator(Seed::contoso()).await;
-        world.apply(&tenant()).await;
-        world.start_operator();
         world
     }
 
@@ -174,7 +226,7 @@ impl World {
         let operator = Operator {
             client,
             http,
-            clock: Clock::starting_at(self.server.now()),
+            clock: self.server.clock(),
             settings: Settings {
                 operator_namespace: OPERATOR_NAMESPACE.to_owned(),
                 allowed_endpoints: Vec::new(),
@@ -318,17 +370,18 @@ impl World {
         .await
     }
 
-    /// Waits up to an hour of simulated time; prints everything when it was in vain.
+    /// Waits as long as the server's patience lasts; prints everything when it was in vain.
     pub async fn wait<T>(&self, what: impl Debug, check: impl AsyncFn() -> Option<T>) -> T {
         // Closely for the first minute, then once a second: polling is what takes real time.
-        for poll in 0..4_140 {
+        let started = tokio::time::Instant::now();
+        while started.elapsed() < self.server.patience() {
             if let Some(found) = check().await {
                 return found;
             }
-            let pause = if poll < 600 { 100 } else { 1_000 };
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let long = started.elapsed() > Duration::from_mins(1);
+            tokio::time::sleep(Duration::from_millis(if long { 1_000 } else { 100 })).await;
         }
-        panic!("in vain for an hour: {what:?}\n{}", self.dump().await);
+        panic!("waited in vain: {what:?}\n{}", self.dump().await);
     }
 
     pub async fn sleep(&self, seconds: u64) {
@@ -352,25 +405,6 @@ impl World {
             .iter()
             .filter(|entry| by_app(entry) && !entry.is_write())
             .map(name_of)
-            .collect()
-    }
-
-    /// Writes to our kinds that changed something, by the operator, as `METHOD plural/name/subresource`.
-    pub fn kubernetes_writes(&self) -> Vec<String> {
-        let by_operator = |request: &&super::api_server::Request| {
-            let edited = request.manager == "tests" || request.method == "DELETE";
-            request.is_write && request.changed && request.group == "sharedmailbox.dev" && !edited
-        };
-        let words = |r: &super::api_server::Request| {
-            format!("{} {}/{}/{}", r.method, r.plural, r.name, r.subresource)
-                .trim_end_matches('/')
-                .to_owned()
-        };
-        self.server
-            .requests()
-            .iter()
-            .filter(by_operator)
-            .map(words)
             .collect()
     }
 

@@ -1,0 +1,674 @@
+//! The three kinds as the API server takes and refuses them.
+
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMailbox, all_crds};
+
+use super::server::{client, kubectl, shared};
+
+/// One kind in one namespace, or everywhere.
+struct Kind {
+    api: Api<DynamicObject>,
+    resource: ApiResource,
+}
+
+impl Kind {
+    fn manifest(&self, name: &str, spec: &Value) -> DynamicObject {
+        let manifest = json!({
+            "apiVersion": self.resource.api_version, "kind": self.resource.kind,
+            "metadata": { "name": name }, "spec": spec
+        });
+        serde_json::from_value(manifest).unwrap()
+    }
+
+    async fn create(&self, name: &str, spec: &Value) -> Result<DynamicObject, kube::Error> {
+        self.api
+            .create(&PostParams::default(), &self.manifest(name, spec))
+            .await
+    }
+
+    /// Why the server refuses to create it.
+    async fn refusal(&self, spec: &Value) -> String {
+        said(self.create("refused", spec).await)
+    }
+
+    /// Why the server refuses to change a part of it.
+    async fn refusal_of_change(&self, name: &str, spec: &Value) -> String {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        said(self.api.patch(name, &PatchParams::default(), &patch).await)
+    }
+}
+
+fn said(result: Result<DynamicObject, kube::Error>) -> String {
+    match result {
+        Err(kube::Error::Api(status)) => status.message,
+        Ok(taken) => format!("taken: {}", taken.data["spec"]),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+struct Kinds {
+    mailboxes: Kind,
+    permissions: Kind,
+    tenants: Kind,
+}
+
+impl Kinds {
+    async fn of(client: Client, namespace: &str) -> Self {
+        let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+        let wanted = serde_json::from_value(json!({ "metadata": { "name": namespace } })).unwrap();
+        namespaces.create(&PostParams::default(), &wanted).await.unwrap();
+        let namespaced = |resource: ApiResource| Kind {
+            api: Api::namespaced_with(client.clone(), namespace, &resource),
+            resource,
+        };
+        let tenant = ApiResource::erase::<ExchangeTenant>(&());
+        Self {
+            mailboxes: namespaced(ApiResource::erase::<SharedMailbox>(&())),
+            permissions: namespaced(ApiResource::erase::<MailboxPermission>(&())),
+            tenants: Kind {
+                api: Api::all_with(client.clone(), &tenant),
+                resource: tenant,
+            },
+        }
+    }
+}
+
+/// A spec with some fields changed; null takes one away.
+fn with(mut spec: Value, path: &str, value: &Value) -> Value {
+    let (parent, field) = path.rsplit_once('/').unwrap();
+    let parent = spec.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    if value.is_null() {
+        parent.remove(field).unwrap();
+    } else {
+        parent.insert(field.to_owned(), value.clone());
+    }
+    spec
+}
+
+fn mailbox() -> Value {
+    json!({ "displayName": "Sales", "emailAddress": "sales@contoso.com", "tenantRef": { "name": "nowhere" } })
+}
+
+fn permission() -> Value {
+    json!({
+        "tenantRef": { "name": "nowhere" }, "mailboxRef": { "name": "sales" },
+        "members": [{ "user": "first.member@contoso.com" }], "rights": ["FullAccess"]
+    })
+}
+
+fn tenant() -> Value {
+    json!({
+        "tenantId": "99999999-2222-3333-4444-555555555555",
+        "management": "Paused",
+        "credentials": {
+            "clientId": "66666666-7777-8888-9999-000000000000",
+            "clientSecretRef": { "name": "nothing" }
+        },
+        "ownership": {}, "drift": {}, "limits": {}, "endpoints": {},
+        "access": [{ "namespaces": { "names": ["nobody"] }, "addresses": ["*@contoso.com"] }]
+    })
+}
+
+/// An address of the greatest length, another one for each number.
+fn longest_address(number: usize) -> String {
+    let label = "d".repeat(63);
+    let address = format!("{number:m>64}@{label}.{label}.{label}.{label}");
+    assert_eq!(address.len(), 320);
+    address
+}
+
+fn texts(count: usize, text: impl Fn(usize) -> String) -> Value {
+    (0..count).map(text).collect()
+}
+
+#[tokio::test]
+async fn our_kinds_apply_without_a_warning_and_with_structural_schemas() {
+    let Some(shared) = shared() else { return };
+    assert!(!shared.applying.contains("Warning"), "{}", shared.applying);
+    let applied = shared.applying.matches("serverside-applied").count();
+    assert_eq!(applied, all_crds().len(), "{}", shared.applying);
+    for crd in all_crds() {
+        let read = format!("get crd {} -o jsonpath={{.status.conditions}}", crd.name_any());
+        let conditions: Value =
+            serde_json::from_str(&kubectl(&shared.control_plane, &read).unwrap()).unwrap();
+        let holds = |kind: &str| {
+            conditions
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|c| c["type"] == kind && c["status"] == "True")
+        };
+        assert!(holds("Established") && holds("NamesAccepted"), "{conditions}");
+        assert!(!holds("NonStructuralSchema"), "{conditions}");
+    }
+    let found = kubectl(&shared.control_plane, "api-resources --categories=mail -o name").unwrap();
+    assert_eq!(found.lines().count(), 3, "{found}");
+    for short in ["smbx", "mbxperm", "xtenant"] {
+        kubectl(&shared.control_plane, &format!("get {short} -A")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_largest_legal_object_of_each_kind_is_taken() {
+    let Some(shared) = shared() else { return };
+    let kinds = Kinds::of(client(&shared.control_plane).await, "largest").await;
+    let longest_name = "n".repeat(253);
+    let largest = json!({
+        "tenantRef": { "name": longest_name }, "displayName": "ä".repeat(256),
+        "emailAddress": longest_address(0), "alias": "a".repeat(64),
+        "aliases": texts(300, longest_address), "signIn": "Allowed", "management": "Enforce",
+        "deletionPolicy": "Retain"
+    });
+    kinds.mailboxes.create(&longest_name, &largest).await.unwrap();
+
+    let members: Vec<Value> = (0..500)
+        .map(|number| json!({ "user": longest_address(number) }))
+        .collect();
+    let largest = json!({
+        "tenantRef": { "name": longest_name }, "mailboxRef": { "name": longest_name },
+        "members": members, "rights": ["FullAccess", "SendAs", "SendOnBehalf"], "autoMapping": false
+    });
+    kinds.permissions.create(&longest_name, &largest).await.unwrap();
+    // Transition rules cost more than the others: they compare with what was there.
+    let kept = Patch::Merge(json!({ "spec": { "autoMapping": true, "members": members } }));
+    kinds
+        .permissions
+        .api
+        .patch(&longest_name, &PatchParams::default(), &kept)
+        .await
+        .unwrap();
+
+    let rules = |patterns: Value, others: &Value| {
+        let rule = json!({
+            "namespaces": { "names": texts(64, |number| format!("{number:n>63}")) },
+            "addresses": patterns, "members": others, "groups": others,
+            "rights": ["FullAccess", "SendAs", "SendOnBehalf"], "powers": ["AllowSignIn"],
+            "maxMailboxes": 100_000
+        });
+        Value::from(vec![rule; 64])
+    };
+    let spec = |access: &Value| with(tenant(), "/access", access);
+    // Every list full. (With all three lists full of the longest addresses it would be more than etcd stores.)
+    let short = texts(32, |number| format!("person.number.{number}@sales.contoso.com"));
+    let full = spec(&rules(texts(32, longest_address), &short));
+    kinds.tenants.create("largest", &full).await.unwrap();
+    let kept = Patch::Merge(json!({ "spec": { "limits": { "writesPerMinute": 6000 } } }));
+    kinds
+        .tenants
+        .api
+        .patch("largest", &PatchParams::default(), &kept)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_mailbox_outside_its_bounds_is_refused_with_field_and_reason() {
+    let Some(shared) = shared() else { return };
+    let kinds = Kinds::of(client(&shared.control_plane).await, "mailbox-bounds").await;
+    let pattern = "should match '^";
+    for (path, value, field, why) in [
+        ("/displayName", Value::Null, "spec.displayName", "Required value"),
+        (
+            "/displayName",
+            json!(""),
+            "spec.displayName",
+            "at least 1 chars long",
+        ),
+        (
+            "/displayName",
+            json!("x".repeat(257)),
+            "spec.displayName",
+            "may not be more than 256",
+        ),
+        (
+            "/emailAddress",
+            Value::Null,
+            "spec.emailAddress",
+            "Required value",
+        ),
+        (
+            "/emailAddress",
+            json!("sales(at)contoso.com"),
+            "spec.emailAddress",
+            pattern,
+        ),
+        (
+            "/emailAddress",
+            json!("sales@contoso"),
+            "spec.emailAddress",
+            pattern,
+        ),
+        (
+            "/emailAddress",
+            json!("sales team@contoso.com"),
+            "spec.emailAddress",
+            pattern,
+        ),
+        (
+            "/emailAddress",
+            json!(format!("{}m", longest_address(0))),
+            "spec.emailAddress",
+            "more than 320",
+        ),
+        ("/alias", json!(""), "spec.alias", "at least 1 chars long"),
+        ("/alias", json!("sales team"), "spec.alias", pattern),
+        ("/alias", json!(".sales"), "spec.alias", pattern),
+        (
+            "/alias",
+            json!("a".repeat(65)),
+            "spec.alias",
+            "may not be more than 64",
+        ),
+        (
+            "/aliases",
+            texts(301, longest_address),
+            "spec.aliases",
+            "must have at most 300 items",
+        ),
+        ("/aliases", json!(["info"]), "spec.aliases[0]", pattern),
+        (
+            "/signIn",
+            json!("Open"),
+            "spec.signIn",
+            r#"supported values: "Blocked", "Allowed""#,
+        ),
+        (
+            "/management",
+            json!("Approve"),
+            "spec.management",
+            "Unsupported value",
+        ),
+        (
+            "/deletionPolicy",
+            json!("Purge"),
+            "spec.deletionPolicy",
+            r#"supported values: "Retain""#,
+        ),
+        (
+            "/tenantRef",
+            json!({ "name": "" }),
+            "spec.tenantRef.name",
+            "at least 1 chars long",
+        ),
+        (
+            "/tenantRef",
+            json!({ "name": "n".repeat(254) }),
+            "spec.tenantRef.name",
+            "more than 253",
+        ),
+    ] {
+        let message = kinds.mailboxes.refusal(&with(mailbox(), path, &value)).await;
+        assert!(
+            message.contains(field) && message.contains(why),
+            "{path} {value}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_permission_outside_its_bounds_is_refused_with_field_and_reason() {
+    let Some(shared) = shared() else { return };
+    let kinds = Kinds::of(client(&shared.control_plane).await, "permission-bounds").await;
+    let both = json!([{ "user": "a@contoso.com", "group": "b@contoso.com" }]);
+    let either = "a member is either a user or a group";
+    let too_many: Vec<Value> = (0..501).map(|n| json!({ "user": longest_address(n) })).collect();
+    for (path, value, field, why) in [
+        ("/mailboxRef", Value::Null, "spec.mailboxRef", "Required value"),
+        (
+            "/mailboxRef",
+            json!({ "name": "" }),
+            "spec.mailboxRef.name",
+            "at least 1 chars long",
+        ),
+        ("/members", Value::Null, "spec.members", "Required value"),
+        (
+            "/members",
+            json!(too_many),
+            "spec.members",
+            "must have at most 500 items",
+        ),
+        ("/members", both, "spec.members[0]", either),
+        ("/members", json!([{}]), "spec.members[0]", either),
+        (
+            "/members",
+            json!([{ "user": "first.member" }]),
+            "spec.members[0].user",
+            "should match",
+        ),
+        (
+            "/members",
+            json!([{ "group": "*@contoso" }]),
+            "spec.members[0].group",
+            "should match",
+        ),
+        ("/rights", Value::Null, "spec.rights", "Required value"),
+        (
+            "/rights",
+            json!([]),
+            "spec.rights",
+            "should have at least 1 items",
+        ),
+        (
+            "/rights",
+            json!(["SendAs", "SendAs"]),
+            "spec.rights[1]",
+            "Duplicate value",
+        ),
+        (
+            "/rights",
+            json!(["ReadPermission"]),
+            "spec.rights[0]",
+            "Unsupported value",
+        ),
+        (
+            "/autoMapping",
+            json!("no"),
+            "spec.autoMapping",
+            "must be of type boolean",
+        ),
+    ] {
+        let message = kinds.permissions.refusal(&with(permission(), path, &value)).await;
+        assert!(
+            message.contains(field) && message.contains(why),
+            "{path} {value}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_outside_its_bounds_is_refused_with_field_and_reason() {
+    let Some(shared) = shared() else { return };
+    let kinds = Kinds::of(client(&shared.control_plane).await, "tenant-bounds").await;
+    let rule = tenant()["access"][0].clone();
+    let many = texts(33, longest_address);
+    let rule_with = |path: &str, value: Value| json!([with(rule.clone(), path, &value)]);
+    for (path, value, field, why) in [
+        ("/tenantId", Value::Null, "spec.tenantId", "Required value"),
+        (
+            "/tenantId",
+            json!("contoso.onmicrosoft.com"),
+            "spec.tenantId",
+            "should match",
+        ),
+        ("/cloud", json!("Moon"), "spec.cloud", "Unsupported value"),
+        (
+            "/management",
+            json!("Approve"),
+            "spec.management",
+            "Unsupported value",
+        ),
+        ("/credentials", Value::Null, "spec.credentials", "Required value"),
+        (
+            "/credentials/clientId",
+            json!("app"),
+            "spec.credentials.clientId",
+            "should match",
+        ),
+        (
+            "/credentials/clientSecretRef",
+            json!({ "name": "" }),
+            "clientSecretRef.name",
+            "at least 1 chars",
+        ),
+        (
+            "/signInControl",
+            json!("Neither"),
+            "spec.signInControl",
+            "Unsupported value",
+        ),
+        (
+            "/ownership/clusterId",
+            json!(""),
+            "spec.ownership.clusterId",
+            "at least 1 chars",
+        ),
+        (
+            "/ownership/clusterId",
+            json!("-a"),
+            "spec.ownership.clusterId",
+            "should match",
+        ),
+        (
+            "/ownership/clusterId",
+            json!("c".repeat(64)),
+            "spec.ownership.clusterId",
+            "more than 63",
+        ),
+        (
+            "/ownership/markerAttribute",
+            json!("CustomAttribute16"),
+            "markerAttribute",
+            "Unsupported value",
+        ),
+        (
+            "/drift/interval",
+            json!("1d"),
+            "spec.drift.interval",
+            "should match",
+        ),
+        (
+            "/limits/maxConcurrentRequests",
+            json!(0),
+            "maxConcurrentRequests",
+            "greater than or equal to 1",
+        ),
+        (
+            "/limits/maxConcurrentRequests",
+            json!(11),
+            "maxConcurrentRequests",
+            "less than or equal to 10",
+        ),
+        (
+            "/limits/writesPerMinute",
+            json!(0),
+            "writesPerMinute",
+            "greater than or equal to 1",
+        ),
+        (
+            "/limits/writesPerMinute",
+            json!(6001),
+            "writesPerMinute",
+            "less than or equal to 6000",
+        ),
+        (
+            "/endpoints/exchange",
+            json!("ftp://127.0.0.1"),
+            "spec.endpoints.exchange",
+            "should match",
+        ),
+        (
+            "/endpoints/graph",
+            json!("https://graph.example/v1"),
+            "spec.endpoints.graph",
+            "should match",
+        ),
+        ("/access", Value::Null, "spec.access", "Required value"),
+        (
+            "/access",
+            Value::from(vec![rule.clone(); 65]),
+            "spec.access",
+            "at most 64 items",
+        ),
+        (
+            "/access",
+            rule_with("/addresses", json!([])),
+            "spec.access[0].addresses",
+            "at least 1 items",
+        ),
+        (
+            "/access",
+            rule_with("/addresses", many.clone()),
+            "spec.access[0].addresses",
+            "at most 32 items",
+        ),
+        (
+            "/access",
+            rule_with("/addresses", json!(["*"])),
+            "spec.access[0].addresses[0]",
+            "should match",
+        ),
+        (
+            "/access",
+            rule_with("/members", many.clone()),
+            "spec.access[0].members",
+            "at most 32 items",
+        ),
+        (
+            "/access",
+            rule_with("/groups", many.clone()),
+            "spec.access[0].groups",
+            "at most 32 items",
+        ),
+        (
+            "/access",
+            rule_with("/rights", json!(["Everything"])),
+            "spec.access[0].rights[0]",
+            "Unsupported value",
+        ),
+        (
+            "/access",
+            rule_with("/powers", json!(["Purge"])),
+            "spec.access[0].powers[0]",
+            "Unsupported value",
+        ),
+        (
+            "/access",
+            rule_with("/maxMailboxes", json!(-1)),
+            "spec.access[0].maxMailboxes",
+            "greater than or equal to 0",
+        ),
+        (
+            "/access",
+            rule_with("/maxMailboxes", json!(100_001)),
+            "maxMailboxes",
+            "less than or equal to 100000",
+        ),
+        (
+            "/access",
+            rule_with("/namespaces", json!({ "names": [] })),
+            "namespaces.names",
+            "at least 1 items",
+        ),
+        (
+            "/access",
+            rule_with("/namespaces", json!({ "names": ["n".repeat(64)] })),
+            "names[0]",
+            "more than 63",
+        ),
+        (
+            "/access",
+            rule_with("/namespaces", json!({ "names": texts(65, |n| n.to_string()) })),
+            "names",
+            "at most 64",
+        ),
+    ] {
+        let message = kinds.tenants.refusal(&with(tenant(), path, &value)).await;
+        assert!(
+            message.contains(field) && message.contains(why),
+            "{path} {value}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_identifies_a_mailbox_or_a_tenant_cannot_be_changed() {
+    let Some(shared) = shared() else { return };
+    let kinds = Kinds::of(client(&shared.control_plane).await, "immutable").await;
+    kinds.mailboxes.create("sales", &mailbox()).await.unwrap();
+    kinds.permissions.create("sales", &permission()).await.unwrap();
+    kinds.tenants.create("immutable", &tenant()).await.unwrap();
+    let elsewhere = json!({ "tenantRef": { "name": "other" } });
+    let other_mailbox = json!({ "mailboxRef": { "name": "other" } });
+    let other_tenant = json!({ "tenantId": "99999999-2222-3333-4444-666666666666" });
+    let other_cloud = json!({ "cloud": "China" });
+    let other_cluster = json!({ "ownership": { "clusterId": "other" } });
+    let other_marker = json!({ "ownership": { "markerAttribute": "CustomAttribute1" } });
+    for (kind, name, change, message) in [
+        (
+            &kinds.mailboxes,
+            "sales",
+            &elsewhere,
+            "tenantRef can't be changed: a mailbox does not move between tenants",
+        ),
+        (
+            &kinds.permissions,
+            "sales",
+            &elsewhere,
+            "tenantRef can't be changed",
+        ),
+        (
+            &kinds.permissions,
+            "sales",
+            &other_mailbox,
+            "mailboxRef can't be changed: make another MailboxPermission",
+        ),
+        (
+            &kinds.tenants,
+            "immutable",
+            &other_tenant,
+            "tenantId can't be changed: make another ExchangeTenant",
+        ),
+        (
+            &kinds.tenants,
+            "immutable",
+            &other_cloud,
+            "cloud can't be changed: make another ExchangeTenant",
+        ),
+        (
+            &kinds.tenants,
+            "immutable",
+            &other_cluster,
+            "ownership can't be changed: existing mailboxes carry its marker",
+        ),
+        (
+            &kinds.tenants,
+            "immutable",
+            &other_marker,
+            "ownership can't be changed",
+        ),
+    ] {
+        let said = kind.refusal_of_change(name, change).await;
+        assert!(said.contains(message), "{change}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_out_gets_its_default_and_what_is_unknown_is_named() {
+    let Some(shared) = shared() else { return };
+    let kinds = Kinds::of(client(&shared.control_plane).await, "defaults").await;
+    let least = json!({ "displayName": "Sales", "emailAddress": "least@kinds.example", "signIn": null });
+    let taken = kinds.mailboxes.create("least", &least).await.unwrap();
+    assert_eq!(
+        taken.data["spec"],
+        json!({
+            "displayName": "Sales", "emailAddress": "least@kinds.example", "tenantRef": { "name": "default" },
+            "management": "Enforce", "deletionPolicy": "Retain"
+        })
+    );
+    let taken = kinds
+        .permissions
+        .create("least", &with(permission(), "/tenantRef", &Value::Null))
+        .await
+        .unwrap();
+    assert_eq!(taken.data["spec"]["autoMapping"], true);
+    assert_eq!(taken.data["spec"]["tenantRef"]["name"], "default");
+
+    let strict = PatchParams {
+        field_validation: Some(ValidationDirective::Strict),
+        ..PatchParams::apply("tests")
+    };
+    let unknown = kinds.mailboxes.manifest(
+        "unknown",
+        &with(mailbox(), "/quota", &json!({ "warning": "1Gi" })),
+    );
+    let said = said(
+        kinds
+            .mailboxes
+            .api
+            .patch("unknown", &strict, &Patch::Apply(&unknown))
+            .await,
+    );
+    assert!(said.contains("quota"), "{said}");
+}

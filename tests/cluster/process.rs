@@ -1,0 +1,301 @@
+//! The operator as a process: real sockets, real signals, and kubectl as people use it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::{Control, Delay, Faults, Seed, Simulator, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use xtask::control_plane::{ControlPlane, Options};
+use xtask::process::free_port;
+
+use super::server::{apply, install_kinds, kubectl, start};
+use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
+
+/// Must be nowhere but in its Secret and in requests to the token endpoint.
+const CANARY: &str = "canary-4f1d7c0e9b";
+const PATIENCE: Duration = Duration::from_mins(1);
+
+struct Operator {
+    child: Child,
+    log: PathBuf,
+    listen: String,
+}
+
+impl Operator {
+    fn start(control_plane: &ControlPlane, endpoint: SocketAddr) -> Self {
+        let log = control_plane.directory().join("operator.log");
+        let listen = format!("127.0.0.1:{}", free_port().unwrap());
+        let child = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"))
+            .args(["run", "--log=trace"])
+            .arg(format!("--allow-endpoint-overrides={endpoint}"))
+            .arg(format!("--listen={listen}"))
+            .env("KUBECONFIG", control_plane.kubeconfig())
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(control_plane.directory().join("operator.out")).unwrap())
+            .stderr(fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, log, listen }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Status and body of an answer of its own server; None while it does not listen.
+    async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.listen).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    async fn wait_for(&self, path: &str, status: u16) -> String {
+        let found = wait(async || self.get(path).await.filter(|(found, _)| *found == status)).await;
+        let (_, body) = found.unwrap_or_else(|| panic!("{path} was never {status}:\n{}", self.log()));
+        body
+    }
+
+    /// Asks it to end, as Kubernetes does, and waits until it has.
+    async fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
+        let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+        tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap()
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        // It has ended already unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn wait<T>(check: impl AsyncFn() -> Option<T>) -> Option<T> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < deadline {
+        if let Some(found) = check().await {
+            return Some(found);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    None
+}
+
+/// A simulated tenant behind a socket.
+async fn simulated_tenant() -> (Control, SocketAddr) {
+    let seed = Seed {
+        client_secret: CANARY.to_owned(),
+        ..Seed::contoso()
+    };
+    let simulator = Simulator::new(seed);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let control = simulator.control();
+    tokio::spawn(serve(simulator, listener, None, std::future::pending()));
+    (control, address)
+}
+
+fn manifests(endpoint: SocketAddr) -> Value {
+    let url = format!("http://{endpoint}");
+    let endpoints = json!({ "spec": { "endpoints": { "authority": url, "exchange": url, "graph": url } } });
+    let members = ["first.member@contoso.com", "second.member@contoso.com"];
+    json!([
+        { "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } },
+        {
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": "exchange-credentials", "namespace": OPERATOR_NAMESPACE },
+            "stringData": { "clientSecret": CANARY }
+        },
+        with(tenant(), &endpoints),
+        mailbox("sales", "sales@contoso.com"),
+        permission("sales-team", "sales", &members, &["FullAccess", "SendAs"]),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_operator_waits_for_its_kinds_works_tells_and_ends_in_order() {
+    let without_controllers = Options {
+        controller_manager: false,
+        ..Options::default()
+    };
+    let Some(control_plane) = start(without_controllers) else {
+        return;
+    };
+    let (exchange, endpoint) = simulated_tenant().await;
+    kubectl(&control_plane, &format!("create namespace {OPERATOR_NAMESPACE}")).unwrap();
+    let mut operator = Operator::start(&control_plane, endpoint);
+
+    it_says_which_kinds_are_missing_and_waits(&mut operator).await;
+    install_kinds(&control_plane);
+    assert_eq!(operator.wait_for("/readyz", 200).await, "ok\n");
+
+    apply(&control_plane, "samples", &manifests(endpoint));
+    kubectl_tells_what_is(&control_plane, &operator);
+    metrics_count_what_was_done(&operator).await;
+    work_under_way_is_finished_before_the_end(&control_plane, &exchange, &mut operator).await;
+    nothing_tells_a_secret(&control_plane, &operator);
+}
+
+async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
+    let waiting = wait(async || {
+        let (status, body) = operator.get("/readyz").await?;
+        (status == 503 && body.contains("CRDs")).then_some(body)
+    });
+    assert_eq!(waiting.await.unwrap(), "waiting for the CRDs\n");
+    let told = wait(async || operator.log().contains("waiting for CRDs").then_some(())).await;
+    let log = operator.log();
+    assert!(told.is_some(), "{log}");
+    for words in [
+        "exchangetenants.sharedmailbox.dev",
+        "mailboxpermissions.sharedmailbox.dev",
+        "sharedmailboxes.sharedmailbox.dev",
+        "shared-mailbox-operator crd | kubectl apply",
+    ] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(
+        operator.child.try_wait().unwrap().is_none(),
+        "it waits, it does not crash"
+    );
+    assert_eq!(operator.get("/livez").await.unwrap().0, 200);
+}
+
+fn kubectl_tells_what_is(control_plane: &ControlPlane, operator: &Operator) {
+    for kinds in ["exchangetenants", "sharedmailboxes,mailboxpermissions"] {
+        let line = format!("wait --for=condition=Ready {kinds} --all -n {NAMESPACE} --timeout=60s");
+        kubectl(control_plane, &line).unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
+    }
+    let wide = |kind: &str| kubectl(control_plane, &format!("get {kind} -n {NAMESPACE} -o wide")).unwrap();
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let mailboxes = wide("sharedmailboxes");
+    let [heading, row] = &mailboxes.lines().map(words).collect::<Vec<_>>()[..] else {
+        panic!("{mailboxes}")
+    };
+    assert_eq!(
+        heading,
+        "NAME ADDRESS SIGN-IN MEMBERS READY STATUS AGE MESSAGE MAILBOX"
+    );
+    assert!(
+        row.starts_with("sales sales@contoso.com Blocked 2 True UpToDate "),
+        "{row}"
+    );
+    assert!(row.contains("the mailbox is as declared"), "{row}");
+    let permissions = wide("mailboxpermissions");
+    let [heading, row] = &permissions.lines().map(words).collect::<Vec<_>>()[..] else {
+        panic!("{permissions}")
+    };
+    assert_eq!(heading, "NAME MAILBOX RIGHTS MEMBERS READY STATUS AGE MESSAGE");
+    assert!(
+        row.starts_with("sales-team sales FullAccess,SendAs 2/2 True Granted "),
+        "{row}"
+    );
+    let tenants = wide("exchangetenants");
+    assert!(
+        tenants.starts_with("NAME ") && tenants.contains("Connected"),
+        "{tenants}"
+    );
+
+    let described = kubectl(
+        control_plane,
+        &format!("describe sharedmailbox sales -n {NAMESPACE}"),
+    )
+    .unwrap();
+    for words in [
+        "Provisioned",
+        "Sign In Blocked",
+        "Settings Synced",
+        "Permissions Synced",
+        "Events:",
+        "Created",
+    ] {
+        let found = described.contains(words) || described.contains(&words.replace(' ', ""));
+        assert!(found, "{words}: {described}");
+    }
+}
+
+async fn metrics_count_what_was_done(operator: &Operator) {
+    let text = operator.wait_for("/metrics", 200).await;
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    for series in ["workqueue_depth", "result=\"settled\"", "New-Mailbox"] {
+        assert!(text.contains(series), "{series}: {text}");
+    }
+}
+
+/// SIGTERM in the middle of a slow creation.
+async fn work_under_way_is_finished_before_the_end(
+    control_plane: &ControlPlane,
+    exchange: &Control,
+    operator: &mut Operator,
+) {
+    exchange.set_faults(Faults {
+        latency: Delay::fixed(500),
+        ..Faults::default()
+    });
+    exchange.clear_journal();
+    apply(
+        control_plane,
+        "another",
+        &json!([mailbox("info", "info@contoso.com")]),
+    );
+    let begun = wait(async || exchange.mailbox("info@contoso.com").map(drop)).await;
+    assert!(begun.is_some(), "{}", operator.log());
+    let status = operator.terminate().await;
+    assert_eq!(status.code(), Some(0), "{}", operator.log());
+    assert!(exchange.mailbox("info@contoso.com").unwrap().account_disabled);
+    let read = format!("get sharedmailbox info -n {NAMESPACE} -o jsonpath={{.status.summary}}");
+    assert_eq!(kubectl(control_plane, &read).unwrap(), "UpToDate");
+    let held = format!(
+        "get lease shared-mailbox-operator -n {OPERATOR_NAMESPACE} -o jsonpath={{.spec.holderIdentity}}"
+    );
+    assert_eq!(
+        kubectl(control_plane, &held).unwrap(),
+        "",
+        "the lease is given back"
+    );
+}
+
+fn nothing_tells_a_secret(control_plane: &ControlPlane, operator: &Operator) {
+    let everything = "get exchangetenants,sharedmailboxes,mailboxpermissions,events.events.k8s.io -A -o json";
+    let objects = kubectl(control_plane, everything).unwrap();
+    assert!(
+        objects.contains("New") || objects.contains("Created"),
+        "{objects}"
+    );
+    let log = operator.log();
+    assert!(log.contains("TRACE"), "the most talkative level is on");
+    for (place, text) in [("objects", &objects), ("log", &log)] {
+        for secret in [CANARY, &base64(CANARY), "Bearer ", "access_token"] {
+            let line = text.lines().find(|line| line.contains(secret));
+            assert!(line.is_none(), "{secret} in {place}: {line:?}");
+        }
+    }
+}
+
+fn base64(text: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
