@@ -11,6 +11,8 @@ mod mailbox_permission;
 mod record;
 mod schema;
 mod shared_mailbox;
+#[cfg(test)]
+mod tests;
 
 pub use exchange_tenant::{
     AccessRule, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant, ExchangeTenantSpec,

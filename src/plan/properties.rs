@@ -220,7 +220,7 @@ proptest! {
         desired in any_desired(), mut tenant in any_tenant(), record in any_record()
     ) {
         let first = run(&mut tenant, &desired, &record);
-        for ((id, right), _) in &desired.grants {
+        for (id, right) in desired.grants.keys() {
             let holds = match right {
                 Right::FullAccess => tenant.full_access.contains_key(&number(id)),
                 Right::SendAs => tenant.send_as.contains(&number(id)),

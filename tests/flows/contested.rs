@@ -6,7 +6,7 @@ use super::support::world::{World, mailbox};
 
 const NAME: &str = "sales@contoso.com";
 
-async fn rename_behind_our_back(world: &World, name: &str) {
+fn rename_behind_our_back(world: &World, name: &str) {
     world
         .tenant
         .admin_cmdlet("Set-Mailbox", json!({ "Identity": NAME, "DisplayName": name }))
@@ -31,7 +31,7 @@ async fn a_name_that_is_changed_again_and_again_is_contested_and_repaired_once_a
             .await;
         world.sleep(300).await;
     }
-    rename_behind_our_back(&world, "theirs again").await;
+    rename_behind_our_back(&world, "theirs again");
     let contested = world.wait_mailbox("sales", "False", "Contested").await;
     assert!(
         contested

@@ -65,7 +65,7 @@ fn server() -> ApiServer {
 async fn hand_over(from: &Replica, to: &Replica) -> f64 {
     let start = Instant::now();
     while !to.leads() {
-        assert!(start.elapsed() < Duration::from_secs(60), "nobody took over");
+        assert!(start.elapsed() < Duration::from_mins(1), "nobody took over");
         sleep(Duration::from_millis(50)).await;
         assert!(!(from.leads() && to.leads()), "two writers");
     }
@@ -77,7 +77,7 @@ async fn leader_and_standby(server: &ApiServer, leaders_client: Client) -> (Repl
     sleep(Duration::from_secs(20)).await;
     assert!(leader.leads());
     let standby = Replica::start(server, server.client(), "two");
-    sleep(Duration::from_secs(120)).await;
+    sleep(Duration::from_mins(2)).await;
     assert!(leader.leads() && !standby.leads(), "a leader that renews stays");
     (leader, standby)
 }
@@ -126,7 +126,7 @@ async fn a_leader_cut_off_from_the_api_server_stops_by_itself_before_another_tak
         "not before the old leader's own deadline"
     );
     cut.store(false, Ordering::SeqCst);
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     assert!(
         standby.leads() && !leader.leads(),
         "who was cut off does not take it back"
@@ -178,7 +178,7 @@ async fn an_operator_whose_lease_ran_out_sends_no_write_even_in_the_middle_of_it
 
     world
         .leadership
-        .hold_until(Instant::now() + Duration::from_secs(86_400));
+        .hold_until(Instant::now() + Duration::from_hours(24));
     world
         .wait("the block", async || {
             world
