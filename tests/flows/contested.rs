@@ -23,7 +23,7 @@ async fn a_name_that_is_changed_again_and_again_is_contested_and_repaired_once_a
     world.apply(&mailbox("sales", NAME)).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     for round in 0..3 {
-        rename_behind_our_back(&world, &format!("theirs {round}")).await;
+        rename_behind_our_back(&world, &format!("theirs {round}"));
         world
             .wait("the repair", async || {
                 (display_name(&world) == "sales").then_some(())
@@ -70,7 +70,7 @@ async fn an_edit_of_the_manifest_ends_the_rest() {
     world.apply(&manifest).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     for round in 0..4 {
-        rename_behind_our_back(&world, &format!("theirs {round}")).await;
+        rename_behind_our_back(&world, &format!("theirs {round}"));
         world.sleep(700).await;
     }
     world.wait_mailbox("sales", "False", "Contested").await;
