@@ -93,7 +93,7 @@ impl Disturbance {
         Self::new(true, DisturbedAnswer::Silence)
     }
 
-    /// Takes effect only after `delay`.
+    /// Takes effect only after `delay`, even if the client has gone away by then.
     pub fn late(delay: Duration) -> Self {
         Self {
             before: delay,

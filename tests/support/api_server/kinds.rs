@@ -1,6 +1,7 @@
 //! Which resources are served: a few built-in ones, and every CustomResourceDefinition that was installed.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -179,8 +180,25 @@ pub fn of_definition(definition: &Value) -> Result<Vec<Kind>, String> {
             counts_generations: true,
             unconditional_update: false,
             create_on_update: false,
-            schema: Some(Arc::new(Schema::parse(schema)?)),
+            schema: Some(parsed(schema)?),
         });
     }
     Ok(kinds)
+}
+
+/// A schema, parsed once a process: a test bed makes thousands of servers with the same few definitions.
+fn parsed(schema: &Value) -> Result<Arc<Schema>, String> {
+    static KNOWN: Mutex<BTreeMap<String, Arc<Schema>>> = Mutex::new(BTreeMap::new());
+    const REMEMBERED: usize = 64;
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = schema.to_string();
+    if let Some(schema) = known.get(&text) {
+        return Ok(Arc::clone(schema));
+    }
+    let schema = Arc::new(Schema::parse(schema)?);
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known.insert(text, Arc::clone(&schema));
+    Ok(schema)
 }

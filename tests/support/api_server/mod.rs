@@ -53,6 +53,7 @@ use tower::Service;
 
 pub use axum::body::Body as AnswerBody;
 pub use call::{Call, Verb};
+#[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use faults::{Disturbance, DisturbedAnswer, Staleness, on, on_status_writes, on_writes};
 pub use log::Request;
 pub use service::ApiService;

@@ -4,9 +4,9 @@ use std::future::pending;
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body as AnswerBody;
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -81,8 +81,12 @@ async fn respond(shared: &Arc<Shared>, call: &Call) -> Result<Response<AnswerBod
     else {
         return Ok(note(shared, call, execute(shared, call)));
     };
-    tokio::time::sleep(before).await;
-    let executed = takes_effect.then(|| execute(shared, call));
+    let executed = if takes_effect && !before.is_zero() {
+        Some(execute_after(before, shared, call).await?)
+    } else {
+        tokio::time::sleep(before).await;
+        takes_effect.then(|| execute(shared, call))
+    };
     let changed = executed.as_ref().is_some_and(|(_, changed)| *changed);
     // What takes effect is on record from then on, whether or not anyone waits for the answer.
     let response = match (answer, executed) {
@@ -103,6 +107,20 @@ async fn respond(shared: &Arc<Shared>, call: &Call) -> Result<Response<AnswerBod
         None if answer == DisturbedAnswer::Silence => pending().await,
         None => Err(io::Error::new(io::ErrorKind::ConnectionReset, "connection reset by peer").into()),
     }
+}
+
+/// Carries the request out later, also when whoever sent it is gone by then: it is on its way.
+async fn execute_after(
+    delay: Duration,
+    shared: &Arc<Shared>,
+    call: &Call,
+) -> Result<(Result<Answer, Refusal>, bool), BoxError> {
+    let (shared, call) = (Arc::clone(shared), call.clone());
+    let on_its_way = tokio::spawn(async move {
+        tokio::time::sleep(delay).await;
+        execute(&shared, &call)
+    });
+    Ok(on_its_way.await?)
 }
 
 /// Carries the request out; true when it changed the store.
@@ -232,7 +250,7 @@ fn json_response(code: StatusCode, body: &Value, retry_after: Option<u32>) -> Re
     let mut response = response(
         code,
         "application/json",
-        AnswerBody::from(Bytes::from(body.to_string())),
+        AnswerBody::from(serde_json::to_vec(body).expect("JSON values serialize")),
     );
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

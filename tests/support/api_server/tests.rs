@@ -152,6 +152,19 @@ async fn requests_and_answers_can_be_late() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_write_arrives_though_its_sender_is_gone() {
+    let server = server();
+    let api = parcels(server.client());
+    server.disturb(1, on_writes(), Disturbance::late(Duration::from_mins(1)));
+    timeout(Duration::from_secs(1), post(&api, "a"))
+        .await
+        .expect_err("still on its way");
+    assert!(api.get_opt("a").await.unwrap().is_none());
+    sleep(Duration::from_mins(1)).await;
+    assert!(api.get_opt("a").await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_with_retries_waits_as_long_as_the_server_asks() {
     let server = server();
     let api = parcels(server.client_with_retries());

@@ -71,7 +71,7 @@ impl World {
         if call.parameter("dryRun").is_some() {
             return Ok(Arc::new(new));
         }
-        if unowned(&new) == unowned(old) && owners_without_time(&new) == owners_without_time(old) {
+        if same(old, &new) && same_owners(old, &new) {
             return Ok(Arc::clone(old));
         }
         count_generation(kind, old, &mut new);
@@ -204,41 +204,39 @@ fn put_field(object: &mut Value, name: &str, value: Option<&Value>) {
     };
 }
 
-fn unowned(object: &Value) -> Value {
-    let mut object = object.clone();
-    let metadata = meta::metadata(&mut object);
-    metadata.remove("managedFields");
-    metadata.remove("resourceVersion");
-    object
+/// Whether two states of an object are the same to a reader; who owns what since when is not part of it.
+fn same(old: &Value, new: &Value) -> bool {
+    let ours = |name: &str| !matches!(name, "managedFields" | "resourceVersion");
+    same_fields(old, new, |name| name != "metadata") && same_fields(&old["metadata"], &new["metadata"], ours)
 }
 
-/// Who owns what, but not since when: a write that changes nothing must not count for its time alone.
-fn owners_without_time(object: &Value) -> Vec<Value> {
-    let mut owners = object["metadata"]["managedFields"]
+fn same_fields(a: &Value, b: &Value, counts: impl Fn(&str) -> bool) -> bool {
+    let (Some(a), Some(b)) = (a.as_object(), b.as_object()) else {
+        return a == b;
+    };
+    let counted = |(name, _): &(&String, &Value)| counts(name);
+    a.iter().filter(counted).eq(b.iter().filter(counted))
+}
+
+/// Whether the same managers own the same fields: a write that changes nothing must not count for its time alone.
+fn same_owners(old: &Value, new: &Value) -> bool {
+    let (old, new) = (owners(old), owners(new));
+    old.len() == new.len()
+        && old
+            .iter()
+            .zip(new)
+            .all(|(a, b)| same_fields(a, b, |name| name != "time"))
+}
+
+fn owners(object: &Value) -> &[Value] {
+    object["metadata"]["managedFields"]
         .as_array()
-        .cloned()
-        .unwrap_or_default();
-    for owner in &mut owners {
-        if let Some(fields) = owner.as_object_mut() {
-            fields.remove("time");
-        }
-    }
-    owners
+        .map_or(&[], Vec::as_slice)
 }
 
 fn count_generation(kind: &Kind, old: &Value, new: &mut Value) {
-    if !kind.counts_generations {
-        return;
-    }
-    let without = |object: &Value| {
-        let mut fields = object.as_object().cloned().unwrap_or_default();
-        fields.remove("metadata");
-        if kind.has_status {
-            fields.remove("status");
-        }
-        fields
-    };
-    if without(old) != without(new) {
+    let counts = |name: &str| name != "metadata" && !(kind.has_status && name == "status");
+    if kind.counts_generations && !same_fields(old, new, counts) {
         raise_generation(new);
     }
 }

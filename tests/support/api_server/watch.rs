@@ -130,7 +130,7 @@ impl Watch {
     fn refuse_if_compacted(&mut self, compacted: u64) {
         if self.cursor < compacted {
             let gone = Refusal::expired(format!("too old resource version: {} ({compacted})", self.cursor));
-            self.line(&json!({"type": "ERROR", "object": gone.status()}));
+            self.line("ERROR", &gone.status());
             self.over = true;
         }
     }
@@ -244,9 +244,9 @@ impl Watch {
 
     fn send(&mut self, kind: &str, object: &Value) {
         if self.metadata_only {
-            self.line(&json!({"type": kind, "object": meta::partial(object)}));
+            self.line(kind, &meta::partial(object));
         } else {
-            self.line(&json!({"type": kind, "object": object}));
+            self.line(kind, object);
         }
     }
 
@@ -261,13 +261,14 @@ impl Watch {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         let object = json!({"kind": kind, "apiVersion": api_version, "metadata": metadata});
-        self.line(&json!({"type": "BOOKMARK", "object": object}));
+        self.line("BOOKMARK", &object);
     }
 
-    fn line(&mut self, event: &Value) {
-        let mut line = event.to_string();
-        line.push('\n');
-        self.lines.push_back(Bytes::from(line));
+    fn line(&mut self, kind: &str, object: &Value) {
+        let object = serde_json::to_string(object).expect("JSON values serialize");
+        self.lines.push_back(Bytes::from(format!(
+            "{{\"type\":\"{kind}\",\"object\":{object}}}\n"
+        )));
     }
 }
 
