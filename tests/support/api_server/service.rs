@@ -81,25 +81,17 @@ async fn respond(shared: &Arc<Shared>, call: &Call) -> Result<Response<AnswerBod
     else {
         return Ok(note(shared, call, execute(shared, call)));
     };
-    let executed = if takes_effect && !before.is_zero() {
-        Some(execute_after(before, shared, call).await?)
+    let response = if takes_effect && !before.is_zero() {
+        // It is on its way: it arrives even when whoever sent it is gone by then.
+        let (shared, call) = (Arc::clone(shared), call.clone());
+        let arrival = tokio::spawn(async move {
+            tokio::time::sleep(before).await;
+            carry_out(&shared, &call, true, answer)
+        });
+        arrival.await?
     } else {
         tokio::time::sleep(before).await;
-        takes_effect.then(|| execute(shared, call))
-    };
-    let changed = executed.as_ref().is_some_and(|(_, changed)| *changed);
-    // What takes effect is on record from then on, whether or not anyone waits for the answer.
-    let response = match (answer, executed) {
-        (DisturbedAnswer::Real, Some(executed)) => Some(note(shared, call, executed)),
-        (DisturbedAnswer::Refused(code, retry_after), _) => Some(note(
-            shared,
-            call,
-            (Err(Refusal::injected(code, retry_after)), changed),
-        )),
-        (DisturbedAnswer::Real | DisturbedAnswer::Reset | DisturbedAnswer::Silence, _) => {
-            shared.log().note(shared.now(), call, 0, changed, None);
-            None
-        }
+        carry_out(shared, call, takes_effect, answer)
     };
     tokio::time::sleep(after).await;
     match response {
@@ -109,18 +101,26 @@ async fn respond(shared: &Arc<Shared>, call: &Call) -> Result<Response<AnswerBod
     }
 }
 
-/// Carries the request out later, also when whoever sent it is gone by then: it is on its way.
-async fn execute_after(
-    delay: Duration,
+/// A disturbed request's effect and its line in the log; the response, unless none leaves.
+fn carry_out(
     shared: &Arc<Shared>,
     call: &Call,
-) -> Result<(Result<Answer, Refusal>, bool), BoxError> {
-    let (shared, call) = (Arc::clone(shared), call.clone());
-    let on_its_way = tokio::spawn(async move {
-        tokio::time::sleep(delay).await;
-        execute(&shared, &call)
-    });
-    Ok(on_its_way.await?)
+    takes_effect: bool,
+    answer: DisturbedAnswer,
+) -> Option<Response<AnswerBody>> {
+    let executed = takes_effect.then(|| execute(shared, call));
+    let changed = executed.as_ref().is_some_and(|(_, changed)| *changed);
+    match (answer, executed) {
+        (DisturbedAnswer::Real, Some(executed)) => Some(note(shared, call, executed)),
+        (DisturbedAnswer::Refused(code, retry_after), _) => {
+            let refusal = Refusal::injected(code, retry_after);
+            Some(note(shared, call, (Err(refusal), changed)))
+        }
+        (DisturbedAnswer::Real | DisturbedAnswer::Reset | DisturbedAnswer::Silence, _) => {
+            shared.log().note(shared.now(), call, 0, changed, None);
+            None
+        }
+    }
 }
 
 /// Carries the request out; true when it changed the store.

@@ -162,6 +162,7 @@ async fn a_late_write_arrives_though_its_sender_is_gone() {
     assert!(api.get_opt("a").await.unwrap().is_none());
     sleep(Duration::from_mins(1)).await;
     assert!(api.get_opt("a").await.unwrap().is_some());
+    assert_eq!(server.writes().len(), 1, "it is on record all the same");
 }
 
 #[tokio::test(start_paused = true)]
