@@ -12,6 +12,7 @@ mod support;
 
 mod architecture;
 mod contested;
+mod crash;
 mod create;
 mod drift;
 mod grants;
