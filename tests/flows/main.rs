@@ -26,5 +26,8 @@ mod recovery;
 mod refused_mailboxes;
 mod refused_members;
 mod refused_tenants;
+mod regressions;
+mod schedules;
+mod sequences;
 mod settings;
 mod stages;

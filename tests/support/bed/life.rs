@@ -7,6 +7,7 @@ use prometheus_client::registry::Registry;
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
 use shared_mailbox_operator::exchange::GatewayMetrics;
+use shared_mailbox_operator::leadership::Leadership;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -97,5 +98,6 @@ fn operator(
         },
         metrics: Metrics::register(registry),
         gateway_metrics: GatewayMetrics::register(registry),
+        leadership: Leadership::alone(),
     }
 }

@@ -3,11 +3,15 @@
 
 mod act;
 mod crash;
+mod dice;
 mod ledger;
 mod life;
+mod line;
 mod model;
 mod oracle;
+mod schedule;
 mod secrets;
+mod sequence;
 mod snapshot;
 mod wire;
 
@@ -20,7 +24,10 @@ use tracing::subscriber::DefaultGuard;
 
 pub use act::{Act, Story};
 pub use crash::{Scenario, crash_everywhere, replay_crash};
+pub use line::replay_line;
 pub use oracle::Patience;
+pub use schedule::{replay_schedule, schedules};
+pub use sequence::{replay_sequence, story_of};
 pub use wire::Phase;
 
 use self::ledger::Ledger;
@@ -150,7 +157,7 @@ impl Bed {
                     "not as declared after {:?}:\n  {}\n{}",
                     patience.convergence,
                     differences.join("\n  "),
-                    self.world.dump().await
+                    self.report().await
                 ));
             }
             self.pass(wait).await;

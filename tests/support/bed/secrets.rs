@@ -47,12 +47,15 @@ impl Secrets {
     }
 }
 
-/// A log writer that keeps nothing.
-pub struct Reader(Secrets);
+/// A log writer that keeps nothing; prints when `SMO_BED_LOGS` is set, for whoever looks into one run.
+pub struct Reader(Secrets, bool);
 
 impl io::Write for Reader {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.search("a log line", bytes);
+        if self.1 {
+            eprint!("{}", String::from_utf8_lossy(bytes));
+        }
         Ok(bytes.len())
     }
 
@@ -65,6 +68,6 @@ impl<'a> MakeWriter<'a> for Secrets {
     type Writer = Reader;
 
     fn make_writer(&'a self) -> Reader {
-        Reader(self.clone())
+        Reader(self.clone(), std::env::var_os("SMO_BED_LOGS").is_some())
     }
 }
