@@ -21,7 +21,7 @@ use crate::plan::{self, Creation, Observed};
 /// again. Exchange refuses a second one with the same addresses, so this only spares it the question.
 const LOOKED_FOR: Duration = Duration::from_mins(1);
 /// How long an announced create stands in the way of another one, or of believing a conflict.
-const AMBIGUOUS: Duration = Duration::from_mins(10);
+pub const AMBIGUOUS: Duration = Duration::from_mins(10);
 
 pub async fn create(
     pass: &mut Pass<'_>,

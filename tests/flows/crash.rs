@@ -86,7 +86,7 @@ pub fn scenarios() -> Vec<Scenario> {
     };
     vec![
         scenario("create", vec![], create(unhurried())),
-        scenario("create-shown-late", vec![], create(shown_late)),
+        scenario("create-shown-late", vec![], create(shown_late.clone())),
         scenario("create-answer-lost", vec![], create(lost("New-Mailbox"))),
         scenario("set-answer-lost", vec![], create(lost("Set-Mailbox"))),
         scenario(
@@ -131,6 +131,20 @@ pub fn scenarios() -> Vec<Scenario> {
             vec![
                 Act::delete_mailbox("sales"),
                 Act::seconds(20),
+                Act::Apply(sales()),
+            ],
+        ),
+        scenario(
+            "delete-while-creating",
+            vec![],
+            vec![
+                Act::Faults(shown_late),
+                Act::Apply(sales()),
+                Act::Apply(team(&FIVE)),
+                Act::Wait(Duration::from_millis(1_500)),
+                Act::delete_mailbox("sales"),
+                // As long as a create without an answer may hold the deletion up.
+                Act::seconds(700),
                 Act::Apply(sales()),
             ],
         ),
@@ -185,5 +199,6 @@ crash_tests! {
     a_crash_while_repairing_blocks_sign_in: "sign-in-drift",
     a_crash_after_a_member_was_renamed_grants_nothing_twice: "member-renamed",
     a_crash_while_a_mailbox_is_taken_up_again_makes_no_second: "delete-and-apply-again",
+    a_mailbox_whose_resource_goes_before_it_is_marked_is_marked_first: "delete-while-creating",
     a_crash_while_much_changes_together_leaves_nothing_undone: "rights-and-members-together",
 }

@@ -48,7 +48,8 @@ impl Patience {
 const BUSY_MINUTE: usize = 400;
 
 impl Bed {
-    /// Two drift intervals in which nothing may be written anywhere.
+    /// Two drift intervals in which nothing may be written anywhere; what Exchange refuses for good may be asked
+    /// again, slowly.
     pub async fn stays(&mut self) -> Result<(), String> {
         let from = self.world.server.now();
         let sequence = self
@@ -64,7 +65,7 @@ impl Bed {
             .tenant
             .journal_since(sequence)
             .iter()
-            .filter(|entry| entry.actor == Actor::App && entry.is_write())
+            .filter(|entry| entry.actor == Actor::App && entry.is_write() && entry.status < 400)
             .map(|entry| format!("{:?}", entry.kind))
             .collect();
         if !written.is_empty() {

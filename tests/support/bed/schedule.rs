@@ -36,7 +36,7 @@ struct Weather {
 
 const KINDS: [&str; 3] = ["sharedmailboxes", "mailboxpermissions", "exchangetenants"];
 
-/// Runs the schedules of these seeds.
+/// Runs the schedules of these seeds: each scenario in its turn.
 ///
 /// # Panics
 /// With the line that replays each schedule that failed.
@@ -45,39 +45,40 @@ pub fn schedules(scenarios: &[Scenario], seeds: impl Iterator<Item = u64>) -> us
     let mut count = 0;
     for seed in seeds {
         count += 1;
-        if let Err(why) = replay_schedule(scenarios, seed) {
-            eprintln!("schedule {seed} fails: {}", why.lines().take(4).collect::<Vec<_>>().join("\n"));
-            failures.push((seed, why));
+        let index = usize::try_from(Dice::of(seed).below(scenarios.len() as u64)).unwrap();
+        let scenario = &scenarios[index];
+        if let Err(why) = replay_schedule(scenario, seed) {
+            let line = format!("schedule {} {seed}", scenario.name);
+            eprintln!("{line} fails: {}", why.lines().take(4).collect::<Vec<_>>().join("\n"));
+            failures.push((line, told(scenario, seed), why));
         }
     }
-    if let Some((seed, why)) = failures.first() {
-        let seeds: Vec<u64> = failures.iter().map(|(seed, _)| *seed).collect();
+    if let Some((line, told, why)) = failures.first() {
+        let lines: Vec<&str> = failures.iter().map(|(line, _, _)| line.as_str()).collect();
         panic!(
-            "{} of {count} schedules fail: {seeds:?}\nthe first, again with `SMO_BED_LINE=\"schedule {seed}\" cargo \
-             test --test flows one_line`, for ever with `cargo xtask regression NAME \"schedule {seed}\"`:\n{}\n{why}",
+            "{} of {count} schedules fail: {lines:?}\nthe first, again with `SMO_BED_LINE='{line}' cargo test --test \
+             flows one_line`, for ever with `cargo xtask regression NAME '{line}'`:\n{told}\n{why}",
             failures.len(),
-            told(scenarios, *seed)
         );
     }
     count
 }
 
 /// One schedule.
-pub fn replay_schedule(scenarios: &[Scenario], seed: u64) -> Result<(), String> {
-    on_paused_time(run(scenarios, seed))
+pub fn replay_schedule(scenario: &Scenario, seed: u64) -> Result<(), String> {
+    on_paused_time(run(scenario, seed))
 }
 
 /// The story and the weather as people read them.
-fn told(scenarios: &[Scenario], seed: u64) -> String {
+fn told(scenario: &Scenario, seed: u64) -> String {
     let mut dice = Dice::of(seed);
-    let (name, story) = story(scenarios, &mut dice);
+    let story = story(scenario, &mut dice);
     let weather = weather(&mut dice);
     let acts: Vec<String> = story.iter().map(|act| format!("  {act:?}")).collect();
-    format!("the story {name}:\n{}\nin {weather:#?}", acts.join("\n"))
+    format!("{}\nin {weather:#?}", acts.join("\n"))
 }
 
-fn story(scenarios: &[Scenario], dice: &mut Dice) -> (&'static str, Story) {
-    let scenario = dice.pick(scenarios);
+fn story(scenario: &Scenario, dice: &mut Dice) -> Story {
     let unhurried = dice.percent(50);
     let told = scenario.before.iter().chain(&scenario.story);
     let acts = told.filter(|act| !matches!(act, Act::Faults(_))).flat_map(|act| {
@@ -89,7 +90,7 @@ fn story(scenarios: &[Scenario], dice: &mut Dice) -> (&'static str, Story) {
         let act = Some(act.clone()).filter(|act| !matches!(act, Act::Settle));
         act.into_iter().chain([Act::Wait(pause)])
     });
-    (scenario.name, acts.collect())
+    acts.collect()
 }
 
 fn weather(dice: &mut Dice) -> Weather {
@@ -165,9 +166,9 @@ fn exchange(dice: &mut Dice) -> Faults {
     }
 }
 
-async fn run(scenarios: &[Scenario], seed: u64) -> Result<(), String> {
+async fn run(scenario: &Scenario, seed: u64) -> Result<(), String> {
     let mut dice = Dice::of(seed);
-    let (_, story) = story(scenarios, &mut dice);
+    let story = story(scenario, &mut dice);
     let weather = weather(&mut dice);
     let mut bed = Bed::start().await;
     let server = bed.world.server.clone();

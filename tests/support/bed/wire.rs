@@ -271,6 +271,9 @@ impl Service<Request<ClientBody>> for KubernetesTap {
                 wire.state().intents.insert(name.to_owned(), uid.to_owned());
             }
             let effect = format!("{} {}", parts.method, shown(parts.uri.path()));
+            if std::env::var_os("SMO_BED_LOGS").is_some() {
+                eprintln!("{effect} {}", written["status"]);
+            }
             let request = Request::from_parts(parts, ClientBody::from(body.to_vec()));
             wire.through(&life, Some(effect), inner.call(request)).await
         })
