@@ -9,7 +9,10 @@ use super::support::bed::replay_line;
 const FOUND: &str = include_str!("regressions.txt");
 
 fn found() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = FOUND.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = FOUND
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| line.split_once(": ").expect("a line is NAME: LINE"))
 }
 

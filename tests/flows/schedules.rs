@@ -9,8 +9,13 @@ use super::support::bed::schedules;
 const SHARES: u64 = 2;
 
 fn seeds(share: u64) -> impl Iterator<Item = u64> {
-    let wanted = std::env::var("SMO_BED_SEEDS").ok().and_then(|text| text.parse().ok());
-    let first = std::env::var("SMO_BED_FIRST").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let wanted = std::env::var("SMO_BED_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let first = std::env::var("SMO_BED_FIRST")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
     let count: u64 = wanted.unwrap_or(500);
     (first..first + count).filter(move |seed| seed % SHARES == share)
 }

@@ -10,9 +10,16 @@ use super::support::bed::{replay_sequence, story_of};
 const STEPS: usize = 20;
 
 fn sequences(share: u8) {
-    let wanted = std::env::var("SMO_BED_SEQUENCES").ok().and_then(|text| text.parse().ok());
+    let wanted = std::env::var("SMO_BED_SEQUENCES")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let cases: u32 = wanted.unwrap_or(200);
-    let config = Config { cases: cases / 2, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
+    let config = Config {
+        cases: cases / 2,
+        failure_persistence: None,
+        max_shrink_iters: 100,
+        ..Config::default()
+    };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[share; 32]);
     let mut runner = TestRunner::new_with_rng(config, rng);
     // A step that shrinks away becomes None.
@@ -23,7 +30,11 @@ fn sequences(share: u8) {
         replay_sequence(&steps).map_err(|why| {
             let line: Vec<String> = steps.iter().map(ToString::to_string).collect();
             let story: Vec<String> = story_of(&steps).iter().map(|act| format!("  {act:?}")).collect();
-            eprintln!("sequence {} fails: {}", line.join(","), why.lines().take(3).collect::<Vec<_>>().join("; "));
+            eprintln!(
+                "sequence {} fails: {}",
+                line.join(","),
+                why.lines().take(3).collect::<Vec<_>>().join("; ")
+            );
             let text = format!("sequence {}\n{}\n{why}", line.join(","), story.join("\n"));
             TestCaseError::fail(text)
         })

@@ -28,7 +28,11 @@ impl Pass<'_> {
         let Some(intent) = record.and_then(|record| record.intent) else {
             return Ok(());
         };
-        let patience = if known.is_some() { LOOKED_FOR_WHEN_MADE } else { AMBIGUOUS };
+        let patience = if known.is_some() {
+            LOOKED_FOR_WHEN_MADE
+        } else {
+            AMBIGUOUS
+        };
         let unsent = self.context.remember(self.key, |memory| memory.unsent.clone());
         if self.context.clock.since(intent.at) >= patience || unsent == Some(intent.one_time_name) {
             return Ok(());
@@ -41,7 +45,11 @@ impl Pass<'_> {
         };
         match known {
             Some(guid) => self.mark(&ground, guid).await,
-            None => match self.fetch(&ground).locate(&ground.admitted, &ground.owner, &ground.record).await {
+            None => match self
+                .fetch(&ground)
+                .locate(&ground.admitted, &ground.owner, &ground.record)
+                .await
+            {
                 Ok(Ok(Located::Mailbox(guid))) => self.mark(&ground, guid).await,
                 Ok(Ok(Located::Nowhere(_)) | Err(_)) => Err(waiting("its mailbox is not shown yet")),
                 Err(error) => Err(waiting(&error.to_string())),

@@ -11,14 +11,18 @@ pub fn replay_line(scenarios: &[Scenario], line: &str) -> Result<(), String> {
     match words.as_slice() {
         ["crash", name, point, phase] => {
             let scenario = called(scenarios, name)?;
-            let phase = Phase::ALL.into_iter().find(|known| format!("{known:?}") == *phase);
+            let phase = Phase::ALL
+                .into_iter()
+                .find(|known| format!("{known:?}") == *phase);
             let phase = phase.ok_or_else(|| "a phase is BeforeSent, Unanswered or Answered".to_owned())?;
             let point = usize::try_from(number(point)?).map_err(|error| error.to_string())?;
             replay_crash(scenario, point, phase)
         }
         ["schedule", name, seed] => replay_schedule(called(scenarios, name)?, number(seed)?),
         ["sequence", steps] => {
-            let steps = steps.split(',').map(|step| step.parse().map_err(|error| format!("{step:?}: {error}")));
+            let steps = steps
+                .split(',')
+                .map(|step| step.parse().map_err(|error| format!("{step:?}: {error}")));
             replay_sequence(&steps.collect::<Result<Vec<u32>, String>>()?)
         }
         _ => Err(format!("no run is written like {line:?}")),

@@ -119,25 +119,34 @@ pub fn wanted(world: &World) -> BTreeMap<Key, bool> {
     let mut grants = BTreeMap::new();
     for permission in permissions(world) {
         let mapped = permission["spec"]["autoMapping"].as_bool().unwrap_or(true);
-        for member in permission["spec"]["members"].as_array().into_iter().flatten() {
-            let Some(member) = valid_member(world, member) else {
-                continue;
-            };
-            for right in permission["spec"]["rights"].as_array().into_iter().flatten() {
-                let Some(right) = right.as_str().and_then(Right::parse) else {
-                    continue;
-                };
-                let key = Key {
-                    mailbox: home(&permission),
-                    member,
-                    right,
-                };
-                let both = grants.entry(key).or_insert(true);
-                *both &= mapped;
-            }
+        for key in grants_of(world, &permission) {
+            let both = grants.entry(key).or_insert(true);
+            *both &= mapped;
         }
     }
     grants
+}
+
+/// The grants that one manifest asks for.
+fn grants_of(world: &World, permission: &Value) -> Vec<Key> {
+    let list = |field: &str| permission["spec"][field].as_array().cloned().unwrap_or_default();
+    let rights = list("rights");
+    let rights: Vec<Right> = rights
+        .iter()
+        .filter_map(Value::as_str)
+        .filter_map(Right::parse)
+        .collect();
+    let members = list("members");
+    let members = members.iter().filter_map(|member| valid_member(world, member));
+    let key = |member, right| Key {
+        mailbox: home(permission),
+        member,
+        right,
+    };
+    members
+        .flat_map(|member| rights.iter().map(move |right| (member, *right)))
+        .map(|(m, r)| key(m, r))
+        .collect()
 }
 
 /// Who truly holds what.
@@ -365,9 +374,19 @@ impl Judged<'_> {
         if served && valid && !granted {
             found.push(format!("{what} and ought to be True"));
         }
-        if granted && (fate == Fate::Refused || !valid) {
+        // A mailbox that is refused for another reason hands out rights all the same, but only true ones.
+        if granted && !(valid && self.truly_holds(permission)) {
             found.push(format!("{what} and ought not to be True"));
         }
+    }
+
+    fn truly_holds(&self, permission: &Value) -> bool {
+        let Some(held) = view_of(self.world, self.mailbox).map(|view| held(&view)) else {
+            return false;
+        };
+        grants_of(self.world, permission)
+            .into_iter()
+            .all(|key| held.contains(&(key.member, key.right)))
     }
 
     fn tenant(&self, view: &MailboxView, found: &mut Vec<String>) {

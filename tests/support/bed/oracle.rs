@@ -123,7 +123,12 @@ impl Bed {
     /// What one needs to see why a run failed: our mailboxes, all writes, what happened to the resources.
     pub async fn report(&self) -> String {
         let views = self.world.tenant.mailboxes().into_iter();
-        let ours = views.filter(|view| !self.ledger.foreign_objects.contains_key(&view.object_id.to_string()));
+        let ours = views.filter(|view| {
+            !self
+                .ledger
+                .foreign_objects
+                .contains_key(&view.object_id.to_string())
+        });
         let mailboxes: Vec<String> = ours.map(|view| format!("{view:?}")).collect();
         let journal = self.world.tenant.journal();
         let writes = journal.iter().filter(|entry| entry.is_write()).map(|entry| {
@@ -133,17 +138,31 @@ impl Bed {
                 other => format!("{other:?}"),
             };
             let changed = if entry.changed { "changed" } else { "" };
-            format!("{at} {actor:?} {status} {changed} {} {what}", if lost { "answer lost" } else { "" })
+            format!(
+                "{at} {actor:?} {status} {changed} {} {what}",
+                if lost { "answer lost" } else { "" }
+            )
         });
         let requests = self.world.server.requests();
-        let told = requests.iter().filter(|request| request.is_write && request.plural != "events").map(|request| {
-            let (at, code) = (request.at, request.code);
-            let changed = if request.changed { "changed" } else { "" };
-            format!("{at} {} {}/{} {} {code} {changed}", request.method, request.plural, request.name, request.subresource)
-        });
+        let told = requests
+            .iter()
+            .filter(|request| request.is_write && request.plural != "events")
+            .map(|request| {
+                let (at, code) = (request.at, request.code);
+                let changed = if request.changed { "changed" } else { "" };
+                format!(
+                    "{at} {} {}/{} {} {code} {changed}",
+                    request.method, request.plural, request.name, request.subresource
+                )
+            });
         let mut told: Vec<String> = writes.chain(told).collect();
         told.sort();
-        format!("{}\n{}\n{}", self.world.dump().await, mailboxes.join("\n"), told.join("\n"))
+        format!(
+            "{}\n{}\n{}",
+            self.world.dump().await,
+            mailboxes.join("\n"),
+            told.join("\n")
+        )
     }
 
     /// What was there before us is as it was, but for what an admin did.

@@ -49,7 +49,10 @@ pub fn schedules(scenarios: &[Scenario], seeds: impl Iterator<Item = u64>) -> us
         let scenario = &scenarios[index];
         if let Err(why) = replay_schedule(scenario, seed) {
             let line = format!("schedule {} {seed}", scenario.name);
-            eprintln!("{line} fails: {}", why.lines().take(4).collect::<Vec<_>>().join("\n"));
+            eprintln!(
+                "{line} fails: {}",
+                why.lines().take(4).collect::<Vec<_>>().join("\n")
+            );
             failures.push((line, told(scenario, seed), why));
         }
     }
@@ -98,12 +101,24 @@ fn weather(dice: &mut Dice) -> Weather {
         exchange: exchange(dice),
         cluster: Cluster {
             disturbed: if dice.percent(60) { dice.between(1, 15) } else { 0 },
-            events_late: [0; 3].map(|_: u64| if dice.percent(40) { dice.between(100, 40_000) } else { 0 }),
+            events_late: [0; 3].map(|_: u64| {
+                if dice.percent(40) {
+                    dice.between(100, 40_000)
+                } else {
+                    0
+                }
+            }),
             events_twice: dice.percent(30),
-            cut_every: dice.percent(40).then(|| Duration::from_secs(dice.between(5, 120))),
+            cut_every: dice
+                .percent(40)
+                .then(|| Duration::from_secs(dice.between(5, 120))),
             compacts: dice.percent(40),
             // A read that names no revision is a quorum read and never stale; views get old through late events.
-            stale: if dice.percent(50) { Staleness::WhereAllowed(dice.between(1, 30)) } else { Staleness::Fresh },
+            stale: if dice.percent(50) {
+                Staleness::WhereAllowed(dice.between(1, 30))
+            } else {
+                Staleness::Fresh
+            },
         },
         lasts: Duration::from_secs(dice.between(30, 2_400)),
         crashes: if dice.percent(35) { dice.between(1, 3) } else { 0 },
@@ -117,10 +132,18 @@ fn exchange(dice: &mut Dice) -> Faults {
         exception: Some(name.to_owned()),
         message: None,
     };
-    let plain = |status| Fault::ServerError { status, exception: None, message: None };
+    let plain = |status| Fault::ServerError {
+        status,
+        exception: None,
+        message: None,
+    };
     let possible = [
-        Fault::Throttled { retry_after_seconds: Some(dice.between(1, 90)) },
-        Fault::Throttled { retry_after_seconds: None },
+        Fault::Throttled {
+            retry_after_seconds: Some(dice.between(1, 90)),
+        },
+        Fault::Throttled {
+            retry_after_seconds: None,
+        },
         Fault::TenantConcurrency,
         exception("Microsoft.Exchange.Data.Directory.ServerBusyException"),
         exception("Microsoft.Exchange.Configuration.Tasks.UnableToWriteToAadException"),
@@ -153,14 +176,27 @@ fn exchange(dice: &mut Dice) -> Faults {
     };
     Faults {
         seed: dice.next(),
-        latency: *dice.pick(&[Delay::default(), Delay::fixed(300), Delay::spread(400, 3_000, 70_000)]),
-        answer_delay: *dice.pick(&[Delay::default(), Delay::fixed(200), Delay::spread(300, 2_000, 30_000)]),
+        latency: *dice.pick(&[
+            Delay::default(),
+            Delay::fixed(300),
+            Delay::spread(400, 3_000, 70_000),
+        ]),
+        answer_delay: *dice.pick(&[
+            Delay::default(),
+            Delay::fixed(200),
+            Delay::spread(300, 2_000, 30_000),
+        ]),
         rules,
-        lag: Lag { delay: lag, replicas: u8::try_from(dice.between(1, 3)).unwrap() },
+        lag: Lag {
+            delay: lag,
+            replicas: u8::try_from(dice.between(1, 3)).unwrap(),
+        },
         not_found_after_create_ms: if dice.percent(50) { dice.below(90_000) } else { 0 },
         directory_to_exchange_ms: if dice.percent(30) { dice.below(300_000) } else { 0 },
         exchange_to_directory_ms: if dice.percent(30) { dice.below(60_000) } else { 0 },
-        max_concurrent_requests: dice.percent(20).then(|| u32::try_from(dice.between(1, 4)).unwrap()),
+        max_concurrent_requests: dice
+            .percent(20)
+            .then(|| u32::try_from(dice.between(1, 4)).unwrap()),
         enforce_retry_after: dice.percent(50),
         next_link_base: None,
     }
@@ -173,7 +209,14 @@ async fn run(scenario: &Scenario, seed: u64) -> Result<(), String> {
     let mut bed = Bed::start().await;
     let server = bed.world.server.clone();
     bed.world.tenant.set_faults(weather.exchange.clone());
-    let Cluster { disturbed, events_late, events_twice, cut_every, compacts, stale } = weather.cluster;
+    let Cluster {
+        disturbed,
+        events_late,
+        events_twice,
+        cut_every,
+        compacts,
+        stale,
+    } = weather.cluster;
     for (kind, milliseconds) in KINDS.iter().zip(events_late) {
         server.delay_events(kind, Duration::from_millis(milliseconds));
     }
@@ -211,9 +254,17 @@ pub async fn finish(bed: &mut Bed, patience: Patience) -> Result<(), String> {
     bed.pass(patience.untruth).await;
     bed.settle(patience).await?;
     bed.stays().await?;
-    bed.settle(Patience { convergence: Duration::ZERO, ..patience }).await?;
+    bed.settle(Patience {
+        convergence: Duration::ZERO,
+        ..patience
+    })
+    .await?;
     let wrongs = bed.wrongs(patience);
-    if wrongs.is_empty() { Ok(()) } else { Err(format!("{}\n{}", wrongs.join("\n  "), bed.report().await)) }
+    if wrongs.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{}\n{}", wrongs.join("\n  "), bed.report().await))
+    }
 }
 
 /// People apply under a name of their own, and nobody but people deletes.

@@ -28,7 +28,13 @@ const ADDRESSES: [&str; 10] = [
     "no.mailbox@contoso.com",
     LEGACY,
 ];
-const ALIASES: [&str; 5] = ["a1@contoso.com", "a2@contoso.com", "a3@sales.contoso.com", "info@contoso.com", "no-address"];
+const ALIASES: [&str; 5] = [
+    "a1@contoso.com",
+    "a2@contoso.com",
+    "a3@sales.contoso.com",
+    "info@contoso.com",
+    "no-address",
+];
 const USERS: [&str; 8] = [
     "first.member@contoso.com",
     "second.member@contoso.com",
@@ -68,8 +74,14 @@ fn act(step: u32) -> [Act; 2] {
         8 => Act::delete_permission(&format!("{name}-{}", choose(3))),
         9 => Act::delete_mailbox(name),
         10 => Act::SignIn(address_of_ours(choose(4)).to_owned(), true),
-        11 => Act::Admin("Add-MailboxPermission", full_access(address_of_ours(choose(4)), user)),
-        12 => Act::Admin("Remove-MailboxPermission", full_access(address_of_ours(choose(4)), user)),
+        11 => Act::Admin(
+            "Add-MailboxPermission",
+            full_access(address_of_ours(choose(4)), user),
+        ),
+        12 => Act::Admin(
+            "Remove-MailboxPermission",
+            full_access(address_of_ours(choose(4)), user),
+        ),
         13 => by_hand(address_of_ours(choose(4)), choose(6)),
         14 => Act::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
         _ => Act::Crash,
@@ -102,7 +114,12 @@ fn some_permission(mailbox: &str, choose: &mut impl FnMut(usize) -> usize) -> Va
     let name = format!("{mailbox}-{}", choose(3));
     let members: Vec<&str> = USERS.into_iter().filter(|_| choose(4) == 1).collect();
     let first = choose(3);
-    let rights: Vec<&str> = RIGHTS.into_iter().enumerate().filter(|(n, _)| *n == first || choose(3) == 1).map(|(_, r)| r).collect();
+    let rights: Vec<&str> = RIGHTS
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| *n == first || choose(3) == 1)
+        .map(|(_, r)| r)
+        .collect();
     let mut manifest = permission(&name, mailbox, &members, &rights);
     if choose(5) == 2
         && let Some(list) = manifest["spec"]["members"].as_array_mut()
@@ -121,7 +138,9 @@ fn full_access(mailbox: &str, user: &str) -> Value {
 fn by_hand(mailbox: &'static str, what: usize) -> Act {
     let mut change = match what {
         0 => json!({ "DisplayName": "Changed by hand" }),
-        1 => json!({ "EmailAddresses": { "@odata.type": "#Exchange.GenericHashTable", "Add": ["smtp:by.hand@contoso.com"] } }),
+        1 => {
+            json!({ "EmailAddresses": { "@odata.type": "#Exchange.GenericHashTable", "Add": ["smtp:by.hand@contoso.com"] } })
+        }
         2 => json!({ "CustomAttribute15": "cost centre 7" }),
         3 => json!({ "CustomAttribute1": "theirs" }),
         4 => json!({ "Type": "Regular" }),
@@ -133,9 +152,18 @@ fn by_hand(mailbox: &'static str, what: usize) -> Act {
 
 fn renamed(what: usize) -> Rename {
     match what {
-        0 => Rename { display_name: Some("New Name".to_owned()), ..Rename::default() },
-        1 => Rename { address: Some("new.name@contoso.com".to_owned()), ..Rename::default() },
-        _ => Rename { display_name: Some("Other Name".to_owned()), ..Rename::default() },
+        0 => Rename {
+            display_name: Some("New Name".to_owned()),
+            ..Rename::default()
+        },
+        1 => Rename {
+            address: Some("new.name@contoso.com".to_owned()),
+            ..Rename::default()
+        },
+        _ => Rename {
+            display_name: Some("Other Name".to_owned()),
+            ..Rename::default()
+        },
     }
 }
 
