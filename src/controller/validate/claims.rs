@@ -21,8 +21,8 @@ pub struct Rival {
 
 /// Resources that have a better right than `mailbox` to one of its addresses.
 ///
-/// The owner of a mailbox keeps its addresses; among those without one the older wins that is neither paused nor
-/// denied them by the access rules: nobody squats an address that he would not get.
+/// The owner of a mailbox keeps its addresses; among those without one the older that is not paused wins. Whoever
+/// the access rules deny the addresses has no right at all, whatever its status says: nobody squats an address.
 pub fn rivals(
     index: &Index,
     rules: &AccessRules,
@@ -36,15 +36,13 @@ pub fn rivals(
             (true, false) => true,
             (false, true) => false,
             (true, true) | (false, false) => {
-                other.spec.management != Management::Paused
-                    && is_older(other, mailbox)
-                    && is_admitted(other, rules)
+                other.spec.management != Management::Paused && is_older(other, mailbox)
             }
         };
     let mut rivals = Vec::new();
     for address in addresses {
         for other in index.claimants(tenant, address) {
-            if other.uid() != mailbox.uid() && better(&other, address) {
+            if other.uid() != mailbox.uid() && is_admitted(&other, rules) && better(&other, address) {
                 let name = (other.namespace() == mailbox.namespace()).then(|| other.name_any());
                 rivals.push(Rival {
                     address: address.clone(),
