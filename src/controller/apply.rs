@@ -1,9 +1,10 @@
 //! Carries a plan out, in its order. The only caller of the gateway's writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 
+use crate::api::Record;
 use crate::exchange::{ErrorClass, ExchangeError, Gateway, MailboxChange};
 use crate::lane::Lane;
 use crate::mail::{MailboxGuid, ObjectId, Right};
@@ -20,6 +21,8 @@ pub struct Applied {
     pub refused_settings: Vec<String>,
     /// Grants that Exchange refuses for good, and why.
     pub refused_grants: BTreeMap<(ObjectId, Right), String>,
+    /// Grants that were not made because Exchange does not find the member: its look-up is out of date.
+    pub not_found: BTreeSet<(ObjectId, Right)>,
     /// The first error that may go away; what depended on it was not tried.
     pub error: Option<ExchangeError>,
 }
@@ -31,6 +34,8 @@ pub struct Target<'a> {
     pub guid: MailboxGuid,
     /// The account behind the mailbox, once it is known.
     pub object_id: Option<ObjectId>,
+    /// Knows the SIDs of members, by which accounts that are gone are revoked.
+    pub record: &'a Record,
 }
 
 impl Target<'_> {
@@ -66,23 +71,11 @@ impl Target<'_> {
             lane,
             guid,
             object_id: account,
+            record: _,
         } = *self;
         let result = match step {
             Step::Set(settings) => return self.set(settings, applied).await,
-            Step::Revoke {
-                object_id,
-                right: Right::FullAccess,
-            } => gateway
-                .remove_full_access(Lane::Revocation.min(lane), guid, object_id)
-                .await
-                .map(drop),
-            Step::Revoke {
-                object_id,
-                right: Right::SendAs | Right::SendOnBehalf,
-            } => gateway
-                .remove_send_as(Lane::Revocation.min(lane), guid, object_id)
-                .await
-                .map(drop),
+            Step::Revoke { object_id, right } => self.revoke(object_id, *right).await,
             Step::Grant {
                 object_id,
                 right: Right::FullAccess,
@@ -104,6 +97,13 @@ impl Target<'_> {
         };
         match (result, step) {
             (Ok(()), _) => applied.did(step.changes(), step.to_string()),
+            (Err(error), Step::Grant { object_id, right, .. }) if error.does_not_find(object_id) => {
+                applied.not_found.insert((*object_id, *right));
+            }
+            // Nobody knows its SID either: told and tried again slowly, while everything else goes on.
+            (Err(error), Step::Revoke { object_id, right: _ }) if error.does_not_find(object_id) => {
+                applied.refused_settings.push(format!("{step}: {error}"));
+            }
             (Err(error), Step::Grant { object_id, right, .. }) if is_for_good(&error) => {
                 applied
                     .refused_grants
@@ -116,35 +116,92 @@ impl Target<'_> {
         }
     }
 
+    /// Revokes by object id, or by SID when the account is gone: its permission would be back with it when it is
+    /// restored.
+    async fn revoke(&self, member: &ObjectId, right: Right) -> Result<(), ExchangeError> {
+        let lane = Lane::Revocation.min(self.lane);
+        let (gateway, guid) = (self.gateway, self.guid);
+        let by_id = match right {
+            Right::FullAccess => gateway.remove_full_access(lane, guid, member).await,
+            Right::SendAs | Right::SendOnBehalf => gateway.remove_send_as(lane, guid, member).await,
+        };
+        let gone = match by_id {
+            Ok(_) => return Ok(()),
+            Err(error) if error.does_not_find(member) => error,
+            Err(error) => return Err(error),
+        };
+        let Some(sid) = self.record.sid_of(member) else {
+            return Err(gone);
+        };
+        let by_sid = match right {
+            Right::FullAccess => gateway.remove_full_access_by_sid(lane, guid, sid).await,
+            Right::SendAs | Right::SendOnBehalf => gateway.remove_send_as_by_sid(lane, guid, sid).await,
+        };
+        match by_sid {
+            // Neither the account nor anything of it on the mailbox is left.
+            Err(error) if error.does_not_find(sid.as_str()) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     /// All settings in one call; when Exchange refuses them together, each family by itself, what protects
     /// first, so that the refused one holds nothing hostage.
     async fn set(&self, settings: &Settings, applied: &mut Applied) {
-        match self
-            .gateway
-            .set_mailbox(self.lane, self.guid, &wire(settings))
-            .await
-        {
-            Ok(_) => applied.did(Step::Set(settings.clone()).changes(), settings.to_string()),
-            Err(error) if is_for_good(&error) => {
-                let families = settings.families();
-                if let [(family, _)] = families.as_slice() {
+        let error = match self.send(settings, applied).await {
+            Ok(()) => return,
+            Err(error) if is_for_good(&error) => error,
+            Err(error) => {
+                applied.error = Some(error);
+                return;
+            }
+        };
+        let families = settings.families();
+        if let [(family, _)] = families.as_slice() {
+            applied.refused_settings.push(format!("{family}: {error}"));
+            return;
+        }
+        for (family, part) in families {
+            match self.send(&part, applied).await {
+                Ok(()) => {}
+                Err(error) if is_for_good(&error) => {
                     applied.refused_settings.push(format!("{family}: {error}"));
+                }
+                Err(error) => {
+                    applied.error = Some(error);
                     return;
                 }
-                for (family, part) in families {
-                    match self.gateway.set_mailbox(self.lane, self.guid, &wire(&part)).await {
-                        Ok(_) => applied.did(Step::Set(part.clone()).changes(), part.to_string()),
-                        Err(error) if is_for_good(&error) => {
-                            applied.refused_settings.push(format!("{family}: {error}"));
-                        }
-                        Err(error) => {
-                            applied.error = Some(error);
-                            return;
-                        }
-                    }
-                }
             }
-            Err(error) => applied.error = Some(error),
+        }
+    }
+
+    /// One Set-Mailbox, again without each delegate that Exchange says is gone.
+    async fn send(&self, settings: &Settings, applied: &mut Applied) -> Result<(), ExchangeError> {
+        let mut settings = settings.clone();
+        loop {
+            let change = wire(&settings);
+            let error = match self.gateway.set_mailbox(self.lane, self.guid, &change).await {
+                Ok(_) => {
+                    applied.did(Step::Set(settings.clone()).changes(), settings.to_string());
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let delegates = settings.add_on_behalf.iter().chain(&settings.remove_on_behalf);
+            let Some(gone) = delegates.copied().find(|id| error.does_not_find(id)) else {
+                return Err(error);
+            };
+            if settings.remove_on_behalf.remove(&gone) {
+                // The list holds objects that exist only: with its account a delegate has left it.
+                applied
+                    .acknowledged
+                    .push(Change::Revoked(gone, Right::SendOnBehalf));
+            }
+            if settings.add_on_behalf.remove(&gone) {
+                applied.not_found.insert((gone, Right::SendOnBehalf));
+            }
+            if settings.is_empty() {
+                return Ok(());
+            }
         }
     }
 }
@@ -161,12 +218,14 @@ impl Applied {
             done,
             refused_settings,
             refused_grants,
+            not_found,
             error,
         } = other;
         self.acknowledged.extend(acknowledged);
         self.done.extend(done);
         self.refused_settings.extend(refused_settings);
         self.refused_grants.extend(refused_grants);
+        self.not_found.extend(not_found);
         self.error = self.error.take().or(error);
     }
 }

@@ -190,18 +190,19 @@ impl Fetch<'_> {
     ) -> Result<Seen, ExchangeError> {
         let gateway = &self.tenant.gateway;
         let asks = questions(wanted, record);
-        let ask_full_access =
+        let of = |right: Right| {
             asks.iter()
-                .filter(|(_, right)| *right == Right::FullAccess)
-                .map(|(id, _)| async {
-                    Ok::<_, ExchangeError>((*id, gateway.full_access(self.lane, guid, Some(id)).await?))
-                });
-        let ask_send_as = asks
-            .iter()
-            .filter(|(_, right)| *right == Right::SendAs)
-            .map(|(id, _)| async {
-                Ok::<_, ExchangeError>((*id, gateway.send_as(self.lane, guid, Some(id)).await?))
-            });
+                .filter(move |(_, asked)| *asked == right)
+                .map(|(id, _)| *id)
+        };
+        let ask_full_access = of(Right::FullAccess).map(|id| async move {
+            let rows = gateway.full_access(self.lane, guid, Some(&id)).await;
+            Ok::<_, ExchangeError>((id, none_if_gone(rows, &id)?))
+        });
+        let ask_send_as = of(Right::SendAs).map(|id| async move {
+            let rows = gateway.send_as(self.lane, guid, Some(&id)).await;
+            Ok::<_, ExchangeError>((id, none_if_gone(rows, &id)?))
+        });
         let account_state = async {
             match account {
                 Some(id) => self.directory_enabled(id).await,
@@ -293,6 +294,14 @@ impl Fetch<'_> {
             }
         }
         on_behalf
+    }
+}
+
+/// Whoever Exchange does not find has no rows. An error about the mailbox stays one.
+fn none_if_gone<T>(rows: Result<Vec<T>, ExchangeError>, member: &ObjectId) -> Result<Vec<T>, ExchangeError> {
+    match rows {
+        Err(error) if error.does_not_find(member) => Ok(Vec::new()),
+        other => other,
     }
 }
 

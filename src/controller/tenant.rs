@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::validate::{AccessRules, MemberKind, Resolution};
 use crate::api::{Management, SignInControl};
 use crate::exchange::Gateway;
-use crate::mail::{ClusterId, Domain, SmtpAddress, TenantGuid};
+use crate::mail::{ClusterId, Domain, ObjectId, SmtpAddress, TenantGuid};
 
 /// A tenant whose connection was checked.
 pub struct Tenant {
@@ -103,6 +103,18 @@ impl DirectoryCache {
         if answers.len() < MOST_ANSWERS {
             answers.insert(member, (now, resolution));
         }
+    }
+
+    /// Looks these members up again the next time: Exchange does not find them any more.
+    pub fn forget(&self, members: &[ObjectId]) {
+        if members.is_empty() {
+            return;
+        }
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.retain(|_, (_, answer)| match answer {
+            Resolution::Found(found) => !members.contains(&found.object_id),
+            _ => true,
+        });
     }
 
     pub fn users_are_readable(&self, now: Instant) -> bool {

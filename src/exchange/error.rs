@@ -88,6 +88,12 @@ impl ExchangeError {
         }
     }
 
+    /// True when it is `identity` that is not found, and nothing else that the call named: Exchange repeats the
+    /// identity it was given.
+    pub fn does_not_find(&self, identity: impl fmt::Display) -> bool {
+        self.class == ErrorClass::NotFound && self.message.contains(&identity.to_string())
+    }
+
     /// Logs a failed call: loudly when no retry helps.
     pub(super) fn log(&self, span: &tracing::Span) {
         let (class, error) = (self.class.label(), self.traced());

@@ -12,8 +12,8 @@ mod support;
 
 mod architecture;
 mod contested;
-mod crash;
 mod create;
+mod departed;
 mod drift;
 mod grants;
 mod hostile;
@@ -26,8 +26,5 @@ mod recovery;
 mod refused_mailboxes;
 mod refused_members;
 mod refused_tenants;
-mod regressions;
-mod schedules;
-mod sequences;
 mod settings;
 mod stages;

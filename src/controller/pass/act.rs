@@ -1,13 +1,14 @@
 //! Plans, carries the plan out, and looks again.
 
 use super::{Ending, Ground, Pass, View};
-use crate::api::Record;
+use crate::api::{Record, RecordedGrant};
 use crate::controller::apply::{Applied, Target};
 use crate::controller::context::Memory;
 use crate::controller::fetch::Seen;
 use crate::controller::outcome::{Outcome, Progress, Stall};
 use crate::controller::validate::Wanted;
 use crate::lane::Lane;
+use crate::mail::{ObjectId, Right};
 use crate::plan::{self, Change, Desired, Observed, Plan};
 
 /// What is known and wanted when a plan is made.
@@ -36,6 +37,7 @@ impl Judged {
             done,
             refused_settings,
             refused_grants,
+            not_found: _,
             error: _,
         } = applied;
         let view = View {
@@ -130,6 +132,7 @@ impl Pass<'_> {
             },
             guid: observed.guid,
             object_id: observed.object_id,
+            record: &planned.announced,
         };
         let drift = self.is_drift();
         let mut applied = target.apply(todo).await;
@@ -143,7 +146,10 @@ impl Pass<'_> {
         let acknowledged = applied.acknowledged.iter().cloned();
         self.context
             .remember(self.key, |memory| memory.acknowledge(acknowledged, now));
-        let remembered = remembered(planned, &applied);
+        let departed: Vec<ObjectId> = applied.not_found.iter().map(|(id, _)| *id).collect();
+        judged.ground.tenant.directory.forget(&departed);
+        let before = judged.ground.record.clone();
+        let remembered = without_unmade(remembered(planned, &applied), &before, &applied);
         let read = self.fetch(&judged.ground);
         let confirmed = match applied.error.take() {
             Some(error) => Err(error),
@@ -181,7 +187,7 @@ impl Pass<'_> {
             intent: remembered.intent.clone(),
             ..after.clone()
         };
-        let record = without_refused(record, &applied);
+        let record = without_unmade(without_refused(record, &applied), &before, &applied);
         Ok(judged.end(outcome, Some(record), confirmed, rest, applied))
     }
 }
@@ -223,6 +229,18 @@ fn without_refused(mut record: Record, applied: &Applied) -> Record {
         !applied
             .refused_grants
             .contains_key(&(grant.object_id, grant.right))
+    });
+    record
+}
+
+/// A grant that was announced just now and not made, because its member is gone, leaves nothing to revoke.
+fn without_unmade(mut record: Record, before: &Record, applied: &Applied) -> Record {
+    let known = |id: ObjectId, right: Right| {
+        let same = |grant: &RecordedGrant| grant.object_id == id && grant.right == right;
+        before.grants.iter().any(same)
+    };
+    record.grants.retain(|grant| {
+        known(grant.object_id, grant.right) || !applied.not_found.contains(&(grant.object_id, grant.right))
     });
     record
 }

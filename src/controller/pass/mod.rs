@@ -1,7 +1,6 @@
 //! One pass over one mailbox: fetch → validate → plan → apply → report.
 
 mod act;
-mod close;
 mod prepare;
 mod tell;
 

@@ -154,8 +154,27 @@ impl Gateway {
         id: MailboxGuid,
         user: &ObjectId,
     ) -> Result<Warnings, ExchangeError> {
+        self.remove_full_access_of(lane, id, &user.to_string()).await
+    }
+
+    /// Revokes Full Access of an account that is gone: what is left of it on the mailbox is its SID.
+    pub async fn remove_full_access_by_sid(
+        &self,
+        lane: Lane,
+        id: MailboxGuid,
+        sid: &Sid,
+    ) -> Result<Warnings, ExchangeError> {
+        self.remove_full_access_of(lane, id, sid.as_str()).await
+    }
+
+    async fn remove_full_access_of(
+        &self,
+        lane: Lane,
+        id: MailboxGuid,
+        user: &str,
+    ) -> Result<Warnings, ExchangeError> {
         let cmdlet = write("Remove-MailboxPermission", id)
-            .with("User", user.to_string())
+            .with("User", user)
             .with("AccessRights", json!(["FullAccess"]))
             .with("InheritanceType", "All")
             .with("Confirm", false);
@@ -169,7 +188,7 @@ impl Gateway {
         id: MailboxGuid,
         trustee: &ObjectId,
     ) -> Result<Warnings, ExchangeError> {
-        self.change_send_as("Add-RecipientPermission", lane, id, trustee)
+        self.change_send_as("Add-RecipientPermission", lane, id, &trustee.to_string())
             .await
     }
 
@@ -180,7 +199,18 @@ impl Gateway {
         id: MailboxGuid,
         trustee: &ObjectId,
     ) -> Result<Warnings, ExchangeError> {
-        self.change_send_as("Remove-RecipientPermission", lane, id, trustee)
+        self.change_send_as("Remove-RecipientPermission", lane, id, &trustee.to_string())
+            .await
+    }
+
+    /// Revokes Send As of an account that is gone: what is left of it on the mailbox is its SID.
+    pub async fn remove_send_as_by_sid(
+        &self,
+        lane: Lane,
+        id: MailboxGuid,
+        sid: &Sid,
+    ) -> Result<Warnings, ExchangeError> {
+        self.change_send_as("Remove-RecipientPermission", lane, id, sid.as_str())
             .await
     }
 
@@ -189,10 +219,10 @@ impl Gateway {
         name: &'static str,
         lane: Lane,
         id: MailboxGuid,
-        trustee: &ObjectId,
+        trustee: &str,
     ) -> Result<Warnings, ExchangeError> {
         let cmdlet = write(name, id)
-            .with("Trustee", trustee.to_string())
+            .with("Trustee", trustee)
             .with("AccessRights", json!(["SendAs"]))
             .with("Confirm", false);
         Ok(self.call(lane, cmdlet).await?.into())
