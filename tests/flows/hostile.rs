@@ -1,7 +1,7 @@
 //! Somebody of the namespace who may patch status: it is memory and proves nothing.
 
 use super::kit::*;
-use super::support::world::World;
+use super::support::world::{World, mailbox, with};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::SharedMailbox;
 use simulator::{MailboxView, Seed, SeedUser};
@@ -151,4 +151,22 @@ async fn forged_conditions_are_corrected_with_the_next_look() {
             .0,
         "False"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_claim_of_a_namespace_without_a_rule_keeps_nobody_from_an_address() {
+    let world = World::start().await;
+    make_namespace(&world, "team-squat").await;
+    let elsewhere = json!({ "metadata": { "namespace": "team-squat" } });
+    world.apply(&with(mailbox("squatter", SALES), &elsewhere)).await;
+    wait_in(&world, "team-squat", "squatter", "False", "AccessDenied").await;
+    let forged = json!({ "status": { "mailboxGuid": "44444444-4444-4444-8444-444444444444", "primaryAddress": SALES } });
+    let api: kube::Api<SharedMailbox> = kube::Api::namespaced(world.client.clone(), "team-squat");
+    let params = kube::api::PatchParams::default();
+    api.patch_status("squatter", &params, &kube::api::Patch::Merge(forged))
+        .await
+        .unwrap();
+    world.sleep(2).await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
 }

@@ -10,6 +10,5 @@
 )]
 
 pub mod api_server;
-pub mod bed;
 pub mod conformance;
 pub mod world;
