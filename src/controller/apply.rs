@@ -121,11 +121,11 @@ impl Target<'_> {
     async fn revoke(&self, member: &ObjectId, right: Right) -> Result<(), ExchangeError> {
         let lane = Lane::Revocation.min(self.lane);
         let (gateway, guid) = (self.gateway, self.guid);
-        let by_id = match right {
+        let removed = match right {
             Right::FullAccess => gateway.remove_full_access(lane, guid, member).await,
             Right::SendAs | Right::SendOnBehalf => gateway.remove_send_as(lane, guid, member).await,
         };
-        let gone = match by_id {
+        let gone = match removed {
             Ok(_) => return Ok(()),
             Err(error) if error.does_not_find(member) => error,
             Err(error) => return Err(error),
@@ -133,11 +133,11 @@ impl Target<'_> {
         let Some(sid) = self.record.sid_of(member) else {
             return Err(gone);
         };
-        let by_sid = match right {
+        let rest = match right {
             Right::FullAccess => gateway.remove_full_access_by_sid(lane, guid, sid).await,
             Right::SendAs | Right::SendOnBehalf => gateway.remove_send_as_by_sid(lane, guid, sid).await,
         };
-        match by_sid {
+        match rest {
             // Neither the account nor anything of it on the mailbox is left.
             Err(error) if error.does_not_find(sid.as_str()) => Ok(()),
             other => other.map(drop),
@@ -179,12 +179,10 @@ impl Target<'_> {
         let mut settings = settings.clone();
         loop {
             let change = wire(&settings);
-            let error = match self.gateway.set_mailbox(self.lane, self.guid, &change).await {
-                Ok(_) => {
-                    applied.did(Step::Set(settings.clone()).changes(), settings.to_string());
-                    return Ok(());
-                }
-                Err(error) => error,
+            let sent = self.gateway.set_mailbox(self.lane, self.guid, &change).await;
+            let Err(error) = sent else {
+                applied.did(Step::Set(settings.clone()).changes(), settings.to_string());
+                return Ok(());
             };
             let delegates = settings.add_on_behalf.iter().chain(&settings.remove_on_behalf);
             let Some(gone) = delegates.copied().find(|id| error.does_not_find(id)) else {

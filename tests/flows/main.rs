@@ -11,15 +11,18 @@
 mod support;
 
 mod architecture;
+mod claims;
 mod contested;
 mod create;
 mod departed;
 mod drift;
+mod edits;
 mod grants;
 mod hostile;
 mod kit;
 mod lanes;
 mod lease;
+mod new_mailbox;
 mod outages;
 mod ownership;
 mod recovery;

@@ -43,7 +43,7 @@ async fn a_lost_mailbox_is_looked_for_again_and_never_made_again() {
         &condition(&world.permission("team").await, "Ready").unwrap().2,
         &["MailboxGone"],
     );
-    world.sleep(24 * 3600).await;
+    world.sleep(6 * 3600).await;
     assert_eq!(world.writes(), NOTHING);
 }
 

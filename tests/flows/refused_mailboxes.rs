@@ -1,7 +1,7 @@
 //! Mailboxes that are refused: each with a message a person can act on, and nothing written to Exchange.
 
 use super::kit::*;
-use super::support::world::{World, mailbox, permission, with};
+use super::support::world::{World, mailbox};
 use serde_json::{Value, json};
 use simulator::{Seed, SeedMailbox, SeedUser};
 
@@ -263,83 +263,4 @@ async fn a_soft_deleted_mailbox_keeps_its_address() {
         json!({ "Identity": SALES, "PermanentlyDelete": true }),
     );
     world.wait_mailbox("sales", "True", "UpToDate").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_two_resources_with_one_address_the_older_wins_and_is_named_in_its_own_namespace() {
-    let world = World::start().await;
-    world.apply(&sales(json!({}))).await;
-    world.wait_mailbox("sales", "True", "UpToDate").await;
-    forget(&world);
-    world
-        .apply(&with(
-            mailbox("copy", "copy@contoso.com"),
-            &json!({ "spec": { "aliases": [SALES] } }),
-        ))
-        .await;
-    let copy = world.wait_mailbox("copy", "False", "AddressClaimed").await;
-    says(
-        &stalled(&copy, "AddressClaimed"),
-        &[SALES, "SharedMailbox \"sales\" of this namespace"],
-    );
-    assert_eq!(world.writes(), NOTHING);
-    world
-        .apply(&sales(json!({ "emailAddress": "vendite@contoso.com" })))
-        .await;
-    let copy = world.wait_mailbox("copy", "False", "AddressInUse").await;
-    says(&stalled(&copy, "AddressInUse"), &[SALES]);
-}
-
-fn two_teams() -> Value {
-    json!({ "spec": { "access": [{
-        "namespaces": { "names": ["team-sales", "team-secret"] }, "addresses": ["*@contoso.com"],
-        "members": ["*@contoso.com"], "rights": ["FullAccess"] }] } })
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_holder_in_another_namespace_is_not_named() {
-    let world = world(Seed::contoso(), two_teams()).await;
-    make_namespace(&world, "team-secret").await;
-    let hidden = json!({ "metadata": { "namespace": "team-secret" } });
-    world.apply(&with(mailbox("project-x", SALES), &hidden)).await;
-    wait_in(&world, "team-secret", "project-x", "True", "UpToDate").await;
-    forget(&world);
-    world.apply(&sales(json!({}))).await;
-    sales_is_refused(&world, "AddressClaimed", &[SALES, "another namespace"]).await;
-    let whole = serde_json::to_string(&world.mailbox("sales").await).unwrap();
-    assert!(
-        !whole.contains("team-secret") && !whole.contains("project-x"),
-        "{whole}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn nobody_squats_an_address_that_no_rule_gives_him() {
-    let world = World::start().await;
-    make_namespace(&world, "team-squat").await;
-    let elsewhere = json!({ "metadata": { "namespace": "team-squat" } });
-    world.apply(&with(mailbox("squatter", SALES), &elsewhere)).await;
-    wait_in(&world, "team-squat", "squatter", "False", "AccessDenied").await;
-    world.sleep(2).await;
-    world.apply(&sales(json!({}))).await;
-    world.wait_mailbox("sales", "True", "UpToDate").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_permission_for_another_tenant_than_its_mailboxs_grants_nothing() {
-    let world = World::start().await;
-    world.apply(&sales(json!({}))).await;
-    let elsewhere = json!({ "spec": { "tenantRef": { "name": "other" } } });
-    world
-        .apply(&with(
-            permission("team", "sales", &[FIRST], &["SendAs"]),
-            &elsewhere,
-        ))
-        .await;
-    let team = world.wait_permission("team", "False", "MembersRefused").await;
-    says(
-        &member_message(&team, FIRST),
-        &["TenantMismatch", "spec.tenantRef"],
-    );
-    assert!(view(&world).send_as.is_empty());
 }

@@ -1,0 +1,121 @@
+//! What people do to the cluster beside applying mailboxes: Secrets, namespaces, annotations, forged statuses.
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use shared_mailbox_operator::api::{ExchangeTenant, SharedMailbox};
+
+use super::support::world::{OPERATOR_NAMESPACE, World, ready};
+
+/// Writes the client secret anew.
+pub async fn set_secret(world: &World, data: Value) {
+    let api: Api<Secret> = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
+    let _ = api.delete("exchange-credentials", &DeleteParams::default()).await;
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": { "name": "exchange-credentials", "namespace": OPERATOR_NAMESPACE }, "stringData": data
+    }))
+    .expect("a Secret");
+    api.create(&PostParams::default(), &secret)
+        .await
+        .expect("the Secret can be made");
+}
+
+pub async fn delete_secret(world: &World) {
+    let api: Api<Secret> = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
+    api.delete("exchange-credentials", &DeleteParams::default())
+        .await
+        .expect("it was there");
+}
+
+pub async fn delete_tenant(world: &World, name: &str) {
+    let api: Api<ExchangeTenant> = Api::all(world.client.clone());
+    api.delete(name, &DeleteParams::default())
+        .await
+        .expect("it was there");
+}
+
+pub async fn make_namespace(world: &World, name: &str) {
+    let api: Api<Namespace> = Api::all(world.client.clone());
+    let namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).expect("a namespace");
+    api.create(&PostParams::default(), &namespace)
+        .await
+        .expect("it can be made");
+}
+
+/// Waits until an object of another namespace is reported so.
+pub async fn wait_in(
+    world: &World,
+    namespace: &str,
+    name: &str,
+    status: &str,
+    reason: &str,
+) -> SharedMailbox {
+    let api: Api<SharedMailbox> = Api::namespaced(world.client.clone(), namespace);
+    let what = format!("{namespace}/{name} Ready={status} {reason}");
+    let check = async || {
+        api.get_opt(name)
+            .await
+            .ok()?
+            .filter(|object| ready(object, status, reason))
+    };
+    world.wait(what, check).await
+}
+
+/// Waits until the named ExchangeTenant is reported so.
+pub async fn wait_tenant_named(world: &World, name: &str, status: &str, reason: &str) -> ExchangeTenant {
+    let api: Api<ExchangeTenant> = Api::all(world.client.clone());
+    let check = async || {
+        api.get_opt(name)
+            .await
+            .ok()?
+            .filter(|object| ready(object, status, reason))
+    };
+    world
+        .wait(format!("ExchangeTenant {name} Ready={status} {reason}"), check)
+        .await
+}
+
+/// Edits the status as somebody who may patch it.
+pub async fn patch_status<K>(world: &World, name: &str, status: Value)
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let params = PatchParams {
+        field_manager: Some("tests".to_owned()),
+        ..PatchParams::default()
+    };
+    let api: Api<K> = world.api();
+    api.patch_status(name, &params, &Patch::Merge(json!({ "status": status })))
+        .await
+        .expect("may be patched");
+}
+
+/// Asks for a pass over `sales` and waits until it was made, whatever it found.
+pub async fn look_now(world: &World) {
+    let stamp = world.server.now().to_string();
+    annotate(world, &stamp).await;
+    let api: Api<SharedMailbox> = world.api();
+    let check = async || {
+        let status = api.get_opt("sales").await.ok()??.status?;
+        (status.last_handled_reconcile_at.as_deref() == Some(stamp.as_str())).then_some(())
+    };
+    world.wait("a pass that was asked for", check).await;
+}
+
+pub async fn annotate(world: &World, stamp: &str) {
+    let api: Api<SharedMailbox> = world.api();
+    let params = PatchParams {
+        field_manager: Some("tests".to_owned()),
+        ..PatchParams::default()
+    };
+    let patch =
+        json!({ "metadata": { "annotations": { "sharedmailbox.dev/reconcile-requested-at": stamp } } });
+    api.patch("sales", &params, &Patch::Merge(patch))
+        .await
+        .expect("it is there");
+}
