@@ -14,6 +14,7 @@ use crate::mail::Right;
     group = "sharedmailbox.dev",
     version = "v1alpha1",
     kind = "ExchangeTenant",
+    doc = "A Microsoft 365 tenant: how to reach it, and who may ask for what.",
     plural = "exchangetenants",
     singular = "exchangetenant",
     shortname = "xtenant",

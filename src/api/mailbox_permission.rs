@@ -14,6 +14,7 @@ use crate::mail::Right;
     group = "sharedmailbox.dev",
     version = "v1alpha1",
     kind = "MailboxPermission",
+    doc = "Rights of members on one shared mailbox of the same namespace.",
     plural = "mailboxpermissions",
     singular = "mailboxpermission",
     shortname = "mbxperm",

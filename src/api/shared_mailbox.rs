@@ -13,6 +13,7 @@ use super::{ADDRESS_PATTERN, RawRecord};
     group = "sharedmailbox.dev",
     version = "v1alpha1",
     kind = "SharedMailbox",
+    doc = "A Microsoft 365 shared mailbox, kept as declared.",
     plural = "sharedmailboxes",
     singular = "sharedmailbox",
     shortname = "smbx",

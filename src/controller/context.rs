@@ -138,9 +138,13 @@ impl Memory {
             .collect()
     }
 
+    /// What undoes an earlier change makes that one due again.
     pub fn acknowledge(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
-        self.acknowledged
-            .extend(changes.into_iter().map(|change| (now, change)));
+        for change in changes {
+            self.acknowledged
+                .retain(|(_, earlier)| !change.supersedes(earlier));
+            self.acknowledged.push((now, change));
+        }
     }
 
     pub fn acknowledged(&mut self, now: Instant) -> Acknowledged {
@@ -167,5 +171,51 @@ impl Memory {
         };
         self.ending = Some((label, count));
         count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::Right;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn what_was_taken_back_meanwhile_counts_as_acknowledged_no_longer() {
+        let (id, now) = (
+            "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+            Instant::now(),
+        );
+        let mut memory = Memory::default();
+        memory.acknowledge([Change::Granted(id, Right::SendAs)], now);
+        assert!(
+            memory
+                .acknowledged(now + MINUTE)
+                .contains(&Change::Granted(id, Right::SendAs))
+        );
+        memory.acknowledge([Change::Revoked(id, Right::SendAs)], now + MINUTE);
+        assert!(
+            !memory
+                .acknowledged(now + MINUTE)
+                .contains(&Change::Granted(id, Right::SendAs))
+        );
+        assert!(memory.acknowledged(now + 5 * MINUTE).is_empty(), "it settles");
+    }
+
+    #[test]
+    fn three_repairs_in_six_hours_are_a_contest_and_an_edit_ends_it() {
+        let (change, now) = (Change::DisplayName("x".into()), Instant::now());
+        let mut memory = Memory::default();
+        for round in 0..3 {
+            assert!(memory.contested(Some(1), now + round * MINUTE).is_empty());
+            memory.repaired([change.clone()], Some(1), now + round * MINUTE);
+        }
+        assert!(memory.contested(Some(1), now + 30 * MINUTE).contains(&change));
+        assert!(memory.contested(Some(2), now + 30 * MINUTE).is_empty());
+        assert!(
+            memory.contested(Some(1), now + 63 * MINUTE).is_empty(),
+            "it rested for an hour"
+        );
     }
 }

@@ -21,7 +21,7 @@ use crate::plan::{self, Creation, Observed};
 /// again. Exchange refuses a second one with the same addresses, so this only spares it the question.
 const LOOKED_FOR: Duration = Duration::from_mins(1);
 /// How long an announced create stands in the way of another one, or of believing a conflict.
-const AMBIGUOUS: Duration = Duration::from_mins(10);
+pub const AMBIGUOUS: Duration = Duration::from_mins(10);
 
 pub async fn create(
     pass: &mut Pass<'_>,
@@ -89,10 +89,9 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
         let wait = if same { LOOKED_FOR } else { AMBIGUOUS };
         if !surely_unsent && age < wait {
             let text = format!(
-                "a New-Mailbox for {} was sent {} s ago and its answer is not known; its mailbox is looked for before \
-                 anything is repeated",
-                earlier.address,
-                age.as_secs()
+                "a New-Mailbox for {} was announced at {:.0} and its answer is not known; its mailbox is looked for \
+                 before anything is repeated",
+                earlier.address, earlier.at
             );
             return Err(Outcome::Progressing(Progress::LookingForMailbox(text)));
         }

@@ -213,8 +213,19 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option
         Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
     };
     if object.metadata.deletion_timestamp.is_some() {
-        // Retain: the mailbox stays as it is, with its marker and its grants, and nobody is called.
-        let done = set_finalizer(&api, &object, false).await;
+        let pass = Pass {
+            context: context.as_ref(),
+            key,
+            lane,
+            object,
+            permissions: Vec::new(),
+            reattached: false,
+        };
+        if let Err(outcome) = pass.close().await {
+            return requeue(context, key, &outcome, lane);
+        }
+        // Retain: the mailbox stays as it is, with its marker and its grants.
+        let done = set_finalizer(&api, &pass.object, false).await;
         return done
             .err()
             .and_then(|outcome| requeue(context, key, &outcome, lane));

@@ -19,6 +19,24 @@ pub enum Change {
     AddressRemoved(SmtpAddress),
 }
 
+impl Change {
+    /// Whether `earlier` holds no longer once this change is made.
+    pub fn supersedes(&self, earlier: &Self) -> bool {
+        match (self, earlier) {
+            (Self::Revoked(id, right), Self::Granted(other, same))
+            | (Self::Granted(id, right), Self::Revoked(other, same)) => id == other && right == same,
+            (Self::AddressAdded(address), Self::AddressRemoved(other))
+            | (Self::AddressRemoved(address), Self::AddressAdded(other)) => address == other,
+            (Self::SignIn { .. }, Self::SignIn { .. })
+            | (Self::Marker, Self::Marker)
+            | (Self::DisplayName(_), Self::DisplayName(_))
+            | (Self::Alias(_), Self::Alias(_))
+            | (Self::Primary(_), Self::Primary(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 /// Changes that Exchange acknowledged so recently that a replica may not show them yet.
 pub type Acknowledged = BTreeSet<Change>;
 

@@ -10,5 +10,6 @@
 )]
 
 pub mod api_server;
+pub mod bed;
 pub mod conformance;
 pub mod world;

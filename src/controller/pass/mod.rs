@@ -1,6 +1,7 @@
 //! One pass over one mailbox: fetch → validate → plan → apply → report.
 
 mod act;
+mod close;
 mod prepare;
 mod tell;
 

@@ -1,0 +1,94 @@
+//! The end of a resource whose mailbox is not marked yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{Ground, Pass};
+use crate::api::Record;
+use crate::controller::apply::Target;
+use crate::controller::create::AMBIGUOUS;
+use crate::controller::fetch::Located;
+use crate::controller::outcome::{Outcome, Progress};
+use crate::controller::validate::Wanted;
+use crate::mail::MailboxGuid;
+use crate::plan::{self, Desired, Standing};
+
+/// A mailbox that surely was made is looked for so long while its resource waits to go; one whose create was
+/// never answered for as long as that stays ambiguous.
+const LOOKED_FOR_WHEN_MADE: Duration = Duration::from_hours(1);
+
+impl Pass<'_> {
+    /// Before a resource is let go: a mailbox that it made gets marker, name and block, for nobody could tell
+    /// afterwards whose it is, and anybody could sign in to it. Nobody is called when it has them. `Err`: not yet,
+    /// and when to try again; a tenant that can't be used never holds a deletion up.
+    pub(in crate::controller) async fn close(&self) -> Result<(), Outcome> {
+        let status = self.object.status.as_ref();
+        let known = status.and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
+        let record = status.and_then(|status| status.record.as_ref()?.read().ok());
+        let Some(intent) = record.and_then(|record| record.intent) else {
+            return Ok(());
+        };
+        let patience = if known.is_some() {
+            LOOKED_FOR_WHEN_MADE
+        } else {
+            AMBIGUOUS
+        };
+        let unsent = self.context.remember(self.key, |memory| memory.unsent.clone());
+        if self.context.clock.since(intent.at) >= patience || unsent == Some(intent.one_time_name) {
+            return Ok(());
+        }
+        let ground = match self.prepare() {
+            Ok(ground) if ground.writes => ground,
+            // The tenant is there and was not looked at yet.
+            Err(Outcome::NotYet) => return Err(waiting("the ExchangeTenant has not been checked yet")),
+            Ok(_) | Err(_) => return Ok(()),
+        };
+        match known {
+            Some(guid) => self.mark(&ground, guid).await,
+            None => match self
+                .fetch(&ground)
+                .locate(&ground.admitted, &ground.owner, &ground.record)
+                .await
+            {
+                Ok(Ok(Located::Mailbox(guid))) => self.mark(&ground, guid).await,
+                Ok(Ok(Located::Nowhere(_)) | Err(_)) => Err(waiting("its mailbox is not shown yet")),
+                Err(error) => Err(waiting(&error.to_string())),
+            },
+        }
+    }
+
+    async fn mark(&self, ground: &Ground, guid: MailboxGuid) -> Result<(), Outcome> {
+        let nobody = BTreeMap::new();
+        let seen = self
+            .fetch(ground)
+            .mailbox(guid, self.account(), &nobody, &Record::default())
+            .await
+            .map_err(|error| waiting(&error.to_string()))?;
+        let alive = |uid: &str| self.context.index().uid_is_alive(uid);
+        if plan::standing(&ground.owner, &seen.observed, &ground.record, alive) != Standing::JustCreated {
+            return Ok(());
+        }
+        // Nothing else is begun for a resource that goes.
+        let desired = Desired {
+            grants: nobody,
+            aliases: BTreeSet::new(),
+            ..self.desired(ground, &Wanted::default())
+        };
+        let target = Target {
+            gateway: &ground.tenant.gateway,
+            lane: self.lane,
+            guid,
+            object_id: seen.observed.object_id,
+            record: &ground.record,
+        };
+        let plan = plan::plan(&desired, &seen.observed, &Record::default());
+        match target.apply(&plan).await.error {
+            Some(error) => Err(waiting(&error.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn waiting(why: &str) -> Outcome {
+    Outcome::Progressing(Progress::WaitingForExchange(why.to_owned()))
+}

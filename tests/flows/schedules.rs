@@ -1,0 +1,31 @@
+//! Stories in bad weather, by seed.
+//!
+//! `SMO_BED_SEEDS=10000 cargo test --test flows schedules` runs more of them.
+
+use super::crash::scenarios;
+use super::support::bed::schedules;
+
+/// Two tests, so that two cores have something to do.
+const SHARES: u64 = 2;
+
+fn seeds(share: u64) -> impl Iterator<Item = u64> {
+    let wanted = std::env::var("SMO_BED_SEEDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let first = std::env::var("SMO_BED_FIRST")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    let count: u64 = wanted.unwrap_or(500);
+    (first..first + count).filter(move |seed| seed % SHARES == share)
+}
+
+#[test]
+fn even_seeds_end_well_after_bad_weather() {
+    schedules(&scenarios(), seeds(0));
+}
+
+#[test]
+fn odd_seeds_end_well_after_bad_weather() {
+    schedules(&scenarios(), seeds(1));
+}

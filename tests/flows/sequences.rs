@@ -1,0 +1,55 @@
+//! Random sequences of manifests and of an admin's deeds, shrunk when they fail.
+//!
+//! `SMO_BED_SEQUENCES=1000 cargo test --test flows sequences` runs more of them.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::support::bed::{replay_sequence, story_of};
+
+const STEPS: usize = 20;
+
+fn sequences(share: u8) {
+    let wanted = std::env::var("SMO_BED_SEQUENCES")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let cases: u32 = wanted.unwrap_or(200);
+    let config = Config {
+        cases: cases / 2,
+        failure_persistence: None,
+        max_shrink_iters: 100,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[share; 32]);
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    // A step that shrinks away becomes None.
+    let step = proptest::option::weighted(0.98, any::<u32>().no_shrink());
+    let steps = proptest::collection::vec(step, STEPS);
+    let outcome = runner.run(&steps, |steps| {
+        let steps: Vec<u32> = steps.into_iter().flatten().collect();
+        replay_sequence(&steps).map_err(|why| {
+            let line: Vec<String> = steps.iter().map(ToString::to_string).collect();
+            let story: Vec<String> = story_of(&steps).iter().map(|act| format!("  {act:?}")).collect();
+            eprintln!(
+                "sequence {} fails: {}",
+                line.join(","),
+                why.lines().take(3).collect::<Vec<_>>().join("; ")
+            );
+            let text = format!("sequence {}\n{}\n{why}", line.join(","), story.join("\n"));
+            TestCaseError::fail(text)
+        })
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn sequences_of_manifests_and_deeds_end_as_declared() {
+    sequences(1);
+}
+
+#[test]
+fn more_sequences_of_manifests_and_deeds_end_as_declared() {
+    sequences(2);
+}

@@ -1,0 +1,44 @@
+//! What people and the weather do.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use simulator::{Faults, Rename};
+
+/// One thing that happens.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// kubectl apply; what admission refuses changes nothing.
+    Apply(Value),
+    /// kubectl delete of a kind and name.
+    Delete(&'static str, String),
+    /// An admin runs a cmdlet in Exchange.
+    Admin(&'static str, Value),
+    /// An admin blocks (false) or unblocks an account in Entra.
+    SignIn(String, bool),
+    /// An admin renames a person.
+    Rename(String, Rename),
+    /// Faults of Exchange and Graph from now on, instead of those before.
+    Faults(Faults),
+    /// The process dies, and another starts seconds later.
+    Crash,
+    Wait(Duration),
+    /// Waits until everything is as declared.
+    Settle,
+}
+
+pub type Story = Vec<Act>;
+
+impl Act {
+    pub fn delete_mailbox(name: &str) -> Self {
+        Self::Delete("SharedMailbox", name.to_owned())
+    }
+
+    pub fn delete_permission(name: &str) -> Self {
+        Self::Delete("MailboxPermission", name.to_owned())
+    }
+
+    pub fn seconds(seconds: u64) -> Self {
+        Self::Wait(Duration::from_secs(seconds))
+    }
+}

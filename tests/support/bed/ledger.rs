@@ -1,0 +1,207 @@
+//! What was asked for and when, and whose everything is: the oracles' memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use simulator::Control;
+use uuid::Uuid;
+
+use super::model::{self, Key, Right};
+use crate::support::world::World;
+
+/// The wanted grants from one moment on, with automapping where it means something.
+pub struct Wanted {
+    pub from: Timestamp,
+    pub grants: BTreeMap<Key, bool>,
+}
+
+pub struct Ledger {
+    pub history: Vec<Wanted>,
+    /// Everything that was in the tenant before us, by object id: nobody but an admin may change it.
+    pub foreign_objects: BTreeMap<String, Value>,
+    /// Grants that an admin made and no manifest has asked for since: they stay.
+    pub foreign_grants: BTreeSet<(Uuid, Uuid, Right)>,
+    /// Grants, by mailbox, that may be there or not: their declaration was given up with the mailbox's resource,
+    /// or they were an admin's before they were declared.
+    pub tolerated: BTreeSet<(Uuid, Uuid, Right)>,
+    /// Further addresses that were declared since the resource was applied, and its former primary addresses.
+    pub declared_aliases: BTreeMap<String, BTreeSet<String>>,
+    pub primaries: BTreeMap<String, BTreeSet<String>>,
+    /// Rights that are missing although Ready says True, since when.
+    missing_while_ready: BTreeMap<Key, Timestamp>,
+    /// The longest such time that was seen, and for what.
+    pub untruth: Option<(Duration, Key)>,
+}
+
+impl Ledger {
+    pub fn open(tenant: &Control) -> Self {
+        let mut ledger = Self {
+            history: Vec::new(),
+            foreign_objects: BTreeMap::new(),
+            foreign_grants: BTreeSet::new(),
+            tolerated: BTreeSet::new(),
+            declared_aliases: BTreeMap::new(),
+            primaries: BTreeMap::new(),
+            missing_while_ready: BTreeMap::new(),
+            untruth: None,
+        };
+        for object in objects(tenant) {
+            ledger.foreign_objects.insert(id_of(&object), object);
+        }
+        ledger
+    }
+
+    /// Takes the newest manifests into account.
+    pub fn note(&mut self, world: &World) {
+        let grants = model::wanted(world);
+        for mailbox in model::mailboxes(world) {
+            let name = model::name(&mailbox);
+            let aliases = self.declared_aliases.entry(name.clone()).or_default();
+            aliases.extend(model::texts(&mailbox["spec"]["aliases"]));
+            let primary = mailbox["spec"]["emailAddress"].as_str().unwrap_or_default();
+            self.primaries
+                .entry(name.clone())
+                .or_default()
+                .insert(primary.to_lowercase());
+            let Some(view) = model::view_of(world, &mailbox) else {
+                continue;
+            };
+            for key in grants.keys().filter(|key| key.mailbox == name) {
+                let grant = (view.object_id, key.member, key.right);
+                if self.foreign_grants.remove(&grant) {
+                    self.tolerated.insert(grant);
+                }
+            }
+        }
+        if self.history.last().is_none_or(|last| last.grants != grants) {
+            self.history.push(Wanted {
+                from: world.server.now(),
+                grants,
+            });
+        }
+    }
+
+    /// The resource of this name is about to be deleted: what was declared on its mailbox is nobody's from now on.
+    pub fn release(&mut self, world: &World, name: &str) {
+        let found = model::mailboxes(world)
+            .into_iter()
+            .find(|mailbox| model::name(mailbox) == name);
+        let view = found.and_then(|mailbox| model::view_of(world, &mailbox));
+        if let Some(view) = view {
+            let ever = self.history.iter().flat_map(|wanted| wanted.grants.keys());
+            let on_it = ever.filter(|key| key.mailbox == name);
+            self.tolerated
+                .extend(on_it.map(|key| (view.object_id, key.member, key.right)));
+        }
+        self.declared_aliases.remove(name);
+    }
+
+    /// What an admin changed is the admin's.
+    pub fn admin_ran(&mut self, world: &World, cmdlet: &str, parameters: &Value) {
+        let text = |name: &str| parameters[name].as_str().unwrap_or_default();
+        self.refresh(&world.tenant, text("Identity"));
+        let right = match cmdlet {
+            "Add-MailboxPermission" => Right::FullAccess,
+            "Add-RecipientPermission" => Right::SendAs,
+            _ => return,
+        };
+        let trustee = world
+            .tenant
+            .object_id(text("User"))
+            .or(world.tenant.object_id(text("Trustee")));
+        let mailbox = world.tenant.mailbox(text("Identity"));
+        if let (Some(mailbox), Some(trustee)) = (mailbox, trustee) {
+            let wanted = model::wanted(world);
+            let name = model::marked_name(&mailbox);
+            let declared = wanted.keys().any(|key| {
+                Some(&key.mailbox) == name.as_ref() && key.member == trustee && key.right == right
+            });
+            let grant = (mailbox.object_id, trustee, right);
+            if declared || self.tolerated.contains(&grant) || self.was_wanted(name.as_deref(), trustee, right)
+            {
+                self.tolerated.insert(grant);
+            } else {
+                self.foreign_grants.insert(grant);
+            }
+        }
+    }
+
+    /// True when the grant was ever declared: its removal may still be under way.
+    fn was_wanted(&self, name: Option<&str>, member: Uuid, right: Right) -> bool {
+        let mut ever = self.history.iter().flat_map(|wanted| wanted.grants.keys());
+        ever.any(|key| Some(key.mailbox.as_str()) == name && key.member == member && key.right == right)
+    }
+
+    /// An object of the tenant as it is from now on, if it was there before us.
+    pub fn refresh(&mut self, tenant: &Control, identity: &str) {
+        let Some(id) = tenant.object_id(identity).map(|id| id.to_string()) else {
+            return;
+        };
+        if let Some(known) = self.foreign_objects.get_mut(&id)
+            && let Some(now) = objects(tenant).into_iter().find(|object| id_of(object) == id)
+        {
+            *known = now;
+        }
+    }
+
+    /// Looks whether Ready tells the truth.
+    pub fn look(&mut self, world: &World) {
+        let now = world.server.now();
+        let missing = model::missing_while_ready(world);
+        self.missing_while_ready.retain(|key, _| missing.contains(key));
+        for key in missing {
+            let since = *self.missing_while_ready.entry(key.clone()).or_insert(now);
+            let long = now.duration_since(since).unsigned_abs();
+            if self.untruth.as_ref().is_none_or(|(longest, _)| long > *longest) {
+                self.untruth = Some((long, key));
+            }
+        }
+    }
+
+    /// Whether a grant was asked for all the time, some of the time or never between two moments.
+    pub fn asked_for(&self, key: &Key, from: Timestamp, to: Timestamp) -> Asked {
+        let (mut some, mut all) = (false, true);
+        for (position, wanted) in self.history.iter().enumerate() {
+            let until = self
+                .history
+                .get(position + 1)
+                .map_or(Timestamp::MAX, |next| next.from);
+            if wanted.from <= to && until >= from {
+                let asked = wanted.grants.contains_key(key);
+                some |= asked;
+                all &= asked;
+            }
+        }
+        all &= self.history.first().is_some_and(|first| first.from <= from);
+        Asked { some, all }
+    }
+
+    /// Whether automapping of a grant was ever declared in two ways.
+    pub fn was_remapped(&self, key: &Key) -> bool {
+        let ways: BTreeSet<bool> = self
+            .history
+            .iter()
+            .filter_map(|wanted| wanted.grants.get(key))
+            .copied()
+            .collect();
+        ways.len() > 1
+    }
+}
+
+pub struct Asked {
+    pub some: bool,
+    pub all: bool,
+}
+
+pub fn objects(tenant: &Control) -> Vec<Value> {
+    match tenant.state()["objects"].take() {
+        Value::Array(objects) => objects,
+        _ => Vec::new(),
+    }
+}
+
+pub fn id_of(object: &Value) -> String {
+    object["id"].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,103 @@
+//! Keeps an operator running, as a Deployment does: when the process dies, another starts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use shared_mailbox_operator::clock::Clock;
+use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
+use shared_mailbox_operator::exchange::GatewayMetrics;
+use shared_mailbox_operator::leadership::Leadership;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::wire::{Life, Wire};
+use crate::support::api_server::ApiServer;
+use crate::support::world::{OPERATOR_NAMESPACE, World};
+
+/// From the death of a process to the start of the next.
+const RESTART: Duration = Duration::from_secs(3);
+
+/// Ends with its process when dropped.
+pub struct Supervisor {
+    task: JoinHandle<()>,
+    current: Arc<Mutex<Life>>,
+    metrics: Arc<Mutex<Registry>>,
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Supervisor {
+    pub fn start(world: &World, wire: &Wire) -> Self {
+        let current = Arc::new(Mutex::new(Life::default()));
+        let metrics = Arc::new(Mutex::new(Registry::default()));
+        let (shown, registered) = (Arc::clone(&current), Arc::clone(&metrics));
+        let (server, simulator, wire) = (world.server.clone(), world.simulator.clone(), wire.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                let life = Life::default();
+                *shown.lock().unwrap_or_else(PoisonError::into_inner) = life.clone();
+                let mut registry = Registry::default();
+                let operator = operator(&server, &simulator, &wire, &life, &mut registry);
+                *registered.lock().unwrap_or_else(PoisonError::into_inner) = registry;
+                let (readiness, _observed) = watch::channel(Readiness::Waiting("start"));
+                let process = AbortOnDrop(tokio::spawn(operator.run(readiness, std::future::pending())));
+                life.ended().await;
+                drop(process);
+                tokio::time::sleep(RESTART).await;
+            }
+        });
+        Self {
+            task,
+            current,
+            metrics,
+        }
+    }
+
+    /// The present process dies at once.
+    pub fn kill(&self) {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).end();
+    }
+
+    /// What a scrape of the present process shows.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        let registry = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn operator(
+    server: &ApiServer,
+    simulator: &simulator::Simulator,
+    wire: &Wire,
+    life: &Life,
+    registry: &mut Registry,
+) -> Operator {
+    Operator {
+        client: wire.client(server, life),
+        http: wire.http(simulator, life),
+        clock: Clock::starting_at(server.now()),
+        settings: Settings {
+            operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+            allowed_endpoints: Vec::new(),
+            concurrency: 16,
+        },
+        metrics: Metrics::register(registry),
+        gateway_metrics: GatewayMetrics::register(registry),
+        leadership: Leadership::alone(),
+    }
+}

@@ -1,0 +1,167 @@
+//! The test bed: a [`World`] whose operator may die at any moment, a story that is told to it, and oracles that
+//! say whether what came of it is right. See docs/testing.md.
+
+mod act;
+mod crash;
+mod dice;
+mod ledger;
+mod life;
+mod line;
+mod model;
+mod oracle;
+mod schedule;
+mod secrets;
+mod sequence;
+mod snapshot;
+mod wire;
+
+use std::time::Duration;
+
+use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
+use simulator::{Faults, Seed};
+use tokio::time::Instant;
+use tracing::subscriber::DefaultGuard;
+
+pub use act::{Act, Story};
+pub use crash::{Scenario, crash_everywhere, replay_crash};
+pub use line::replay_line;
+pub use oracle::Patience;
+pub use schedule::{replay_schedule, schedules};
+pub use sequence::{replay_sequence, story_of};
+pub use wire::Phase;
+
+use self::ledger::Ledger;
+use self::life::Supervisor;
+use self::wire::Wire;
+use crate::support::world::{START, World, tenant};
+
+/// The drift interval of the usual tenant.
+pub const INTERVAL: Duration = Duration::from_mins(10);
+/// How often the oracles look while time passes.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// A world, its operator and everything that watches over it.
+pub struct Bed {
+    pub world: World,
+    pub wire: Wire,
+    ledger: Ledger,
+    supervisor: Supervisor,
+    _logs: DefaultGuard,
+}
+
+impl Bed {
+    /// The usual world with a running operator.
+    pub async fn start() -> Self {
+        Self::of(Seed::contoso()).await
+    }
+
+    pub async fn of(seed: Seed) -> Self {
+        // Both sides show the same wall time.
+        let seed = Seed {
+            start: START.parse().ok(),
+            ..seed
+        };
+        let wire = Wire::default();
+        let logs = wire.secrets.watch_logs();
+        let world = World::without_operator(seed).await;
+        world.apply(&tenant()).await;
+        let supervisor = Supervisor::start(&world, &wire);
+        let ledger = Ledger::open(&world.tenant);
+        Self {
+            world,
+            wire,
+            ledger,
+            supervisor,
+            _logs: logs,
+        }
+    }
+
+    /// Does one thing that people or the weather do.
+    pub async fn act(&mut self, act: &Act) -> Result<(), String> {
+        match act {
+            Act::Apply(manifest) => {
+                // What admission refuses changes nothing.
+                let _ = self.world.try_apply(manifest).await;
+            }
+            Act::Delete(kind, name) => {
+                let namespace_objects = kube::api::DeleteParams::default();
+                if *kind == "SharedMailbox" {
+                    self.ledger.release(&self.world, name);
+                    let _ = self
+                        .world
+                        .api::<SharedMailbox>()
+                        .delete(name, &namespace_objects)
+                        .await;
+                } else {
+                    let _ = self
+                        .world
+                        .api::<MailboxPermission>()
+                        .delete(name, &namespace_objects)
+                        .await;
+                }
+            }
+            Act::Admin(cmdlet, parameters) => {
+                let _ = self.world.tenant.admin_cmdlet(cmdlet, parameters.clone());
+                self.ledger.admin_ran(&self.world, cmdlet, parameters);
+            }
+            Act::SignIn(user, enabled) => {
+                let _ = self.world.tenant.set_account_enabled(user, *enabled);
+            }
+            Act::Rename(user, rename) => {
+                let _ = self.world.tenant.rename_user(user, rename);
+                self.ledger
+                    .refresh(&self.world.tenant, rename.upn.as_deref().unwrap_or(user));
+            }
+            Act::Faults(faults) => self.world.tenant.set_faults(faults.clone()),
+            Act::Crash => self.supervisor.kill(),
+            Act::Wait(duration) => self.pass(*duration).await,
+            Act::Settle => self.settle(Patience::usual()).await?,
+        }
+        self.ledger.note(&self.world);
+        Ok(())
+    }
+
+    pub async fn tell(&mut self, story: &Story) -> Result<(), String> {
+        for act in story {
+            self.act(act).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets time pass, with the oracles looking on.
+    pub async fn pass(&mut self, duration: Duration) {
+        let end = Instant::now() + duration;
+        while Instant::now() < end {
+            tokio::time::sleep(LOOK_EVERY.min(end - Instant::now())).await;
+            self.ledger.look(&self.world);
+        }
+    }
+
+    /// Ends all faults; what they did before may still be in the replicas.
+    pub fn calm(&self) {
+        self.world.server.calm();
+        self.world.tenant.set_faults(Faults::default());
+    }
+
+    /// Waits until everything is as the manifests say.
+    pub async fn settle(&mut self, patience: Patience) -> Result<(), String> {
+        let end = Instant::now() + patience.convergence;
+        let mut wait = Duration::from_secs(1);
+        loop {
+            let differences = model::differences(&self.world, &self.ledger);
+            if differences.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= end {
+                return Err(format!(
+                    "not as declared after {:?}:\n  {}\n{}",
+                    patience.convergence,
+                    differences.join("\n  "),
+                    self.report().await
+                ));
+            }
+            self.pass(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(20));
+        }
+    }
+}

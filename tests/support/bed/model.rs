@@ -1,0 +1,452 @@
+//! What ought to be, worked out from the manifests and the tenant as it truly is, without a line of the
+//! operator's own code.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use simulator::MailboxView;
+use uuid::Uuid;
+
+use super::ledger::Ledger;
+use crate::support::world::{NAMESPACE, World};
+
+const GROUP: &str = "sharedmailbox.dev";
+/// The groups that the access rule names and that can hold rights.
+const GROUPS: [&str; 1] = ["sales-team@contoso.com"];
+/// In the directory, without a mailbox.
+const WITHOUT_MAILBOX: [&str; 1] = ["no.mailbox@contoso.com"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    FullAccess,
+    SendAs,
+    SendOnBehalf,
+}
+
+impl Right {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "FullAccess" => Some(Self::FullAccess),
+            "SendAs" => Some(Self::SendAs),
+            "SendOnBehalf" => Some(Self::SendOnBehalf),
+            _ => None,
+        }
+    }
+}
+
+/// One right of one member on the mailbox of one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    pub mailbox: String,
+    pub member: Uuid,
+    pub right: Right,
+}
+
+/// What must become of a SharedMailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Ready,
+    Refused,
+    Paused,
+    /// Several claim the same address: one of them gets it.
+    Contended,
+}
+
+pub fn mailboxes(world: &World) -> Vec<Value> {
+    world.server.objects(GROUP, "sharedmailboxes", None)
+}
+
+pub fn permissions(world: &World) -> Vec<Value> {
+    world.server.objects(GROUP, "mailboxpermissions", None)
+}
+
+pub fn name(object: &Value) -> String {
+    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+pub fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_lowercase).collect()
+}
+
+fn home(permission: &Value) -> String {
+    permission["spec"]["mailboxRef"]["name"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// The mailbox whose GUID the resource knows.
+pub fn view_of(world: &World, mailbox: &Value) -> Option<MailboxView> {
+    let guid: Uuid = mailbox["status"]["mailboxGuid"].as_str()?.parse().ok()?;
+    world
+        .tenant
+        .mailboxes()
+        .into_iter()
+        .find(|view| view.exchange_guid == guid)
+}
+
+/// The name of the resource that the marker names.
+pub fn marked_name(view: &MailboxView) -> Option<String> {
+    let marker = view.custom_attributes.get(&15)?;
+    let rest = marker.split_once(&format!("resource={NAMESPACE}/"))?.1;
+    Some(rest.split_once(';')?.0.to_owned())
+}
+
+/// The object id of a member that may be granted something.
+fn valid_member(world: &World, member: &Value) -> Option<Uuid> {
+    let (kind, address) = match (member["user"].as_str(), member["group"].as_str()) {
+        (Some(user), _) => ("user", user.to_lowercase()),
+        (_, Some(group)) => ("group", group.to_lowercase()),
+        _ => return None,
+    };
+    let is_group = GROUPS.contains(&address.as_str());
+    let fits = if kind == "user" {
+        !is_group && world.tenant.mailbox(&address).is_some()
+    } else {
+        is_group
+    };
+    let known = !WITHOUT_MAILBOX.contains(&address.as_str()) && address.ends_with("@contoso.com");
+    if fits && known {
+        world.tenant.object_id(&address)
+    } else {
+        None
+    }
+}
+
+/// Every grant that the manifests ask for, with automapping.
+pub fn wanted(world: &World) -> BTreeMap<Key, bool> {
+    let mut grants = BTreeMap::new();
+    for permission in permissions(world) {
+        let mapped = permission["spec"]["autoMapping"].as_bool().unwrap_or(true);
+        for key in grants_of(world, &permission) {
+            let both = grants.entry(key).or_insert(true);
+            *both &= mapped;
+        }
+    }
+    grants
+}
+
+/// The grants that one manifest asks for.
+fn grants_of(world: &World, permission: &Value) -> Vec<Key> {
+    let list = |field: &str| permission["spec"][field].as_array().cloned().unwrap_or_default();
+    let rights = list("rights");
+    let rights: Vec<Right> = rights
+        .iter()
+        .filter_map(Value::as_str)
+        .filter_map(Right::parse)
+        .collect();
+    let members = list("members");
+    let members = members.iter().filter_map(|member| valid_member(world, member));
+    let key = |member, right| Key {
+        mailbox: home(permission),
+        member,
+        right,
+    };
+    members
+        .flat_map(|member| rights.iter().map(move |right| (member, *right)))
+        .map(|(m, r)| key(m, r))
+        .collect()
+}
+
+/// Who truly holds what.
+pub fn held(view: &MailboxView) -> BTreeSet<(Uuid, Right)> {
+    let full = view
+        .full_access
+        .iter()
+        .filter(|entry| !entry.deny)
+        .map(|entry| (entry.trustee, Right::FullAccess));
+    let send_as = view.send_as.iter().map(|id| (*id, Right::SendAs));
+    let on_behalf = view.on_behalf.iter().map(|id| (*id, Right::SendOnBehalf));
+    full.chain(send_as).chain(on_behalf).collect()
+}
+
+fn ready_of(object: &Value) -> (String, String) {
+    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let found = conditions
+        .into_iter()
+        .find(|condition| condition["type"] == "Ready");
+    let text = |key: &str| found.and_then(|c| c[key].as_str()).unwrap_or_default().to_owned();
+    (text("status"), text("reason"))
+}
+
+fn is_reported(object: &Value) -> bool {
+    object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
+
+/// Rights that are wanted and not there while mailbox and permission say that all is well.
+pub fn missing_while_ready(world: &World) -> BTreeSet<Key> {
+    let wanted = wanted(world);
+    let mut missing = BTreeSet::new();
+    for mailbox in mailboxes(world) {
+        if ready_of(&mailbox).0 != "True" || !is_reported(&mailbox) {
+            continue;
+        }
+        let own = name(&mailbox);
+        let reported = permissions(world)
+            .iter()
+            .filter(|p| home(p) == own)
+            .all(|permission| is_reported(permission) && ready_of(permission).0 == "True");
+        let Some(view) = view_of(world, &mailbox).filter(|_| reported) else {
+            continue;
+        };
+        let held = held(&view);
+        let lacks = |key: &&Key| key.mailbox == own && !held.contains(&(key.member, key.right));
+        missing.extend(wanted.keys().filter(lacks).cloned());
+    }
+    missing
+}
+
+/// Everything that is not as it ought to be, now.
+pub fn differences(world: &World, ledger: &Ledger) -> Vec<String> {
+    let all = mailboxes(world);
+    let wanted = wanted(world);
+    let mut differences = Vec::new();
+    for mailbox in &all {
+        if !mailbox["metadata"]["deletionTimestamp"].is_null() {
+            differences.push(format!("{} is still being deleted", name(mailbox)));
+            continue;
+        }
+        let judged = Judged {
+            world,
+            ledger,
+            mailbox,
+            all: &all,
+            wanted: &wanted,
+        };
+        judged.differences(&mut differences);
+    }
+    for permission in permissions(world) {
+        if !all.iter().any(|mailbox| name(mailbox) == home(&permission)) {
+            let ready = ready_of(&permission);
+            if ready != ("False".to_owned(), "MailboxNotFound".to_owned()) {
+                differences.push(format!(
+                    "permission {} names no mailbox and says {ready:?}",
+                    name(&permission)
+                ));
+            }
+        }
+    }
+    differences
+}
+
+struct Judged<'a> {
+    world: &'a World,
+    ledger: &'a Ledger,
+    mailbox: &'a Value,
+    all: &'a [Value],
+    wanted: &'a BTreeMap<Key, bool>,
+}
+
+impl Judged<'_> {
+    fn claims(mailbox: &Value) -> BTreeSet<String> {
+        let mut claims: BTreeSet<String> = texts(&mailbox["spec"]["aliases"]).into_iter().collect();
+        claims.insert(
+            mailbox["spec"]["emailAddress"]
+                .as_str()
+                .unwrap_or_default()
+                .to_lowercase(),
+        );
+        claims
+    }
+
+    fn fate(&self) -> Fate {
+        if self.mailbox["spec"]["management"] == "Paused" {
+            return Fate::Paused;
+        }
+        let claims = Self::claims(self.mailbox);
+        let own_uid = &self.mailbox["metadata"]["uid"];
+        let admitted =
+            |address: &String| address.ends_with("@contoso.com") || address.ends_with("@sales.contoso.com");
+        if !claims.iter().all(admitted) {
+            return Fate::Refused;
+        }
+        let rivals = self
+            .all
+            .iter()
+            .filter(|other| other["metadata"]["uid"] != *own_uid);
+        if rivals
+            .clone()
+            .any(|other| !Self::claims(other).is_disjoint(&claims))
+        {
+            return Fate::Contended;
+        }
+        let own = match self.mailbox["status"]["mailboxGuid"].as_str() {
+            None => None,
+            Some(_) => match view_of(self.world, self.mailbox) {
+                Some(view) if view.type_details == "SharedMailbox" && self.is_marked_ours(&view) => {
+                    Some(view)
+                }
+                _ => return Fate::Refused,
+            },
+        };
+        for address in &claims {
+            let Some(holder) = self.holder(address) else {
+                continue;
+            };
+            let ours = match &own {
+                Some(view) => view.object_id == holder,
+                None => self.may_be_taken_up(holder),
+            };
+            if !ours {
+                return Fate::Refused;
+            }
+        }
+        Fate::Ready
+    }
+
+    fn is_marked_ours(&self, view: &MailboxView) -> bool {
+        marked_name(view) == Some(name(self.mailbox)) || view.display_name.starts_with("smo-")
+    }
+
+    /// Whoever has the address, be it a person without a mailbox or a deleted mailbox.
+    fn holder(&self, address: &str) -> Option<Uuid> {
+        let deleted = || {
+            self.world
+                .tenant
+                .deleted_mailbox(address)
+                .map(|view| view.object_id)
+        };
+        self.world.tenant.object_id(address).or_else(deleted)
+    }
+
+    fn may_be_taken_up(&self, holder: Uuid) -> bool {
+        let views = self.world.tenant.mailboxes();
+        let view = views.iter().find(|view| view.object_id == holder);
+        view.is_some_and(|view| self.is_marked_ours(view))
+    }
+
+    fn differences(&self, found: &mut Vec<String>) {
+        let own = name(self.mailbox);
+        let fate = self.fate();
+        let (status, reason) = ready_of(self.mailbox);
+        if !is_reported(self.mailbox) {
+            found.push(format!("{own}: the status speaks of an old spec"));
+        }
+        match fate {
+            Fate::Ready if (status.as_str(), reason.as_str()) != ("True", "UpToDate") => {
+                found.push(format!("{own}: Ready is {status} {reason} and ought to be True"));
+            }
+            Fate::Refused if status != "False" => {
+                found.push(format!("{own}: Ready is {status} {reason} and ought to be False"));
+            }
+            Fate::Paused if status != "Unknown" => {
+                found.push(format!(
+                    "{own}: Ready is {status} {reason} and ought to be Unknown"
+                ));
+            }
+            _ => {}
+        }
+        let served = fate == Fate::Ready || (fate == Fate::Contended && status == "True");
+        for permission in permissions(self.world)
+            .iter()
+            .filter(|permission| home(permission) == own)
+        {
+            self.permission(permission, fate, served, found);
+        }
+        if served {
+            match view_of(self.world, self.mailbox) {
+                None => found.push(format!("{own}: there is no such mailbox")),
+                Some(view) => self.tenant(&view, found),
+            }
+        }
+    }
+
+    fn permission(&self, permission: &Value, fate: Fate, served: bool, found: &mut Vec<String>) {
+        let members = permission["spec"]["members"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let valid = members
+            .iter()
+            .all(|member| valid_member(self.world, member).is_some());
+        let ready = ready_of(permission);
+        let granted = ready.0 == "True";
+        let what = format!(
+            "permission {}: Ready is {} {}",
+            name(permission),
+            ready.0,
+            ready.1
+        );
+        if !is_reported(permission) && fate != Fate::Paused {
+            found.push(format!("{what} and the status speaks of an old spec"));
+        }
+        if served && valid && !granted {
+            found.push(format!("{what} and ought to be True"));
+        }
+        // A mailbox that is refused for another reason hands out rights all the same, but only true ones.
+        if granted && !(valid && self.truly_holds(permission)) {
+            found.push(format!("{what} and ought not to be True"));
+        }
+    }
+
+    fn truly_holds(&self, permission: &Value) -> bool {
+        let Some(held) = view_of(self.world, self.mailbox).map(|view| held(&view)) else {
+            return false;
+        };
+        grants_of(self.world, permission)
+            .into_iter()
+            .all(|key| held.contains(&(key.member, key.right)))
+    }
+
+    fn tenant(&self, view: &MailboxView, found: &mut Vec<String>) {
+        let own = name(self.mailbox);
+        let spec = &self.mailbox["spec"];
+        let mut check = |fine: bool, what: String| {
+            if !fine {
+                found.push(format!("{own}: {what}"));
+            }
+        };
+        check(
+            spec["displayName"] == view.display_name.as_str(),
+            format!("is called {:?}", view.display_name),
+        );
+        let primary = spec["emailAddress"].as_str().unwrap_or_default();
+        check(
+            view.primary_address.eq_ignore_ascii_case(primary),
+            format!("has address {}", view.primary_address),
+        );
+        let blocked = spec["signIn"] != "Allowed";
+        check(
+            view.account_disabled == blocked,
+            format!("sign-in blocked: {}", view.account_disabled),
+        );
+        check(
+            marked_name(view) == Some(own.clone()),
+            format!("is marked {:?}", view.custom_attributes),
+        );
+        let addresses: BTreeSet<String> = view
+            .addresses
+            .iter()
+            .filter_map(|address| address.to_lowercase().strip_prefix("smtp:").map(str::to_owned))
+            .collect();
+        let aliases: BTreeSet<String> = texts(&spec["aliases"]).into_iter().collect();
+        check(
+            aliases.is_subset(&addresses),
+            format!("lacks an alias: {addresses:?}"),
+        );
+        let primaries = self.ledger.primaries.get(&own).cloned().unwrap_or_default();
+        for gone in self.ledger.declared_aliases.get(&own).into_iter().flatten() {
+            let may_stay = aliases.contains(gone) || primaries.contains(gone);
+            check(
+                may_stay || !addresses.contains(gone),
+                format!("still has the address {gone}"),
+            );
+        }
+        let wanted: BTreeSet<(Uuid, Right)> = self
+            .wanted
+            .keys()
+            .filter(|key| key.mailbox == own)
+            .map(|key| (key.member, key.right))
+            .collect();
+        let held = held(view);
+        for (member, right) in wanted.difference(&held) {
+            check(false, format!("{member} lacks {right:?}"));
+        }
+        for (member, right) in held.difference(&wanted) {
+            let grant = (view.object_id, *member, *right);
+            let fine = self.ledger.foreign_grants.contains(&grant) || self.ledger.tolerated.contains(&grant);
+            check(fine, format!("{member} holds {right:?}, which nobody asks for"));
+        }
+    }
+}

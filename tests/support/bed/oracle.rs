@@ -1,0 +1,327 @@
+//! What must hold in every run, whatever happened in it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use simulator::{Actor, JournalEntry, JournalKind};
+use uuid::Uuid;
+
+use super::ledger::{id_of, objects};
+use super::model::{self, Key, Right};
+use super::{Bed, INTERVAL};
+
+/// How long things may take in a run; faults and lag make it longer.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Until everything is as declared, after the last fault.
+    pub convergence: Duration,
+    /// From an edit until nothing more is done for the old manifest.
+    pub old_plans: Duration,
+    /// How long Ready may say True while a right is missing in the tenant itself.
+    pub untruth: Duration,
+}
+
+impl Patience {
+    /// For a tenant without faults or with short ones.
+    pub fn usual() -> Self {
+        Self {
+            convergence: Duration::from_mins(40),
+            old_plans: Duration::from_mins(2),
+            untruth: INTERVAL + Duration::from_mins(2),
+        }
+    }
+
+    /// For a tenant whose replicas lag by up to half an hour.
+    pub fn long() -> Self {
+        Self {
+            convergence: Duration::from_hours(3),
+            old_plans: Duration::from_mins(30),
+            untruth: INTERVAL + Duration::from_mins(50),
+        }
+    }
+}
+
+/// Requests to one side in one simulated minute, above which something turns in circles. Each mailbox of a story
+/// needs fewer than this for a create with all its members.
+const BUSY_MINUTE: usize = 400;
+
+impl Bed {
+    /// Two drift intervals in which nothing may be written anywhere; what Exchange refuses for good may be asked
+    /// again, slowly.
+    pub async fn stays(&mut self) -> Result<(), String> {
+        let from = self.world.server.now();
+        let sequence = self
+            .world
+            .tenant
+            .journal()
+            .last()
+            .map_or(0, |entry| entry.sequence);
+        let status_writes = self.status_writes(Timestamp::MIN);
+        self.pass(INTERVAL * 2 + Duration::from_secs(30)).await;
+        let written: Vec<String> = self
+            .world
+            .tenant
+            .journal_since(sequence)
+            .iter()
+            .filter(|entry| entry.actor == Actor::App && entry.is_write() && entry.status < 400)
+            .map(|entry| format!("{:?}", entry.kind))
+            .collect();
+        if !written.is_empty() {
+            return Err(format!(
+                "nothing was to be done after {from}, yet this was sent: {written:#?}"
+            ));
+        }
+        let more = self.status_writes(Timestamp::MIN).split_off(status_writes.len());
+        if !more.is_empty() {
+            return Err(format!(
+                "nothing was to be told after {from}, yet this was written: {more:#?}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes by the operator to our kinds, changed or not.
+    fn status_writes(&self, since: Timestamp) -> Vec<String> {
+        let requests = self.world.server.requests();
+        let by_operator = requests.iter().filter(|request| {
+            request.is_write
+                && request.at >= since
+                && request.group == "sharedmailbox.dev"
+                && request.manager != "tests"
+                && request.method != "DELETE"
+        });
+        by_operator
+            .map(|r| {
+                format!(
+                    "{} {}/{}/{} {}",
+                    r.method, r.plural, r.name, r.subresource, r.code
+                )
+            })
+            .collect()
+    }
+
+    /// Everything that was wrong at any time in this run.
+    pub fn wrongs(&self, patience: Patience) -> Vec<String> {
+        let mut wrongs = Vec::new();
+        self.foreign(&mut wrongs);
+        self.writes(patience, &mut wrongs);
+        self.creates(&mut wrongs);
+        self.pace(&mut wrongs);
+        if let Some((long, key)) = &self.ledger.untruth
+            && *long > patience.untruth
+        {
+            wrongs.push(format!("Ready was True for {long:?} while {key:?} was missing"));
+        }
+        let metrics = self.supervisor.metrics();
+        self.wire.secrets.search("the metrics", metrics.as_bytes());
+        wrongs.extend(self.wire.secrets.found());
+        wrongs
+    }
+
+    /// What one needs to see why a run failed: our mailboxes, all writes, what happened to the resources.
+    pub async fn report(&self) -> String {
+        let views = self.world.tenant.mailboxes().into_iter();
+        let ours = views.filter(|view| {
+            !self
+                .ledger
+                .foreign_objects
+                .contains_key(&view.object_id.to_string())
+        });
+        let mailboxes: Vec<String> = ours.map(|view| format!("{view:?}")).collect();
+        let journal = self.world.tenant.journal();
+        let writes = journal.iter().filter(|entry| entry.is_write()).map(|entry| {
+            let (at, actor, lost, status) = (entry.at, entry.actor, entry.answer_lost, entry.status);
+            let what = match &entry.kind {
+                JournalKind::Cmdlet { name, parameters, .. } => format!("{name} {parameters}"),
+                other => format!("{other:?}"),
+            };
+            let changed = if entry.changed { "changed" } else { "" };
+            format!(
+                "{at} {actor:?} {status} {changed} {} {what}",
+                if lost { "answer lost" } else { "" }
+            )
+        });
+        let requests = self.world.server.requests();
+        let told = requests
+            .iter()
+            .filter(|request| request.is_write && request.plural != "events")
+            .map(|request| {
+                let (at, code) = (request.at, request.code);
+                let changed = if request.changed { "changed" } else { "" };
+                format!(
+                    "{at} {} {}/{} {} {code} {changed}",
+                    request.method, request.plural, request.name, request.subresource
+                )
+            });
+        let mut told: Vec<String> = writes.chain(told).collect();
+        told.sort();
+        format!(
+            "{}\n{}\n{}",
+            self.world.dump().await,
+            mailboxes.join("\n"),
+            told.join("\n")
+        )
+    }
+
+    /// What was there before us is as it was, but for what an admin did.
+    fn foreign(&self, wrongs: &mut Vec<String>) {
+        let now: BTreeMap<String, Value> = objects(&self.world.tenant)
+            .into_iter()
+            .map(|object| (id_of(&object), object))
+            .collect();
+        for (id, before) in &self.ledger.foreign_objects {
+            if now.get(id) != Some(before) {
+                wrongs.push(format!(
+                    "{id} is not ours and was changed: {before} became {:?}",
+                    now.get(id)
+                ));
+            }
+        }
+        let views = self.world.tenant.mailboxes();
+        for (mailbox, member, right) in &self.ledger.foreign_grants {
+            let Some(view) = views.iter().find(|view| view.object_id == *mailbox) else {
+                continue;
+            };
+            if !model::held(view).contains(&(*member, *right)) {
+                wrongs.push(format!("an admin's grant of {right:?} to {member} is gone"));
+            }
+        }
+    }
+
+    /// Each write was to a mailbox of ours, revoked nothing that was wanted and granted nothing that was not.
+    fn writes(&self, patience: Patience, wrongs: &mut Vec<String>) {
+        for entry in self.world.tenant.journal() {
+            let JournalKind::Cmdlet { name, parameters, .. } = &entry.kind else {
+                continue;
+            };
+            if entry.actor != Actor::App || !entry.is_write() || name == "New-Mailbox" {
+                continue;
+            }
+            let identity = parameters["Identity"].as_str().unwrap_or_default();
+            let id = self.world.tenant.object_id(identity);
+            if id.is_some_and(|id| self.ledger.foreign_objects.contains_key(&id.to_string())) {
+                wrongs.push(format!("{name} was sent for {identity}, which is not ours"));
+            }
+            if entry.changed {
+                self.grants(&entry, name, parameters, patience, wrongs);
+            }
+        }
+    }
+
+    fn grants(
+        &self,
+        entry: &JournalEntry,
+        name: &str,
+        parameters: &Value,
+        patience: Patience,
+        wrongs: &mut Vec<String>,
+    ) {
+        let identity = parameters["Identity"].as_str().unwrap_or_default();
+        let view = self.world.tenant.mailbox(identity);
+        let Some(mailbox) = view.as_ref().and_then(model::marked_name) else {
+            return;
+        };
+        let key = |member: &Value, right| {
+            let member: Option<Uuid> = member.as_str().and_then(|text| text.parse().ok());
+            member.map(|member| Key {
+                mailbox: mailbox.clone(),
+                member,
+                right,
+            })
+        };
+        let on_behalf = |way: &str| {
+            let list = parameters["GrantSendOnBehalfTo"][way]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            list.iter()
+                .filter_map(|member| key(member, Right::SendOnBehalf))
+                .collect::<Vec<_>>()
+        };
+        let (added, removed) = match name {
+            "Add-MailboxPermission" => (
+                key(&parameters["User"], Right::FullAccess).into_iter().collect(),
+                vec![],
+            ),
+            "Add-RecipientPermission" => (
+                key(&parameters["Trustee"], Right::SendAs).into_iter().collect(),
+                vec![],
+            ),
+            "Remove-MailboxPermission" => (
+                vec![],
+                key(&parameters["User"], Right::FullAccess).into_iter().collect(),
+            ),
+            "Remove-RecipientPermission" => (
+                vec![],
+                key(&parameters["Trustee"], Right::SendAs).into_iter().collect(),
+            ),
+            "Set-Mailbox" => (on_behalf("Add"), on_behalf("Remove")),
+            _ => (vec![], vec![]),
+        };
+        let patience = SignedDuration::try_from(patience.old_plans).unwrap();
+        let before = entry.at.saturating_sub(patience).unwrap();
+        for key in added {
+            if !self.ledger.asked_for(&key, before, entry.at).some {
+                wrongs.push(format!(
+                    "{}: {key:?} was granted and nobody asked for it",
+                    entry.at
+                ));
+            }
+        }
+        for key in removed {
+            if self.ledger.asked_for(&key, before, entry.at).all && !self.ledger.was_remapped(&key) {
+                wrongs.push(format!("{}: {key:?} was revoked and was wanted", entry.at));
+            }
+        }
+    }
+
+    /// One resource never makes two mailboxes.
+    fn creates(&self, wrongs: &mut Vec<String>) {
+        let intents = self.wire.intents();
+        let mut made: BTreeMap<&str, usize> = BTreeMap::new();
+        let journal = self.world.tenant.journal();
+        for entry in journal
+            .iter()
+            .filter(|entry| entry.actor == Actor::App && entry.changed)
+        {
+            let JournalKind::Cmdlet { name, parameters, .. } = &entry.kind else {
+                continue;
+            };
+            if name != "New-Mailbox" {
+                continue;
+            }
+            let display = parameters["DisplayName"].as_str().unwrap_or_default();
+            match intents.get(display) {
+                Some(uid) => *made.entry(uid).or_default() += 1,
+                None => wrongs.push(format!("{display} was made and never announced")),
+            }
+        }
+        for (uid, count) in made {
+            if count > 1 {
+                wrongs.push(format!("the resource {uid} made {count} mailboxes"));
+            }
+        }
+    }
+
+    /// Nothing turns in circles.
+    fn pace(&self, wrongs: &mut Vec<String>) {
+        let mut busiest: BTreeMap<(&str, i64), usize> = BTreeMap::new();
+        let minute = |at: Timestamp| at.as_second() / 60;
+        for entry in self.world.tenant.journal() {
+            if entry.actor == Actor::App {
+                *busiest.entry(("Exchange", minute(entry.at))).or_default() += 1;
+            }
+        }
+        for request in self.world.server.requests() {
+            if request.manager != "tests" {
+                *busiest.entry(("Kubernetes", minute(request.at))).or_default() += 1;
+            }
+        }
+        let most = BUSY_MINUTE * self.ledger.primaries.len().max(1);
+        if let Some(((side, _), count)) = busiest.into_iter().find(|(_, count)| *count > most) {
+            wrongs.push(format!("{count} requests to {side} in one minute"));
+        }
+    }
+}

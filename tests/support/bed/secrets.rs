@@ -1,0 +1,73 @@
+//! Watches over everything that leaves the process for the client secret and for tokens.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::MakeWriter;
+
+/// The client secret of the simulated tenant, and how each of its access tokens starts.
+const FORBIDDEN: [&str; 2] = ["simulated-secret", "eyJ"];
+
+/// What was found so far. Clones share it.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    found: Arc<Mutex<Vec<String>>>,
+}
+
+impl Secrets {
+    /// Looks for secrets in `bytes`, which left through `door`.
+    pub fn search(&self, door: &str, bytes: &[u8]) {
+        for secret in FORBIDDEN {
+            let needle = secret.as_bytes();
+            if let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) {
+                let around = bytes.get(at.saturating_sub(80)..(at + 20).min(bytes.len()));
+                let text = String::from_utf8_lossy(around.unwrap_or_default()).into_owned();
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                if found.len() < 5 {
+                    found.push(format!("{secret:?} in {door}: …{text}…"));
+                }
+            }
+        }
+    }
+
+    pub fn found(&self) -> Vec<String> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Searches every line that this thread logs, at every level of ours, until the guard is dropped.
+    pub fn watch_logs(&self) -> DefaultGuard {
+        let filter = tracing_subscriber::EnvFilter::new("shared_mailbox_operator=trace,kube=debug,warn");
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(false)
+            .with_writer(self.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+}
+
+/// A log writer that keeps nothing; prints when `SMO_BED_LOGS` is set, for whoever looks into one run.
+pub struct Reader(Secrets, bool);
+
+impl io::Write for Reader {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.search("a log line", bytes);
+        if self.1 {
+            eprint!("{}", String::from_utf8_lossy(bytes));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Secrets {
+    type Writer = Reader;
+
+    fn make_writer(&'a self) -> Reader {
+        Reader(self.clone(), std::env::var_os("SMO_BED_LOGS").is_some())
+    }
+}

@@ -1,0 +1,177 @@
+//! Random sequences of manifests and of an admin's deeds. Each step is one number, so that proptest shrinks a
+//! sequence to few and plain steps; what the numbers mean is printed as a story.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use simulator::{Rename, Seed, SeedUser};
+
+use super::crash::on_paused_time;
+use super::dice::Dice;
+use super::schedule::finish;
+use super::{Act, Bed, Patience, Story};
+use crate::support::world::{mailbox, permission, with};
+
+const MAILBOXES: [&str; 4] = ["sales", "info", "help", "events"];
+/// A mailbox that somebody made before us.
+const LEGACY: &str = "legacy@contoso.com";
+/// The last five can't be had: a foreign domain, two people, one without a mailbox, a foreign mailbox.
+const ADDRESSES: [&str; 10] = [
+    "sales@contoso.com",
+    "info@contoso.com",
+    "help@contoso.com",
+    "events@sales.contoso.com",
+    "office@contoso.com",
+    "sales@fabrikam.com",
+    "first.member@contoso.com",
+    "sixth.member@contoso.com",
+    "no.mailbox@contoso.com",
+    LEGACY,
+];
+const ALIASES: [&str; 5] = [
+    "a1@contoso.com",
+    "a2@contoso.com",
+    "a3@sales.contoso.com",
+    "info@contoso.com",
+    "no-address",
+];
+const USERS: [&str; 8] = [
+    "first.member@contoso.com",
+    "second.member@contoso.com",
+    "third.member@contoso.com",
+    "fourth.member@contoso.com",
+    "fifth.member@contoso.com",
+    "nobody@contoso.com",
+    "stranger@fabrikam.com",
+    "no.mailbox@contoso.com",
+];
+const RIGHTS: [&str; 3] = ["FullAccess", "SendAs", "SendOnBehalf"];
+const NAMES: [&str; 3] = ["Sales", "Sales EMEA", "Büro & Empfang"];
+
+pub fn tenant() -> Seed {
+    Seed::contoso().with_user(SeedUser::shared_mailbox(LEGACY, "Legacy"))
+}
+
+/// What a sequence of steps means.
+pub fn story_of(steps: &[u32]) -> Story {
+    steps.iter().flat_map(|step| act(*step)).collect()
+}
+
+/// Small numbers are plain things, so that shrinking ends at them.
+fn act(step: u32) -> [Act; 2] {
+    let mut dice = Dice::of(u64::from(step / 64));
+    // The first choices of each list are the plain ones.
+    let mut choose = |count: usize| {
+        let most = u64::from(step / 64).min(count as u64 - 1) + 1;
+        usize::try_from(dice.below(most)).unwrap()
+    };
+    let name = MAILBOXES[choose(MAILBOXES.len())];
+    let address = ADDRESSES[choose(ADDRESSES.len())];
+    let user = USERS[choose(USERS.len())];
+    let what = match step % 16 {
+        0..=3 => Act::Apply(some_mailbox(name, address, &mut choose)),
+        4..=7 => Act::Apply(some_permission(name, &mut choose)),
+        8 => Act::delete_permission(&format!("{name}-{}", choose(3))),
+        9 => Act::delete_mailbox(name),
+        10 => Act::SignIn(address_of_ours(choose(4)).to_owned(), true),
+        11 => Act::Admin(
+            "Add-MailboxPermission",
+            full_access(address_of_ours(choose(4)), user),
+        ),
+        12 => Act::Admin(
+            "Remove-MailboxPermission",
+            full_access(address_of_ours(choose(4)), user),
+        ),
+        13 => by_hand(address_of_ours(choose(4)), choose(6)),
+        14 => Act::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
+        _ => Act::Crash,
+    };
+    let wait = match (step / 16) % 4 {
+        0 => Act::Settle,
+        1 => Act::Wait(Duration::ZERO),
+        2 => Act::Wait(Duration::from_millis(u64::try_from(choose(5_000)).unwrap())),
+        _ => Act::Wait(Duration::from_secs(u64::try_from(choose(400)).unwrap())),
+    };
+    [what, wait]
+}
+
+fn address_of_ours(number: usize) -> &'static str {
+    ADDRESSES[number]
+}
+
+fn some_mailbox(name: &str, address: &str, choose: &mut impl FnMut(usize) -> usize) -> Value {
+    let aliases: Vec<&str> = ALIASES.into_iter().filter(|_| choose(4) == 1).collect();
+    let mut spec = json!({ "displayName": NAMES[choose(3)], "aliases": aliases });
+    match choose(12) {
+        3 => spec["signIn"] = json!("Allowed"),
+        5 => spec["management"] = json!("Paused"),
+        _ => {}
+    }
+    with(mailbox(name, address), &json!({ "spec": spec }))
+}
+
+fn some_permission(mailbox: &str, choose: &mut impl FnMut(usize) -> usize) -> Value {
+    let name = format!("{mailbox}-{}", choose(3));
+    let members: Vec<&str> = USERS.into_iter().filter(|_| choose(4) == 1).collect();
+    let first = choose(3);
+    let rights: Vec<&str> = RIGHTS
+        .into_iter()
+        .enumerate()
+        .filter(|(n, _)| *n == first || choose(3) == 1)
+        .map(|(_, r)| r)
+        .collect();
+    let mut manifest = permission(&name, mailbox, &members, &rights);
+    if choose(5) == 2
+        && let Some(list) = manifest["spec"]["members"].as_array_mut()
+    {
+        list.push(json!({ "group": "sales-team@contoso.com" }));
+    }
+    manifest["spec"]["autoMapping"] = json!(choose(4) != 2);
+    manifest
+}
+
+fn full_access(mailbox: &str, user: &str) -> Value {
+    json!({ "Identity": mailbox, "User": user, "AccessRights": ["FullAccess"], "InheritanceType": "All", "Confirm": false })
+}
+
+/// What an admin does to a mailbox in Exchange.
+fn by_hand(mailbox: &'static str, what: usize) -> Act {
+    let mut change = match what {
+        0 => json!({ "DisplayName": "Changed by hand" }),
+        1 => {
+            json!({ "EmailAddresses": { "@odata.type": "#Exchange.GenericHashTable", "Add": ["smtp:by.hand@contoso.com"] } })
+        }
+        2 => json!({ "CustomAttribute15": "cost centre 7" }),
+        3 => json!({ "CustomAttribute1": "theirs" }),
+        4 => json!({ "Type": "Regular" }),
+        _ => return Act::Admin("Remove-Mailbox", json!({ "Identity": mailbox, "Confirm": false })),
+    };
+    change["Identity"] = json!(mailbox);
+    Act::Admin("Set-Mailbox", change)
+}
+
+fn renamed(what: usize) -> Rename {
+    match what {
+        0 => Rename {
+            display_name: Some("New Name".to_owned()),
+            ..Rename::default()
+        },
+        1 => Rename {
+            address: Some("new.name@contoso.com".to_owned()),
+            ..Rename::default()
+        },
+        _ => Rename {
+            display_name: Some("Other Name".to_owned()),
+            ..Rename::default()
+        },
+    }
+}
+
+/// Tells the story of these steps and judges its end.
+pub fn replay_sequence(steps: &[u32]) -> Result<(), String> {
+    on_paused_time(async {
+        let mut bed = Bed::of(tenant()).await;
+        bed.tell(&story_of(steps)).await?;
+        finish(&mut bed, Patience::usual()).await
+    })
+}

@@ -1,0 +1,286 @@
+//! Both clients of the operator, tapped: every request is seen before it leaves, every effect is counted, and
+//! the process can be made to die at any of them.
+//!
+//! An effect is a request that may change something: an HTTP request to Exchange or Graph with at least one
+//! cmdlet that writes, or a write to the API server. A process that is dead sends and hears nothing any more,
+//! whatever tasks of it are still to be dropped.
+
+use std::collections::BTreeMap;
+use std::future::{Future, pending};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Method, Request, Response};
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body as ClientBody;
+use serde_json::Value;
+use shared_mailbox_operator::exchange::{HttpService, TransportError};
+use simulator::Simulator;
+use tokio::sync::Notify;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, Service};
+
+use super::secrets::Secrets;
+use crate::support::api_server::{AnswerBody, ApiServer, ApiService};
+
+/// When, around one effect, the process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The request never leaves.
+    BeforeSent,
+    /// The request is carried out and nobody hears the answer.
+    Unanswered,
+    /// The answer arrives; the process dies when it wants to say the next thing.
+    Answered,
+}
+
+impl Phase {
+    pub const ALL: [Self; 3] = [Self::BeforeSent, Self::Unanswered, Self::Answered];
+}
+
+#[derive(Default)]
+struct State {
+    counting: bool,
+    effects: Vec<String>,
+    /// The process dies around the effect of this number, counting from 1.
+    crash_at: Option<(usize, Phase)>,
+    dies_at_next_request: bool,
+    crashed: bool,
+    /// The resource (uid) that announced each one-time name.
+    intents: BTreeMap<String, String>,
+}
+
+/// What the taps of all lives of the operator share.
+#[derive(Clone, Default)]
+pub struct Wire {
+    state: Arc<Mutex<State>>,
+    pub secrets: Secrets,
+}
+
+/// One process. Dies once.
+#[derive(Clone, Default)]
+pub struct Life {
+    dead: Arc<AtomicBool>,
+    end: Arc<Notify>,
+}
+
+impl Life {
+    pub fn is_over(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    pub fn end(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+        self.end.notify_one();
+    }
+
+    pub async fn ended(&self) {
+        self.end.notified().await;
+    }
+}
+
+impl Wire {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts effects from now on, from 1, and lets the process die around one of them.
+    pub fn count_from_here(&self, crash_at: Option<(usize, Phase)>) {
+        let mut state = self.state();
+        state.counting = true;
+        state.effects.clear();
+        state.crash_at = crash_at;
+        state.crashed = false;
+    }
+
+    /// The effects since counting began, as people read them.
+    pub fn effects(&self) -> Vec<String> {
+        self.state().effects.clone()
+    }
+
+    /// Whether the death that was asked for has happened.
+    pub fn crashed(&self) -> bool {
+        self.state().crashed
+    }
+
+    /// One-time names, with the uid of the resource that announced each.
+    pub fn intents(&self) -> BTreeMap<String, String> {
+        self.state().intents.clone()
+    }
+
+    pub fn client(&self, server: &ApiServer, life: &Life) -> Client {
+        server.client_over(KubernetesTap {
+            wire: self.clone(),
+            life: life.clone(),
+            inner: server.service(),
+        })
+    }
+
+    pub fn http(&self, simulator: &Simulator, life: &Life) -> HttpService {
+        let (wire, life, simulator) = (self.clone(), life.clone(), simulator.clone());
+        BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
+            let (wire, life, simulator) = (wire.clone(), life.clone(), simulator.clone());
+            let effect = effect_at_exchange(&request);
+            async move {
+                let send = async move {
+                    let lost = |_| TransportError::lost("the answer was lost");
+                    simulator.handle(request).await.map_err(lost)
+                };
+                wire.through(&life, effect, send).await
+            }
+        }))
+    }
+
+    async fn through<T, E>(
+        &self,
+        life: &Life,
+        effect: Option<String>,
+        send: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        if life.is_over() {
+            return pending().await;
+        }
+        let death = {
+            let mut state = self.state();
+            if std::mem::take(&mut state.dies_at_next_request) {
+                state.crashed = true;
+                life.end();
+                Some(Phase::BeforeSent)
+            } else {
+                effect.and_then(|effect| state.note(effect))
+            }
+        };
+        match death {
+            None => {}
+            Some(Phase::BeforeSent) => {
+                self.die(life);
+                return pending().await;
+            }
+            Some(Phase::Unanswered) => {
+                // It is on the wire: it is carried out though the sender is gone.
+                let _ = tokio::spawn(send).await;
+                self.die(life);
+                return pending().await;
+            }
+            Some(Phase::Answered) => {
+                let answer = send.await;
+                self.state().dies_at_next_request = true;
+                return answer;
+            }
+        }
+        let answer = send.await;
+        if life.is_over() { pending().await } else { answer }
+    }
+
+    fn die(&self, life: &Life) {
+        self.state().crashed = true;
+        life.end();
+    }
+}
+
+impl State {
+    /// Counts an effect; the phase in which the process is to die around it.
+    fn note(&mut self, effect: String) -> Option<Phase> {
+        if !self.counting {
+            return None;
+        }
+        self.effects.push(effect);
+        self.crash_at
+            .filter(|(number, _)| *number == self.effects.len())
+            .map(|(_, phase)| phase)
+    }
+}
+
+/// The writing cmdlets of a request, or the Graph write it is; None when it only asks.
+fn effect_at_exchange(request: &Request<Bytes>) -> Option<String> {
+    let path = request.uri().path();
+    if !path.to_ascii_lowercase().starts_with("/adminapi/") {
+        let writes = request.method() != Method::GET && !path.ends_with("/token");
+        return writes.then(|| format!("{} {path}", request.method()));
+    }
+    let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+    let mut names = Vec::new();
+    cmdlets(&body, &mut names);
+    names.retain(|name| !name.starts_with("Get-"));
+    (!names.is_empty()).then(|| names.join(" + "))
+}
+
+fn cmdlets(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(name) = fields.get("CmdletName").and_then(Value::as_str) {
+                names.push(name.to_owned());
+            }
+            for field in fields.values() {
+                cmdlets(field, names);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                cmdlets(item, names);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[derive(Clone)]
+struct KubernetesTap {
+    wire: Wire,
+    life: Life,
+    inner: ApiService,
+}
+
+impl Service<Request<ClientBody>> for KubernetesTap {
+    type Response = Response<AnswerBody>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<ClientBody>) -> Self::Future {
+        let Self {
+            wire,
+            life,
+            mut inner,
+        } = self.clone();
+        Box::pin(async move {
+            if request.method() == Method::GET {
+                return wire.through(&life, None, inner.call(request)).await;
+            }
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await?.to_bytes();
+            wire.secrets.search("a write to Kubernetes", &body);
+            let written: Value = serde_json::from_slice(&body).unwrap_or_default();
+            if let (Some(name), Some(uid)) = (
+                written
+                    .pointer("/status/record/intent/oneTimeName")
+                    .and_then(Value::as_str),
+                written.pointer("/metadata/uid").and_then(Value::as_str),
+            ) {
+                wire.state().intents.insert(name.to_owned(), uid.to_owned());
+            }
+            let effect = format!("{} {}", parts.method, shown(parts.uri.path()));
+            if std::env::var_os("SMO_BED_LOGS").is_some() {
+                eprintln!("{effect} {}", written["status"]);
+            }
+            let request = Request::from_parts(parts, ClientBody::from(body.to_vec()));
+            wire.through(&life, Some(effect), inner.call(request)).await
+        })
+    }
+}
+
+/// The end of a path, without the names of events, which are random.
+fn shown(path: &str) -> &str {
+    path.rfind("/namespaces/").map_or(path, |at| &path[at + 12..])
+}
