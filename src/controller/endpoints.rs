@@ -95,6 +95,10 @@ mod tests {
             taken.authority, "https://login.microsoftonline.com",
             "the others stay"
         );
+        assert_eq!(
+            taken.exchange_audience, "https://outlook.office365.com",
+            "tokens are for the service, wherever the calls go"
+        );
         for (url, allowed) in [
             ("https://evil.example", &[][..]),
             ("https://evil.example", &["good.example"]),

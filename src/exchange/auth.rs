@@ -81,17 +81,17 @@ struct Refused {
 }
 
 impl TokenSource {
-    /// `resource` is the base URL of Exchange or Graph.
+    /// `audience` is Exchange's or Graph's, as [`Endpoints`](super::Endpoints) names it.
     pub fn new(
         connection: Arc<Connection>,
-        resource: &str,
+        audience: &str,
         clock: Clock,
         http: HttpService,
         metrics: GatewayMetrics,
     ) -> Self {
         Self {
             connection,
-            scope: format!("{}/.default", resource.trim_end_matches('/')),
+            scope: format!("{}/.default", audience.trim_end_matches('/')),
             clock,
             http,
             metrics,

@@ -19,13 +19,17 @@ pub enum Cloud {
     Germany,
 }
 
-/// Base URLs without a trailing slash: `https://outlook.office365.com`. The scope of a token is its base plus
-/// `/.default`.
+/// Base URLs without a trailing slash: `https://outlook.office365.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {
     pub authority: String,
     pub exchange: String,
     pub graph: String,
+    /// For whom tokens for Exchange are asked; with `/.default` it is their scope. The cloud's own, whatever host
+    /// the calls go to: a host of its own is no resource that Entra knows.
+    pub exchange_audience: String,
+    /// The same for Graph.
+    pub graph_audience: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +73,8 @@ impl Endpoints {
             authority: authority.to_owned(),
             exchange: exchange.to_owned(),
             graph: graph.to_owned(),
+            exchange_audience: exchange.to_owned(),
+            graph_audience: graph.to_owned(),
         }
     }
 
@@ -124,7 +130,10 @@ mod tests {
                 authority,
                 exchange,
                 graph,
+                exchange_audience,
+                graph_audience,
             } = Endpoints::for_cloud(cloud);
+            assert_eq!((&exchange_audience, &graph_audience), (&exchange, &graph));
             for base in [authority, exchange, graph] {
                 assert_eq!(Endpoints::base_url(&base), Ok(base));
             }

@@ -219,6 +219,11 @@ fn kubectl_tells_what_is(control_plane: &ControlPlane, operator: &Operator) {
         "{tenants}"
     );
 
+    let verified = r#"{.items[*].status.conditions[?(@.type=="SignInBlocked")].reason}"#;
+    let line = format!("get sharedmailboxes -n {NAMESPACE} -o jsonpath={verified}");
+    let reason = kubectl(control_plane, &line).unwrap();
+    assert_eq!(reason, "Blocked", "verified in the directory");
+
     let described = kubectl(
         control_plane,
         &format!("describe sharedmailbox sales -n {NAMESPACE}"),

@@ -144,10 +144,11 @@ impl Gateway {
         metrics: GatewayMetrics,
     ) -> Self {
         let connection = Arc::new(connection);
-        let tokens =
-            |base: &str| TokenSource::new(connection.clone(), base, clock, http.clone(), metrics.clone());
-        let exchange_tokens = tokens(&connection.endpoints.exchange);
-        let graph_tokens = tokens(&connection.endpoints.graph);
+        let tokens = |audience: &str| {
+            TokenSource::new(connection.clone(), audience, clock, http.clone(), metrics.clone())
+        };
+        let exchange_tokens = tokens(&connection.endpoints.exchange_audience);
+        let graph_tokens = tokens(&connection.endpoints.graph_audience);
         let seed = String::from(connection.tenant).bytes().fold(0_u64, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(u64::from(byte))
         });
