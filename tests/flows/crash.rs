@@ -134,6 +134,19 @@ pub fn scenarios() -> Vec<Scenario> {
                 Act::Apply(sales()),
             ],
         ),
+        Scenario {
+            // What was taken back before it was given need not be given.
+            repeated: &["Add-", "Remove-"],
+            ..scenario(
+                "add-and-take-away-at-once",
+                created(),
+                vec![
+                    Act::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
+                    Act::Wait(Duration::from_millis(900)),
+                    Act::Apply(team(&FIVE)),
+                ],
+            )
+        },
         scenario(
             "delete-while-creating",
             vec![],
@@ -199,6 +212,7 @@ crash_tests! {
     a_crash_while_repairing_blocks_sign_in: "sign-in-drift",
     a_crash_after_a_member_was_renamed_grants_nothing_twice: "member-renamed",
     a_crash_while_a_mailbox_is_taken_up_again_makes_no_second: "delete-and-apply-again",
+    a_crash_after_a_grant_that_is_taken_back_leaves_no_grant: "add-and-take-away-at-once",
     a_mailbox_whose_resource_goes_before_it_is_marked_is_marked_first: "delete-while-creating",
     a_crash_while_much_changes_together_leaves_nothing_undone: "rights-and-members-together",
 }
