@@ -88,6 +88,14 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario("create", vec![], create(unhurried())),
         scenario("create-shown-late", vec![], create(shown_late.clone())),
         scenario("create-answer-lost", vec![], create(lost("New-Mailbox"))),
+        scenario(
+            "create-answer-lost-and-shown-late",
+            vec![],
+            create(Faults {
+                not_found_after_create_ms: 30_000,
+                ..lost("New-Mailbox")
+            }),
+        ),
         scenario("set-answer-lost", vec![], create(lost("Set-Mailbox"))),
         scenario(
             "add-member",
@@ -203,6 +211,7 @@ crash_tests! {
     a_crash_while_creating_leads_to_one_mailbox: "create",
     a_crash_while_exchange_does_not_show_the_new_mailbox_leads_to_one_mailbox: "create-shown-late",
     a_crash_after_the_answer_to_a_create_was_lost_leads_to_one_mailbox: "create-answer-lost",
+    a_mailbox_that_was_made_in_silence_and_is_shown_late_is_found: "create-answer-lost-and-shown-late",
     a_crash_after_the_answer_to_the_first_settings_was_lost_leads_to_one_mailbox: "set-answer-lost",
     a_crash_while_granting_grants_once: "add-member",
     a_crash_while_revoking_loses_no_revocation: "take-member-away",

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test | generate | control-plane`.
+//! Developer commands: `cargo xtask demo | test | generate | regression | control-plane`.
 #![allow(
     clippy::disallowed_methods,
     reason = "this drives real processes, which run in real time"
@@ -39,6 +39,8 @@ enum Command {
     Test,
     /// Write crds/ from the operator's types
     Generate(commands::generate::Arguments),
+    /// Keep a failing run of the test bed as a named test
+    Regression(commands::regression::Arguments),
     /// Start a local control plane and stay until ctrl-c
     ControlPlane(commands::control_plane::Arguments),
 }
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Test => commands::test::run(),
         Command::Generate(arguments) => commands::generate::run(&arguments),
+        Command::Regression(arguments) => commands::regression::run(&arguments),
         Command::ControlPlane(arguments) => commands::control_plane::run(&arguments),
     });
     match outcome {
@@ -85,6 +88,7 @@ mod tests {
             "generate --check",
             "control-plane",
             "control-plane --audit-log",
+            "regression name line",
         ] {
             let words = std::iter::once("xtask").chain(line.split(' '));
             assert!(Arguments::try_parse_from(words).is_ok(), "{line}");

@@ -65,6 +65,10 @@ impl Ledger {
                 .entry(name.clone())
                 .or_default()
                 .insert(primary.to_lowercase());
+            // Only an admin's grant can come to be declared.
+            if self.foreign_grants.is_empty() {
+                continue;
+            }
             let Some(view) = model::view_of(world, &mailbox) else {
                 continue;
             };

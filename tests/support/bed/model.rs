@@ -86,6 +86,12 @@ pub fn view_of(world: &World, mailbox: &Value) -> Option<MailboxView> {
         .find(|view| view.exchange_guid == guid)
 }
 
+/// All mailboxes by ExchangeGuid, for whoever needs many.
+pub fn views(world: &World) -> BTreeMap<String, MailboxView> {
+    let all = world.tenant.mailboxes().into_iter();
+    all.map(|view| (view.exchange_guid.to_string(), view)).collect()
+}
+
 /// The name of the resource that the marker names.
 pub fn marked_name(view: &MailboxView) -> Option<String> {
     let marker = view.custom_attributes.get(&15)?;
@@ -176,23 +182,31 @@ fn is_reported(object: &Value) -> bool {
 
 /// Rights that are wanted and not there while mailbox and permission say that all is well.
 pub fn missing_while_ready(world: &World) -> BTreeSet<Key> {
-    let wanted = wanted(world);
+    let mut wanted: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+    for key in self::wanted(world).into_keys() {
+        wanted.entry(key.mailbox.clone()).or_default().push(key);
+    }
+    let views = views(world);
+    let silent: BTreeSet<String> = permissions(world)
+        .iter()
+        .filter(|permission| !is_reported(permission) || ready_of(permission).0 != "True")
+        .map(home)
+        .collect();
     let mut missing = BTreeSet::new();
     for mailbox in mailboxes(world) {
-        if ready_of(&mailbox).0 != "True" || !is_reported(&mailbox) {
+        let own = name(&mailbox);
+        if ready_of(&mailbox).0 != "True" || !is_reported(&mailbox) || silent.contains(&own) {
             continue;
         }
-        let own = name(&mailbox);
-        let reported = permissions(world)
-            .iter()
-            .filter(|p| home(p) == own)
-            .all(|permission| is_reported(permission) && ready_of(permission).0 == "True");
-        let Some(view) = view_of(world, &mailbox).filter(|_| reported) else {
-            continue;
-        };
-        let held = held(&view);
-        let lacks = |key: &&Key| key.mailbox == own && !held.contains(&(key.member, key.right));
-        missing.extend(wanted.keys().filter(lacks).cloned());
+        let view = mailbox["status"]["mailboxGuid"]
+            .as_str()
+            .and_then(|guid| views.get(guid));
+        let Some(held) = view.map(held) else { continue };
+        let keys = wanted.get(&own).into_iter().flatten();
+        missing.extend(
+            keys.filter(|key| !held.contains(&(key.member, key.right)))
+                .cloned(),
+        );
     }
     missing
 }
