@@ -1,5 +1,5 @@
 //! The test bed: a [`World`] whose operator may die at any moment, a story that is told to it, and oracles that
-//! say whether what came of it is right. See docs/test-bed.md.
+//! say whether what came of it is right. See docs/testing.md.
 
 mod act;
 mod crash;
@@ -23,10 +23,10 @@ use tokio::time::Instant;
 use tracing::subscriber::DefaultGuard;
 
 pub use act::{Act, Story};
-pub use crash::{Scenario, crash_everywhere, on_paused_time, replay_crash};
+pub use crash::{Scenario, crash_everywhere, replay_crash};
 pub use line::replay_line;
 pub use oracle::Patience;
-pub use schedule::{finish, replay_schedule, schedules};
+pub use schedule::{replay_schedule, schedules};
 pub use sequence::{replay_sequence, story_of};
 pub use wire::Phase;
 
@@ -46,8 +46,7 @@ pub struct Bed {
     pub wire: Wire,
     ledger: Ledger,
     supervisor: Supervisor,
-    look_every: Duration,
-    _logs: Option<DefaultGuard>,
+    _logs: DefaultGuard,
 }
 
 impl Bed {
@@ -57,22 +56,13 @@ impl Bed {
     }
 
     pub async fn of(seed: Seed) -> Self {
-        let wire = Wire::default();
-        let logs = Some(wire.secrets.watch_logs());
-        Self::with(seed, wire, logs, LOOK_EVERY).await
-    }
-
-    /// For long runs of many mailboxes: logs are not written, and the oracles look every few minutes.
-    pub async fn quiet(seed: Seed) -> Self {
-        Self::with(seed, Wire::default(), None, Duration::from_mins(5)).await
-    }
-
-    async fn with(seed: Seed, wire: Wire, logs: Option<DefaultGuard>, look_every: Duration) -> Self {
         // Both sides show the same wall time.
         let seed = Seed {
             start: START.parse().ok(),
             ..seed
         };
+        let wire = Wire::default();
+        let logs = wire.secrets.watch_logs();
         let world = World::without_operator(seed).await;
         world.apply(&tenant()).await;
         let supervisor = Supervisor::start(&world, &wire);
@@ -82,7 +72,6 @@ impl Bed {
             wire,
             ledger,
             supervisor,
-            look_every,
             _logs: logs,
         }
     }
@@ -143,7 +132,7 @@ impl Bed {
     pub async fn pass(&mut self, duration: Duration) {
         let end = Instant::now() + duration;
         while Instant::now() < end {
-            tokio::time::sleep(self.look_every.min(end - Instant::now())).await;
+            tokio::time::sleep(LOOK_EVERY.min(end - Instant::now())).await;
             self.ledger.look(&self.world);
         }
     }
