@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::workspace;
+use xtask::workspace;
 
 const FILE: &str = "tests/flows/regressions.txt";
 
