@@ -16,7 +16,7 @@ use super::tenant::Tenants;
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService};
 use crate::leadership::Leadership;
-use crate::mail::OneTimeName;
+use crate::mail::{MailboxGuid, OneTimeName};
 use crate::plan::{Acknowledged, Change};
 
 /// How the operator was started.
@@ -81,6 +81,8 @@ pub struct Memory {
     pub missing_since: Option<Instant>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
+    /// A mailbox that New-Mailbox made under this name, for when its GUID could not be written to status.
+    pub made: Option<(OneTimeName, MailboxGuid)>,
     /// Drift that was repaired, by property, and for which generation of the spec.
     repaired: Vec<(Instant, Change)>,
     repaired_for: Option<i64>,

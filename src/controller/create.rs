@@ -20,8 +20,9 @@ use crate::plan::{self, Creation, Observed};
 /// After a create whose answer is unknown: how long its mailbox is looked for before the same create is sent
 /// again. Exchange refuses a second one with the same addresses, so this only spares it the question.
 const LOOKED_FOR: Duration = Duration::from_mins(1);
-/// How long an announced create stands in the way of another one, or of believing a conflict.
-pub const AMBIGUOUS: Duration = Duration::from_mins(10);
+/// How long an announced create stands in the way of another one, or of believing a conflict: longer than any lag
+/// of a replica that was ever seen.
+pub const AMBIGUOUS: Duration = Duration::from_mins(35);
 
 pub async fn create(
     pass: &mut Pass<'_>,
@@ -48,6 +49,9 @@ pub async fn create(
         Err(error) => return failed(pass, &ground.record, &intent, &error),
     };
     let CreatedMailbox { guid, object_id } = created;
+    // Should the next write to Kubernetes fail, this process still knows.
+    let made = (creation.one_time_name.clone(), guid);
+    pass.context.remember(pass.key, |memory| memory.made = Some(made));
     let observed = Observed::just_created(guid, object_id, &creation);
     let desired = pass.desired(&ground, &wanted);
     let planned = plan::plan(&desired, &observed, &ground.record);

@@ -16,7 +16,7 @@ fn seeds(share: u64) -> impl Iterator<Item = u64> {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);
-    let count: u64 = wanted.unwrap_or(500);
+    let count: u64 = wanted.unwrap_or(100);
     (first..first + count).filter(move |seed| seed % SHARES == share)
 }
 

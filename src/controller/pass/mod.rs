@@ -94,11 +94,7 @@ impl Pass<'_> {
     async fn look_and_act(&mut self) -> Result<Ending, Outcome> {
         let ground = self.prepare()?;
         let fetch = self.fetch(&ground);
-        let guid = self
-            .object
-            .status
-            .as_ref()
-            .and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
+        let guid = self.known_mailbox(&ground.record);
         let members = fetch.members(ground.admitted.members_to_look_up());
         let (directory, located) = if let Some(guid) = guid {
             (members.await, Ok(Ok(Located::Mailbox(guid))))
@@ -121,6 +117,17 @@ impl Pass<'_> {
             }
             Located::Nowhere(nickname) => create::create(self, ground, wanted, nickname).await,
         }
+    }
+
+    /// By its GUID in status, or as this process remembers it from the create that the record announces.
+    fn known_mailbox(&self, record: &Record) -> Option<MailboxGuid> {
+        let status = self.object.status.as_ref();
+        let written = status.and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
+        let made = self.context.remember(self.key, |memory| memory.made.clone());
+        let announced = record.intent.as_ref().map(|intent| &intent.one_time_name);
+        written.or(made
+            .filter(|(name, _)| Some(name) == announced)
+            .map(|(_, guid)| guid))
     }
 
     pub fn fetch<'b>(&self, ground: &'b Ground) -> Fetch<'b> {
