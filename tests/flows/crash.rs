@@ -61,6 +61,7 @@ fn scenario(name: &'static str, before: Story, story: Story) -> Scenario {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one list, a few lines a scenario")]
 pub fn scenarios() -> Vec<Scenario> {
     let first = FIVE[0].to_owned();
     let shown_late = Faults {
