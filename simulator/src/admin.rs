@@ -49,7 +49,37 @@ fn call(action: Action) -> Result<(Method, String, Option<Value>), Failure> {
         ),
         Action::AddUser { user } => post("directory/users", parse(&user)?),
         Action::AddGroup { group } => post("directory/groups", parse(&group)?),
+        Action::AddContact { contact } => post("directory/contacts", parse(&contact)?),
+        Action::GroupMember {
+            group,
+            member,
+            present,
+        } => post(
+            "directory/members",
+            json!({"group": group, "member": member, "present": present}),
+        ),
+        Action::Licence { user, licensed } => {
+            post("directory/licence", json!({"user": user, "licensed": licensed}))
+        }
         Action::DeleteUser { user } => post("directory/delete", json!({"user": user})),
+        Action::RestoreUser { user } => post("directory/restore", json!({"user": user})),
+        Action::PurgeUser { user } => post("directory/purge", json!({"user": user})),
+        Action::InjectAccess { mailbox, row } => post(
+            "permissions/full-access",
+            json!({"mailbox": mailbox, "row": parse(&row)?}),
+        ),
+        Action::InjectSendAs { mailbox, row } => post(
+            "permissions/send-as",
+            json!({"mailbox": mailbox, "row": parse(&row)?}),
+        ),
+        Action::Stubborn {
+            mailbox,
+            trustee,
+            stubborn,
+        } => post(
+            "permissions/stubborn",
+            json!({"mailbox": mailbox, "trustee": trustee, "stubborn": stubborn}),
+        ),
         Action::State => get("state"),
         Action::Mailboxes => get("mailboxes"),
         Action::Journal { clear: true, .. } => (Method::DELETE, "journal".to_owned(), None),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-/// A simulated Microsoft 365 tenant: token endpoint, Exchange admin API, Graph users.
+/// A simulated Microsoft 365 tenant: token endpoint, Exchange admin API, Graph users and groups.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Arguments {
@@ -81,10 +81,67 @@ pub enum Action {
         #[arg(long, value_name = "JSON")]
         group: String,
     },
-    /// Delete a person, mailbox or group.
+    /// Add a contact, written as in a seed.
+    AddContact {
+        #[arg(long, value_name = "JSON")]
+        contact: String,
+    },
+    /// Put a person, contact or group into a group, or take it out.
+    GroupMember {
+        #[arg(long, value_name = "ADDRESS")]
+        group: String,
+        #[arg(long, value_name = "ADDRESS")]
+        member: String,
+        #[arg(long, action = ArgAction::Set)]
+        present: bool,
+    },
+    /// Give a person a licence or take it away.
+    Licence {
+        #[arg(long, value_name = "ADDRESS")]
+        user: String,
+        #[arg(long, action = ArgAction::Set)]
+        licensed: bool,
+    },
+    /// Delete a person, mailbox or group; people can be restored.
     DeleteUser {
         #[arg(long, value_name = "ADDRESS")]
         user: String,
+    },
+    /// Bring back who was deleted.
+    RestoreUser {
+        #[arg(long, value_name = "ADDRESS")]
+        user: String,
+    },
+    /// Remove somebody for good, deleted before or not.
+    PurgeUser {
+        #[arg(long, value_name = "ADDRESS")]
+        user: String,
+    },
+    /// Put an entry on a mailbox, also one that no cmdlet makes.
+    InjectAccess {
+        #[arg(long, value_name = "ADDRESS")]
+        mailbox: String,
+        /// `{"trustee": …}`, with `rights`, `deny`, `standing` (`explicit`, `inherited`, `stubborn`) and
+        /// `autoMapping` where they matter.
+        #[arg(long, value_name = "JSON")]
+        row: String,
+    },
+    /// Put an entry for Send As on a recipient.
+    InjectSendAs {
+        #[arg(long, value_name = "ADDRESS")]
+        mailbox: String,
+        /// `{"trustee": …}`, with `deny` and `standing` where they matter.
+        #[arg(long, value_name = "JSON")]
+        row: String,
+    },
+    /// Make somebody's entries on a mailbox impossible to remove, or possible again.
+    Stubborn {
+        #[arg(long, value_name = "ADDRESS")]
+        mailbox: String,
+        #[arg(long, value_name = "IDENTITY")]
+        trustee: String,
+        #[arg(long, action = ArgAction::Set)]
+        stubborn: bool,
     },
     /// Print the whole tenant.
     State,

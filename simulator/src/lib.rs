@@ -6,10 +6,12 @@
 //! - the token endpoint (client credentials with a secret);
 //! - the Exchange admin API, `InvokeCommand` and `$batch`, with the cmdlets around mailboxes and
 //!   their permissions;
-//! - Graph users, as far as sign-in goes.
+//! - Graph: users, as far as sign-in and licences go, and who is in a group.
 //!
 //! It follows the wire, not any one client: warnings for repeats, SELF rows, comma-joined rights,
-//! names where one would like addresses, 403 bodies full of NUL bytes, replicas that lag.
+//! names where one would like addresses, entries of deleted people that hide, 403 bodies full of NUL
+//! bytes, replicas that lag. What is not known of the real service is chosen so that a client that
+//! trusts too much fails.
 //! [`Control`] is the other side: the admin's hand, faults at run time, and a journal of everything
 //! that was asked. All time is tokio's, so paused time works.
 //!
@@ -30,7 +32,6 @@
 mod clock;
 mod cmdlets;
 mod control;
-mod control_http;
 mod directory;
 mod exchange;
 mod faults;
@@ -52,11 +53,12 @@ mod wire;
 mod world;
 
 pub use cmdlets::CmdletError;
-pub use control::{Control, Rename, UnknownObject};
+pub use control::{AccessRow, Control, Rename, SendAsRow, UnknownObject};
+pub use directory::{AccessRight, Standing};
 pub use faults::{Delay, Fault, FaultRule, Faults, Lag, Surface};
 pub use journal::{Actor, JournalEntry, JournalKind};
-pub use seed::{GroupKind, Seed, SeedGroup, SeedMailbox, SeedUser};
+pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};
 pub use simulator::{Dropped, Simulator};
-pub use view::{FullAccessView, MailboxView};
+pub use view::{FullAccessView, MailboxView, SendAsView};
 pub use world::AppGrants;

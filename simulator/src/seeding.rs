@@ -4,14 +4,46 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::directory::{Group, Handle, Mailbox, MailboxType, Object, View, Visibility};
-use crate::seed::{GroupKind, SeedGroup, SeedMailbox, SeedUser};
+use crate::directory::{Group, Handle, Mailbox, MailboxType, Object, Outside, OutsideKind, View, Visibility};
+use crate::faults::Origin;
+use crate::seed::{GroupKind, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 use crate::world::World;
 
 impl World {
     pub fn new_sid(&mut self) -> String {
         self.next_rid += 1;
         format!("S-1-5-21-3787293746-1043275628-2190718315-{}", self.next_rid)
+    }
+
+    /// Everybody and everything that a seed lists.
+    pub fn populate(&mut self, users: &[SeedUser], contacts: &[SeedContact], groups: &[SeedGroup]) {
+        for user in users {
+            self.add_user(user, Visibility::default());
+        }
+        for contact in contacts {
+            self.add_contact(contact, Visibility::default());
+        }
+        let handles: Vec<Handle> = groups
+            .iter()
+            .map(|group| self.add_group(group, Visibility::default()))
+            .collect();
+        // Once more now that every group is there to be a member.
+        for (handle, group) in handles.into_iter().zip(groups) {
+            let members = self.ids_of(&group.members);
+            self.update(handle, Origin::Directory, |object| {
+                if let Some(group) = &mut object.group {
+                    group.members = members;
+                }
+            });
+        }
+    }
+
+    /// Object ids by any identity; what means nothing is left out.
+    fn ids_of(&self, identities: &[String]) -> Vec<Uuid> {
+        let found = identities
+            .iter()
+            .filter_map(|identity| self.directory.matching(identity, View::Newest).into_iter().next());
+        found.map(|seen| seen.id).collect()
     }
 
     /// A fresh object without addresses, mailbox or group.
@@ -29,6 +61,7 @@ impl World {
             addresses: Vec::new(),
             group: None,
             mailbox: None,
+            outside: None,
             send_as: Vec::new(),
             custom_attributes: BTreeMap::new(),
             dir_synced: false,
@@ -69,25 +102,46 @@ impl World {
         object.dir_synced = user.dir_synced;
         object.licensed = user.licensed;
         object.custom_attributes.clone_from(&user.custom_attributes);
-        let mailbox_type = match user.mailbox {
-            SeedMailbox::None => None,
-            SeedMailbox::User => Some(MailboxType::User),
-            SeedMailbox::Shared => Some(MailboxType::Shared),
-            SeedMailbox::Room => Some(MailboxType::Room),
-            SeedMailbox::Equipment => Some(MailboxType::Equipment),
-        };
-        if let Some(mailbox_type) = mailbox_type {
-            let local = user.upn.split('@').next().unwrap_or_default().to_owned();
-            let alias = user.alias.clone().unwrap_or(local);
-            let mailbox = self.blank_mailbox(mailbox_type);
-            object.addresses = self.service_addresses(&user.upn, &alias, mailbox.exchange_guid);
-            object
-                .addresses
-                .extend(user.addresses.iter().map(|address| format!("smtp:{address}")));
-            object.alias = Some(alias);
-            object.mailbox = Some(mailbox);
+        let local = user.upn.split('@').next().unwrap_or_default().to_owned();
+        let alias = user.alias.clone().unwrap_or(local);
+        let elsewhere = user.external_address.as_ref().unwrap_or(&user.upn).clone();
+        match user.mailbox {
+            SeedMailbox::None => {}
+            SeedMailbox::User => self.give_mailbox(&mut object, MailboxType::User, user, alias),
+            SeedMailbox::Shared => self.give_mailbox(&mut object, MailboxType::Shared, user, alias),
+            SeedMailbox::Room => self.give_mailbox(&mut object, MailboxType::Room, user, alias),
+            SeedMailbox::Equipment => self.give_mailbox(&mut object, MailboxType::Equipment, user, alias),
+            SeedMailbox::MailUser => {
+                let nickname = format!("smtp:{alias}@{}", self.tenant.initial_domain);
+                object.addresses = vec![format!("SMTP:{}", user.upn), nickname];
+                give_outside(&mut object, OutsideKind::MailUser, alias, elsewhere);
+            }
+            SeedMailbox::Guest => {
+                object.addresses = vec![format!("SMTP:{elsewhere}")];
+                give_outside(&mut object, OutsideKind::Guest, alias, elsewhere);
+            }
+        }
+        let further = user.addresses.iter().map(|address| format!("smtp:{address}"));
+        if object.is_recipient() {
+            object.addresses.extend(further);
         }
         self.directory.insert(object, !user.account_disabled, visibility)
+    }
+
+    fn give_mailbox(&mut self, object: &mut Object, kind: MailboxType, user: &SeedUser, alias: String) {
+        let mailbox = self.blank_mailbox(kind);
+        object.addresses = self.service_addresses(&user.upn, &alias, mailbox.exchange_guid);
+        object.alias = Some(alias);
+        object.mailbox = Some(mailbox);
+    }
+
+    pub fn add_contact(&mut self, contact: &SeedContact, visibility: Visibility) -> Handle {
+        let mut object = self.blank_object(contact.object_id, &contact.display_name);
+        let address = contact.external_address.clone();
+        let alias = address.split('@').next().unwrap_or_default().to_owned();
+        object.addresses = vec![format!("SMTP:{address}")];
+        give_outside(&mut object, OutsideKind::Contact, alias, address);
+        self.directory.insert(object, true, visibility)
     }
 
     pub fn add_group(&mut self, group: &SeedGroup, visibility: Visibility) -> Handle {
@@ -99,16 +153,16 @@ impl World {
             object.addresses = vec![format!("SMTP:{}", group.address)];
             object.alias = Some(local);
         }
-        let members = group.members.iter().filter_map(|upn| {
-            self.directory
-                .matching(upn, View::Newest)
-                .first()
-                .map(|member| member.id)
-        });
+        object.dir_synced = group.dir_synced;
         object.group = Some(Group {
             kind: group.kind,
-            members: members.collect(),
+            members: self.ids_of(&group.members),
         });
         self.directory.insert(object, true, visibility)
     }
+}
+
+fn give_outside(object: &mut Object, kind: OutsideKind, alias: String, address: String) {
+    object.alias = Some(alias);
+    object.outside = Some(Outside { kind, address });
 }

@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use crate::control_http;
+use crate::control::endpoints;
 use crate::journal::JournalEntry;
 use crate::simulator::{Dropped, Simulator};
 
@@ -116,8 +116,8 @@ async fn answer(simulator: &Simulator, request: Request<Incoming>) -> Result<Res
         return Ok(response);
     };
     let request = Request::from_parts(parts, body.to_bytes());
-    let response = if request.uri().path().starts_with(control_http::ROOT) {
-        control_http::answer(&simulator.control(), &request)
+    let response = if request.uri().path().starts_with(endpoints::ROOT) {
+        endpoints::answer(&simulator.control(), &request)
     } else {
         simulator.handle(request).await?
     };

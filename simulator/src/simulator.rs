@@ -48,7 +48,7 @@ impl Simulator {
     }
 
     /// Answers a request by its path, whatever the host: the token endpoint, the Exchange admin API,
-    /// Graph users.
+    /// Graph.
     ///
     /// Dropping the future while it waits for the simulated latency means that the request never
     /// arrived; dropping it during the answer delay means that it was carried out.
@@ -124,8 +124,7 @@ fn route(world: &mut World, http: &Http) -> Delivery {
         [root, version, tenant, endpoint] if root.eq_ignore_ascii_case("adminapi") => {
             exchange::answer(world, http, version, tenant, endpoint)
         }
-        ["v1.0", "users", user] => graph::answer(world, http, user, None),
-        ["v1.0", "users", user, action] => graph::answer(world, http, user, Some(action)),
+        ["v1.0", ..] => graph::answer(world, http),
         _ => {
             let kind = JournalKind::Other {
                 method: http.method.to_string(),

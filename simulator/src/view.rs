@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::directory::Seen;
+use crate::directory::{Directory, Seen, SendAsEntry, Standing};
 
 /// A mailbox as it truly is now, with what no cmdlet shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "facts, not states")]
 pub struct MailboxView {
     pub object_id: Uuid,
     pub guid: Uuid,
@@ -27,11 +28,15 @@ pub struct MailboxView {
     pub account_disabled: bool,
     pub hidden: bool,
     pub soft_deleted: bool,
+    /// The account behind it has a licence.
+    pub licensed: bool,
     /// By number, 1 to 15; those without text are left out.
     pub custom_attributes: BTreeMap<u8, String>,
     pub full_access: Vec<FullAccessView>,
-    /// Object ids.
+    /// Object ids of those who were granted it on this mailbox.
     pub send_as: Vec<Uuid>,
+    /// Every entry for Send As, refusals and what comes from above included.
+    pub send_as_rows: Vec<SendAsView>,
     /// Object ids.
     pub on_behalf: Vec<Uuid>,
 }
@@ -40,17 +45,32 @@ pub struct MailboxView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FullAccessView {
-    /// Object id.
+    /// Object id, also of an account that is gone.
     pub trustee: Uuid,
+    pub sid: String,
     pub rights: Vec<String>,
     pub deny: bool,
+    pub standing: Standing,
     /// As truly stored, which no cmdlet shows.
     pub auto_mapping: bool,
 }
 
+/// An access control entry for Send As.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendAsView {
+    /// Object id, also of an account that is gone.
+    pub trustee: Uuid,
+    pub sid: String,
+    pub deny: bool,
+    pub standing: Standing,
+}
+
 impl MailboxView {
     /// `None` when the object has no mailbox.
-    pub(crate) fn of(seen: &Seen) -> Option<Self> {
+    pub(crate) fn of(seen: &Seen, directory: &Directory) -> Option<Self> {
+        let sid = |id: Uuid| directory.sid(id).unwrap_or_default().to_owned();
+        let granted = |entry: &&SendAsEntry| !entry.deny && entry.standing != Standing::Inherited;
         let mailbox = seen.mailbox.as_ref()?;
         let hidden = mailbox.settings.get("HiddenFromAddressListsEnabled");
         Some(Self {
@@ -67,18 +87,36 @@ impl MailboxView {
             account_disabled: !seen.account_enabled,
             hidden: hidden.is_some_and(|value| value == true),
             soft_deleted: !seen.is_live(),
+            licensed: seen.licensed,
             custom_attributes: seen.custom_attributes.clone(),
             full_access: mailbox
                 .full_access
                 .iter()
                 .map(|entry| FullAccessView {
                     trustee: entry.trustee,
+                    sid: sid(entry.trustee),
                     rights: entry.rights.iter().map(|right| right.name().to_owned()).collect(),
                     deny: entry.deny,
+                    standing: entry.standing,
                     auto_mapping: entry.auto_mapping,
                 })
                 .collect(),
-            send_as: seen.send_as.clone(),
+            send_as: seen
+                .send_as
+                .iter()
+                .filter(granted)
+                .map(|entry| entry.trustee)
+                .collect(),
+            send_as_rows: seen
+                .send_as
+                .iter()
+                .map(|entry| SendAsView {
+                    trustee: entry.trustee,
+                    sid: sid(entry.trustee),
+                    deny: entry.deny,
+                    standing: entry.standing,
+                })
+                .collect(),
             on_behalf: mailbox.on_behalf.clone(),
         })
     }

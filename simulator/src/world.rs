@@ -18,7 +18,7 @@ use crate::random::Random;
 use crate::seed::Seed;
 use crate::token::Tokens;
 
-/// Deleted mailboxes can be restored for 30 days (Microsoft's page on Remove-Mailbox).
+/// Deleted mailboxes and accounts can be restored for 30 days (Microsoft's page on Remove-Mailbox).
 const RECOVERABLE: Duration = Duration::from_hours(30 * 24);
 
 /// What does not change about the tenant.
@@ -32,6 +32,7 @@ pub struct Tenant {
     /// Without the initial one; the first is the default.
     pub domains: Vec<String>,
     pub keeps_given_names: bool,
+    pub send_as_rows_lack_inheritance: bool,
 }
 
 impl Tenant {
@@ -65,6 +66,9 @@ pub struct AppGrants {
     pub graph_user_read: bool,
     /// `User.EnableDisableAccount.All` on Graph.
     pub graph_user_write: bool,
+    /// `GroupMember.Read.All` on Graph.
+    #[serde(default)]
+    pub graph_group_read: bool,
 }
 
 #[derive(Debug)]
@@ -82,29 +86,44 @@ pub struct World {
     pub in_flight: u32,
     requests: u64,
     pub(crate) next_rid: u64,
-    /// Deleted mailboxes in the order in which they expire.
+    /// What was deleted, in the order in which it expires.
     deleted: VecDeque<(Duration, Handle)>,
 }
 
 impl World {
     pub fn new(seed: Seed) -> Self {
-        let start = seed
-            .start
+        let Seed {
+            tenant_id,
+            client_id,
+            client_secret,
+            initial_domain,
+            accepted_domains,
+            users,
+            contacts,
+            groups,
+            start,
+            random_seed,
+            token_lifetime_seconds,
+            keeps_given_names,
+            send_as_rows_lack_inheritance,
+        } = seed;
+        let start = start
             .or_else(|| "2026-01-05T08:00:00Z".parse().ok())
             .unwrap_or_default();
         let mut world = Self {
-            tokens: Tokens::new(seed.client_secret, seed.token_lifetime_seconds),
+            tokens: Tokens::new(client_secret, token_lifetime_seconds),
             tenant: Tenant {
-                id: seed.tenant_id,
-                client_id: seed.client_id,
+                id: tenant_id,
+                client_id,
                 former_ids: Vec::new(),
-                initial_domain: seed.initial_domain,
-                domains: seed.accepted_domains,
-                keeps_given_names: seed.keeps_given_names,
+                initial_domain,
+                domains: accepted_domains,
+                keeps_given_names,
+                send_as_rows_lack_inheritance,
             },
             clock: Clock::starting_at(start),
             directory: Directory::default(),
-            random: Random::seeded(seed.random_seed),
+            random: Random::seeded(random_seed),
             faults: FaultEngine::default(),
             journal: Journal::default(),
             pages: Pages::default(),
@@ -113,18 +132,14 @@ impl World {
                 directory_role: true,
                 graph_user_read: true,
                 graph_user_write: true,
+                graph_group_read: true,
             },
             in_flight: 0,
             requests: 0,
             next_rid: 1_000,
             deleted: VecDeque::new(),
         };
-        for user in &seed.users {
-            world.add_user(user, Visibility::default());
-        }
-        for group in &seed.groups {
-            world.add_group(group, Visibility::default());
-        }
+        world.populate(&users, &contacts, &groups);
         world
     }
 
@@ -190,7 +205,7 @@ impl World {
         true
     }
 
-    /// Deletes a mailbox with its account so that it can be restored; its addresses stay taken.
+    /// Deletes an object so that it can be restored; its addresses stay taken.
     pub fn soft_delete(&mut self, handle: Handle, origin: Origin) -> bool {
         let now = self.now();
         let changed = self.update(handle, origin, |object| object.soft_deleted = Some(now));
@@ -200,13 +215,18 @@ impl World {
         changed
     }
 
+    /// Takes a deletion back.
+    pub fn restore(&mut self, handle: Handle, origin: Origin) -> bool {
+        self.update(handle, origin, |object| object.soft_deleted = None)
+    }
+
     pub fn purge(&mut self, handle: Handle, origin: Origin) {
         let now = self.elapsed();
         let visibility = self.faults.visibility(origin, false, now);
         self.directory.purge(handle, visibility, now);
     }
 
-    /// Purges deleted mailboxes whose time is over.
+    /// Purges what was deleted and whose time is over.
     pub fn expire(&mut self) {
         let now = self.elapsed();
         while let Some((_, handle)) = self.deleted.pop_front_if(|(due, _)| *due <= now) {

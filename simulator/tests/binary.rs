@@ -132,6 +132,69 @@ fn a_tenant_is_served_changed_by_its_admin_and_stopped() {
 }
 
 #[test]
+fn the_admin_changes_people_groups_and_access_lists() {
+    let server = Server::start(&[]);
+    let (user, team) = ("first.member@contoso.com", "sales-team@contoso.com");
+    let stray = "S-1-5-21-1-2-3-4";
+    let contact = r#"{"externalAddress": "ben@fabrikam.com", "displayName": "Ben"}"#;
+    let guest = r#"{"upn": "anna_fabrikam.com#EXT#@contoso.onmicrosoft.com", "displayName": "Anna",
+                     "mailbox": "guest", "externalAddress": "anna@fabrikam.com"}"#;
+    assert!(server.ask(&["add-contact", "--contact", contact])["objectId"].is_string());
+    assert!(server.ask(&["add-user", "--user", guest])["objectId"].is_string());
+    let member = |who: &str, present: &str| {
+        server.ask(&[
+            "group-member",
+            "--group",
+            team,
+            "--member",
+            who,
+            "--present",
+            present,
+        ]);
+    };
+    member("ben@fabrikam.com", "true");
+    member(user, "false");
+    server.ask(&["licence", "--user", user, "--licensed", "false"]);
+    let row = format!(r#"{{"trustee": "{stray}", "rights": ["ReadPermission"], "standing": "stubborn"}}"#);
+    server.ask(&["inject-access", "--mailbox", user, "--row", &row]);
+    let row = format!(r#"{{"trustee": "{stray}", "deny": true}}"#);
+    server.ask(&["inject-send-as", "--mailbox", user, "--row", &row]);
+    server.ask(&[
+        "stubborn",
+        "--mailbox",
+        user,
+        "--trustee",
+        stray,
+        "--stubborn",
+        "false",
+    ]);
+
+    let mailbox = &server.ask(&["mailboxes"])[0];
+    assert_eq!(mailbox["licensed"], false);
+    assert_eq!(
+        mailbox["fullAccess"][0]["rights"],
+        serde_json::json!(["ReadPermission"])
+    );
+    assert_eq!(mailbox["fullAccess"][0]["standing"], "explicit");
+    assert_eq!(mailbox["sendAsRows"][0]["sid"], stray);
+    let members = serde_json::json!({"Identity": team}).to_string();
+    let rows = server.ask(&["cmdlet", "Get-DistributionGroupMember", "--parameters", &members]);
+    let kinds: Vec<&Value> = rows["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["RecipientTypeDetails"])
+        .collect();
+    assert_eq!(kinds, ["UserMailbox", "MailContact"]);
+
+    server.ask(&["delete-user", "--user", user]);
+    server.ask(&["restore-user", "--user", user]);
+    server.ask(&["purge-user", "--user", user]);
+    let refused = server.admin(&["restore-user", "--user", user]);
+    assert!(!refused.status.success());
+}
+
+#[test]
 fn faults_are_set_while_it_runs_and_a_lost_answer_closes_the_connection() {
     let server = Server::start(&[]);
     server.ask(&[

@@ -120,6 +120,20 @@ impl CmdletError {
         )
     }
 
+    /// Told as a server error although it is for good (reported from the field; the page of
+    /// Add-MailboxPermission gives the number).
+    pub fn too_many_entries(mailbox: &str, most: usize) -> Self {
+        Self::new(
+            500,
+            "System.InvalidOperationException",
+            format!(
+                "The mailbox {mailbox} has reached the limit of maximum allowed access control entries of {most}. \
+                 Clean existing entries and rearrange them leveraging groups for assigning the same permissions to \
+                 multiple users."
+            ),
+        )
+    }
+
     pub fn invalid_value(property: &str, value: &str, why: &str) -> Self {
         Self::new(
             400,

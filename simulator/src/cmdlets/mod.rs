@@ -44,6 +44,16 @@ pub struct Done {
     pub confirmation: Option<String>,
 }
 
+impl Done {
+    /// Nothing was done, and this is why.
+    fn warned(warning: String) -> Self {
+        Self {
+            warnings: vec![warning],
+            ..Self::default()
+        }
+    }
+}
+
 type Run = fn(&mut Call<'_>, &Parameters) -> Result<Done, CmdletError>;
 
 struct Cmdlet {
@@ -207,20 +217,50 @@ impl Call<'_> {
         })
     }
 
-    /// How permission rows show a trustee, and its SID: users by UPN, groups by display name, what
-    /// no longer resolves by its bare SID.
-    pub fn trustee_text(&self, id: Uuid) -> Option<(String, String)> {
+    /// The account that an entry names, as this call's view shows it.
+    pub fn account_behind(&self, id: Uuid) -> Option<Behind> {
         let directory = &self.world.directory;
         let sid = directory.sid(id)?.to_owned();
         let seen = directory
             .by_id(id, self.view)
             .or_else(|| directory.by_id(id, View::Newest));
-        let text = match seen.filter(|seen| seen.is_live()) {
-            None => sid.clone(),
-            Some(seen) => seen.upn.clone().unwrap_or_else(|| seen.display_name.clone()),
+        let account = match seen {
+            None => Account::Gone,
+            Some(seen) if seen.is_live() => Account::Live(seen),
+            Some(seen) => Account::SoftDeleted(seen),
         };
-        Some((text, sid))
+        Some(Behind { account, sid })
     }
+}
+
+/// An account that an entry names, with the security identifier by which it does.
+#[derive(Debug)]
+pub struct Behind {
+    pub account: Account,
+    pub sid: String,
+}
+
+#[derive(Debug)]
+pub enum Account {
+    Live(Seen),
+    /// Can still be restored.
+    SoftDeleted(Seen),
+    /// The identifier no longer resolves.
+    Gone,
+}
+
+/// How permission rows show an account: users by UPN, groups by display name.
+fn shown_name(seen: &Seen) -> String {
+    seen.upn.clone().unwrap_or_else(|| seen.display_name.clone())
+}
+
+/// What Exchange says when asked to remove an entry that comes down from above.
+fn inherited_ignored(object: &str, deny: bool) -> String {
+    let control = if deny { "Deny" } else { "Allow" };
+    format!(
+        "An inherited access control entry has been specified: [Rights: CreateChild, ControlType: {control}] and was \
+         ignored on object \"{object}\"."
+    )
 }
 
 pub(crate) fn is_live_mailbox(object: &Object) -> bool {

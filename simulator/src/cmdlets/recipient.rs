@@ -25,7 +25,11 @@ pub const USER_TAKES: &[(&str, Takes)] = &[
 
 pub const GROUP_TAKES: &[(&str, Takes)] = USER_TAKES;
 
-pub const MEMBER_TAKES: &[(&str, Takes)] = &[("Identity", Takes::Text), ("ResultSize", Takes::Text)];
+pub const MEMBER_TAKES: &[(&str, Takes)] = &[
+    ("Identity", Takes::Text),
+    ("ResultSize", Takes::Text),
+    ("IncludeSoftDeletedObjects", Takes::Switch),
+];
 
 pub const DOMAIN_TAKES: &[(&str, Takes)] = &[("Identity", Takes::Text), ("ResultSize", Takes::Text)];
 
@@ -33,7 +37,7 @@ fn among(kinds: &[String], kind: &str) -> bool {
     kinds.is_empty() || kinds.iter().any(|wanted| wanted.eq_ignore_ascii_case(kind))
 }
 
-/// Sees mailboxes and groups with mail; neither people without a mailbox nor plain groups.
+/// Sees mailboxes, mail users, guests, contacts and groups with mail; neither people without a mailbox nor plain groups.
 pub fn get_recipient(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {
     let (kinds, details) = (
         parameters.words("RecipientType"),
@@ -58,31 +62,37 @@ pub fn get_user(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, Cm
     query::list(call, parameters, scope, rows::user)
 }
 
-/// Sees every group, plain security groups included.
+/// Sees every group, plain security groups included, but for dynamic ones.
 pub fn get_group(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {
     let details = parameters.words("RecipientTypeDetails");
     let scope = |object: &Object| {
-        object.group.is_some() && object.is_live() && among(&details, object.recipient_type_details())
+        object.group.is_some()
+            && object.is_in_entra()
+            && object.is_live()
+            && among(&details, object.recipient_type_details())
     };
     query::list(call, parameters, scope, rows::group)
 }
 
-/// The members of a group with mail that are recipients themselves.
+/// The direct members of a list or mail-enabled security group, groups among them. Those of Microsoft
+/// 365 groups, dynamic groups and groups without mail are not for this cmdlet to tell.
 pub fn get_member(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {
     let identity = parameters.required("Identity")?;
     let size = query::result_size(parameters)?;
     let group = call.resolve(&identity, |object| {
-        object.group.is_some() && object.is_recipient()
+        let listed = object
+            .group
+            .as_ref()
+            .is_some_and(|group| group.kind.has_listed_members());
+        listed && object.is_live()
     })?;
-    let ids = group
-        .group
-        .as_ref()
-        .map(|group| group.members.as_slice())
-        .unwrap_or_default();
+    let deleted = parameters.is_on("IncludeSoftDeletedObjects");
+    let ids = group.group.as_ref().map(|group| group.members.as_slice());
     let members: Vec<Seen> = ids
+        .unwrap_or_default()
         .iter()
         .filter_map(|id| call.world.directory.by_id(*id, call.view))
-        .filter(|m| m.is_live())
+        .filter(|member| deleted || member.is_live())
         .collect();
     let shown = size.unwrap_or(usize::MAX).min(members.len());
     let warnings = if shown < members.len() {

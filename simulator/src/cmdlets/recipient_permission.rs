@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Call, CmdletError, Done, query};
-use crate::directory::{Object, Seen, View};
+use super::{Account, Behind, Call, CmdletError, Done, inherited_ignored, query, shown_name};
+use crate::directory::{Object, Seen, SendAsEntry, Standing};
 use crate::parameters::{Parameters, Takes};
 use crate::row::Row;
 
@@ -25,12 +25,15 @@ pub const REMOVE_TAKES: &[(&str, Takes)] = &[
     ("Identity", Takes::Text),
     ("Trustee", Takes::Text),
     ("AccessRights", Takes::Texts),
+    ("Deny", Takes::Switch),
     ("MultiTrustees", Takes::Texts),
     ("SkipDomainValidationForSharedMailbox", Takes::Switch),
 ];
 
 /// The well-known SID of the object itself.
 pub const SELF_SID: &str = "S-1-5-10";
+/// The part of the data centre whose accounts messages name.
+const FOREST: &str = "EURPR05A001";
 pub const SELF: &str = "NT AUTHORITY\\SELF";
 
 fn is_live_recipient(object: &Object) -> bool {
@@ -57,20 +60,12 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     };
     let mut done = Done::default();
     for target in targets {
-        let own = trustee.is_none().then(|| row(call, &target, SELF, SELF_SID, ""));
+        let own = trustee.is_none().then(|| row(call, &target, &SELF_ROW));
         let others = target
             .send_as
             .iter()
-            .filter(|id| trustee.as_ref().is_none_or(|t| t.id == **id));
-        let others = others.filter_map(|id| {
-            let (text, sid) = call.trustee_text(*id)?;
-            let address = call.world.directory.by_id(*id, View::Newest);
-            let address = address
-                .as_ref()
-                .filter(|_| smtp)
-                .and_then(|seen| seen.primary_address());
-            Some(row(call, &target, &text, &sid, address.unwrap_or_default()))
-        });
+            .filter(|entry| trustee.as_ref().is_none_or(|t| t.id == entry.trustee))
+            .filter_map(|entry| entry_row(call, &target, entry, smtp));
         for row in own.into_iter().chain(others) {
             if done.rows.len() >= size {
                 done.warnings.push(query::truncated(parameters.has("ResultSize")));
@@ -82,17 +77,66 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     Ok(done)
 }
 
-fn row(call: &Call<'_>, target: &Seen, trustee: &str, sid: &str, address: &str) -> Value {
+struct Shown<'r> {
+    trustee: &'r str,
+    sid: &'r str,
+    deny: bool,
+    inherited: bool,
+    address: &'r str,
+}
+
+const SELF_ROW: Shown<'static> = Shown {
+    trustee: SELF,
+    sid: SELF_SID,
+    deny: false,
+    inherited: false,
+    address: "",
+};
+
+fn entry_row(call: &Call<'_>, target: &Seen, entry: &SendAsEntry, smtp: bool) -> Option<Value> {
+    let behind = call.account_behind(entry.trustee)?;
+    let address = match &behind.account {
+        Account::Live(seen) | Account::SoftDeleted(seen) if smtp => seen.primary_address(),
+        Account::Live(_) | Account::SoftDeleted(_) | Account::Gone => None,
+    };
+    let shown = Shown {
+        trustee: &trustee_text(&behind),
+        sid: &behind.sid,
+        deny: entry.deny,
+        inherited: entry.standing == Standing::Inherited,
+        address: address.unwrap_or_default(),
+    };
+    Some(row(call, target, &shown))
+}
+
+/// Entries of deleted accounts are always listed: under a made-up account name of the data centre while
+/// they can be restored, by their bare security identifier after that.
+fn trustee_text(behind: &Behind) -> String {
+    match &behind.account {
+        Account::Live(seen) => shown_name(seen),
+        Account::SoftDeleted(seen) => {
+            let guid = seen.guid.simple().to_string().to_uppercase();
+            let (head, tail) = guid.split_at(6);
+            let tail = tail.get(..12).unwrap_or_default();
+            format!("{FOREST}\\${head}-{tail}")
+        }
+        Account::Gone => behind.sid.clone(),
+    }
+}
+
+fn row(call: &Call<'_>, target: &Seen, shown: &Shown<'_>) -> Value {
     let mut row = Row::new(&call.select);
     row.put("Identity", target.name.clone());
-    row.put("Trustee", trustee);
-    row.put("AccessControlType", "Allow");
+    row.put("Trustee", shown.trustee);
+    row.put("AccessControlType", if shown.deny { "Deny" } else { "Allow" });
     row.list("AccessRights", vec!["SendAs".to_owned()]);
-    row.put("TrusteeSidString", sid);
-    row.put("IsInherited", false);
+    row.put("TrusteeSidString", shown.sid);
+    if !call.world.tenant.send_as_rows_lack_inheritance {
+        row.put("IsInherited", shown.inherited);
+    }
     row.put("InheritanceType", "None");
     row.put("PrimarySmtpAddress", "");
-    row.put("TrusteeWithPrimarySmtpAddress", address);
+    row.put("TrusteeWithPrimarySmtpAddress", shown.address);
     row.put("IsValid", true);
     row.put("ObjectState", "New");
     row.finish().into()
@@ -100,21 +144,20 @@ fn row(call: &Call<'_>, target: &Seen, trustee: &str, sid: &str, address: &str) 
 
 pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {
     let (target, trustee) = ends(call, parameters)?;
-    if target.send_as.contains(&trustee.id) {
+    let of_target = |entry: &SendAsEntry| entry.standing != Standing::Inherited && !entry.deny;
+    let mut present = target.send_as.iter().filter(|entry| of_target(entry));
+    if present.any(|entry| entry.trustee == trustee.id) {
         let warning = format!(
             "The appropriate access control entry is already present on the object \"{}\" for account \"{}\".",
             target.name,
             account(&trustee)
         );
-        return Ok(Done {
-            warnings: vec![warning],
-            ..Done::default()
-        });
+        return Ok(Done::warned(warning));
     }
-    let id = trustee.id;
+    let entry = SendAsEntry::granted_to(trustee.id);
     let changed = call
         .world
-        .update(target.handle, call.origin, |object| object.send_as.push(id));
+        .update(target.handle, call.origin, |object| object.send_as.push(entry));
     Ok(Done {
         changed,
         ..Done::default()
@@ -131,13 +174,21 @@ pub fn remove(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, Cmdl
     } else {
         several
     };
+    let deny = parameters.is_on("Deny");
     let mut done = Done::default();
     for name in names {
-        let (id, account) = holder(call, &target.send_as, &name)?;
+        let ids: Vec<_> = target.send_as.iter().map(|entry| entry.trustee).collect();
+        let (id, account) = holder(call, &ids, &name)?;
+        let own = |entry: &SendAsEntry| entry.trustee == id && entry.deny == deny;
         let removed = call.world.update(target.handle, call.origin, |object| {
-            object.send_as.retain(|trustee| *trustee != id);
+            object
+                .send_as
+                .retain(|entry| !(own(entry) && entry.standing == Standing::Explicit));
         });
-        if !removed {
+        let inherited = |entry: &SendAsEntry| own(entry) && entry.standing == Standing::Inherited;
+        if !removed && target.send_as.iter().any(inherited) {
+            done.warnings.push(inherited_ignored(&target.name, deny));
+        } else if !removed {
             done.warnings.push(format!(
                 "Can't remove the access control entry on the object \"{}\" for account \"{account}\" because the ACE \
                  isn't present.",
@@ -155,11 +206,11 @@ pub fn holder(
     entries: &[uuid::Uuid],
     name: &str,
 ) -> Result<(uuid::Uuid, String), CmdletError> {
-    let gone = entries.iter().find(|id| {
-        call.trustee_text(**id)
-            .is_some_and(|(_, sid)| sid.eq_ignore_ascii_case(name))
+    let by_sid = entries.iter().find(|id| {
+        let sid = call.world.directory.sid(**id);
+        sid.is_some_and(|sid| sid.eq_ignore_ascii_case(name))
     });
-    match gone {
+    match by_sid {
         Some(id) => Ok((*id, name.to_owned())),
         None => call.trustee(name).map(|trustee| (trustee.id, account(&trustee))),
     }
@@ -167,10 +218,7 @@ pub fn holder(
 
 /// An account as warnings name it.
 pub fn account(trustee: &Seen) -> String {
-    format!(
-        "EURPR05A001\\{}",
-        trustee.alias.as_deref().unwrap_or(&trustee.name)
-    )
+    format!("{FOREST}\\{}", trustee.alias.as_deref().unwrap_or(&trustee.name))
 }
 
 fn ends(call: &Call<'_>, parameters: &Parameters) -> Result<(Seen, Seen), CmdletError> {

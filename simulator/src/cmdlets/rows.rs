@@ -24,7 +24,8 @@ fn common(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
     );
     row.guid("Guid", seen.guid);
     row.guid("ExchangeObjectId", seen.guid);
-    row.put("ExternalDirectoryObjectId", seen.id.to_string());
+    let id = seen.is_in_entra().then(|| seen.id.to_string());
+    row.put("ExternalDirectoryObjectId", id.unwrap_or_default());
     row.put("OrganizationId", format!("{organization} - {organization}"));
     row.put("RecipientType", seen.recipient_type());
     row.put("RecipientTypeDetails", seen.recipient_type_details());
@@ -117,6 +118,11 @@ pub fn recipient(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, V
     row.put("SKUAssigned", seen.licensed);
     row.put("WindowsLiveID", seen.upn.clone().unwrap_or_default());
     row.put("HiddenFromAddressListsEnabled", hidden(seen));
+    let elsewhere = seen
+        .outside
+        .as_ref()
+        .map(|outside| format!("SMTP:{}", outside.address));
+    row.put("ExternalEmailAddress", elsewhere);
     if let Some(mailbox) = &seen.mailbox {
         row.guid("ExchangeGuid", mailbox.exchange_guid);
     } else {

@@ -8,7 +8,6 @@ use super::settings::{self, Kind, QUOTAS, SETTINGS};
 use super::{Call, CmdletError, Done, is_live_mailbox};
 use crate::directory::{MailboxType, Object, Seen, View, smtp_part};
 use crate::parameters::{ListChange, Parameters, Takes};
-use crate::seed::GroupKind;
 
 pub const TAKES: &[(&str, Takes)] = &[
     ("Identity", Takes::Text),
@@ -279,15 +278,15 @@ fn grant(trustees: &mut Vec<Uuid>, id: Uuid) {
     }
 }
 
-/// A mailbox or a mail-enabled security group; nothing else can send on behalf.
+/// A mailbox, a mail user or a mail-enabled security group; nothing else can send on behalf.
 fn delegate(call: &Call<'_>, identity: &str) -> Result<Uuid, CmdletError> {
     let trustee = call.resolve(identity, |object| object.is_recipient() && object.is_live())?;
-    match &trustee.group {
-        Some(group) if group.kind == GroupKind::Distribution => Err(CmdletError::refused(format!(
-            "The recipient \"{identity}\" isn't a mailbox, a mail user or a mail-enabled security group."
-        ))),
-        _ => Ok(trustee.id),
+    if trustee.is_security_principal() {
+        return Ok(trustee.id);
     }
+    Err(CmdletError::refused(format!(
+        "The recipient \"{identity}\" isn't a mailbox, a mail user or a mail-enabled security group."
+    )))
 }
 
 fn stored_settings(call: &Call<'_>, parameters: &Parameters, after: &mut Object) -> Result<(), CmdletError> {

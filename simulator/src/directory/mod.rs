@@ -1,6 +1,9 @@
 //! The tenant's directory: every object with its recent versions, and indexes over them.
 
+mod entry;
 mod history;
+mod kind;
+mod membership;
 mod object;
 
 use std::collections::HashMap;
@@ -10,8 +13,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use entry::{AccessEntry, AccessRight, SendAsEntry, Standing};
 pub use history::{History, View, Visibility};
-pub use object::{AccessEntry, AccessRight, Group, Mailbox, MailboxType, Object, smtp_part};
+pub use object::{Group, Mailbox, MailboxType, Object, Outside, OutsideKind, smtp_part};
 
 /// Position of an object in the directory; stays the same for its whole life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +68,17 @@ impl Directory {
             account_enabled: History::starting_with(account_enabled, visibility),
         });
         handle
+    }
+
+    /// Makes an account known that is gone: entries that name it don't resolve.
+    pub fn insert_gone(&mut self, id: Uuid, sid: String) {
+        self.sids.insert(id, sid);
+    }
+
+    /// The account, there or gone, with this security identifier.
+    pub fn with_sid(&self, sid: &str) -> Option<Uuid> {
+        let found = self.sids.iter().find(|(_, own)| own.eq_ignore_ascii_case(sid));
+        found.map(|(id, _)| *id)
     }
 
     /// Writes a new version of an object.

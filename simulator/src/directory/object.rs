@@ -1,13 +1,16 @@
 //! One directory object: a person, a mailbox with its account, or a group.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A user (with or without a mailbox) or a group. Cloned on write; kept behind `Arc`.
+use super::entry::{AccessEntry, SendAsEntry};
+use crate::seed::GroupKind;
+
+/// A user (with or without a mailbox), a contact or a group. Cloned on write; kept behind `Arc`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Object {
@@ -25,8 +28,10 @@ pub struct Object {
     pub addresses: Vec<String>,
     pub group: Option<Group>,
     pub mailbox: Option<Mailbox>,
-    /// Trustees that may send as this recipient, in the order in which they were added.
-    pub send_as: Vec<Uuid>,
+    /// Set for those whose mail goes to an address elsewhere.
+    pub outside: Option<Outside>,
+    /// Who may, or must not, send as this recipient, in the order in which they were added.
+    pub send_as: Vec<SendAsEntry>,
     pub custom_attributes: BTreeMap<u8, String>,
     pub dir_synced: bool,
     pub licensed: bool,
@@ -38,8 +43,29 @@ pub struct Object {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
-    pub kind: crate::seed::GroupKind,
+    pub kind: GroupKind,
+    /// Direct members; for a dynamic group those whom its filter happens to find.
     pub members: Vec<Uuid>,
+}
+
+/// A recipient without a mailbox in this tenant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outside {
+    pub kind: OutsideKind,
+    /// Where the mail goes: `ExternalEmailAddress`, without prefix.
+    pub address: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OutsideKind {
+    /// An account of this tenant with its mailbox elsewhere.
+    MailUser,
+    /// An account that was invited from outside.
+    Guest,
+    /// An entry of the address book without an account.
+    Contact,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -79,51 +105,6 @@ impl MailboxType {
     }
 }
 
-/// An access control entry on a mailbox.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AccessEntry {
-    pub trustee: Uuid,
-    pub rights: BTreeSet<AccessRight>,
-    pub deny: bool,
-    pub inheritance: String,
-    /// The entry in `msExchDelegateListLink`: shown by no cmdlet, and never there for a group.
-    pub auto_mapping: bool,
-}
-
-/// Rights of Add-MailboxPermission, in the order in which Exchange prints them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum AccessRight {
-    FullAccess,
-    ExternalAccount,
-    DeleteItem,
-    ReadPermission,
-    ChangePermission,
-    ChangeOwner,
-}
-
-impl AccessRight {
-    pub const ALL: [Self; 6] = [
-        Self::FullAccess,
-        Self::ExternalAccount,
-        Self::DeleteItem,
-        Self::ReadPermission,
-        Self::ChangePermission,
-        Self::ChangeOwner,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::FullAccess => "FullAccess",
-            Self::ExternalAccount => "ExternalAccount",
-            Self::DeleteItem => "DeleteItem",
-            Self::ReadPermission => "ReadPermission",
-            Self::ChangePermission => "ChangePermission",
-            Self::ChangeOwner => "ChangeOwner",
-        }
-    }
-}
-
 impl Object {
     /// Addresses of type SMTP, without prefix.
     pub fn smtp_addresses(&self) -> impl Iterator<Item = &str> {
@@ -145,49 +126,52 @@ impl Object {
         self.soft_deleted.is_none()
     }
 
+    /// Has an account, with or without a mailbox.
     pub fn is_user(&self) -> bool {
-        self.group.is_none()
+        self.group.is_none() && !self.is_outside(OutsideKind::Contact)
     }
 
-    /// Shown by Get-Recipient: mailboxes and groups with a mail address.
+    pub fn is_outside(&self, kind: OutsideKind) -> bool {
+        self.outside.as_ref().is_some_and(|outside| outside.kind == kind)
+    }
+
+    /// Shown by Get-Recipient: mailboxes, mail users, contacts, and groups with a mail address.
     pub fn is_recipient(&self) -> bool {
         self.mailbox.is_some()
-            || self
-                .group
-                .as_ref()
-                .is_some_and(|g| g.kind != crate::seed::GroupKind::PlainSecurity)
+            || self.outside.is_some()
+            || self.group.as_ref().is_some_and(|group| group.kind.has_mail())
     }
 
-    /// Has a SID that an access control entry can name; distribution lists have none.
+    /// Has a SID that an access control entry can name: accounts and security groups.
     pub fn is_security_principal(&self) -> bool {
+        match &self.group {
+            Some(group) => group.kind.is_security(),
+            None => self.is_user(),
+        }
+    }
+
+    /// Known to Entra; a dynamic distribution group is Exchange's own.
+    pub fn is_in_entra(&self) -> bool {
         self.group
             .as_ref()
-            .is_none_or(|g| g.kind != crate::seed::GroupKind::Distribution)
+            .is_none_or(|group| group.kind != GroupKind::Dynamic)
     }
 
     pub fn recipient_type(&self) -> &'static str {
-        use crate::seed::GroupKind;
-        match (&self.mailbox, &self.group) {
-            (Some(_), _) => "UserMailbox",
-            (None, None) => "User",
-            (None, Some(group)) => match group.kind {
-                GroupKind::MailEnabledSecurity => "MailUniversalSecurityGroup",
-                GroupKind::PlainSecurity => "Group",
-                GroupKind::Distribution => "MailUniversalDistributionGroup",
-            },
+        match (&self.mailbox, &self.group, &self.outside) {
+            (Some(_), _, _) => "UserMailbox",
+            (None, Some(group), _) => group.kind.recipient_type(),
+            (None, None, Some(outside)) => outside.kind.recipient_type(),
+            (None, None, None) => "User",
         }
     }
 
     pub fn recipient_type_details(&self) -> &'static str {
-        use crate::seed::GroupKind;
-        match (&self.mailbox, &self.group) {
-            (Some(mailbox), _) => mailbox.kind.details(),
-            (None, None) => "User",
-            (None, Some(group)) => match group.kind {
-                GroupKind::MailEnabledSecurity => "MailUniversalSecurityGroup",
-                GroupKind::PlainSecurity => "UniversalSecurityGroup",
-                GroupKind::Distribution => "MailUniversalDistributionGroup",
-            },
+        match (&self.mailbox, &self.group, &self.outside) {
+            (Some(mailbox), _, _) => mailbox.kind.details(),
+            (None, Some(group), _) => group.kind.recipient_type_details(),
+            (None, None, Some(outside)) => outside.kind.recipient_type_details(),
+            (None, None, None) => "User",
         }
     }
 

@@ -147,10 +147,24 @@ impl Client {
     }
 
     pub async fn graph(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
-        let request = Request::builder()
+        self.graph_with(method, path, body, &[]).await
+    }
+
+    pub async fn graph_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("https://graph.microsoft.com/v1.0{path}"))
-            .header("authorization", format!("Bearer {}", self.graph))
+            .header("authorization", format!("Bearer {}", self.graph));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request
             .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default())
             .unwrap();
         Answer::of(self.tenant.handle(request).await.unwrap())

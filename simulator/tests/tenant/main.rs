@@ -5,13 +5,16 @@
 // `json!` literals are handed over at every call.
 #![allow(clippy::needless_pass_by_value)]
 
+mod access_lists;
 mod client;
 mod faults;
 mod graph;
+mod groups;
 mod lag;
 mod mailboxes;
 mod paging;
 mod permissions;
 mod recipients;
 mod sign_in;
+mod trustees;
 mod wire;

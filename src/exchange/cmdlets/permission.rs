@@ -76,7 +76,9 @@ fn write(name: &'static str, id: MailboxGuid) -> Cmdlet {
 }
 
 impl Gateway {
-    /// Who may open the mailbox; only rows of `user` when one is given. SELF and inherited rows are included.
+    /// Who may open the mailbox; only rows of `user` when one is given. SELF and inherited rows are included, and in
+    /// the whole list also rows of accounts that are gone (Get-MailboxPermission, IncludeUnresolvedPermissions and
+    /// IncludeSoftDeletedUserPermissions).
     pub async fn full_access(
         &self,
         lane: Lane,
@@ -95,9 +97,13 @@ impl Gateway {
         let mut cmdlet = Cmdlet::read(NAME, properties)
             .with("Identity", id.to_string())
             .with("ResultSize", "Unlimited");
-        if let Some(user) = user {
-            cmdlet = cmdlet.with("User", user.to_string());
-        }
+        cmdlet = match user {
+            Some(user) => cmdlet.with("User", user.to_string()),
+            // Rows of accounts that are gone hide from the plain list.
+            None => cmdlet
+                .with("IncludeUnresolvedPermissions", true)
+                .with("IncludeSoftDeletedUserPermissions", true),
+        };
         let answer = self.list(lane, cmdlet).await?;
         all(NAME, &answer, FullAccessRow::read)
     }

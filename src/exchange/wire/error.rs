@@ -153,6 +153,9 @@ fn by_type(name: &str, text: &str) -> Option<ErrorClass> {
         ErrorClass::Conflict
     } else if name == "RecipientTaskException" {
         recipient_task(text)
+    } else if name == "InvalidOperationException" && text.contains("maximum allowed access control entries") {
+        // Told with status 500 like a passing failure; it lasts until somebody makes room.
+        ErrorClass::Invalid
     } else if ends_with_any(&[
         "TransientException",
         "UnableToWriteToAadException",
@@ -337,6 +340,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_full_access_list_is_no_passing_failure() {
+        let text = "The mailbox x has reached the limit of maximum allowed access control entries of 500.";
+        let reply = |text| typed(500, "System.InvalidOperationException", text);
+        assert_eq!(class(&reply(text)), ErrorClass::Invalid);
+        assert_eq!(
+            class(&reply("Sequence contains no elements")),
+            ErrorClass::Transient
+        );
     }
 
     #[test]

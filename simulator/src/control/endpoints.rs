@@ -9,8 +9,14 @@
 //! | `POST /_simulator/directory/sign-in` | `{"user", "enabled"}` | |
 //! | `POST /_simulator/directory/users` | a user as in the seed | `{"objectId"}` |
 //! | `POST /_simulator/directory/groups` | a group as in the seed | `{"objectId"}` |
+//! | `POST /_simulator/directory/contacts` | a contact as in the seed | `{"objectId"}` |
+//! | `POST /_simulator/directory/members` | `{"group", "member", "present"}` | |
 //! | `POST /_simulator/directory/rename` | `{"user", "upn", "address", "displayName"}` | |
-//! | `POST /_simulator/directory/delete` | `{"user"}` | |
+//! | `POST /_simulator/directory/licence` | `{"user", "licensed"}` | |
+//! | `POST /_simulator/directory/delete`, `restore`, `purge` | `{"user"}` | |
+//! | `POST /_simulator/permissions/full-access` | `{"mailbox", "row"}`, see [`AccessRow`] | `{"objectId"}` |
+//! | `POST /_simulator/permissions/send-as` | `{"mailbox", "row"}`, see [`SendAsRow`] | `{"objectId"}` |
+//! | `POST /_simulator/permissions/stubborn` | `{"mailbox", "trustee", "stubborn"}` | |
 //! | `GET`, `PUT /_simulator/grants` | the app's grants | |
 //! | `PUT /_simulator/client-secret` | `{"secret"}` | |
 //! | `POST /_simulator/revoke-tokens` | | |
@@ -23,7 +29,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::control::{Control, Rename, UnknownObject};
+use super::{AccessRow, Control, Rename, SendAsRow, UnknownObject};
 use crate::wire::{option, query};
 
 /// Where the control endpoints begin.
@@ -51,6 +57,36 @@ struct SignIn {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct User {
     user: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Membership {
+    group: String,
+    member: String,
+    present: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LicenceChange {
+    user: String,
+    licensed: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Injection<R> {
+    mailbox: String,
+    row: R,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Stubbornness {
+    mailbox: String,
+    trustee: String,
+    stubborn: bool,
 }
 
 #[derive(Deserialize)]
@@ -132,23 +168,53 @@ fn act(control: &Control, request: &Request<Bytes>) -> Result<Value, Refusal> {
             control.add_fault(body(request)?);
             Ok(done)
         }
-        ("POST", path) => match path.strip_prefix("directory/") {
-            Some(what) => directory(control, what, request),
-            None => Err((404, "there is no such control endpoint".to_owned())),
+        ("POST", path) => match path.split_once('/') {
+            Some(("directory", what)) => directory(control, what, request),
+            Some(("permissions", what)) => permissions(control, what, request),
+            _ => Err(nowhere()),
         },
-        _ => Err((404, "there is no such control endpoint".to_owned())),
+        _ => Err(nowhere()),
     }
 }
 
+fn nowhere() -> Refusal {
+    (404, "there is no such control endpoint".to_owned())
+}
+
+fn unknown(error: &UnknownObject) -> Refusal {
+    (404, error.to_string())
+}
+
 fn directory(control: &Control, what: &str, request: &Request<Bytes>) -> Result<Value, Refusal> {
-    let unknown = |error: UnknownObject| (404, error.to_string());
     match what {
         "sign-in" => {
             let SignIn { user, enabled } = body(request)?;
-            control.set_account_enabled(&user, enabled).map_err(unknown)?;
+            control
+                .set_account_enabled(&user, enabled)
+                .map_err(|error| unknown(&error))?;
         }
         "users" => return Ok(json!({"objectId": control.add_user(&body(request)?)})),
         "groups" => return Ok(json!({"objectId": control.add_group(&body(request)?)})),
+        "contacts" => return Ok(json!({"objectId": control.add_contact(&body(request)?)})),
+        "members" => {
+            let Membership {
+                group,
+                member,
+                present,
+            } = body(request)?;
+            let changed = if present {
+                control.add_group_member(&group, &member)
+            } else {
+                control.remove_group_member(&group, &member)
+            };
+            changed.map_err(|error| unknown(&error))?;
+        }
+        "licence" => {
+            let LicenceChange { user, licensed } = body(request)?;
+            control
+                .set_licensed(&user, licensed)
+                .map_err(|error| unknown(&error))?;
+        }
         "rename" => {
             let Renaming {
                 user,
@@ -163,15 +229,56 @@ fn directory(control: &Control, what: &str, request: &Request<Bytes>) -> Result<
                 display_name,
                 drop_old_address,
             };
-            control.rename_user(&user, &rename).map_err(unknown)?;
+            control
+                .rename_user(&user, &rename)
+                .map_err(|error| unknown(&error))?;
         }
         "delete" => {
             let User { user } = body(request)?;
-            control.delete_user(&user).map_err(unknown)?;
+            control.delete_user(&user).map_err(|error| unknown(&error))?;
         }
-        _ => return Err((404, "there is no such control endpoint".to_owned())),
+        "restore" => {
+            let User { user } = body(request)?;
+            control.restore_user(&user).map_err(|error| unknown(&error))?;
+        }
+        "purge" => {
+            let User { user } = body(request)?;
+            control.purge_user(&user).map_err(|error| unknown(&error))?;
+        }
+        _ => return Err(nowhere()),
     }
     Ok(json!({}))
+}
+
+fn permissions(control: &Control, what: &str, request: &Request<Bytes>) -> Result<Value, Refusal> {
+    match what {
+        "full-access" => {
+            let Injection::<AccessRow> { mailbox, row } = body(request)?;
+            let id = control
+                .inject_access(&mailbox, &row)
+                .map_err(|error| unknown(&error))?;
+            Ok(json!({"objectId": id}))
+        }
+        "send-as" => {
+            let Injection::<SendAsRow> { mailbox, row } = body(request)?;
+            let id = control
+                .inject_send_as(&mailbox, &row)
+                .map_err(|error| unknown(&error))?;
+            Ok(json!({"objectId": id}))
+        }
+        "stubborn" => {
+            let Stubbornness {
+                mailbox,
+                trustee,
+                stubborn,
+            } = body(request)?;
+            control
+                .set_stubborn(&mailbox, &trustee, stubborn)
+                .map_err(|error| unknown(&error))?;
+            Ok(json!({}))
+        }
+        _ => Err(nowhere()),
+    }
 }
 
 fn body<T: DeserializeOwned>(request: &Request<Bytes>) -> Result<T, Refusal> {

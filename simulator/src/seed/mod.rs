@@ -1,11 +1,16 @@
 //! What a tenant starts with.
 
-use std::collections::BTreeMap;
+mod group;
+mod user;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use group::{GroupKind, SeedContact, SeedGroup};
+pub use user::{SeedMailbox, SeedUser};
 
 /// The tenant as it is when the simulator starts. Reads from and writes to JSON.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +29,9 @@ pub struct Seed {
     /// People, with or without a mailbox, and mailboxes that exist already.
     #[serde(default)]
     pub users: Vec<SeedUser>,
+    /// Entries of the address book for people outside, without an account.
+    #[serde(default)]
+    pub contacts: Vec<SeedContact>,
     #[serde(default)]
     pub groups: Vec<SeedGroup>,
     /// Simulated wall time at the start; 2026-01-05T08:00:00Z when left out.
@@ -38,132 +46,13 @@ pub struct Seed {
     /// Old tenants keep the `Name` given to New-Mailbox; newer ones replace it by the object id.
     #[serde(default)]
     pub keeps_given_names: bool,
+    /// Rows of Get-RecipientPermission come without `IsInherited`, as some tenants show them.
+    #[serde(default)]
+    pub send_as_rows_lack_inheritance: bool,
 }
 
 fn default_token_lifetime() -> u32 {
     3599
-}
-
-/// A person or an existing mailbox.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SeedUser {
-    /// User principal name; also the primary address when there is a mailbox.
-    pub upn: String,
-    pub display_name: String,
-    #[serde(default)]
-    pub mailbox: SeedMailbox,
-    /// The directory name. Objects from before 2022 carry a friendly one; newer ones their object id,
-    /// which is used when this is left out.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// Mail nickname; the part before the `@` when left out.
-    #[serde(default)]
-    pub alias: Option<String>,
-    /// Further addresses, without the `smtp:` prefix.
-    #[serde(default)]
-    pub addresses: Vec<String>,
-    /// A fixed object id; one is made up when left out.
-    #[serde(default)]
-    pub object_id: Option<Uuid>,
-    #[serde(default)]
-    pub licensed: bool,
-    /// Sign-in of the account is blocked.
-    #[serde(default)]
-    pub account_disabled: bool,
-    /// Mastered on premises.
-    #[serde(default)]
-    pub dir_synced: bool,
-    /// `CustomAttribute1` to `CustomAttribute15`, by number.
-    #[serde(default)]
-    pub custom_attributes: BTreeMap<u8, String>,
-}
-
-/// Whether and which mailbox a seeded user has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum SeedMailbox {
-    None,
-    #[default]
-    User,
-    Shared,
-    Room,
-    Equipment,
-}
-
-/// A group of one of the three kinds that matter to mail permissions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SeedGroup {
-    /// `name@domain`. A plain security group has no mail address; the part before the `@` becomes its name.
-    pub address: String,
-    pub display_name: String,
-    pub kind: GroupKind,
-    /// UPNs of users in this seed.
-    #[serde(default)]
-    pub members: Vec<String>,
-    #[serde(default)]
-    pub object_id: Option<Uuid>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum GroupKind {
-    /// Can be given permissions and receive mail.
-    MailEnabledSecurity,
-    /// Can be given permissions, which then have no effect.
-    PlainSecurity,
-    /// Receives mail; is no security principal.
-    Distribution,
-}
-
-impl SeedUser {
-    /// A licensed person with a mailbox of their own.
-    pub fn person(upn: &str, display_name: &str) -> Self {
-        Self {
-            upn: upn.to_owned(),
-            display_name: display_name.to_owned(),
-            mailbox: SeedMailbox::User,
-            name: None,
-            alias: None,
-            addresses: Vec::new(),
-            object_id: None,
-            licensed: true,
-            account_disabled: false,
-            dir_synced: false,
-            custom_attributes: BTreeMap::new(),
-        }
-    }
-
-    /// A person in the directory who has no mailbox.
-    pub fn without_mailbox(upn: &str, display_name: &str) -> Self {
-        Self {
-            mailbox: SeedMailbox::None,
-            licensed: false,
-            ..Self::person(upn, display_name)
-        }
-    }
-
-    /// A shared mailbox that somebody made before; its account can sign in.
-    pub fn shared_mailbox(address: &str, display_name: &str) -> Self {
-        Self {
-            mailbox: SeedMailbox::Shared,
-            licensed: false,
-            ..Self::person(address, display_name)
-        }
-    }
-}
-
-impl SeedGroup {
-    pub fn new(address: &str, display_name: &str, kind: GroupKind, members: &[&str]) -> Self {
-        Self {
-            address: address.to_owned(),
-            display_name: display_name.to_owned(),
-            kind,
-            members: members.iter().map(|upn| (*upn).to_owned()).collect(),
-            object_id: None,
-        }
-    }
 }
 
 impl Seed {
@@ -181,6 +70,7 @@ impl Seed {
             initial_domain: "contoso.onmicrosoft.com".to_owned(),
             accepted_domains: vec!["contoso.com".to_owned(), "sales.contoso.com".to_owned()],
             users,
+            contacts: Vec::new(),
             groups: vec![
                 SeedGroup::new(
                     "sales-team@contoso.com",
@@ -205,12 +95,19 @@ impl Seed {
             random_seed: 0,
             token_lifetime_seconds: default_token_lifetime(),
             keeps_given_names: false,
+            send_as_rows_lack_inheritance: false,
         }
     }
 
     /// The same tenant with one more user or mailbox.
     pub fn with_user(mut self, user: SeedUser) -> Self {
         self.users.push(user);
+        self
+    }
+
+    /// The same tenant with one more contact.
+    pub fn with_contact(mut self, contact: SeedContact) -> Self {
+        self.contacts.push(contact);
         self
     }
 

@@ -1,18 +1,23 @@
 //! What happens in the tenant behind a client's back: the admin's hand, faults, the journal.
 
+pub mod endpoints;
+mod entries;
+mod people;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+pub use entries::{AccessRow, SendAsRow};
+pub use people::Rename;
 
 use crate::cmdlets::{self, Call, CmdletError};
 use crate::directory::{Seen, View};
 use crate::faults::{FaultRule, Faults, Origin};
 use crate::journal::{Actor, JournalEntry, JournalKind, Outcome};
 use crate::row::Select;
-use crate::seed::{SeedGroup, SeedUser};
 use crate::simulator::Simulator;
 use crate::view::MailboxView;
 use crate::world::{AppGrants, World};
@@ -35,17 +40,6 @@ impl fmt::Display for UnknownObject {
 }
 
 impl std::error::Error for UnknownObject {}
-
-/// New names for a person; what is left out stays. Object id and SID always stay.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rename {
-    pub upn: Option<String>,
-    /// The new primary address. The old one stays as a further address unless `drop_old_address`.
-    pub address: Option<String>,
-    pub display_name: Option<String>,
-    pub drop_old_address: bool,
-}
 
 impl Control {
     pub(crate) fn new(simulator: Simulator) -> Self {
@@ -95,100 +89,6 @@ impl Control {
         })
     }
 
-    /// Blocks or unblocks sign-in in Entra.
-    pub fn set_account_enabled(&self, user: &str, enabled: bool) -> Result<(), UnknownObject> {
-        self.on_directory(user, "accountEnabled", enabled.into(), |world, seen| {
-            world.set_account_enabled(seen.handle, enabled, Origin::Directory)
-        })
-    }
-
-    /// Adds a person or a mailbox to the directory and answers the object id.
-    pub fn add_user(&self, user: &SeedUser) -> Uuid {
-        self.with(|world| {
-            let now = world.elapsed();
-            let visibility = world.faults.visibility(Origin::Directory, true, now);
-            let handle = world.add_user(user, visibility);
-            record_directory(world, "POST", "/v1.0/users", None);
-            world
-                .directory
-                .seen(handle, View::Newest)
-                .map_or_else(Uuid::nil, |seen| seen.id)
-        })
-    }
-
-    /// Adds a group and answers the object id.
-    pub fn add_group(&self, group: &SeedGroup) -> Uuid {
-        self.with(|world| {
-            let now = world.elapsed();
-            let visibility = world.faults.visibility(Origin::Directory, true, now);
-            let handle = world.add_group(group, visibility);
-            record_directory(world, "POST", "/v1.0/groups", None);
-            world
-                .directory
-                .seen(handle, View::Newest)
-                .map_or_else(Uuid::nil, |seen| seen.id)
-        })
-    }
-
-    /// Deletes a person or group: with a mailbox so that it can be restored, else for good.
-    pub fn delete_user(&self, user: &str) -> Result<(), UnknownObject> {
-        self.on_directory(user, "deleted", true.into(), |world, seen| {
-            if seen.mailbox.is_some() {
-                world.soft_delete(seen.handle, Origin::Directory)
-            } else {
-                world.purge(seen.handle, Origin::Directory);
-                true
-            }
-        })
-    }
-
-    /// Gives a person new names. Permission rows show the new ones; object id and SID stay.
-    pub fn rename_user(&self, user: &str, rename: &Rename) -> Result<(), UnknownObject> {
-        let body = serde_json::to_value(rename).unwrap_or_default();
-        self.on_directory(user, "rename", body, |world, seen| {
-            world.update(seen.handle, Origin::Directory, |object| {
-                if let Some(upn) = &rename.upn {
-                    object.upn = Some(upn.clone());
-                }
-                if let Some(name) = &rename.display_name {
-                    object.display_name.clone_from(name);
-                }
-                if let Some(address) = &rename.address {
-                    let old = object.primary_address().map(|old| format!("smtp:{old}"));
-                    object.set_primary_address(address);
-                    if rename.drop_old_address {
-                        object.addresses.retain(|own| Some(own) != old.as_ref());
-                    }
-                }
-            })
-        })
-    }
-
-    fn on_directory(
-        &self,
-        user: &str,
-        what: &str,
-        value: Value,
-        act: impl FnOnce(&mut World, &Seen) -> bool,
-    ) -> Result<(), UnknownObject> {
-        self.with(|world| {
-            let seen = find(world, user).ok_or_else(|| UnknownObject(user.to_owned()))?;
-            let changed = act(world, &seen);
-            let kind = JournalKind::Graph {
-                method: "PATCH".to_owned(),
-                path: format!("/v1.0/users/{}", seen.id),
-                body: Some(Map::from_iter([(what.to_owned(), value)]).into()),
-            };
-            let outcome = Outcome {
-                status: 204,
-                changed,
-                ..Outcome::default()
-            };
-            world.record(Actor::Admin, None, kind, outcome);
-            Ok(())
-        })
-    }
-
     /// What the app has been granted.
     pub fn grants(&self) -> AppGrants {
         self.with(|world| world.grants)
@@ -217,6 +117,11 @@ impl Control {
     /// Grants or withdraws `User.EnableDisableAccount.All`.
     pub fn set_graph_user_write(&self, granted: bool) {
         self.with(|world| world.grants.graph_user_write = granted);
+    }
+
+    /// Grants or withdraws `GroupMember.Read.All`.
+    pub fn set_graph_group_read(&self, granted: bool) {
+        self.with(|world| world.grants.graph_group_read = granted);
     }
 
     /// Replaces the app's secret. Tokens issued before go on working.
@@ -292,7 +197,7 @@ impl Control {
             found
                 .iter()
                 .filter(|seen| seen.is_live() != deleted)
-                .find_map(MailboxView::of)
+                .find_map(|seen| MailboxView::of(seen, &world.directory))
         })
     }
 
@@ -301,7 +206,7 @@ impl Control {
         self.with(|world| {
             let all = world.directory.all(View::Newest);
             all.filter(|seen| seen.is_live())
-                .filter_map(|seen| MailboxView::of(&seen))
+                .filter_map(|seen| MailboxView::of(&seen, &world.directory))
                 .collect()
         })
     }
@@ -314,6 +219,21 @@ impl Control {
     /// The security identifier of a person, mailbox or group.
     pub fn sid(&self, identity: &str) -> Option<String> {
         self.with(|world| find(world, identity).map(|seen| seen.sid.clone()))
+    }
+
+    /// Object ids of a group's direct members, deleted ones included.
+    pub fn group_members(&self, group: &str) -> Option<Vec<Uuid>> {
+        self.with(|world| {
+            find(world, group)?
+                .group
+                .as_ref()
+                .map(|group| group.members.clone())
+        })
+    }
+
+    /// Whether somebody of this name was deleted and can still be restored.
+    pub fn is_deleted(&self, identity: &str) -> bool {
+        self.with(|world| find_deleted(world, identity).is_some())
     }
 
     /// Entra's `accountEnabled` of a person or mailbox.
@@ -330,16 +250,7 @@ fn find(world: &World, identity: &str) -> Option<Seen> {
         .find(|seen| seen.is_live())
 }
 
-fn record_directory(world: &mut World, method: &str, path: &str, body: Option<Value>) {
-    let kind = JournalKind::Graph {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        body,
-    };
-    let outcome = Outcome {
-        status: 201,
-        changed: true,
-        ..Outcome::default()
-    };
-    world.record(Actor::Admin, None, kind, outcome);
+fn find_deleted(world: &World, identity: &str) -> Option<Seen> {
+    let found = world.directory.matching(identity, View::Newest);
+    found.into_iter().find(|seen| !seen.is_live())
 }

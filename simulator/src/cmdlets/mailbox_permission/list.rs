@@ -1,0 +1,161 @@
+//! Get-MailboxPermission.
+
+use serde_json::Value;
+
+use super::entries;
+use crate::cmdlets::recipient_permission::{SELF, SELF_SID, holder};
+use crate::cmdlets::{Account, Call, CmdletError, Done, query, shown_name};
+use crate::directory::{AccessEntry, MailboxType, Seen, Standing};
+use crate::parameters::Parameters;
+use crate::row::Row;
+
+/// Which entries of accounts that aren't there are shown (page of Get-MailboxPermission).
+#[derive(Clone, Copy)]
+struct Scope {
+    soft_deleted: bool,
+    unresolved: bool,
+}
+
+/// Identity is mandatory here, unlike in Get-RecipientPermission.
+pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {
+    let identity = parameters.required("Identity")?;
+    let size = query::result_size(parameters)?.unwrap_or(usize::MAX);
+    let deleted = parameters.is_on("SoftDeletedMailbox");
+    let scope = Scope {
+        soft_deleted: parameters.is_on("IncludeSoftDeletedUserPermissions"),
+        unresolved: parameters.is_on("IncludeUnresolvedPermissions"),
+    };
+    let mailbox = call.resolve(&identity, |object| {
+        object.mailbox.is_some() && object.is_live() != deleted
+    })?;
+    let entries = entries(&mailbox);
+    let mut rows = Vec::new();
+    if let Some(user) = parameters.text("User") {
+        let ids: Vec<_> = entries.iter().map(|entry| entry.trustee).collect();
+        let (id, _) = holder(call, &ids, &user)?;
+        let own = entries.iter().filter(|entry| entry.trustee == id);
+        rows.extend(own.filter_map(|entry| entry_row(call, &mailbox, entry, scope)));
+    } else {
+        rows.extend(self_rows(call, &mailbox));
+        rows.extend(
+            entries
+                .iter()
+                .filter_map(|entry| entry_row(call, &mailbox, entry, scope)),
+        );
+        rows.extend(inherited_rows(call, &mailbox));
+    }
+    let mut done = Done {
+        rows,
+        ..Done::default()
+    };
+    if done.rows.len() > size {
+        done.rows.truncate(size);
+        done.warnings.push(query::truncated(parameters.has("ResultSize")));
+    }
+    Ok(done)
+}
+
+struct Shown<'r> {
+    user: &'r str,
+    sid: &'r str,
+    rights: &'r str,
+    deny: bool,
+    inherited: bool,
+    inheritance: &'r str,
+}
+
+fn row(call: &Call<'_>, mailbox: &Seen, shown: &Shown<'_>) -> Value {
+    let mut row = Row::new(&call.select);
+    row.put("Identity", mailbox.name.clone());
+    row.put("User", shown.user);
+    row.put("UserSid", shown.sid);
+    // Several rights share one item, joined by a comma.
+    row.list("AccessRights", vec![shown.rights.to_owned()]);
+    row.put("Deny", shown.deny);
+    row.put("IsInherited", shown.inherited);
+    row.put("InheritanceType", shown.inheritance);
+    row.put("PrimarySmtpAddress", "");
+    row.put("IsValid", true);
+    row.put("ObjectState", "New");
+    row.finish().into()
+}
+
+fn entry_row(call: &Call<'_>, mailbox: &Seen, entry: &AccessEntry, scope: Scope) -> Option<Value> {
+    let trustee = call.account_behind(entry.trustee)?;
+    let user = match &trustee.account {
+        Account::Live(seen) => shown_name(seen),
+        // Nothing in the row tells it from one of somebody who is there.
+        Account::SoftDeleted(seen) if scope.soft_deleted => shown_name(seen),
+        Account::Gone if scope.unresolved => trustee.sid.clone(),
+        Account::SoftDeleted(_) | Account::Gone => return None,
+    };
+    let rights: Vec<&str> = entry.rights.iter().map(|right| right.name()).collect();
+    let shown = Shown {
+        user: &user,
+        sid: &trustee.sid,
+        rights: &rights.join(", "),
+        deny: entry.deny,
+        inherited: entry.standing == Standing::Inherited,
+        inheritance: &entry.inheritance,
+    };
+    Some(row(call, mailbox, &shown))
+}
+
+/// The mailbox's own entry; shared mailboxes carry a second one with other rights.
+fn self_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
+    let shared = mailbox
+        .mailbox
+        .as_ref()
+        .is_some_and(|m| m.kind == MailboxType::Shared);
+    let rights: &[&str] = if shared {
+        &["FullAccess, ReadPermission", "FullAccess, ExternalAccount"]
+    } else {
+        &["FullAccess, ReadPermission"]
+    };
+    let shown = |rights| Shown {
+        user: SELF,
+        sid: SELF_SID,
+        rights,
+        deny: false,
+        inherited: false,
+        inheritance: "All",
+    };
+    rights
+        .iter()
+        .map(|rights| row(call, mailbox, &shown(rights)))
+        .collect()
+}
+
+/// What comes down from the organisation: an allowance and a refusal that are nobody's grant.
+fn inherited_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
+    let rows = [
+        (
+            "Organization Management",
+            "S-1-5-21-3787293746-1043275628-2190718315-512",
+            "FullAccess",
+            true,
+        ),
+        (
+            "Exchange Servers",
+            "S-1-5-21-3787293746-1043275628-2190718315-513",
+            "FullAccess, ReadPermission",
+            false,
+        ),
+    ];
+    rows.iter()
+        .map(|&(user, sid, rights, deny)| {
+            row(
+                call,
+                mailbox,
+                &Shown {
+                    user,
+                    sid,
+                    rights,
+                    deny,
+                    inherited: true,
+                    inheritance: "All",
+                },
+            )
+        })
+        .collect()
+}

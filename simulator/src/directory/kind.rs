@@ -1,0 +1,62 @@
+//! What Exchange calls each kind of group and of recipient without a mailbox, and what it can do.
+
+use super::object::OutsideKind;
+use crate::seed::GroupKind;
+
+impl GroupKind {
+    pub(crate) fn has_mail(self) -> bool {
+        self != Self::PlainSecurity
+    }
+
+    /// Can stand in an access control list.
+    pub(crate) fn is_security(self) -> bool {
+        match self {
+            Self::MailEnabledSecurity | Self::PlainSecurity => true,
+            Self::Distribution | Self::Microsoft365 | Self::Dynamic => false,
+        }
+    }
+
+    /// Its members are listed by Get-DistributionGroupMember.
+    pub(crate) fn has_listed_members(self) -> bool {
+        match self {
+            Self::MailEnabledSecurity | Self::Distribution => true,
+            Self::PlainSecurity | Self::Microsoft365 | Self::Dynamic => false,
+        }
+    }
+
+    pub(crate) fn recipient_type(self) -> &'static str {
+        match self {
+            Self::MailEnabledSecurity => "MailUniversalSecurityGroup",
+            Self::PlainSecurity => "Group",
+            Self::Distribution | Self::Microsoft365 => "MailUniversalDistributionGroup",
+            Self::Dynamic => "DynamicDistributionGroup",
+        }
+    }
+
+    pub(crate) fn recipient_type_details(self) -> &'static str {
+        match self {
+            Self::MailEnabledSecurity => "MailUniversalSecurityGroup",
+            Self::PlainSecurity => "UniversalSecurityGroup",
+            Self::Distribution => "MailUniversalDistributionGroup",
+            Self::Microsoft365 => "GroupMailbox",
+            Self::Dynamic => "DynamicDistributionGroup",
+        }
+    }
+}
+
+impl OutsideKind {
+    pub fn recipient_type(self) -> &'static str {
+        match self {
+            Self::MailUser | Self::Guest => "MailUser",
+            Self::Contact => "MailContact",
+        }
+    }
+
+    pub fn recipient_type_details(self) -> &'static str {
+        match self {
+            Self::MailUser => "MailUser",
+            Self::Guest => "GuestMailUser",
+            Self::Contact => "MailContact",
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Who is in a group, and in the groups in it.
+
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
+use super::{Directory, Seen, View};
+
+impl Directory {
+    /// Direct members that this view shows, in the order in which they joined. Deleted ones are left
+    /// out and back after a restore.
+    pub fn members(&self, group: &Seen, view: View) -> Vec<Seen> {
+        let ids = group.group.as_ref().map(|group| group.members.as_slice());
+        let members = ids.unwrap_or_default().iter();
+        members
+            .filter_map(|id| self.by_id(*id, view))
+            .filter(|member| member.is_live())
+            .collect()
+    }
+
+    /// Everybody and every group below `group`, each once, nearest first. Circles end.
+    pub fn transitive_members(&self, group: &Seen, view: View) -> Vec<Seen> {
+        let mut known: BTreeSet<Uuid> = BTreeSet::from([group.id]);
+        let mut found: Vec<Seen> = Vec::new();
+        let mut at = 0;
+        let mut next = Some(group.clone());
+        while let Some(group) = next {
+            let fresh = self.members(&group, view);
+            found.extend(fresh.into_iter().filter(|member| known.insert(member.id)));
+            next = found.get(at).cloned();
+            at += 1;
+        }
+        found
+    }
+}
