@@ -158,6 +158,7 @@ async fn long_lists_come_in_pages_with_the_options_kept() {
         }
         match answer.json["@odata.nextLink"].as_str() {
             Some(link) => {
+                assert!(link.contains("?$select=id,mail&$top=99&$skiptoken="), "{link}");
                 path = link
                     .strip_prefix("https://graph.microsoft.com/v1.0")
                     .unwrap()
@@ -448,4 +449,18 @@ async fn a_batch_that_is_no_batch_is_refused() {
         .graph("POST", "/$batch", Some(json!({"requests": twenty})))
         .await;
     assert_eq!(answer.json["responses"].as_array().unwrap().len(), 20);
+}
+
+#[test]
+fn the_sample_tenant_knows_everybody_whom_its_groups_name() {
+    let text = include_str!("../../../deploy/samples/tenant.json");
+    let seed: Seed = serde_json::from_str(text).unwrap();
+    let control = simulator::Simulator::new(seed.clone()).control();
+    for group in &seed.groups {
+        let name = group.address.split('@').next().unwrap();
+        let members = control
+            .group_members(&group.address)
+            .or_else(|| control.group_members(name));
+        assert_eq!(members.unwrap().len(), group.members.len(), "{}", group.address);
+    }
 }
