@@ -112,7 +112,7 @@ impl Fetch<'_> {
     }
 
     /// Looks up every claimed address at once: recipients of any kind, soft-deleted ones too, and people
-    /// whose sign-in name it is.
+    /// whose sign-in name it is; and the mailbox that carries the resource's marker, whatever its address.
     pub async fn locate(
         &self,
         admitted: &Admitted,
@@ -146,6 +146,7 @@ impl Fetch<'_> {
                 .iter()
                 .map(|i| RecipientQuery::DisplayName(i.one_time_name.clone())),
         );
+        queries.push(RecipientQuery::Marker(tenant.marker_attribute, owner.clone()));
         let upns: Vec<SmtpAddress> = all.into_iter().collect();
         let (recipients, users) = futures::try_join!(
             tenant.gateway.find_recipients(self.lane, &queries),
@@ -159,12 +160,22 @@ impl Fetch<'_> {
             users: &users,
             marker_attribute: tenant.marker_attribute,
         };
+        let marked = holders.marked(owner);
+        let mut taken = None;
         for address in &claimed {
             match holders.of(address, owner) {
                 Hold::Free => {}
                 Hold::MaybeOurs(guid) => return Ok(Ok(Located::Mailbox(guid))),
-                Hold::Taken(by) => return Ok(Err(Stall::AddressInUse(format!("{address} {by}")))),
+                Hold::Taken(by) => {
+                    taken.get_or_insert_with(|| format!("{address} {by}"));
+                }
             }
+        }
+        if let Some(guid) = marked.first() {
+            return Ok(Ok(Located::Mailbox(*guid)));
+        }
+        if let Some(taken) = taken {
+            return Ok(Err(Stall::AddressInUse(taken)));
         }
         let free = |(_, address): &&(Nickname, SmtpAddress)| matches!(holders.of(address, owner), Hold::Free);
         Ok(match nicknames.iter().find(free) {
@@ -351,6 +362,19 @@ enum Hold {
 }
 
 impl Holding<'_> {
+    /// Mailboxes whose own marker names this resource, in an order that is always the same.
+    fn marked(&self, owner: &MarkerOwner) -> BTreeSet<MailboxGuid> {
+        let live = self.recipients.iter().filter(|row| !row.soft_deleted);
+        live.filter_map(|row| self.named_by_marker(row, owner)).collect()
+    }
+
+    /// The mailbox when it carries its own marker, and that names this resource.
+    fn named_by_marker(&self, row: &RecipientRow, owner: &MarkerOwner) -> Option<MailboxGuid> {
+        let marker: Marker = row.custom_attribute(self.marker_attribute).parse().ok()?;
+        row.guid
+            .filter(|guid| marker.names_same_resource(owner) && marker.mailbox == *guid)
+    }
+
     fn of(&self, address: &SmtpAddress, owner: &MarkerOwner) -> Hold {
         if let Some(row) = self.recipients.iter().find(|row| row.has_address(address)) {
             return self.recipient(row, owner);
@@ -367,11 +391,8 @@ impl Holding<'_> {
             let text = "is held by a soft-deleted mailbox: restore that one, purge it, or wait the 30 days it is kept";
             return Hold::Taken(text.to_owned());
         }
-        let marker = row.custom_attribute(self.marker_attribute).parse::<Marker>();
-        match (row.guid, marker) {
-            (Some(guid), Ok(marker)) if marker.names_same_resource(owner) && marker.mailbox == guid => {
-                Hold::MaybeOurs(guid)
-            }
+        match (row.guid, self.named_by_marker(row, owner)) {
+            (_, Some(ours)) => Hold::MaybeOurs(ours),
             _ if row.kind == RecipientKind::UserMailbox => {
                 Hold::Taken("is a person's own mailbox: it is never touched".to_owned())
             }

@@ -46,6 +46,19 @@ impl Marker {
     }
 }
 
+impl MarkerOwner {
+    /// What every marker of this resource starts with, whichever uid it names.
+    pub fn start_of_marker(&self) -> String {
+        let Self {
+            cluster,
+            namespace,
+            name,
+            uid: _,
+        } = self;
+        format!("{PREFIX} cluster={cluster}; resource={namespace}/{name};")
+    }
+}
+
 impl fmt::Display for ClusterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.name, self.uid_part)
@@ -54,20 +67,9 @@ impl fmt::Display for ClusterId {
 
 impl fmt::Display for Marker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            owner:
-                MarkerOwner {
-                    cluster,
-                    namespace,
-                    name,
-                    uid,
-                },
-            mailbox,
-        } = self;
-        write!(
-            f,
-            "{PREFIX} cluster={cluster}; resource={namespace}/{name}; uid={uid}; mailbox={mailbox}; {ADVICE}"
-        )
+        let Self { owner, mailbox } = self;
+        let start = owner.start_of_marker();
+        write!(f, "{start} uid={}; mailbox={mailbox}; {ADVICE}", owner.uid)
     }
 }
 

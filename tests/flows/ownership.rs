@@ -245,6 +245,27 @@ async fn a_lost_status_is_rebuilt_from_the_marker_and_revokes_nobody() {
     .await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_lost_status_and_another_address_together_lead_to_the_same_mailbox() {
+    let mut world = sales_with(&[FIRST]).await;
+    let before = view(&world);
+    world.crash_operator().await;
+    forget(&world);
+    wipe_status(&world).await;
+    world
+        .apply(&sales(json!({ "emailAddress": "emea@contoso.com" })))
+        .await;
+    world.start_operator();
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(
+        world.writes(),
+        ["Set-Mailbox"],
+        "the marker tells which one it is"
+    );
+    let after = world.tenant.mailbox("emea@contoso.com").unwrap();
+    assert_eq!(after.exchange_guid, before.exchange_guid);
+}
+
 async fn wipe_status(world: &World) {
     let api = world.api::<SharedMailbox>();
     let mut object = api.get("sales").await.unwrap();

@@ -7,7 +7,7 @@ use crate::exchange::Gateway;
 use crate::exchange::error::ExchangeError;
 use crate::exchange::wire::{Cmdlet, Row, Unreadable};
 use crate::lane::Lane;
-use crate::mail::{Domain, MailboxGuid, ObjectId, OneTimeName, Sid, SmtpAddress};
+use crate::mail::{Domain, MailboxGuid, MarkerOwner, ObjectId, OneTimeName, Sid, SmtpAddress};
 
 /// Conditions in one filter: with addresses of full length it stays below 30 KiB.
 const CONDITIONS_A_FILTER: usize = 80;
@@ -30,6 +30,8 @@ pub enum RecipientQuery {
     Address(SmtpAddress),
     /// Whatever was created under the name.
     DisplayName(OneTimeName),
+    /// Whatever carries a marker of the resource in the custom attribute of this number, 1 to 15.
+    Marker(u8, MarkerOwner),
 }
 
 /// A recipient's name as Exchange itself wrote it, in GrantSendOnBehalfTo for example. Never empty.
@@ -279,6 +281,11 @@ impl RecipientQuery {
         match self {
             Self::Address(address) => format!("EmailAddresses -eq {}", quoted(&format!("smtp:{address}"))),
             Self::DisplayName(name) => format!("DisplayName -eq {}", quoted(name.as_str())),
+            // Neither cluster ids nor names in Kubernetes have a character that means something in a pattern.
+            Self::Marker(attribute, owner) => {
+                let pattern = format!("{}*", owner.start_of_marker());
+                format!("CustomAttribute{attribute} -like {}", quoted(&pattern))
+            }
         }
     }
 }

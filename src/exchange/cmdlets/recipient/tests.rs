@@ -6,6 +6,7 @@ use super::*;
 use crate::exchange::cmdlets::CUSTOM_ATTRIBUTES;
 use crate::exchange::error::ErrorClass;
 use crate::exchange::testing::{Call, Reaction, Tenant};
+use crate::mail::ClusterId;
 
 const GUID: &str = "0a0a0a0a-1111-2222-3333-444444444444";
 const OBJECT: &str = "66666666-7777-8888-9999-aaaaaaaaaaaa";
@@ -53,9 +54,19 @@ async fn several_claims_are_one_filter_that_sees_soft_deleted_recipients() {
     deleted["WhenSoftDeleted"] = json!("2026-11-01T08:00:00+00:00");
     let tenant = answering(json!([row("UserMailbox"), deleted]));
     let name = OneTimeName::from_random_bits(1);
+    let owner = MarkerOwner {
+        cluster: ClusterId {
+            name: "production-1".to_owned(),
+            uid_part: "0a1b2c3d".to_owned(),
+        },
+        namespace: "team-sales".to_owned(),
+        name: "sales".to_owned(),
+        uid: "any".to_owned(),
+    };
     let queries = [
         RecipientQuery::Address(address("sales@contoso.com")),
         RecipientQuery::DisplayName(name.clone()),
+        RecipientQuery::Marker(15, owner),
     ];
     let rows = tenant
         .gateway()
@@ -67,7 +78,12 @@ async fn several_claims_are_one_filter_that_sees_soft_deleted_recipients() {
         rows[0].user_principal_name.as_deref(),
         Some("f.member@contoso.com")
     );
-    let filter = format!("(EmailAddresses -eq 'smtp:sales@contoso.com') -or (DisplayName -eq '{name}')");
+    let marker =
+        "Managed by shared-mailbox-operator v1; cluster=production-1/0a1b2c3d; resource=team-sales/sales;*";
+    let filter = format!(
+        "(EmailAddresses -eq 'smtp:sales@contoso.com') -or (DisplayName -eq '{name}') -or (CustomAttribute15 -like \
+         '{marker}')"
+    );
     let expected = json!({"Filter": filter, "IncludeSoftDeletedRecipients": true, "ResultSize": "Unlimited"});
     assert_eq!(sent(&tenant), ("Get-Recipient".to_owned(), expected));
 }
