@@ -136,8 +136,9 @@ impl Core {
     ) -> Result<Option<Value>, Failure> {
         // The semaphore is never closed; an error here could only mean that it was.
         let _slot = self.graph_slots.acquire().await;
-        self.wait_for_graph(operation).await?;
         let token = self.graph_tokens.get().await.map_err(Failure::without_effect)?;
+        // After the token: fetching one takes a while, in which Graph may ask to be left alone.
+        self.wait_for_graph(operation).await?;
         let id = Uuid::new_v4();
         let request = self
             .graph_request(method, path, body, &token, id)

@@ -314,6 +314,18 @@ impl Core {
             .unwrap_or_else(|_| failed("the request was given up", true))
     }
 
+    /// Returns when the service may be called; an error when that takes longer than anybody waits here.
+    async fn wait_out_hold(&self) -> Result<(), Failure> {
+        loop {
+            let left = self.state().hold.remaining(self.clock.instant());
+            match left {
+                None => return Ok(()),
+                Some(left) if left <= THROTTLED_PATIENCE => self.clock.sleep(left).await,
+                Some(left) => return Err(Failure::without_effect(throttled("", left))),
+            }
+        }
+    }
+
     fn next(&self) -> Next {
         let now = self.clock.instant();
         let mut state = self.state();
@@ -382,6 +394,7 @@ async fn dispatch(core: Arc<Core>) {
         if let Some((wait, reason)) = wait {
             let began = core.clock.instant();
             tokio::select! {
+                biased;
                 () = core.clock.sleep(wait) => {}
                 () = core.work.notified() => {}
             }
@@ -396,18 +409,18 @@ async fn dispatch(core: Arc<Core>) {
 
 fn refuse(calls: Vec<Waiting>, left: Duration) {
     for call in calls {
-        let mut error = ExchangeError::new(
-            ErrorClass::Throttled,
-            Stage::Exchange,
-            call.cmdlet.name,
-            "the tenant is throttled",
-        );
-        error.retry_after = Some(left);
         let outcome = Outcome {
-            result: Err(Failure::without_effect(error)),
+            result: Err(Failure::without_effect(throttled(call.cmdlet.name, left))),
             whole_request_failed: false,
         };
         // The caller may be gone.
         let _ = call.answer.send(outcome);
     }
+}
+
+fn throttled(operation: &str, left: Duration) -> ExchangeError {
+    let message = "the tenant is throttled";
+    let mut error = ExchangeError::new(ErrorClass::Throttled, Stage::Exchange, operation, message);
+    error.retry_after = Some(left);
+    error
 }

@@ -73,6 +73,10 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
         Ok(token) => token,
         Err(error) => return whole(batch, &Failure::without_effect(error)),
     };
+    // Another request may have been told to wait while the token was fetched.
+    if let Err(failure) = core.wait_out_hold().await {
+        return whole(batch, &failure);
+    }
     let request = match batch {
         [one] => core.api.invoke(&one.url, &one.cmdlet, &token.secret, id),
         many => {

@@ -154,6 +154,35 @@ async fn retry_after_holds_back_everything_in_the_tenant() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn retry_after_that_comes_while_a_token_is_fetched_holds_too() {
+    let tenant = Tenant::new(|call: &Call| match (call.name.as_str(), call.earlier) {
+        ("token", number) => Tenant::grant(number + 1, 10),
+        ("Get-MailboxPermission", 0) => Reaction::text(429, "").with("Retry-After", "30"),
+        _ => Tenant::default_reaction(call),
+    });
+    let gateway = tenant.gateway();
+    let _ = gateway.accepted_domains(Lane::Edit).await;
+    // The first token came after half a second and is renewed after half of its ten seconds.
+    let at = |milliseconds| tokio::time::sleep(Duration::from_millis(milliseconds));
+    let told_to_wait = async {
+        at(4_300).await;
+        let _ = gateway.full_access(Lane::Edit, mailbox(1), None).await;
+    };
+    let renews = async {
+        at(4_600).await;
+        let _ = gateway
+            .remove_send_as(Lane::Revocation, mailbox(9), &member(1))
+            .await;
+    };
+    tokio::join!(told_to_wait, renews);
+    let requests = tenant.requests();
+    assert!(
+        requests[2].after(&requests[1]) >= Duration::from_secs(30),
+        "{requests:#?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_after_inside_a_batch_holds_too() {
     let tenant = Tenant::new(|call: &Call| {
         if call.parameters["Identity"] == mailbox(2).to_string() && call.earlier < 3 {
