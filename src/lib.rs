@@ -9,9 +9,10 @@
 //! - [`plan`]: desired × observed × record → ordered steps; plain functions on values.
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
-//! - [`clock`], [`lane`] and [`leadership`]: time, urgency and the right to write, shared by all.
+//! - [`clock`], [`chance`], [`lane`] and [`leadership`]: time, randomness, urgency and the right to write, shared by all.
 
 pub mod api;
+pub mod chance;
 pub mod clock;
 pub mod controller;
 pub mod exchange;

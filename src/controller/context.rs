@@ -13,8 +13,10 @@ use super::key::{MailboxKey, Work};
 use super::metrics::Metrics;
 use super::queue::Queue;
 use super::tenant::Tenants;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService};
+use crate::lane::Lane;
 use crate::leadership::Leadership;
 use crate::mail::{MailboxGuid, OneTimeName};
 use crate::plan::{Acknowledged, Change};
@@ -34,6 +36,7 @@ pub struct Context {
     pub client: Client,
     pub http: HttpService,
     pub clock: Clock,
+    pub chance: Chance,
     pub settings: Settings,
     pub index: Mutex<Index>,
     pub queue: Queue<Work>,
@@ -65,6 +68,15 @@ impl Context {
             .remove(key);
     }
 
+    /// Wants all mailboxes of a tenant to be looked at: those that waited for it in the lanes in which they came.
+    pub fn enqueue_mailboxes_of(self: &Arc<Self>, tenant: &str, others: Lane) {
+        let keys = self.index().of_tenant(tenant);
+        for key in keys {
+            let lane = self.remember(&key, |memory| memory.waits_for_tenant.take());
+            self.queue.add(Work::Mailbox(key), lane.unwrap_or(others));
+        }
+    }
+
     pub fn enqueue(self: &Arc<Self>, changes: super::index::Changes) {
         for (work, lane) in changes {
             self.queue.add(work, lane);
@@ -77,6 +89,8 @@ impl Context {
 #[derive(Default)]
 pub struct Memory {
     acknowledged: Vec<(Instant, Change)>,
+    /// The lane of a look that came too early: the tenant had not been checked.
+    pub waits_for_tenant: Option<Lane>,
     /// When Exchange first did not find a mailbox that it had.
     pub missing_since: Option<Instant>,
     /// An announced create that surely was not executed and may be sent at once.

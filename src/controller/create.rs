@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::fetch::Seen;
 use super::outcome::{Outcome, Progress, Stall};
 use super::pass::{Ending, Ground, Pass};
@@ -105,7 +103,7 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
         }
     }
     let intent = Intent {
-        one_time_name: OneTimeName::from_random_bits(random_bits()),
+        one_time_name: OneTimeName::from_random_bits(pass.context.chance.bits()),
         alias: nickname.to_string(),
         address: ground.admitted.address.clone(),
         at: clock.now(),
@@ -168,9 +166,4 @@ fn unreadable(field: &str) -> Outcome {
     Outcome::Stalled(Stall::RecordUnreadable(format!(
         "status.{field} was edited and can't be read"
     )))
-}
-
-/// 128 random bits; one random UUID has six fixed ones.
-fn random_bits() -> u128 {
-    Uuid::new_v4().as_u128() ^ Uuid::new_v4().as_u128().rotate_left(64)
 }

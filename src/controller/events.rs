@@ -6,9 +6,9 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
-use uuid::Uuid;
 
 use crate::api::condition::cut;
+use crate::chance::Chance;
 use crate::clock::Clock;
 
 /// The API server refuses longer notes.
@@ -19,6 +19,7 @@ const CONTROLLER: &str = "sharedmailbox.dev/operator";
 pub struct Events {
     client: Client,
     clock: Clock,
+    chance: Chance,
     instance: String,
 }
 
@@ -33,11 +34,12 @@ pub struct Happening<'a> {
 }
 
 impl Events {
-    pub fn new(client: Client, clock: Clock) -> Self {
+    pub fn new(client: Client, clock: Clock, chance: Chance) -> Self {
         Self {
             client,
             clock,
-            instance: format!("shared-mailbox-operator-{}", Uuid::new_v4().simple()),
+            instance: format!("shared-mailbox-operator-{}", chance.uuid().simple()),
+            chance,
         }
     }
 
@@ -59,7 +61,7 @@ impl Events {
                 name: Some(format!(
                     "{}.{}",
                     cut(&object.name_any(), 200),
-                    Uuid::new_v4().simple()
+                    self.chance.uuid().simple()
                 )),
                 namespace: Some(namespace.clone()),
                 ..ObjectMeta::default()

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::key::{MailboxKey, Work};
 use crate::api::{ExchangeTenant, MailboxPermission, RECONCILE_REQUESTED_AT, SharedMailbox};
 use crate::lane::Lane;
-use crate::mail::SmtpAddress;
+use crate::mail::{Right, SmtpAddress};
 
 /// Work that a change asks for.
 pub type Changes = Vec<(Work, Lane)>;
@@ -19,10 +19,10 @@ pub struct Index {
     mailboxes: BTreeMap<MailboxKey, SeenMailbox>,
     permissions: BTreeMap<MailboxKey, BTreeMap<String, Arc<MailboxPermission>>>,
     /// Which mailbox each permission, by namespace and name, belongs to.
-    permission_homes: HashMap<(String, String), MailboxKey>,
+    permission_homes: BTreeMap<(String, String), MailboxKey>,
     claims: HashMap<(String, SmtpAddress), BTreeSet<MailboxKey>>,
     uids: HashSet<String>,
-    tenants: HashMap<String, Arc<ExchangeTenant>>,
+    tenants: BTreeMap<String, Arc<ExchangeTenant>>,
     /// Permissions, by namespace and name, that could not be decoded: nobody knows what they declare.
     unreadable_permissions: BTreeSet<(String, String)>,
 }
@@ -49,6 +49,30 @@ impl Index {
             .unwrap_or_default()
     }
 
+    /// Mailboxes whose record grants what no permission declares any more. After a restart nobody saw the change
+    /// that took it away, and a revocation must not wait behind the regular looks.
+    pub fn owed_revocations(&self) -> Changes {
+        let owes = |(key, seen): &(&MailboxKey, &SeenMailbox)| {
+            let record = seen
+                .object
+                .status
+                .as_ref()
+                .and_then(|status| status.record.as_ref());
+            let Some(record) = record.and_then(|record| record.read().ok()) else {
+                return false;
+            };
+            let permissions = self.permissions.get(*key).into_iter().flat_map(BTreeMap::values);
+            let declared: BTreeSet<(SmtpAddress, Right)> =
+                permissions.flat_map(|permission| rights_of(permission)).collect();
+            let mut granted = record.grants.into_iter();
+            granted.any(|grant| !declared.contains(&(grant.member, grant.right)))
+        };
+        let mailboxes = self.mailboxes.iter().filter(owes);
+        mailboxes
+            .map(|(key, _)| (Work::Mailbox(key.clone()), Lane::Revocation))
+            .collect()
+    }
+
     pub fn uid_is_alive(&self, uid: &str) -> bool {
         self.uids.contains(uid)
     }
@@ -72,15 +96,13 @@ impl Index {
         here.map(|(_, seen)| Arc::clone(&seen.object)).collect()
     }
 
-    /// Everything that belongs to the tenant named `tenant`, to be looked at in `lane`.
-    pub fn of_tenant(&self, tenant: &str, lane: Lane) -> Changes {
+    /// The mailboxes that belong to the tenant named `tenant`.
+    pub fn of_tenant(&self, tenant: &str) -> Vec<MailboxKey> {
         let mailboxes = self
             .mailboxes
             .iter()
             .filter(|(_, seen)| seen.object.spec.tenant_ref.name == tenant);
-        mailboxes
-            .map(|(key, _)| (Work::Mailbox(key.clone()), lane))
-            .collect()
+        mailboxes.map(|(key, _)| key.clone()).collect()
     }
 
     pub fn apply_mailbox(&mut self, mut object: SharedMailbox, now: Instant) -> Changes {
@@ -284,6 +306,18 @@ impl Index {
     }
 }
 
+/// Each right of each member, as written.
+fn rights_of(permission: &MailboxPermission) -> impl Iterator<Item = (SmtpAddress, Right)> {
+    let spec = &permission.spec;
+    let members = spec
+        .members
+        .iter()
+        .filter_map(|member| member.user.as_ref().or(member.group.as_ref()));
+    members
+        .filter_map(|address| address.parse::<SmtpAddress>().ok())
+        .flat_map(|address| spec.rights.iter().map(move |right| (address.clone(), *right)))
+}
+
 /// managedFields are most of an object's memory and nobody here reads them.
 fn prune(metadata: &mut kube::core::ObjectMeta) {
     metadata.managed_fields = None;
@@ -432,6 +466,21 @@ mod tests {
         );
         assert_eq!(index.delete_permission("team", "p"), sales(Lane::Revocation));
         assert_eq!(index.delete_permission("team", "p"), vec![]);
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_that_granted_what_nobody_declares_any_more_owes_a_revocation() {
+        let mut index = Index::default();
+        let mut granted = mailbox("sales", "sales@contoso.com", 1);
+        granted.status = serde_json::from_value(json!({ "record": { "format": 1, "grants": [
+            { "objectId": "00000000-0000-4000-8000-000000000001", "right": "SendAs", "member": "A@contoso.com" }
+        ] } }))
+        .unwrap();
+        let changes = index.apply_mailbox(granted, Instant::now());
+        assert_eq!(changes, sales(Lane::Edit));
+        assert_eq!(index.owed_revocations(), sales(Lane::Revocation));
+        index.apply_permission(permission("p", &["b@contoso.com", "a@contoso.com"], 1));
+        assert_eq!(index.owed_revocations(), vec![]);
     }
 
     #[tokio::test]

@@ -87,6 +87,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             };
             match due {
                 Some(due) => tokio::select! {
+                    biased;
                     () = changed => {}
                     () = sleep_until(due) => {}
                 },

@@ -55,8 +55,7 @@ pub async fn run(context: &Arc<Context>, name: &str) -> Option<Duration> {
         Ok(Some(object)) if object.metadata.deletion_timestamp.is_none() => object,
         Ok(_) => {
             context.tenants.remove(name);
-            let work = context.index().of_tenant(name, Lane::Edit);
-            context.enqueue(work);
+            context.enqueue_mailboxes_of(name, Lane::Edit);
             return None;
         }
         Err(error) => {
@@ -79,8 +78,9 @@ pub async fn run(context: &Arc<Context>, name: &str) -> Option<Duration> {
         let changed = changes_something(before.as_ref(), &state);
         context.tenants.set(name, state);
         if changed {
-            let work = context.index().of_tenant(name, Lane::Edit);
-            context.enqueue(work);
+            // After a restart what waits for the first check keeps its place.
+            let lane = if before.is_none() { Lane::Sweep } else { Lane::Edit };
+            context.enqueue_mailboxes_of(name, lane);
         }
     }
     match report(context, &api, &object, &checked).await {

@@ -11,6 +11,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::WatchStreamExt;
+use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -21,6 +22,7 @@ use super::index::{Changes, Index};
 use super::key::MailboxKey;
 use super::metrics::KindLabels;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
+use crate::chance::Chance;
 use crate::clock::Clock;
 
 /// What the index does with objects of one kind.
@@ -124,7 +126,7 @@ fn names(metadata: &kube::core::ObjectMeta) -> (String, String) {
 /// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in.
 pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
     let api: Api<DeserializeGuard<K>> = Api::all(context.client.clone());
-    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let events = watcher(api, watcher::Config::default()).backoff(backoff(context.chance.clone()));
     let mut events = std::pin::pin!(events);
     let mut listed: HashSet<K::Key> = HashSet::new();
     while let Some(event) = events.next().await {
@@ -192,6 +194,37 @@ fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>)
             );
             K::unreadable(&mut context.index(), &K::key(&invalid.metadata));
         }
+    }
+}
+
+/// Waits after failures of a watch, one after another: kube's own default, but for where its jitter comes from.
+fn backoff(chance: Chance) -> impl Backoff {
+    ResetTimerBackoff::new(WatchBackoff { chance, failures: 0 }, HEALTHY_AGAIN)
+}
+
+const FIRST_RETRY: Duration = Duration::from_millis(800);
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// After so long without a failure the next one is a first one.
+const HEALTHY_AGAIN: Duration = Duration::from_mins(2);
+
+struct WatchBackoff {
+    chance: Chance,
+    failures: u32,
+}
+
+impl Iterator for WatchBackoff {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(self.failures.min(16)));
+        self.failures = self.failures.saturating_add(1);
+        Some(self.chance.spread(doubled.min(LAST_RETRY)))
+    }
+}
+
+impl Backoff for WatchBackoff {
+    fn reset(&mut self) {
+        self.failures = 0;
     }
 }
 

@@ -27,6 +27,7 @@ use super::tenant::{TenantState, Tenants};
 use super::watch::{crds_installed, feed};
 use super::{permission, tenant_check};
 use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService};
 use crate::lane::Lane;
@@ -47,6 +48,7 @@ pub struct Operator {
     pub client: Client,
     pub http: HttpService,
     pub clock: Clock,
+    pub chance: Chance,
     pub settings: Settings,
     pub metrics: Metrics,
     pub gateway_metrics: GatewayMetrics,
@@ -70,6 +72,7 @@ impl Operator {
         let mut shutdown = std::pin::pin!(shutdown);
         readiness.send_replace(Readiness::Waiting("the API server"));
         let context = tokio::select! {
+            biased;
             context = self.start(&readiness) => context,
             () = &mut shutdown => return,
         };
@@ -87,11 +90,14 @@ impl Operator {
         readiness.send_replace(Readiness::Waiting("the first list of every kind"));
         for mut receiver in synced {
             tokio::select! {
+                biased;
                 // The sender lives as long as the watch, which never ends by itself.
                 _ = receiver.wait_for(|synced| *synced) => {}
                 () = &mut shutdown => return,
             }
         }
+        let owed = context.index().owed_revocations();
+        context.enqueue(owed);
         readiness.send_replace(Readiness::Ready);
         tracing::info!("all watches are in; working");
         work(&context, shutdown).await;
@@ -103,6 +109,7 @@ impl Operator {
             client,
             http,
             clock,
+            chance,
             settings,
             metrics,
             gateway_metrics,
@@ -117,10 +124,11 @@ impl Operator {
             clock.sleep(Duration::from_secs(2)).await;
         };
         let context = Arc::new(Context {
-            events: Events::new(client.clone(), clock),
+            events: Events::new(client.clone(), clock, chance.clone()),
             client,
             http,
             clock,
+            chance,
             settings,
             index: Mutex::new(Index::default()),
             queue: Queue::default(),
@@ -265,7 +273,12 @@ fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -
         result: meaning.label,
     };
     context.metrics.passes.get_or_create(&labels).inc();
-    let failures = context.remember(key, |memory| memory.count_ending(meaning.label));
+    let failures = context.remember(key, |memory| {
+        if matches!(outcome, Outcome::NotYet) {
+            memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
+        }
+        memory.count_ending(meaning.label)
+    });
     let tenant = context
         .index()
         .mailbox(key)

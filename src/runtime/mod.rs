@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::controller::{Metrics, Operator, Readiness, Settings};
 use crate::exchange::GatewayMetrics;
@@ -82,6 +83,7 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
         client: client.clone(),
         http,
         clock,
+        chance: Chance::system(),
         settings,
         metrics,
         gateway_metrics,

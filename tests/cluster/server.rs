@@ -7,6 +7,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::all_crds;
+use shared_mailbox_operator::chance::Chance;
 use shared_mailbox_operator::clock::Clock;
 use xtask::control_plane::{Binaries, ControlPlane, Options};
 use xtask::process::capture;
@@ -101,6 +102,10 @@ impl Server for RealServer {
 
     fn clock(&self) -> Clock {
         Clock::system()
+    }
+
+    fn chance(&self) -> Chance {
+        Chance::system()
     }
 
     fn patience(&self) -> Duration {

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 /// What each module of the crate may name, below its own.
-const MAY_IMPORT: [(&str, &[&str]); 9] = [
+const MAY_IMPORT: [(&str, &[&str]); 10] = [
+    ("chance", &[]),
     ("clock", &[]),
     ("lane", &[]),
     ("leadership", &[]),
@@ -14,12 +15,22 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("exchange", &["clock", "lane", "leadership", "mail"]),
     (
         "controller",
-        &["api", "clock", "exchange", "lane", "leadership", "mail", "plan"],
+        &[
+            "api",
+            "chance",
+            "clock",
+            "exchange",
+            "lane",
+            "leadership",
+            "mail",
+            "plan",
+        ],
     ),
     (
         "runtime",
         &[
             "api",
+            "chance",
             "clock",
             "controller",
             "exchange",

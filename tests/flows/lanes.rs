@@ -1,7 +1,7 @@
 //! Whoever must lose access does not wait behind a backlog.
 
 use serde_json::json;
-use simulator::Seed;
+use simulator::{Delay, Faults, Seed};
 
 use super::support::world::{World, mailbox, permission, tenant, with};
 
@@ -51,4 +51,41 @@ async fn a_revocation_is_the_next_write_even_when_every_pass_waits_for_the_tenan
         "only what was in flight went first: {:?}",
         &after[before..=before + first]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_that_nobody_saw_before_a_restart_does_not_wait_behind_the_regular_looks() {
+    let mut world = World::start().await;
+    let members = ["first.member@contoso.com"];
+    for number in 0..40 {
+        let name = format!("box{number:02}");
+        world.apply(&mailbox(&name, &format!("{name}@contoso.com"))).await;
+    }
+    world.apply(&mailbox("sales", "sales@contoso.com")).await;
+    world
+        .apply(&permission("team", "sales", &members, &["FullAccess"]))
+        .await;
+    for number in 0..40 {
+        world
+            .wait_mailbox(&format!("box{number:02}"), "True", "UpToDate")
+            .await;
+    }
+    world.wait_permission("team", "True", "Granted").await;
+    world.sleep(5).await;
+    world.crash_operator().await;
+    world.delete_permission("team").await;
+    world.tenant.clear_journal();
+    world.tenant.set_faults(Faults {
+        latency: Delay::fixed(2_000),
+        ..Faults::default()
+    });
+    world.start_operator();
+    world
+        .wait("the revocation", async || {
+            (world.writes().len() == 1).then_some(())
+        })
+        .await;
+    assert_eq!(world.writes(), ["Remove-MailboxPermission"]);
+    let looks = world.reads().iter().filter(|read| *read == "Get-Mailbox").count();
+    assert!(looks <= 20, "{looks} of 41 mailboxes were looked at first");
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMailbox, all_crds};
+use shared_mailbox_operator::chance::Chance;
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
 use shared_mailbox_operator::exchange::{GatewayMetrics, HttpService, TransportError};
@@ -93,6 +94,9 @@ pub trait Server {
     /// The operator's clock, which agrees with the server's.
     fn clock(&self) -> Clock;
 
+    /// Where the operator's ids come from.
+    fn chance(&self) -> Chance;
+
     /// How long to wait for what should happen.
     fn patience(&self) -> Duration;
 }
@@ -104,6 +108,11 @@ impl Server for ApiServer {
 
     fn clock(&self) -> Clock {
         Clock::starting_at(self.now())
+    }
+
+    /// The same in every run.
+    fn chance(&self) -> Chance {
+        Chance::seeded(1)
     }
 
     fn patience(&self) -> Duration {
@@ -118,6 +127,8 @@ pub struct World<S = ApiServer> {
     pub tenant: Control,
     /// The operator's right to write.
     pub leadership: Leadership,
+    /// All lives of the operator draw from it, so that no name is made up twice.
+    pub chance: Chance,
     operator: Option<RunningOperator>,
 }
 
@@ -186,6 +197,7 @@ impl<S: Server> World<S> {
         let simulator = Simulator::new(seed);
         let world = Self {
             tenant: simulator.control(),
+            chance: server.chance(),
             client,
             server,
             simulator,
@@ -227,6 +239,7 @@ impl<S: Server> World<S> {
             client,
             http,
             clock: self.server.clock(),
+            chance: self.chance.clone(),
             settings: Settings {
                 operator_namespace: OPERATOR_NAMESPACE.to_owned(),
                 allowed_endpoints: Vec::new(),
