@@ -7,6 +7,10 @@
     reason = "tests, where a panic is a failure"
 )]
 
+/// Most of what these tests do is make and drop small values.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,6 +19,7 @@ mod claims;
 mod contested;
 mod crash;
 mod create;
+mod day;
 mod departed;
 mod drift;
 mod edits;

@@ -13,7 +13,7 @@ fn sequences(share: u8) {
     let wanted = std::env::var("SMO_BED_SEQUENCES")
         .ok()
         .and_then(|text| text.parse().ok());
-    let cases: u32 = wanted.unwrap_or(60);
+    let cases: u32 = wanted.unwrap_or(200);
     let config = Config {
         cases: cases / 2,
         failure_persistence: None,

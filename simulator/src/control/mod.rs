@@ -176,6 +176,11 @@ impl Control {
         self.with(|world| world.journal.clear());
     }
 
+    /// Grows with every change of the directory, so that whoever looks often need look only at what is new.
+    pub fn revision(&self) -> u64 {
+        self.with(|world| world.directory.writes())
+    }
+
     /// The whole tenant as it is now.
     pub fn state(&self) -> Value {
         self.with(|world| world.dump())

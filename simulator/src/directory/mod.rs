@@ -55,10 +55,12 @@ pub struct Directory {
     ids: HashMap<Uuid, Handle>,
     /// Security identifiers outlive their objects: entries go on naming them.
     sids: HashMap<Uuid, String>,
+    writes: u64,
 }
 
 impl Directory {
     pub fn insert(&mut self, object: Object, account_enabled: bool, visibility: Visibility) -> Handle {
+        self.writes += 1;
         let handle = Handle(self.entries.len());
         self.ids.insert(object.id, handle);
         self.sids.insert(object.id, object.sid.clone());
@@ -83,6 +85,7 @@ impl Directory {
 
     /// Writes a new version of an object.
     pub fn replace(&mut self, handle: Handle, object: Object, visibility: Visibility, now: Duration) {
+        self.writes += 1;
         self.index(handle, &object);
         if let Some(entry) = self.entries.get_mut(handle.0) {
             entry.object.push(Some(Arc::new(object)), visibility, now);
@@ -91,6 +94,7 @@ impl Directory {
 
     /// Removes an object for good; its addresses are free again.
     pub fn purge(&mut self, handle: Handle, visibility: Visibility, now: Duration) {
+        self.writes += 1;
         if let Some(entry) = self.entries.get_mut(handle.0) {
             entry.object.push(None, visibility, now);
         }
@@ -103,9 +107,15 @@ impl Directory {
         visibility: Visibility,
         now: Duration,
     ) {
+        self.writes += 1;
         if let Some(entry) = self.entries.get_mut(handle.0) {
             entry.account_enabled.push(enabled, visibility, now);
         }
+    }
+
+    /// How many times anything was written.
+    pub fn writes(&self) -> u64 {
+        self.writes
     }
 
     /// The object as `view` shows it, if it shows it at all.

@@ -72,7 +72,7 @@ pub struct Shared {
     faults: Mutex<Faults>,
     log: Mutex<Log>,
     hooks: Mutex<Vec<Hook>>,
-    signal: tokio::sync::watch::Sender<Signal>,
+    signal: Signal,
     clock_start: Timestamp,
     started: Instant,
 }
@@ -96,11 +96,7 @@ impl Shared {
     }
 
     fn announce(&self, revision: u64) {
-        self.signal.send_if_modified(|signal| {
-            let newer = revision > signal.revision;
-            signal.revision = signal.revision.max(revision);
-            newer
-        });
+        self.signal.announce(revision);
     }
 }
 
@@ -119,7 +115,7 @@ impl ApiServer {
             faults: Mutex::default(),
             log: Mutex::default(),
             hooks: Mutex::default(),
-            signal: tokio::sync::watch::Sender::new(Signal::default()),
+            signal: Signal::default(),
             clock_start,
             started: Instant::now(),
         };
@@ -201,13 +197,13 @@ impl ApiServer {
     }
 
     /// All objects of a resource as stored now, past any fault; `namespace` narrows to one.
-    pub fn objects(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Value> {
+    pub fn objects(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let world = self.shared.world();
         let Some(all) = world.store.collection(group, plural) else {
             return Vec::new();
         };
         all.iter(namespace)
-            .map(|(_, object)| object.as_ref().clone())
+            .map(|(_, object)| Arc::clone(object))
             .collect()
     }
 
@@ -223,7 +219,7 @@ impl ApiServer {
 
     /// Ends every running watch without a word.
     pub fn cut_watches(&self) {
-        self.shared.signal.send_modify(|signal| signal.cuts += 1);
+        self.shared.signal.cut();
     }
 
     /// Makes reads lag behind.
@@ -235,7 +231,7 @@ impl ApiServer {
     /// reorder events of different resources.
     pub fn delay_events(&self, plural: &str, delay: Duration) {
         self.shared.faults().set_watch_delay(plural, delay);
-        self.shared.signal.send_modify(|_| {});
+        self.shared.signal.wake();
     }
 
     /// Makes watches send each event twice.
@@ -262,7 +258,7 @@ impl ApiServer {
     /// Ends all faults; watches that were delayed catch up.
     pub fn calm(&self) {
         self.shared.faults().clear();
-        self.shared.signal.send_modify(|_| {});
+        self.shared.signal.wake();
     }
 
     /// Calls `hook` for every request, before anything happens to it.

@@ -117,9 +117,8 @@ impl Collection {
     /// One object as it was at `revision`.
     pub fn get_at(&self, key: &Key, revision: u64) -> Option<Arc<Value>> {
         let undone = self
-            .changes
-            .iter()
-            .find(|change| change.revision > revision && change.key == *key)
+            .changes_after(revision)
+            .find(|change| change.key == *key)
             .map(|change| change.before.clone());
         undone.unwrap_or_else(|| self.objects.get(key).cloned())
     }

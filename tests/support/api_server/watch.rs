@@ -2,14 +2,16 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::Shared;
@@ -25,12 +27,38 @@ const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a watch lasts that names no timeout.
 const LONGEST: Duration = Duration::from_mins(30);
 
-/// What running watches wait for.
-#[derive(Clone, Copy, Debug, Default)]
+/// What running watches wait for. They wake in the order in which they began to wait, so that every run of a
+/// test is the same (tokio's own watch channel wakes in any order).
+#[derive(Debug, Default)]
 pub struct Signal {
-    pub revision: u64,
+    revision: AtomicU64,
     /// How many times all connections were cut.
-    pub cuts: u64,
+    cuts: AtomicU64,
+    changed: Notify,
+}
+
+impl Signal {
+    /// The store has reached `revision`.
+    pub fn announce(&self, revision: u64) {
+        if self.revision.fetch_max(revision, Ordering::Relaxed) < revision {
+            self.wake();
+        }
+    }
+
+    /// Cuts all connections.
+    pub fn cut(&self) {
+        self.cuts.fetch_add(1, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// Lets all watches look again.
+    pub fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Relaxed)
+    }
 }
 
 /// One running watch.
@@ -46,7 +74,6 @@ pub struct Watch {
     lines: VecDeque<Bytes>,
     ends_at: Instant,
     next_bookmark: Instant,
-    signal: watch::Receiver<Signal>,
     cuts: u64,
     over: bool,
 }
@@ -60,8 +87,6 @@ impl Watch {
         let timeout = call
             .parameter("timeoutSeconds")
             .and_then(|seconds| seconds.parse().ok());
-        let signal = shared.signal.subscribe();
-        let cuts = signal.borrow().cuts;
         let now = Instant::now();
         let mut watch = Self {
             shared: Arc::clone(shared),
@@ -77,8 +102,7 @@ impl Watch {
                     .filter(|seconds| *seconds > 0)
                     .map_or(LONGEST, Duration::from_secs),
             next_bookmark: now + BOOKMARK_EVERY,
-            signal,
-            cuts,
+            cuts: shared.signal.cuts(),
             over: false,
         };
         watch.send_start(call, wants_initial)?;
@@ -144,12 +168,16 @@ impl Watch {
     }
 
     async fn next(&mut self) -> Option<Bytes> {
+        let shared = Arc::clone(&self.shared);
         loop {
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
             }
+            // Listening starts before the look, so that nothing is missed in between.
+            let mut changed = pin!(shared.signal.changed.notified());
+            changed.as_mut().enable();
             let now = Instant::now();
-            if self.over || self.signal.borrow_and_update().cuts != self.cuts {
+            if self.over || shared.signal.cuts() != self.cuts {
                 return None;
             }
             let next_due = self.take_changes(now);
@@ -178,7 +206,7 @@ impl Watch {
             let wake = wake.into_iter().flatten().min().unwrap_or(self.ends_at);
             tokio::select! {
                 biased;
-                changed = self.signal.changed() => if changed.is_err() { return None },
+                () = changed => {}
                 () = sleep_until(wake) => {}
             }
         }

@@ -18,6 +18,8 @@ pub enum Act {
     SignIn(String, bool),
     /// An admin renames a person.
     Rename(String, Rename),
+    /// A backup without statuses is restored over a mailbox that carries its marker.
+    WipeStatus(String),
     /// Faults of Exchange and Graph from now on, instead of those before.
     Faults(Faults),
     /// The process dies, and another starts seconds later.

@@ -1,6 +1,7 @@
 //! What was asked for and when, and whose everything is: the oracles' memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use simulator::Control;
 use uuid::Uuid;
 
-use super::model::{self, Key, Right};
+use super::model::{self, Key, Right, Standing};
 use crate::support::world::World;
 
 /// The wanted grants from one moment on, with automapping where it means something.
@@ -31,8 +32,14 @@ pub struct Ledger {
     pub primaries: BTreeMap<String, BTreeSet<String>>,
     /// Rights that are missing although Ready says True, since when.
     missing_while_ready: BTreeMap<Key, Timestamp>,
+    /// The revisions of both sides at the last look.
+    looked_at: (u64, u64),
     /// The longest such time that was seen, and for what.
     pub untruth: Option<(Duration, Key)>,
+    /// Rights that were there at some time since they were last asked for.
+    were_there: BTreeSet<Key>,
+    /// A right that was never there since it was asked for, when Ready said that all is well.
+    pub lie: Option<(Timestamp, Key)>,
 }
 
 impl Ledger {
@@ -45,7 +52,10 @@ impl Ledger {
             declared_aliases: BTreeMap::new(),
             primaries: BTreeMap::new(),
             missing_while_ready: BTreeMap::new(),
+            looked_at: (0, 0),
             untruth: None,
+            were_there: BTreeSet::new(),
+            lie: None,
         };
         for object in objects(tenant) {
             ledger.foreign_objects.insert(id_of(&object), object);
@@ -56,7 +66,8 @@ impl Ledger {
     /// Takes the newest manifests into account.
     pub fn note(&mut self, world: &World) {
         let grants = model::wanted(world);
-        for mailbox in model::mailboxes(world) {
+        let staying = |mailbox: &Arc<Value>| mailbox["metadata"]["deletionTimestamp"].is_null();
+        for mailbox in model::mailboxes(world).into_iter().filter(staying) {
             let name = model::name(&mailbox);
             let aliases = self.declared_aliases.entry(name.clone()).or_default();
             aliases.extend(model::texts(&mailbox["spec"]["aliases"]));
@@ -80,6 +91,7 @@ impl Ledger {
             }
         }
         if self.history.last().is_none_or(|last| last.grants != grants) {
+            self.were_there.retain(|key| grants.contains_key(key));
             self.history.push(Wanted {
                 from: world.server.now(),
                 grants,
@@ -153,13 +165,26 @@ impl Ledger {
     /// Looks whether Ready tells the truth.
     pub fn look(&mut self, world: &World) {
         let now = world.server.now();
-        let missing = model::missing_while_ready(world);
-        self.missing_while_ready.retain(|key, _| missing.contains(key));
-        for key in missing {
-            let since = *self.missing_while_ready.entry(key.clone()).or_insert(now);
-            let long = now.duration_since(since).unsigned_abs();
+        let revisions = (world.server.revision(), world.tenant.revision());
+        if self.looked_at != revisions {
+            self.looked_at = revisions;
+            let Standing {
+                held,
+                missing_while_ready: missing,
+            } = model::standing(world);
+            self.were_there.extend(held);
+            self.missing_while_ready.retain(|key, _| missing.contains(key));
+            for key in missing {
+                if self.lie.is_none() && !self.were_there.contains(&key) {
+                    self.lie = Some((now, key.clone()));
+                }
+                self.missing_while_ready.entry(key).or_insert(now);
+            }
+        }
+        for (key, since) in &self.missing_while_ready {
+            let long = now.duration_since(*since).unsigned_abs();
             if self.untruth.as_ref().is_none_or(|(longest, _)| long > *longest) {
-                self.untruth = Some((long, key));
+                self.untruth = Some((long, key.clone()));
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
+use shared_mailbox_operator::chance::Chance;
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
 use shared_mailbox_operator::exchange::GatewayMetrics;
@@ -37,12 +38,13 @@ impl Supervisor {
         let metrics = Arc::new(Mutex::new(Registry::default()));
         let (shown, registered) = (Arc::clone(&current), Arc::clone(&metrics));
         let (server, simulator, wire) = (world.server.clone(), world.simulator.clone(), wire.clone());
+        let chance = world.chance.clone();
         let task = tokio::spawn(async move {
             loop {
                 let life = Life::default();
                 *shown.lock().unwrap_or_else(PoisonError::into_inner) = life.clone();
                 let mut registry = Registry::default();
-                let operator = operator(&server, &simulator, &wire, &life, &mut registry);
+                let operator = operator(&server, &simulator, &wire, &life, &chance, &mut registry);
                 *registered.lock().unwrap_or_else(PoisonError::into_inner) = registry;
                 let (readiness, _observed) = watch::channel(Readiness::Waiting("start"));
                 let process = AbortOnDrop(tokio::spawn(operator.run(readiness, std::future::pending())));
@@ -85,12 +87,14 @@ fn operator(
     simulator: &simulator::Simulator,
     wire: &Wire,
     life: &Life,
+    chance: &Chance,
     registry: &mut Registry,
 ) -> Operator {
     Operator {
         client: wire.client(server, life),
         http: wire.http(simulator, life),
         clock: Clock::starting_at(server.now()),
+        chance: chance.clone(),
         settings: Settings {
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
             allowed_endpoints: Vec::new(),

@@ -1,9 +1,9 @@
 //! A run as one line, to be run again.
 
-use super::{Phase, Scenario, replay_crash, replay_schedule, replay_sequence};
+use super::{Phase, Scenario, replay_crash, replay_day, replay_schedule, replay_sequence};
 
-/// Runs what a line names: `crash SCENARIO NUMBER PHASE`, `schedule SCENARIO SEED` or `sequence STEP,STEP,…`. A part in
-/// brackets at the end is for readers.
+/// Runs what a line names: `crash SCENARIO NUMBER PHASE`, `schedule SCENARIO SEED`, `sequence STEP,STEP,…` or
+/// `day SEED`. A part in brackets at the end is for readers.
 pub fn replay_line(scenarios: &[Scenario], line: &str) -> Result<(), String> {
     let line = line.split(" (").next().unwrap_or_default();
     let words: Vec<&str> = line.split_whitespace().collect();
@@ -19,6 +19,7 @@ pub fn replay_line(scenarios: &[Scenario], line: &str) -> Result<(), String> {
             replay_crash(scenario, point, phase)
         }
         ["schedule", name, seed] => replay_schedule(called(scenarios, name)?, number(seed)?),
+        ["day", seed] => replay_day(number(seed)?),
         ["sequence", steps] => {
             let steps = steps
                 .split(',')

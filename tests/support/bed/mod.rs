@@ -3,12 +3,14 @@
 
 mod act;
 mod crash;
+mod day;
 mod dice;
 mod ledger;
 mod life;
 mod line;
 mod model;
 mod oracle;
+mod pauses;
 mod schedule;
 mod secrets;
 mod sequence;
@@ -17,6 +19,7 @@ mod wire;
 
 use std::time::Duration;
 
+use serde_json::Value;
 use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
 use simulator::{Faults, Seed};
 use tokio::time::Instant;
@@ -24,9 +27,10 @@ use tracing::subscriber::DefaultGuard;
 
 pub use act::{Act, Story};
 pub use crash::{Scenario, crash_everywhere, replay_crash};
+pub use day::replay_day;
 pub use line::replay_line;
 pub use oracle::Patience;
-pub use schedule::{replay_schedule, schedules};
+pub use schedule::{replay_schedule, schedules, trace_schedule};
 pub use sequence::{replay_sequence, story_of};
 pub use wire::Phase;
 
@@ -37,7 +41,6 @@ use crate::support::world::{START, World, tenant};
 
 /// The drift interval of the usual tenant.
 pub const INTERVAL: Duration = Duration::from_mins(10);
-/// How often the oracles look while time passes.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 /// A world, its operator and everything that watches over it.
@@ -46,6 +49,8 @@ pub struct Bed {
     pub wire: Wire,
     ledger: Ledger,
     supervisor: Supervisor,
+    /// How often the oracles look while time passes.
+    look_every: Duration,
     _logs: DefaultGuard,
 }
 
@@ -56,6 +61,11 @@ impl Bed {
     }
 
     pub async fn of(seed: Seed) -> Self {
+        Self::under(seed, &tenant()).await
+    }
+
+    /// With another ExchangeTenant than the usual one.
+    pub async fn under(seed: Seed, tenant: &Value) -> Self {
         // Both sides show the same wall time.
         let seed = Seed {
             start: START.parse().ok(),
@@ -64,7 +74,7 @@ impl Bed {
         let wire = Wire::default();
         let logs = wire.secrets.watch_logs();
         let world = World::without_operator(seed).await;
-        world.apply(&tenant()).await;
+        world.apply(tenant).await;
         let supervisor = Supervisor::start(&world, &wire);
         let ledger = Ledger::open(&world.tenant);
         Self {
@@ -72,12 +82,15 @@ impl Bed {
             wire,
             ledger,
             supervisor,
+            look_every: LOOK_EVERY,
             _logs: logs,
         }
     }
 
     /// Does one thing that people or the weather do.
     pub async fn act(&mut self, act: &Act) -> Result<(), String> {
+        // What is there now was there, whoever takes it away.
+        self.ledger.look(&self.world);
         match act {
             Act::Apply(manifest) => {
                 // What admission refuses changes nothing.
@@ -112,6 +125,7 @@ impl Bed {
                 self.ledger
                     .refresh(&self.world.tenant, rename.upn.as_deref().unwrap_or(user));
             }
+            Act::WipeStatus(name) => self.wipe_status(name).await,
             Act::Faults(faults) => self.world.tenant.set_faults(faults.clone()),
             Act::Crash => self.supervisor.kill(),
             Act::Wait(duration) => self.pass(*duration).await,
@@ -119,6 +133,25 @@ impl Bed {
         }
         self.ledger.note(&self.world);
         Ok(())
+    }
+
+    /// What the status remembered is forgotten: grants and addresses that are declared no more stay. Before the
+    /// marker stands nothing but the status knows whose mailbox it is, so it is kept.
+    async fn wipe_status(&mut self, name: &str) {
+        let api = self.world.api::<SharedMailbox>();
+        let Ok(Some(mut object)) = api.get_opt(name).await else {
+            return;
+        };
+        if !model::is_marked(&self.world, name) {
+            return;
+        }
+        self.ledger.release(&self.world, name);
+        object.status = None;
+        let params = kube::api::PostParams {
+            field_manager: Some("tests".to_owned()),
+            ..kube::api::PostParams::default()
+        };
+        let _ = api.replace_status(name, &params, &object).await;
     }
 
     pub async fn tell(&mut self, story: &Story) -> Result<(), String> {
@@ -132,9 +165,14 @@ impl Bed {
     pub async fn pass(&mut self, duration: Duration) {
         let end = Instant::now() + duration;
         while Instant::now() < end {
-            tokio::time::sleep(LOOK_EVERY.min(end - Instant::now())).await;
+            tokio::time::sleep(self.look_every.min(end - Instant::now())).await;
             self.ledger.look(&self.world);
         }
+    }
+
+    /// The oracles look only this often: for long runs with many mailboxes.
+    pub fn look_every(&mut self, interval: Duration) {
+        self.look_every = interval;
     }
 
     /// Ends all faults; what they did before may still be in the replicas.

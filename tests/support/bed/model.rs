@@ -2,6 +2,7 @@
 //! operator's own code.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 use simulator::MailboxView;
@@ -52,11 +53,11 @@ enum Fate {
     Contended,
 }
 
-pub fn mailboxes(world: &World) -> Vec<Value> {
+pub fn mailboxes(world: &World) -> Vec<Arc<Value>> {
     world.server.objects(GROUP, "sharedmailboxes", None)
 }
 
-pub fn permissions(world: &World) -> Vec<Value> {
+pub fn permissions(world: &World) -> Vec<Arc<Value>> {
     world.server.objects(GROUP, "mailboxpermissions", None)
 }
 
@@ -79,17 +80,8 @@ fn home(permission: &Value) -> String {
 /// The mailbox whose GUID the resource knows.
 pub fn view_of(world: &World, mailbox: &Value) -> Option<MailboxView> {
     let guid: Uuid = mailbox["status"]["mailboxGuid"].as_str()?.parse().ok()?;
-    world
-        .tenant
-        .mailboxes()
-        .into_iter()
-        .find(|view| view.exchange_guid == guid)
-}
-
-/// All mailboxes by ExchangeGuid, for whoever needs many.
-pub fn views(world: &World) -> BTreeMap<String, MailboxView> {
-    let all = world.tenant.mailboxes().into_iter();
-    all.map(|view| (view.exchange_guid.to_string(), view)).collect()
+    let found = world.tenant.mailbox(&guid.to_string());
+    found.filter(|view| view.exchange_guid == guid)
 }
 
 /// The name of the resource that the marker names.
@@ -97,6 +89,14 @@ pub fn marked_name(view: &MailboxView) -> Option<String> {
     let marker = view.custom_attributes.get(&15)?;
     let rest = marker.split_once(&format!("resource={NAMESPACE}/"))?.1;
     Some(rest.split_once(';')?.0.to_owned())
+}
+
+/// Whether the resource knows its mailbox and that carries its marker.
+pub fn is_marked(world: &World, resource: &str) -> bool {
+    let all = mailboxes(world);
+    let found = all.iter().find(|mailbox| name(mailbox) == resource);
+    let view = found.and_then(|mailbox| view_of(world, mailbox));
+    view.and_then(|view| marked_name(&view)).as_deref() == Some(resource)
 }
 
 /// The object id of a member that may be granted something.
@@ -123,9 +123,10 @@ fn valid_member(world: &World, member: &Value) -> Option<Uuid> {
 /// Every grant that the manifests ask for, with automapping.
 pub fn wanted(world: &World) -> BTreeMap<Key, bool> {
     let mut grants = BTreeMap::new();
+    let mut people = People::default();
     for permission in permissions(world) {
         let mapped = permission["spec"]["autoMapping"].as_bool().unwrap_or(true);
-        for key in grants_of(world, &permission) {
+        for key in grants_of(world, &mut people, &permission) {
             let both = grants.entry(key).or_insert(true);
             *both &= mapped;
         }
@@ -133,8 +134,19 @@ pub fn wanted(world: &World) -> BTreeMap<Key, bool> {
     grants
 }
 
+/// Members that were looked up already: many manifests name the same people.
+#[derive(Default)]
+struct People(BTreeMap<String, Option<Uuid>>);
+
+impl People {
+    fn valid(&mut self, world: &World, member: &Value) -> Option<Uuid> {
+        let known = self.0.entry(member.to_string());
+        *known.or_insert_with(|| valid_member(world, member))
+    }
+}
+
 /// The grants that one manifest asks for.
-fn grants_of(world: &World, permission: &Value) -> Vec<Key> {
+fn grants_of(world: &World, people: &mut People, permission: &Value) -> Vec<Key> {
     let list = |field: &str| permission["spec"][field].as_array().cloned().unwrap_or_default();
     let rights = list("rights");
     let rights: Vec<Right> = rights
@@ -143,7 +155,7 @@ fn grants_of(world: &World, permission: &Value) -> Vec<Key> {
         .filter_map(Right::parse)
         .collect();
     let members = list("members");
-    let members = members.iter().filter_map(|member| valid_member(world, member));
+    let members = members.iter().filter_map(|member| people.valid(world, member));
     let key = |member, right| Key {
         mailbox: home(permission),
         member,
@@ -180,35 +192,43 @@ fn is_reported(object: &Value) -> bool {
     object["status"]["observedGeneration"] == object["metadata"]["generation"]
 }
 
-/// Rights that are wanted and not there while mailbox and permission say that all is well.
-pub fn missing_while_ready(world: &World) -> BTreeSet<Key> {
+/// How wanted rights stand at one moment.
+pub struct Standing {
+    pub held: BTreeSet<Key>,
+    /// Not there, although mailbox and permissions say that all is well.
+    pub missing_while_ready: BTreeSet<Key>,
+}
+
+pub fn standing(world: &World) -> Standing {
     let mut wanted: BTreeMap<String, Vec<Key>> = BTreeMap::new();
     for key in self::wanted(world).into_keys() {
         wanted.entry(key.mailbox.clone()).or_default().push(key);
     }
-    let views = views(world);
     let silent: BTreeSet<String> = permissions(world)
         .iter()
         .filter(|permission| !is_reported(permission) || ready_of(permission).0 != "True")
-        .map(home)
+        .map(|permission| home(permission))
         .collect();
-    let mut missing = BTreeSet::new();
+    let mut standing = Standing {
+        held: BTreeSet::new(),
+        missing_while_ready: BTreeSet::new(),
+    };
     for mailbox in mailboxes(world) {
         let own = name(&mailbox);
-        if ready_of(&mailbox).0 != "True" || !is_reported(&mailbox) || silent.contains(&own) {
+        let Some(keys) = wanted.remove(&own) else { continue };
+        let Some(view) = view_of(world, &mailbox) else {
             continue;
+        };
+        let there = held(&view);
+        let (held, missing) = keys
+            .into_iter()
+            .partition(|key| there.contains(&(key.member, key.right)));
+        standing.held.extend::<Vec<Key>>(held);
+        if ready_of(&mailbox).0 == "True" && is_reported(&mailbox) && !silent.contains(&own) {
+            standing.missing_while_ready.extend::<Vec<Key>>(missing);
         }
-        let view = mailbox["status"]["mailboxGuid"]
-            .as_str()
-            .and_then(|guid| views.get(guid));
-        let Some(held) = view.map(held) else { continue };
-        let keys = wanted.get(&own).into_iter().flatten();
-        missing.extend(
-            keys.filter(|key| !held.contains(&(key.member, key.right)))
-                .cloned(),
-        );
     }
-    missing
+    standing
 }
 
 /// Everything that is not as it ought to be, now.
@@ -248,7 +268,7 @@ struct Judged<'a> {
     world: &'a World,
     ledger: &'a Ledger,
     mailbox: &'a Value,
-    all: &'a [Value],
+    all: &'a [Arc<Value>],
     wanted: &'a BTreeMap<Key, bool>,
 }
 
@@ -286,14 +306,18 @@ impl Judged<'_> {
             return Fate::Contended;
         }
         let own = match self.mailbox["status"]["mailboxGuid"].as_str() {
-            None => None,
+            None => self.marked(),
             Some(_) => match view_of(self.world, self.mailbox) {
-                Some(view) if view.type_details == "SharedMailbox" && self.is_marked_ours(&view) => {
-                    Some(view)
-                }
+                Some(view) if self.is_marked_ours(&view) => Some(view),
                 _ => return Fate::Refused,
             },
         };
+        if own
+            .as_ref()
+            .is_some_and(|view| view.type_details != "SharedMailbox")
+        {
+            return Fate::Refused;
+        }
         for address in &claims {
             let Some(holder) = self.holder(address) else {
                 continue;
@@ -307,6 +331,13 @@ impl Judged<'_> {
             }
         }
         Fate::Ready
+    }
+
+    /// The mailbox that an earlier resource of this name left marked.
+    fn marked(&self) -> Option<MailboxView> {
+        let own = Some(name(self.mailbox));
+        let mut all = self.world.tenant.mailboxes().into_iter();
+        all.find(|view| marked_name(view) == own)
     }
 
     fn is_marked_ours(&self, view: &MailboxView) -> bool {
@@ -325,9 +356,8 @@ impl Judged<'_> {
     }
 
     fn may_be_taken_up(&self, holder: Uuid) -> bool {
-        let views = self.world.tenant.mailboxes();
-        let view = views.iter().find(|view| view.object_id == holder);
-        view.is_some_and(|view| self.is_marked_ours(view))
+        let view = self.world.tenant.mailbox(&holder.to_string());
+        view.is_some_and(|view| self.is_marked_ours(&view))
     }
 
     fn differences(&self, found: &mut Vec<String>) {
@@ -398,7 +428,7 @@ impl Judged<'_> {
         let Some(held) = view_of(self.world, self.mailbox).map(|view| held(&view)) else {
             return false;
         };
-        grants_of(self.world, permission)
+        grants_of(self.world, &mut People::default(), permission)
             .into_iter()
             .all(|key| held.contains(&(key.member, key.right)))
     }

@@ -114,9 +114,13 @@ impl Bed {
         {
             wrongs.push(format!("Ready was True for {long:?} while {key:?} was missing"));
         }
+        if let Some((at, key)) = &self.ledger.lie {
+            wrongs.push(format!("{at}: Ready was True and {key:?} had never been there"));
+        }
         let metrics = self.supervisor.metrics();
         self.wire.secrets.search("the metrics", metrics.as_bytes());
         wrongs.extend(self.wire.secrets.found());
+        wrongs.extend(self.wire.wrongs());
         wrongs
     }
 
@@ -163,6 +167,21 @@ impl Bed {
             mailboxes.join("\n"),
             told.join("\n")
         )
+    }
+
+    /// Everything that was asked of either side, in order.
+    pub fn trace(&self) -> String {
+        let journal = self.world.tenant.journal();
+        let asked = journal.iter().map(|entry| {
+            let (at, status, changed) = (entry.at, entry.status, entry.changed);
+            format!("{at} {status} {changed} {:?}", entry.kind)
+        });
+        let requests = self.world.server.requests();
+        let told = requests.iter().map(|request| {
+            let (at, code, version) = (request.at, request.code, request.resource_version.as_deref());
+            format!("{at} {code} {} {} {version:?}", request.method, request.path)
+        });
+        asked.chain(told).collect::<Vec<_>>().join("\n")
     }
 
     /// What was there before us is as it was, but for what an admin did.

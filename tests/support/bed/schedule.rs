@@ -69,7 +69,16 @@ pub fn schedules(scenarios: &[Scenario], seeds: impl Iterator<Item = u64>) -> us
 
 /// One schedule.
 pub fn replay_schedule(scenario: &Scenario, seed: u64) -> Result<(), String> {
-    on_paused_time(run(scenario, seed))
+    on_paused_time(async { run(&mut Bed::start().await, scenario, seed).await })
+}
+
+/// Everything that was asked of either side in one schedule, to the last id.
+pub fn trace_schedule(scenario: &Scenario, seed: u64) -> String {
+    on_paused_time(async {
+        let mut bed = Bed::start().await;
+        let end = run(&mut bed, scenario, seed).await;
+        format!("{}\n{end:?}", bed.trace())
+    })
 }
 
 /// The story and the weather as people read them.
@@ -202,11 +211,10 @@ fn exchange(dice: &mut Dice) -> Faults {
     }
 }
 
-async fn run(scenario: &Scenario, seed: u64) -> Result<(), String> {
+async fn run(bed: &mut Bed, scenario: &Scenario, seed: u64) -> Result<(), String> {
     let mut dice = Dice::of(seed);
     let story = story(scenario, &mut dice);
     let weather = weather(&mut dice);
-    let mut bed = Bed::start().await;
     let server = bed.world.server.clone();
     bed.world.tenant.set_faults(weather.exchange.clone());
     let Cluster {
@@ -244,7 +252,7 @@ async fn run(scenario: &Scenario, seed: u64) -> Result<(), String> {
     bed.pass(weather.lasts).await;
     cutter.abort();
     bed.calm();
-    finish(&mut bed, Patience::long()).await
+    finish(bed, Patience::long()).await
 }
 
 /// After the last fault: everything becomes right and stays so.
@@ -268,11 +276,11 @@ pub async fn finish(bed: &mut Bed, patience: Patience) -> Result<(), String> {
 }
 
 /// People apply under a name of their own, and nobody but people deletes.
-fn is_the_operators(call: &Call) -> bool {
+pub fn is_the_operators(call: &Call) -> bool {
     call.manager() != "tests" && call.verb != Verb::Delete
 }
 
-fn disturbance(call: &Call, dice: &mut Dice) -> Disturbance {
+pub fn disturbance(call: &Call, dice: &mut Dice) -> Disturbance {
     let write = call.is_write();
     match dice.below(if write { 9 } else { 6 }) {
         0 => Disturbance::refused_for(429, u32::try_from(dice.between(1, 20)).unwrap()),

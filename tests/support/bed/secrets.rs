@@ -18,14 +18,13 @@ pub struct Secrets {
 impl Secrets {
     /// Looks for secrets in `bytes`, which left through `door`.
     pub fn search(&self, door: &str, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
         for secret in FORBIDDEN {
-            let needle = secret.as_bytes();
-            if let Some(at) = bytes.windows(needle.len()).position(|window| window == needle) {
-                let around = bytes.get(at.saturating_sub(80)..(at + 20).min(bytes.len()));
-                let text = String::from_utf8_lossy(around.unwrap_or_default()).into_owned();
+            if let Some(at) = text.find(secret) {
+                let before = text.get(at.saturating_sub(80)..at).unwrap_or_default();
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
                 if found.len() < 5 {
-                    found.push(format!("{secret:?} in {door}: …{text}…"));
+                    found.push(format!("{secret:?} in {door}: …{before}{secret}…"));
                 }
             }
         }

@@ -82,7 +82,10 @@ fn act(step: u32) -> [Act; 2] {
             "Remove-MailboxPermission",
             full_access(address_of_ours(choose(4)), user),
         ),
-        13 => by_hand(address_of_ours(choose(4)), choose(6)),
+        13 => match choose(7) {
+            6 => Act::WipeStatus(name.to_owned()),
+            what => by_hand(address_of_ours(choose(4)), what),
+        },
         14 => Act::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
         _ => Act::Crash,
     };

@@ -2,6 +2,7 @@
 //! made up anew each time.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use simulator::{Actor, JournalKind};
@@ -87,9 +88,8 @@ impl Bed {
                 .server
                 .objects("sharedmailbox.dev", "exchangetenants", None),
         );
-        for resource in &mut resources {
-            strip(resource);
-        }
+        let mut resources: Vec<Value> = resources.into_iter().map(Arc::unwrap_or_clone).collect();
+        resources.iter_mut().for_each(strip);
         json!({ "tenant": mailboxes, "kubernetes": resources })
     }
 

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service};
 
+use super::pauses::{Pauses, Side};
 use super::secrets::Secrets;
 use crate::support::api_server::{AnswerBody, ApiServer, ApiService};
 
@@ -52,6 +53,8 @@ struct State {
     crashed: bool,
     /// The resource (uid) that announced each one-time name.
     intents: BTreeMap<String, String>,
+    /// What was said against requests, the first few times.
+    wrongs: Vec<String>,
 }
 
 /// What the taps of all lives of the operator share.
@@ -66,6 +69,7 @@ pub struct Wire {
 pub struct Life {
     dead: Arc<AtomicBool>,
     end: Arc<Notify>,
+    pauses: Arc<Pauses>,
 }
 
 impl Life {
@@ -112,6 +116,18 @@ impl Wire {
         self.state().intents.clone()
     }
 
+    /// What was wrong with requests for themselves.
+    pub fn wrongs(&self) -> Vec<String> {
+        self.state().wrongs.clone()
+    }
+
+    fn complain(&self, wrong: String) {
+        let mut state = self.state();
+        if state.wrongs.len() < 5 {
+            state.wrongs.push(wrong);
+        }
+    }
+
     pub fn client(&self, server: &ApiServer, life: &Life) -> Client {
         server.client_over(KubernetesTap {
             wire: self.clone(),
@@ -125,12 +141,22 @@ impl Wire {
         BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
             let (wire, life, simulator) = (wire.clone(), life.clone(), simulator.clone());
             let effect = effect_at_exchange(&request);
+            let side = Side::of(request.uri().path());
             async move {
                 let send = async move {
                     let lost = |_| TransportError::lost("the answer was lost");
                     simulator.handle(request).await.map_err(lost)
                 };
-                wire.through(&life, effect, send).await
+                if !life.is_over()
+                    && let Some(wrong) = life.pauses.sends(side)
+                {
+                    wire.complain(wrong);
+                }
+                let answer = wire.through(&life, effect, send).await;
+                if let Ok(answer) = &answer {
+                    life.pauses.heard(side, answer);
+                }
+                answer
             }
         }))
     }

@@ -35,8 +35,8 @@ fn with(before: &str, name: &str, line: &str) -> Result<String> {
     );
     let kind = line.split_whitespace().next().unwrap_or_default();
     ensure!(
-        ["crash", "schedule", "sequence"].contains(&kind) && !line.contains('\n'),
-        "a line starts with crash, schedule or sequence; failing tests of the bed print it"
+        ["crash", "schedule", "sequence", "day"].contains(&kind) && !line.contains('\n'),
+        "a line starts with crash, schedule, sequence or day; failing tests of the bed print it"
     );
     for known in before.lines().filter_map(|known| known.split_once(": ")) {
         ensure!(known.0 != name, "there is a regression {name:?} already");

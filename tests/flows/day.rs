@@ -1,0 +1,37 @@
+//! Whole days of a hundred mailboxes. `SMO_BED_DAYS=7 cargo test --test flows days` tells more of them.
+
+use super::support::bed::replay_day;
+
+/// What a day may take of one core, so that nobody stops running it.
+#[cfg(target_os = "linux")]
+const SECONDS: u64 = 30;
+
+#[test]
+fn days_of_a_hundred_mailboxes_end_well() {
+    let days = std::env::var("SMO_BED_DAYS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    for day in 1..=days.unwrap_or(1) {
+        #[cfg(target_os = "linux")]
+        let before = cpu_time();
+        if let Err(why) = replay_day(day) {
+            panic!("day {day} ends wrong: {why}");
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let took = cpu_time().saturating_sub(before);
+            eprintln!("day {day}: {} s of one core", took.as_secs_f64());
+            assert!(took.as_secs() < SECONDS, "day {day} took {took:?} of one core");
+        }
+    }
+}
+
+/// What this thread has used so far. Whatever else the machine does meanwhile does not count.
+#[cfg(target_os = "linux")]
+fn cpu_time() -> std::time::Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    // After the name, which may hold anything: utime and stime are the 14th and 15th field, in hundredths.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let hundredths = |at: usize| fields[at].parse::<u64>().unwrap() * 10;
+    std::time::Duration::from_millis(hundredths(11) + hundredths(12))
+}
