@@ -61,6 +61,7 @@ fn call(action: Action) -> Result<(Method, String, Option<Value>), Failure> {
         Action::Licence { user, licensed } => {
             post("directory/licence", json!({"user": user, "licensed": licensed}))
         }
+        Action::ChangeSid { user } => post("directory/change-sid", json!({"user": user})),
         Action::DeleteUser { user } => post("directory/delete", json!({"user": user})),
         Action::RestoreUser { user } => post("directory/restore", json!({"user": user})),
         Action::PurgeUser { user } => post("directory/purge", json!({"user": user})),

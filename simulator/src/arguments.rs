@@ -102,6 +102,11 @@ pub enum Action {
         #[arg(long, action = ArgAction::Set)]
         licensed: bool,
     },
+    /// Give a person another security identifier, as a move between forests does.
+    ChangeSid {
+        #[arg(long, value_name = "ADDRESS")]
+        user: String,
+    },
     /// Delete a person, mailbox or group; people can be restored.
     DeleteUser {
         #[arg(long, value_name = "ADDRESS")]

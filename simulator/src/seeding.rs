@@ -54,6 +54,7 @@ impl World {
             id,
             guid: self.random.uuid(),
             sid: self.new_sid(),
+            sid_history: Vec::new(),
             name: id.to_string(),
             display_name: display_name.to_owned(),
             alias: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::directory::{Directory, Seen, SendAsEntry, Standing};
+use crate::directory::{Seen, SendAsEntry, Standing};
 
 /// A mailbox as it truly is now, with what no cmdlet shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,8 +68,7 @@ pub struct SendAsView {
 
 impl MailboxView {
     /// `None` when the object has no mailbox.
-    pub(crate) fn of(seen: &Seen, directory: &Directory) -> Option<Self> {
-        let sid = |id: Uuid| directory.sid(id).unwrap_or_default().to_owned();
+    pub(crate) fn of(seen: &Seen) -> Option<Self> {
         let granted = |entry: &&SendAsEntry| !entry.deny && entry.standing != Standing::Inherited;
         let mailbox = seen.mailbox.as_ref()?;
         let hidden = mailbox.settings.get("HiddenFromAddressListsEnabled");
@@ -94,7 +93,7 @@ impl MailboxView {
                 .iter()
                 .map(|entry| FullAccessView {
                     trustee: entry.trustee,
-                    sid: sid(entry.trustee),
+                    sid: entry.sid.clone(),
                     rights: entry.rights.iter().map(|right| right.name().to_owned()).collect(),
                     deny: entry.deny,
                     standing: entry.standing,
@@ -112,7 +111,7 @@ impl MailboxView {
                 .iter()
                 .map(|entry| SendAsView {
                     trustee: entry.trustee,
-                    sid: sid(entry.trustee),
+                    sid: entry.sid.clone(),
                     deny: entry.deny,
                     standing: entry.standing,
                 })

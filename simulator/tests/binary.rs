@@ -155,6 +155,7 @@ fn the_admin_changes_people_groups_and_access_lists() {
     member("ben@fabrikam.com", "true");
     member(user, "false");
     server.ask(&["licence", "--user", user, "--licensed", "false"]);
+    assert!(server.ask(&["change-sid", "--user", "second.member@contoso.com"])["sid"].is_string());
     let row = format!(r#"{{"trustee": "{stray}", "rights": ["ReadPermission"], "standing": "stubborn"}}"#);
     server.ask(&["inject-access", "--mailbox", user, "--row", &row]);
     let row = format!(r#"{{"trustee": "{stray}", "deny": true}}"#);

@@ -218,28 +218,20 @@ impl Call<'_> {
     }
 
     /// The account that an entry names, as this call's view shows it.
-    pub fn account_behind(&self, id: Uuid) -> Option<Behind> {
+    pub fn account_behind(&self, id: Uuid) -> Account {
         let directory = &self.world.directory;
-        let sid = directory.sid(id)?.to_owned();
         let seen = directory
             .by_id(id, self.view)
             .or_else(|| directory.by_id(id, View::Newest));
-        let account = match seen {
+        match seen {
             None => Account::Gone,
             Some(seen) if seen.is_live() => Account::Live(seen),
             Some(seen) => Account::SoftDeleted(seen),
-        };
-        Some(Behind { account, sid })
+        }
     }
 }
 
-/// An account that an entry names, with the security identifier by which it does.
-#[derive(Debug)]
-pub struct Behind {
-    pub account: Account,
-    pub sid: String,
-}
-
+/// What became of an account that an entry names.
 #[derive(Debug)]
 pub enum Account {
     Live(Seen),

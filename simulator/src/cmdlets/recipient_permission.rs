@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Account, Behind, Call, CmdletError, Done, inherited_ignored, query, shown_name};
+use super::{Account, Call, CmdletError, Done, inherited_ignored, query, shown_name};
 use crate::directory::{Object, Seen, SendAsEntry, Standing};
 use crate::parameters::{Parameters, Takes};
 use crate::row::Row;
@@ -46,7 +46,7 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let size = query::result_size(parameters)?.unwrap_or(usize::MAX);
     let trustee = parameters
         .text("Trustee")
-        .map(|text| call.trustee(&text))
+        .map(|text| sid_of(call, &text))
         .transpose()?;
     let smtp = parameters.is_on("IncludeTrusteeWithPrimarySmtpAddress");
     let targets: Box<dyn Iterator<Item = Seen>> = match parameters.text("Identity") {
@@ -64,8 +64,8 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         let others = target
             .send_as
             .iter()
-            .filter(|entry| trustee.as_ref().is_none_or(|t| t.id == entry.trustee))
-            .filter_map(|entry| entry_row(call, &target, entry, smtp));
+            .filter(|entry| trustee.as_ref().is_none_or(|sid| *sid == entry.sid))
+            .map(|entry| entry_row(call, &target, entry, smtp));
         for row in own.into_iter().chain(others) {
             if done.rows.len() >= size {
                 done.warnings.push(query::truncated(parameters.has("ResultSize")));
@@ -75,6 +75,16 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         }
     }
     Ok(done)
+}
+
+/// What `-Trustee` compares entries with: a SID as it was given, else the one that the account has now.
+fn sid_of(call: &Call<'_>, name: &str) -> Result<String, CmdletError> {
+    let trustee = call.trustee(name)?;
+    let former = trustee
+        .sid_history
+        .iter()
+        .find(|sid| sid.eq_ignore_ascii_case(name));
+    Ok(former.unwrap_or(&trustee.sid).clone())
 }
 
 struct Shown<'r> {
@@ -93,26 +103,26 @@ const SELF_ROW: Shown<'static> = Shown {
     address: "",
 };
 
-fn entry_row(call: &Call<'_>, target: &Seen, entry: &SendAsEntry, smtp: bool) -> Option<Value> {
-    let behind = call.account_behind(entry.trustee)?;
-    let address = match &behind.account {
+fn entry_row(call: &Call<'_>, target: &Seen, entry: &SendAsEntry, smtp: bool) -> Value {
+    let account = call.account_behind(entry.trustee);
+    let address = match &account {
         Account::Live(seen) | Account::SoftDeleted(seen) if smtp => seen.primary_address(),
         Account::Live(_) | Account::SoftDeleted(_) | Account::Gone => None,
     };
     let shown = Shown {
-        trustee: &trustee_text(&behind),
-        sid: &behind.sid,
+        trustee: &trustee_text(&account, &entry.sid),
+        sid: &entry.sid,
         deny: entry.deny,
         inherited: entry.standing == Standing::Inherited,
         address: address.unwrap_or_default(),
     };
-    Some(row(call, target, &shown))
+    row(call, target, &shown)
 }
 
 /// Entries of deleted accounts are always listed: under a made-up account name of the data centre while
 /// they can be restored, by their bare security identifier after that.
-fn trustee_text(behind: &Behind) -> String {
-    match &behind.account {
+fn trustee_text(account: &Account, sid: &str) -> String {
+    match account {
         Account::Live(seen) => shown_name(seen),
         Account::SoftDeleted(seen) => {
             let guid = seen.guid.simple().to_string().to_uppercase();
@@ -120,7 +130,7 @@ fn trustee_text(behind: &Behind) -> String {
             let tail = tail.get(..12).unwrap_or_default();
             format!("{FOREST}\\${head}-{tail}")
         }
-        Account::Gone => behind.sid.clone(),
+        Account::Gone => sid.to_owned(),
     }
 }
 
@@ -146,7 +156,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let (target, trustee) = ends(call, parameters)?;
     let of_target = |entry: &SendAsEntry| entry.standing != Standing::Inherited && !entry.deny;
     let mut present = target.send_as.iter().filter(|entry| of_target(entry));
-    if present.any(|entry| entry.trustee == trustee.id) {
+    if present.any(|entry| entry.sid == trustee.sid) {
         let warning = format!(
             "The appropriate access control entry is already present on the object \"{}\" for account \"{}\".",
             target.name,
@@ -154,7 +164,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         );
         return Ok(Done::warned(warning));
     }
-    let entry = SendAsEntry::granted_to(trustee.id);
+    let entry = SendAsEntry::granted_to(trustee.id, trustee.sid.clone());
     let changed = call
         .world
         .update(target.handle, call.origin, |object| object.send_as.push(entry));
@@ -177,9 +187,9 @@ pub fn remove(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, Cmdl
     let deny = parameters.is_on("Deny");
     let mut done = Done::default();
     for name in names {
-        let ids: Vec<_> = target.send_as.iter().map(|entry| entry.trustee).collect();
-        let (id, account) = holder(call, &ids, &name)?;
-        let own = |entry: &SendAsEntry| entry.trustee == id && entry.deny == deny;
+        let sids = target.send_as.iter().map(|entry| entry.sid.as_str());
+        let (sid, account) = holder(call, sids, &name)?;
+        let own = |entry: &SendAsEntry| entry.sid == sid && entry.deny == deny;
         let removed = call.world.update(target.handle, call.origin, |object| {
             object
                 .send_as
@@ -200,19 +210,19 @@ pub fn remove(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, Cmdl
     Ok(done)
 }
 
-/// A trustee of an entry, by any identity, or by SID when the account is gone.
-pub fn holder(
+/// The SID by which entries of somebody are found, and the account as warnings name it: the SID itself where
+/// an entry carries the one that was given, else the one that the account has now (page of
+/// Get-RecipientPermission). Entries from before a change of SID are found by the old one only.
+pub fn holder<'e>(
     call: &Call<'_>,
-    entries: &[uuid::Uuid],
+    sids: impl IntoIterator<Item = &'e str>,
     name: &str,
-) -> Result<(uuid::Uuid, String), CmdletError> {
-    let by_sid = entries.iter().find(|id| {
-        let sid = call.world.directory.sid(**id);
-        sid.is_some_and(|sid| sid.eq_ignore_ascii_case(name))
-    });
-    match by_sid {
-        Some(id) => Ok((*id, name.to_owned())),
-        None => call.trustee(name).map(|trustee| (trustee.id, account(&trustee))),
+) -> Result<(String, String), CmdletError> {
+    match sids.into_iter().find(|sid| sid.eq_ignore_ascii_case(name)) {
+        Some(sid) => Ok((sid.to_owned(), name.to_owned())),
+        None => call
+            .trustee(name)
+            .map(|trustee| (trustee.sid.clone(), account(&trustee))),
     }
 }
 

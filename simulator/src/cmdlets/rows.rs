@@ -147,7 +147,7 @@ pub fn user(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value>
     row.put("UserPrincipalName", seen.upn.clone().unwrap_or_default());
     row.put("MicrosoftOnlineServicesID", seen.upn.clone().unwrap_or_default());
     row.put("Sid", seen.sid.clone());
-    row.list("SidHistory", Vec::new());
+    row.list("SidHistory", seen.sid_history.clone());
     row.put("AccountDisabled", !seen.account_enabled);
     row.put("SKUAssigned", seen.licensed);
     row.finish()

@@ -12,6 +12,7 @@
 //! | `POST /_simulator/directory/contacts` | a contact as in the seed | `{"objectId"}` |
 //! | `POST /_simulator/directory/members` | `{"group", "member", "present"}` | |
 //! | `POST /_simulator/directory/rename` | `{"user", "upn", "address", "displayName"}` | |
+//! | `POST /_simulator/directory/change-sid` | `{"user"}` | `{"sid"}` |
 //! | `POST /_simulator/directory/licence` | `{"user", "licensed"}` | |
 //! | `POST /_simulator/directory/delete`, `restore`, `purge` | `{"user"}` | |
 //! | `POST /_simulator/permissions/full-access` | `{"mailbox", "row"}`, see [`AccessRow`] | `{"objectId"}` |
@@ -232,6 +233,11 @@ fn directory(control: &Control, what: &str, request: &Request<Bytes>) -> Result<
             control
                 .rename_user(&user, &rename)
                 .map_err(|error| unknown(&error))?;
+        }
+        "change-sid" => {
+            let User { user } = body(request)?;
+            let sid = control.change_sid(&user).map_err(|error| unknown(&error))?;
+            return Ok(json!({"sid": sid}));
         }
         "delete" => {
             let User { user } = body(request)?;

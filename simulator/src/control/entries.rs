@@ -71,9 +71,10 @@ impl Control {
     pub fn inject_access(&self, mailbox: &str, row: &AccessRow) -> Result<Uuid, UnknownObject> {
         self.with(|world| {
             let target = with_mailbox(world, mailbox)?;
-            let trustee = trustee(world, &row.trustee)?;
+            let (trustee, sid) = trustee(world, &row.trustee)?;
             let entry = AccessEntry {
                 trustee,
+                sid,
                 rights: row.rights.iter().copied().collect(),
                 deny: row.deny,
                 standing: row.standing,
@@ -100,9 +101,10 @@ impl Control {
     pub fn inject_send_as(&self, recipient: &str, row: &SendAsRow) -> Result<Uuid, UnknownObject> {
         self.with(|world| {
             let target = find(world, recipient).ok_or_else(|| UnknownObject(recipient.to_owned()))?;
-            let trustee = trustee(world, &row.trustee)?;
+            let (trustee, sid) = trustee(world, &row.trustee)?;
             let entry = SendAsEntry {
                 trustee,
+                sid,
                 deny: row.deny,
                 standing: row.standing,
             };
@@ -124,7 +126,7 @@ impl Control {
     pub fn set_stubborn(&self, mailbox: &str, trustee: &str, stubborn: bool) -> Result<(), UnknownObject> {
         self.with(|world| {
             let target = with_mailbox(world, mailbox)?;
-            let id = self::trustee(world, trustee)?;
+            let (id, _) = self::trustee(world, trustee)?;
             let (from, to) = if stubborn {
                 (Standing::Explicit, Standing::Stubborn)
             } else {
@@ -153,21 +155,18 @@ fn with_mailbox(world: &World, identity: &str) -> Result<Seen, UnknownObject> {
     found.ok_or_else(|| UnknownObject(identity.to_owned()))
 }
 
-/// Whom an entry is for. A SID that is new makes an account known that was there once.
-fn trustee(world: &mut World, identity: &str) -> Result<Uuid, UnknownObject> {
-    let found = find(world, identity).or_else(|| find_deleted(world, identity));
-    if let Some(id) = found
-        .map(|seen| seen.id)
-        .or_else(|| world.directory.with_sid(identity))
-    {
-        return Ok(id);
+/// Whom an entry is for, and the SID in it. A SID that is new makes an account known that was there once.
+fn trustee(world: &mut World, identity: &str) -> Result<(Uuid, String), UnknownObject> {
+    if let Some(seen) = find(world, identity).or_else(|| find_deleted(world, identity)) {
+        return Ok((seen.id, seen.sid.clone()));
     }
     if !identity.starts_with("S-1-") {
         return Err(UnknownObject(identity.to_owned()));
     }
-    let id = world.random.uuid();
-    world.directory.insert_gone(id, identity.to_owned());
-    Ok(id)
+    let known = world.directory.with_sid(identity);
+    let id = known.unwrap_or_else(|| world.random.uuid());
+    world.directory.insert_gone(id, identity);
+    Ok((id, identity.to_owned()))
 }
 
 /// In the journal it stands as the cmdlet that makes such entries.

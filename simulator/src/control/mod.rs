@@ -202,7 +202,7 @@ impl Control {
             found
                 .iter()
                 .filter(|seen| seen.is_live() != deleted)
-                .find_map(|seen| MailboxView::of(seen, &world.directory))
+                .find_map(MailboxView::of)
         })
     }
 
@@ -211,7 +211,7 @@ impl Control {
         self.with(|world| {
             let all = world.directory.all(View::Newest);
             all.filter(|seen| seen.is_live())
-                .filter_map(|seen| MailboxView::of(&seen, &world.directory))
+                .filter_map(|seen| MailboxView::of(&seen))
                 .collect()
         })
     }

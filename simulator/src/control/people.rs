@@ -131,6 +131,19 @@ impl Control {
         })
     }
 
+    /// Gives somebody another SID, as a move between forests does. Entries that are there keep the old one,
+    /// which goes on leading to the account. Answers the new one.
+    pub fn change_sid(&self, user: &str) -> Result<String, UnknownObject> {
+        let new = self.with(World::new_sid);
+        self.on_directory(user, json!({"sid": new}), |world, seen| {
+            world.update(seen.handle, Origin::Directory, |object| {
+                let old = std::mem::replace(&mut object.sid, new.clone());
+                object.sid_history.push(old);
+            })
+        })?;
+        Ok(new)
+    }
+
     /// Gives somebody a licence or takes it away. The mailbox stays for the time that is simulated.
     pub fn set_licensed(&self, user: &str, licensed: bool) -> Result<(), UnknownObject> {
         self.on_directory(user, json!({"licensed": licensed}), |world, seen| {

@@ -10,6 +10,8 @@ use uuid::Uuid;
 #[serde(rename_all = "camelCase")]
 pub struct AccessEntry {
     pub trustee: Uuid,
+    /// The security identifier that the trustee had when the entry was made; entries are told apart by it.
+    pub sid: String,
     pub rights: BTreeSet<AccessRight>,
     pub deny: bool,
     pub standing: Standing,
@@ -23,15 +25,18 @@ pub struct AccessEntry {
 #[serde(rename_all = "camelCase")]
 pub struct SendAsEntry {
     pub trustee: Uuid,
+    /// As in [`AccessEntry::sid`].
+    pub sid: String,
     pub deny: bool,
     pub standing: Standing,
 }
 
 impl SendAsEntry {
     /// What Add-RecipientPermission makes.
-    pub fn granted_to(trustee: Uuid) -> Self {
+    pub fn granted_to(trustee: Uuid, sid: String) -> Self {
         Self {
             trustee,
+            sid,
             deny: false,
             standing: Standing::Explicit,
         }

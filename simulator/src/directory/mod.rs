@@ -53,8 +53,8 @@ pub struct Directory {
     /// Everything that ever named an object, in lower case. A hit is checked against the version read.
     names: HashMap<String, Vec<Handle>>,
     ids: HashMap<Uuid, Handle>,
-    /// Security identifiers outlive their objects: entries go on naming them.
-    sids: HashMap<Uuid, String>,
+    /// Object ids by security identifier, in lower case. They outlive their objects: entries go on naming them.
+    sids: HashMap<String, Uuid>,
     writes: u64,
 }
 
@@ -63,7 +63,6 @@ impl Directory {
         self.writes += 1;
         let handle = Handle(self.entries.len());
         self.ids.insert(object.id, handle);
-        self.sids.insert(object.id, object.sid.clone());
         self.index(handle, &object);
         self.entries.push(Entry {
             object: History::starting_with(Some(Arc::new(object)), visibility.clone()),
@@ -73,14 +72,13 @@ impl Directory {
     }
 
     /// Makes an account known that is gone: entries that name it don't resolve.
-    pub fn insert_gone(&mut self, id: Uuid, sid: String) {
-        self.sids.insert(id, sid);
+    pub fn insert_gone(&mut self, id: Uuid, sid: &str) {
+        self.sids.insert(sid.to_lowercase(), id);
     }
 
     /// The account, there or gone, with this security identifier.
     pub fn with_sid(&self, sid: &str) -> Option<Uuid> {
-        let found = self.sids.iter().find(|(_, own)| own.eq_ignore_ascii_case(sid));
-        found.map(|(id, _)| *id)
+        self.sids.get(&sid.to_lowercase()).copied()
     }
 
     /// Writes a new version of an object.
@@ -134,11 +132,6 @@ impl Directory {
         self.seen(*self.ids.get(&id)?, view)
     }
 
-    /// The security identifier of an object, also of one that is gone.
-    pub fn sid(&self, id: Uuid) -> Option<&str> {
-        self.sids.get(&id).map(String::as_str)
-    }
-
     /// Objects that answer to `identity` in this view.
     pub fn matching(&self, identity: &str, view: View) -> Vec<Seen> {
         let identity = identity.to_lowercase();
@@ -156,6 +149,7 @@ impl Directory {
     }
 
     fn index(&mut self, handle: Handle, object: &Object) {
+        self.sids.insert(object.sid.to_lowercase(), object.id);
         for name in object.identities() {
             let handles = self.names.entry(name).or_default();
             if !handles.contains(&handle) {

@@ -20,6 +20,8 @@ pub struct Object {
     pub guid: Uuid,
     /// Security identifier; survives renames.
     pub sid: String,
+    /// Identifiers that it had before a move between forests, say; entries made then still carry them.
+    pub sid_history: Vec<String>,
     pub name: String,
     pub display_name: String,
     pub alias: Option<String>,
@@ -183,6 +185,7 @@ impl Object {
             self.name.to_lowercase(),
         ];
         keys.push(self.sid.to_lowercase());
+        keys.extend(self.sid_history.iter().map(|sid| sid.to_lowercase()));
         keys.push(self.display_name.to_lowercase());
         keys.extend(self.alias.iter().map(|alias| alias.to_lowercase()));
         keys.extend(self.upn.iter().map(|upn| upn.to_lowercase()));
@@ -211,6 +214,7 @@ impl Object {
                 .is_some_and(|mailbox| mailbox.exchange_guid.to_string() == identity)
             || same(&self.name)
             || same(&self.sid)
+            || self.sid_history.iter().any(|sid| same(sid))
             || same(&self.display_name)
             || self.alias.as_deref().is_some_and(same)
             || self.upn.as_deref().is_some_and(same)

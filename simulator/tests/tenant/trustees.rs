@@ -283,3 +283,61 @@ async fn a_hidden_mailbox_says_so_to_everybody_who_asks() {
             .hidden
     );
 }
+
+#[tokio::test]
+async fn after_a_change_of_sid_old_entries_are_found_by_the_old_one_only() {
+    let client = Client::contoso().await;
+    let guid = client.new_mailbox("sales@contoso.com").await["Guid"].clone();
+    let control = client.tenant.control();
+    let who = "first.member@contoso.com";
+    let full = |user: &str| json!({"Identity": guid, "User": user, "AccessRights": ["FullAccess"], "Confirm": false});
+    let send =
+        |user: &str| json!({"Identity": guid, "Trustee": user, "AccessRights": "SendAs", "Confirm": false});
+    client.run("Add-MailboxPermission", full(who)).await.rows();
+    client.run("Add-RecipientPermission", send(who)).await.rows();
+    let old = control.sid(who).unwrap();
+    let new = control.change_sid(who).unwrap();
+    assert_eq!(control.sid(who).unwrap(), new);
+
+    // The row still shows who it is, with the identifier of before.
+    let filtered = |trustee: &str| json!({"Identity": guid, "Trustee": trustee});
+    let rows = client
+        .run("Get-RecipientPermission", json!({"Identity": guid}))
+        .await;
+    assert_eq!(rows.rows()[1]["Trustee"], who);
+    assert_eq!(rows.rows()[1]["TrusteeSidString"], old);
+    // Asked for by name, the person has nothing; by the old identifier, all of it.
+    assert!(
+        client
+            .run("Get-RecipientPermission", filtered(who))
+            .await
+            .rows()
+            .is_empty()
+    );
+    assert_eq!(
+        client
+            .run("Get-RecipientPermission", filtered(&old))
+            .await
+            .rows()
+            .len(),
+        1
+    );
+    let by_name = client.run("Remove-RecipientPermission", send(who)).await;
+    assert!(by_name.warnings()[0].contains("because the ACE isn't present"));
+    let by_name = client.run("Remove-MailboxPermission", full(who)).await;
+    assert!(by_name.warnings()[0].contains("because the ACE doesn't exist on the object"));
+    // Nor does a user of the old identifier exist any more, although it leads to one.
+    let filter = json!({"Filter": format!("Sid -eq '{old}'")});
+    assert!(client.run("Get-User", filter).await.rows().is_empty());
+    let row = client
+        .run("Get-User", json!({"Identity": old}))
+        .await
+        .one()
+        .clone();
+    assert_eq!(row["SidHistory"], json!([old]));
+
+    client.run("Remove-MailboxPermission", full(&old)).await.rows();
+    client.run("Remove-RecipientPermission", send(&old)).await.rows();
+    let view = control.mailbox("sales@contoso.com").unwrap();
+    assert!(view.full_access.is_empty() && view.send_as.is_empty());
+}

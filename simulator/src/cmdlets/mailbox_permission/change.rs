@@ -18,7 +18,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let mailbox = call.resolve_newest(&identity, is_live_mailbox)?;
     let trustee = call.trustee(&user)?;
     let deny = parameters.is_on("Deny");
-    let own = |entry: &AccessEntry| entry.trustee == trustee.id && entry.deny == deny && is_of_mailbox(entry);
+    let own = |entry: &AccessEntry| entry.sid == trustee.sid && entry.deny == deny && is_of_mailbox(entry);
     let present = entries(&mailbox).iter().find(|entry| own(entry));
     if present.is_some_and(|entry| rights.is_subset(&entry.rights)) {
         // Also when only AutoMapping differs: it stays as it was.
@@ -49,6 +49,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
             }
             None => entries.push(AccessEntry {
                 trustee: trustee.id,
+                sid: trustee.sid.clone(),
                 rights,
                 deny,
                 standing: Standing::Explicit,
@@ -94,9 +95,9 @@ fn remove_of_one(call: &mut Call<'_>, parameters: &Parameters, mailbox: &Seen) -
     let user = parameters.required("User")?;
     let rights = rights(parameters)?;
     let deny = parameters.is_on("Deny");
-    let ids: Vec<_> = entries(mailbox).iter().map(|entry| entry.trustee).collect();
-    let (id, account) = holder(call, &ids, &user)?;
-    let own = |entry: &AccessEntry| entry.trustee == id && entry.deny == deny;
+    let sids = entries(mailbox).iter().map(|entry| entry.sid.as_str());
+    let (sid, account) = holder(call, sids, &user)?;
+    let own = |entry: &AccessEntry| entry.sid == sid && entry.deny == deny;
     let removable = |entry: &AccessEntry| own(entry) && entry.standing == Standing::Explicit;
     let done = change_all(call, mailbox, |entries| {
         for entry in entries.iter_mut().filter(|entry| removable(entry)) {

@@ -31,9 +31,9 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let entries = entries(&mailbox);
     let mut rows = Vec::new();
     if let Some(user) = parameters.text("User") {
-        let ids: Vec<_> = entries.iter().map(|entry| entry.trustee).collect();
-        let (id, _) = holder(call, &ids, &user)?;
-        let own = entries.iter().filter(|entry| entry.trustee == id);
+        let sids = entries.iter().map(|entry| entry.sid.as_str());
+        let (sid, _) = holder(call, sids, &user)?;
+        let own = entries.iter().filter(|entry| entry.sid == sid);
         rows.extend(own.filter_map(|entry| entry_row(call, &mailbox, entry, scope)));
     } else {
         rows.extend(self_rows(call, &mailbox));
@@ -81,18 +81,17 @@ fn row(call: &Call<'_>, mailbox: &Seen, shown: &Shown<'_>) -> Value {
 }
 
 fn entry_row(call: &Call<'_>, mailbox: &Seen, entry: &AccessEntry, scope: Scope) -> Option<Value> {
-    let trustee = call.account_behind(entry.trustee)?;
-    let user = match &trustee.account {
+    let user = match &call.account_behind(entry.trustee) {
         Account::Live(seen) => shown_name(seen),
         // Nothing in the row tells it from one of somebody who is there.
         Account::SoftDeleted(seen) if scope.soft_deleted => shown_name(seen),
-        Account::Gone if scope.unresolved => trustee.sid.clone(),
+        Account::Gone if scope.unresolved => entry.sid.clone(),
         Account::SoftDeleted(_) | Account::Gone => return None,
     };
     let rights: Vec<&str> = entry.rights.iter().map(|right| right.name()).collect();
     let shown = Shown {
         user: &user,
-        sid: &trustee.sid,
+        sid: &entry.sid,
         rights: &rights.join(", "),
         deny: entry.deny,
         inherited: entry.standing == Standing::Inherited,
