@@ -1,6 +1,6 @@
 //! The one source of chance that decides anything: names made up once, and how waits are spread.
 //!
-//! Injected like [the clock](crate::clock), so that a run of the tests can be repeated bit by bit. Ids that only
+//! Injected like the clock, so that a run of the tests can be repeated bit by bit. Ids that only
 //! go into logs and headers of requests are drawn elsewhere: nothing depends on them.
 
 use std::sync::Arc;

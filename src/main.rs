@@ -13,14 +13,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Crd => print_crds(),
+        Command::Metrics => print_metrics(),
         Command::Run(args) => {
-            runtime::telemetry::start(args.log_format, &args.log);
-            start(args)
+            let filter = runtime::telemetry::start(args.log_format, &args.log);
+            start(args, filter)
         }
     }
 }
 
-fn start(args: runtime::args::Run) -> ExitCode {
+fn start(args: runtime::args::Run, filter: runtime::telemetry::LogFilter) -> ExitCode {
     // One provider for everything; an error only means that there is one already.
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -35,10 +36,22 @@ fn start(args: runtime::args::Run) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(runtime::run(args)) {
+    match runtime.block_on(runtime::run(args, filter)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the operator could not start");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_metrics() -> ExitCode {
+    let examples = runtime::metrics::examples().map_err(std::io::Error::other);
+    let printed = examples.and_then(|text| std::io::stdout().lock().write_all(text.as_bytes()));
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "the metrics could not be printed: {error}");
             ExitCode::FAILURE
         }
     }

@@ -5,6 +5,8 @@
     reason = "each printcolumn of kube's derive repeats its keys"
 )]
 
+use std::collections::BTreeMap;
+
 pub mod condition;
 mod exchange_tenant;
 mod mailbox_permission;
@@ -34,6 +36,17 @@ pub const FINALIZER: &str = "sharedmailbox.dev/mailbox";
 
 /// Asks for a look at a mailbox now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "sharedmailbox.dev/reconcile-requested-at";
+
+/// The same in Flux's words, for tools that know these.
+pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
+/// Both requests for a look, ours and Flux's, as they are written.
+pub fn reconcile_requests(annotations: &BTreeMap<String, String>) -> [Option<&String>; 2] {
+    [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT].map(|key| annotations.get(key))
+}
+
+/// On a Secret with credentials: when they end, as a day or a time. For metrics and alerts only.
+pub const EXPIRES_AT: &str = "sharedmailbox.dev/expires-at";
 
 /// An address as OpenAPI pattern: as CEL it breaks the cost budget. `mail::SmtpAddress` is stricter.
 const ADDRESS_PATTERN: &str = r"^[A-Za-z0-9!#$%&+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";

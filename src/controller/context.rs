@@ -1,16 +1,17 @@
 //! What every task shares.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
 use tokio::time::Instant;
 
 use super::events::Events;
-use super::index::Index;
+use super::index::{Changes, Index};
 use super::key::{MailboxKey, Work};
 use super::metrics::Metrics;
+use super::promises::{Promises, Shown};
 use super::queue::Queue;
 use super::tenant::Tenants;
 use crate::chance::Chance;
@@ -48,6 +49,7 @@ pub struct Context {
     /// First eight letters of the kube-system namespace's uid.
     pub cluster_uid: String,
     pub memory: Mutex<HashMap<MailboxKey, Memory>>,
+    pub promises: Mutex<Promises>,
 }
 
 impl Context {
@@ -66,19 +68,40 @@ impl Context {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(key);
+        self.promises().forget(key);
     }
 
     /// Wants all mailboxes of a tenant to be looked at: those that waited for it in the lanes in which they came.
-    pub fn enqueue_mailboxes_of(self: &Arc<Self>, tenant: &str, others: Lane) {
+    pub fn enqueue_mailboxes_of(&self, tenant: &str, others: Lane) {
         let keys = self.index().of_tenant(tenant);
         for key in keys {
             let lane = self.remember(&key, |memory| memory.waits_for_tenant.take());
-            self.queue.add(Work::Mailbox(key), lane.unwrap_or(others));
+            let work = Work::Mailbox(key);
+            self.metrics.queued(&work);
+            self.queue.add(work, lane.unwrap_or(others));
         }
     }
 
-    pub fn enqueue(self: &Arc<Self>, changes: super::index::Changes) {
+    pub fn promises(&self) -> MutexGuard<'_, Promises> {
+        self.promises.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues what somebody's change asks for, and notes that they wait for it.
+    pub fn ask(&self, changes: Changes) {
+        self.promises().asked(&changes, self.clock.instant());
+        self.enqueue(changes);
+    }
+
+    /// A pass over `key` has shown this.
+    pub fn shown(&self, key: &MailboxKey, shown: Shown) {
+        for kept in self.promises().ended(key, shown, self.clock.instant()) {
+            self.metrics.kept(&kept);
+        }
+    }
+
+    pub fn enqueue(&self, changes: Changes) {
         for (work, lane) in changes {
+            self.metrics.queued(&work);
             self.queue.add(work, lane);
         }
     }

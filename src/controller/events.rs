@@ -10,6 +10,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use crate::api::condition::cut;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::exchange::trail;
 
 /// The API server refuses longer notes.
 const NOTE_LIMIT: usize = 1024;
@@ -31,6 +32,15 @@ pub struct Happening<'a> {
     /// What the operator was doing.
     pub action: &'a str,
     pub note: &'a str,
+}
+
+/// A warning's note also names the request that failed last in this pass. A condition never does: it would be
+/// rewritten with each try.
+fn traced(warning: bool, note: &str) -> String {
+    match trail::last_failed_request().filter(|_| warning) {
+        Some(id) => format!("{} (request {id})", cut(note, NOTE_LIMIT - 100)),
+        None => note.to_owned(),
+    }
 }
 
 impl Events {
@@ -68,7 +78,7 @@ impl Events {
             },
             action: Some(cut(action, 128)),
             reason: Some(cut(reason, 128)),
-            note: Some(cut(note, NOTE_LIMIT)),
+            note: Some(cut(&traced(warning, note), NOTE_LIMIT)),
             type_: Some(if warning { "Warning" } else { "Normal" }.to_owned()),
             event_time: Some(MicroTime(self.clock.now())),
             regarding: Some(regarding),

@@ -7,9 +7,17 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::key::{MailboxKey, Work};
-use crate::api::{ExchangeTenant, MailboxPermission, RECONCILE_REQUESTED_AT, SharedMailbox};
+use crate::api::{
+    ExchangeTenant, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, SharedMailbox,
+    reconcile_requests,
+};
 use crate::lane::Lane;
 use crate::mail::{Right, SmtpAddress};
+
+/// The kinds, as the API server names them.
+pub const MAILBOX: &str = "SharedMailbox";
+pub const PERMISSION: &str = "MailboxPermission";
+pub const TENANT: &str = "ExchangeTenant";
 
 /// Work that a change asks for.
 pub type Changes = Vec<(Work, Lane)>;
@@ -23,8 +31,8 @@ pub struct Index {
     claims: HashMap<(String, SmtpAddress), BTreeSet<MailboxKey>>,
     uids: HashSet<String>,
     tenants: BTreeMap<String, Arc<ExchangeTenant>>,
-    /// Permissions, by namespace and name, that could not be decoded: nobody knows what they declare.
-    unreadable_permissions: BTreeSet<(String, String)>,
+    /// Objects, by kind, namespace and name, that could not be decoded: nobody knows what they declare.
+    unreadable: BTreeSet<(&'static str, String, String)>,
 }
 
 struct SeenMailbox {
@@ -105,11 +113,23 @@ impl Index {
         mailboxes.map(|(key, _)| key.clone()).collect()
     }
 
+    pub fn mailboxes(&self) -> impl Iterator<Item = &SharedMailbox> {
+        self.mailboxes.values().map(|seen| &*seen.object)
+    }
+
+    pub fn permissions(&self) -> impl Iterator<Item = &MailboxPermission> {
+        self.permissions
+            .values()
+            .flat_map(|all| all.values())
+            .map(|object| &**object)
+    }
+
     pub fn apply_mailbox(&mut self, mut object: SharedMailbox, now: Instant) -> Changes {
         prune(&mut object.metadata);
         let Some(key) = MailboxKey::of(&object) else {
             return Changes::new();
         };
+        self.readable(MAILBOX, &key.namespace, &key.name);
         let mut changes = Changes::new();
         let before = self.mailboxes.get(&key).map(|seen| Arc::clone(&seen.object));
         match &before {
@@ -148,6 +168,7 @@ impl Index {
 
     pub fn delete_mailbox(&mut self, key: &MailboxKey) -> Changes {
         let mut changes = Changes::new();
+        self.readable(MAILBOX, &key.namespace, &key.name);
         if let Some(gone) = self.mailboxes.remove(key) {
             self.unclaim(
                 key,
@@ -237,8 +258,7 @@ impl Index {
 
     /// Whatever waited because this permission could not be decoded is due: revocations above all.
     fn readable_again(&mut self, namespace: &str, name: &str) -> Changes {
-        let known = (namespace.to_owned(), name.to_owned());
-        if !self.unreadable_permissions.remove(&known) {
+        if !self.readable(PERMISSION, namespace, name) {
             return Changes::new();
         }
         let here = self.mailboxes.keys().filter(|key| key.namespace == namespace);
@@ -246,27 +266,50 @@ impl Index {
             .collect()
     }
 
-    /// Remembers that a permission can't be decoded. What it declared before stays declared.
-    pub fn unreadable_permission(&mut self, namespace: &str, name: &str) {
-        self.unreadable_permissions
-            .insert((namespace.to_owned(), name.to_owned()));
+    /// Remembers that an object can't be decoded. What it declared before stays declared.
+    pub fn mark_unreadable(&mut self, kind: &'static str, namespace: &str, name: &str) {
+        self.unreadable
+            .insert((kind, namespace.to_owned(), name.to_owned()));
+    }
+
+    /// True when the object could not be decoded before.
+    fn readable(&mut self, kind: &'static str, namespace: &str, name: &str) -> bool {
+        self.unreadable
+            .remove(&(kind, namespace.to_owned(), name.to_owned()))
     }
 
     pub fn has_unreadable_permissions(&self, namespace: &str) -> bool {
-        self.unreadable_permissions
+        self.unreadable
             .iter()
-            .any(|(other, _)| other == namespace)
+            .any(|(kind, other, _)| *kind == PERMISSION && other == namespace)
+    }
+
+    /// How many objects of a kind can't be decoded.
+    pub fn unreadable(&self, kind: &str) -> usize {
+        self.unreadable
+            .iter()
+            .filter(|(other, ..)| *other == kind)
+            .count()
+    }
+
+    /// Namespace and name of those.
+    fn unreadable_names(&self, kind: &'static str) -> impl Iterator<Item = (String, String)> {
+        self.unreadable
+            .iter()
+            .filter(move |(other, ..)| *other == kind)
+            .map(|(_, namespace, name)| (namespace.clone(), name.clone()))
     }
 
     pub fn apply_tenant(&mut self, mut object: ExchangeTenant) -> Changes {
         prune(&mut object.metadata);
         let name = object.metadata.name.clone().unwrap_or_default();
+        self.readable(TENANT, "", &name);
         let before = self.tenants.get(&name);
         let request = |t: &ExchangeTenant| {
             (
                 t.uid(),
                 t.metadata.generation,
-                t.annotations().get(RECONCILE_REQUESTED_AT).cloned(),
+                reconcile_requests(t.annotations()).map(Option::<&String>::cloned),
             )
         };
         let same = before.is_some_and(|before| request(before) == request(&object));
@@ -279,6 +322,7 @@ impl Index {
     }
 
     pub fn delete_tenant(&mut self, name: &str) -> Changes {
+        self.readable(TENANT, "", name);
         match self.tenants.remove(name) {
             Some(_) => vec![(Work::Tenant(name.to_owned()), Lane::Edit)],
             None => Changes::new(),
@@ -294,15 +338,25 @@ impl Index {
     }
 
     pub fn mailbox_keys(&self) -> Vec<MailboxKey> {
-        self.mailboxes.keys().cloned().collect()
+        let unreadable = self.unreadable_names(MAILBOX);
+        self.mailboxes
+            .keys()
+            .cloned()
+            .chain(unreadable.map(|(namespace, name)| MailboxKey { namespace, name }))
+            .collect()
     }
 
     pub fn permission_keys(&self) -> Vec<(String, String)> {
         self.permission_homes
             .keys()
-            .chain(&self.unreadable_permissions)
             .cloned()
+            .chain(self.unreadable_names(PERMISSION))
             .collect()
+    }
+
+    pub fn tenant_names(&self) -> Vec<String> {
+        let unreadable = self.unreadable_names(TENANT).map(|(_, name)| name);
+        self.tenants.keys().cloned().chain(unreadable).collect()
     }
 }
 
@@ -322,7 +376,7 @@ fn rights_of(permission: &MailboxPermission) -> impl Iterator<Item = (SmtpAddres
 fn prune(metadata: &mut kube::core::ObjectMeta) {
     metadata.managed_fields = None;
     if let Some(annotations) = metadata.annotations.as_mut() {
-        annotations.retain(|key, _| key == RECONCILE_REQUESTED_AT);
+        annotations.retain(|key, _| key == RECONCILE_REQUESTED_AT || key == FLUX_REQUESTED_AT);
     }
 }
 
@@ -335,7 +389,7 @@ pub fn claims_of(mailbox: &SharedMailbox) -> BTreeSet<SmtpAddress> {
 /// Our own status writes and our own finalizer ask for nothing.
 fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
     let request = |m: &SharedMailbox| {
-        let requested = m.annotations().get(RECONCILE_REQUESTED_AT).cloned();
+        let requested = reconcile_requests(m.annotations()).map(Option::<&String>::cloned);
         (
             m.uid(),
             m.metadata.generation,
@@ -444,7 +498,12 @@ mod tests {
         asked
             .annotations_mut()
             .insert(RECONCILE_REQUESTED_AT.into(), "now".into());
-        assert_eq!(index.apply_mailbox(asked, now), sales(Lane::Edit));
+        assert_eq!(index.apply_mailbox(asked.clone(), now), sales(Lane::Edit));
+        asked
+            .annotations_mut()
+            .insert(FLUX_REQUESTED_AT.into(), "an older time".into());
+        assert_eq!(index.apply_mailbox(asked.clone(), now), sales(Lane::Edit));
+        assert_eq!(index.apply_mailbox(asked, now), vec![]);
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use std::fmt;
 
 use kube::ResourceExt;
+use tracing::Span;
 
+use super::index;
 use crate::api::SharedMailbox;
+use crate::lane::Lane;
 
 /// A mailbox by namespace and name. It need not exist: a permission may name one that does not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +23,29 @@ pub enum Work {
     Mailbox(MailboxKey),
     /// An ExchangeTenant, by name.
     Tenant(String),
+}
+
+impl Work {
+    /// Of both kinds of work, as controller-runtime names a controller: its kind in lower case.
+    pub const CONTROLLERS: [&str; 2] = ["sharedmailbox", "exchangetenant"];
+
+    /// What the log lines and spans of one pass have in common.
+    pub fn span(&self, lane: Lane) -> Span {
+        let (kind, namespace, name) = match self {
+            Self::Mailbox(MailboxKey { namespace, name }) => (index::MAILBOX, namespace.as_str(), name),
+            Self::Tenant(name) => (index::TENANT, "", name),
+        };
+        tracing::info_span!("pass", kind, namespace, name, lane = lane.label())
+    }
+
+    /// The metric label.
+    pub fn controller(&self) -> &'static str {
+        let [mailbox, tenant] = Self::CONTROLLERS;
+        match self {
+            Self::Mailbox(_) => mailbox,
+            Self::Tenant(_) => tenant,
+        }
+    }
 }
 
 impl MailboxKey {

@@ -17,6 +17,7 @@ mod metrics;
 mod outcome;
 mod pass;
 mod permission;
+mod promises;
 mod queue;
 mod report;
 mod tenant;
@@ -26,5 +27,5 @@ mod watch;
 mod worker;
 
 pub use context::Settings;
-pub use metrics::Metrics;
+pub use metrics::{GaugeFamily, Gauges, Metrics};
 pub use worker::{Operator, Readiness};

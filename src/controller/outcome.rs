@@ -40,6 +40,38 @@ pub enum Progress {
     ConfirmingLoss,
 }
 
+/// How a pass went, for metrics: controller-runtime's results, the errors told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassResult {
+    Success,
+    /// Somebody wrote meanwhile: look again.
+    Requeue,
+    /// Something is under way: look again later.
+    RequeueAfter,
+    /// Something could not be reached.
+    Error,
+    /// Somebody has to act.
+    Stalled,
+    /// The pass broke off: a bug.
+    Panic,
+    Timeout,
+}
+
+impl PassResult {
+    /// Those with a label of their own.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Requeue, Self::RequeueAfter, Self::Error];
+
+    /// The metric label, one of controller-runtime's.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Requeue => "requeue",
+            Self::RequeueAfter => "requeue_after",
+            Self::Error | Self::Stalled | Self::Panic | Self::Timeout => "error",
+        }
+    }
+}
+
 /// Why nothing is written until somebody acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stall {
@@ -80,7 +112,7 @@ pub struct Meaning {
     pub again: Again,
     /// True when the event about it is a warning.
     pub warn: bool,
-    /// The metric label.
+    /// Passes in a row with the same label wait longer and longer.
     pub label: &'static str,
 }
 
@@ -114,6 +146,18 @@ impl Outcome {
             }
             ErrorClass::NotFound => Self::Progressing(Progress::WaitingForExchange(error.to_string())),
             ErrorClass::Ambiguous => Self::Progressing(Progress::LookingForMailbox(error.to_string())),
+        }
+    }
+
+    pub fn result(&self) -> PassResult {
+        match self {
+            Self::UpToDate | Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::NotYet => {
+                PassResult::Success
+            }
+            Self::Progressing(_) => PassResult::RequeueAfter,
+            Self::Outdated => PassResult::Requeue,
+            Self::Unavailable(_) => PassResult::Error,
+            Self::Stalled(_) => PassResult::Stalled,
         }
     }
 

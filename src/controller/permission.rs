@@ -1,5 +1,6 @@
 //! Statuses of MailboxPermissions, and permissions that name no mailbox.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,11 @@ use kube::{Api, ResourceExt};
 
 use super::context::Context;
 use super::events::Happening;
+use super::index;
 use super::key::MailboxKey;
 use super::report;
 use crate::api::condition::{self, Kind};
-use crate::api::{MailboxPermission, MailboxPermissionStatus};
+use crate::api::{MailboxPermission, MailboxPermissionStatus, MemberStatus};
 
 /// How long a permission waits for its mailbox before it counts as stalled.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -25,6 +27,7 @@ pub async fn write(
     if object.status.as_ref() == Some(&status) {
         return true;
     }
+    let refusals = new_refusals(object.status.as_ref(), &status);
     let mut next = MailboxPermission::clone(object);
     let ready = condition::find(&status.conditions, Kind::Ready).cloned();
     next.status = Some(status);
@@ -42,6 +45,7 @@ pub async fn write(
             return false;
         }
     }
+    context.metrics.refused(index::PERMISSION, refusals);
     let old = object
         .status
         .as_ref()
@@ -62,6 +66,20 @@ pub async fn write(
         context.events.publish(object.as_ref(), happening).await;
     }
     true
+}
+
+/// Members whom the access rules refuse now and did not refuse before.
+fn new_refusals(old: Option<&MailboxPermissionStatus>, new: &MailboxPermissionStatus) -> usize {
+    fn refused(status: &MailboxPermissionStatus) -> BTreeSet<&str> {
+        let denied = |member: &&MemberStatus| {
+            let message = member.message.as_deref();
+            message.is_some_and(|message| message.starts_with("AccessDenied"))
+        };
+        let members = status.members.iter().filter(denied);
+        members.map(|member| member.address.as_str()).collect()
+    }
+    let before = old.map(refused).unwrap_or_default();
+    refused(new).difference(&before).count()
 }
 
 /// Tells the permissions of a mailbox that does not exist; when to look again.

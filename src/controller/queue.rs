@@ -41,9 +41,27 @@ struct State<K> {
 }
 
 enum Entry {
-    Ready(Lane),
+    Ready { lane: Lane, since: Instant },
     Due((Instant, u64)),
-    Running { again: Option<Lane> },
+    Running { since: Instant, again: Option<Lane> },
+}
+
+/// A key that is to run now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken<K> {
+    pub key: K,
+    pub lane: Lane,
+    /// How long it was ready and waited for a worker.
+    pub waited: Duration,
+}
+
+/// Where a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Ready to run.
+    Ready(Lane),
+    /// Running since then.
+    Running(Instant),
 }
 
 impl<K: Clone + Eq + Hash> Default for Queue<K> {
@@ -72,15 +90,16 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// The most urgent key of `least` or a more urgent lane that is due; waits for one. The caller must call
     /// [`Self::done`] with it.
-    pub async fn next(&self, least: Lane) -> (K, Lane) {
+    pub async fn next(&self, least: Lane) -> Taken<K> {
         loop {
             // Listening starts before the look, so that nothing added in between is missed.
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();
             let due = {
                 let mut state = self.lock();
-                state.wake_timers(Instant::now());
-                if let Some(taken) = state.take(least) {
+                let now = Instant::now();
+                state.wake_timers(now);
+                if let Some(taken) = state.take(least, now) {
                     return taken;
                 }
                 state.timers.first_key_value().map(|((due, _), _)| *due)
@@ -102,13 +121,15 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.shared.changed.notify_waiters();
     }
 
-    /// How many keys are ready to run.
-    pub fn ready_len(&self) -> usize {
-        self.lock()
-            .entries
-            .values()
-            .filter(|entry| matches!(entry, Entry::Ready(_)))
-            .count()
+    /// Shows every key that is ready or running; keys that are only due later are left out.
+    pub fn survey(&self, mut see: impl FnMut(&K, Place)) {
+        for (key, entry) in &self.lock().entries {
+            match entry {
+                Entry::Ready { lane, since: _ } => see(key, Place::Ready(*lane)),
+                Entry::Running { since, again: _ } => see(key, Place::Running(*since)),
+                Entry::Due(_) => {}
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
@@ -120,43 +141,57 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 impl<K: Clone + Eq + Hash> State<K> {
     fn add(&mut self, key: K, lane: Lane) {
         match self.entries.get_mut(&key) {
-            Some(Entry::Running { again }) => {
+            Some(Entry::Running { since: _, again }) => {
                 *again = Some(again.map_or(lane, |other| other.min(lane)));
                 return;
             }
-            Some(Entry::Ready(present)) if *present <= lane => return,
+            Some(Entry::Ready { lane: present, .. }) if *present <= lane => return,
+            // Raised: it goes on waiting, in a better place.
+            Some(Entry::Ready { lane: present, .. }) => {
+                *present = lane;
+                self.ready.entry(lane).or_default().push_back(key);
+                return;
+            }
             Some(Entry::Due(timer)) => {
                 let timer = *timer;
                 self.timers.remove(&timer);
             }
-            Some(Entry::Ready(_)) | None => {}
+            None => {}
         }
-        self.make_ready(key, lane);
+        self.make_ready(key, lane, Instant::now());
     }
 
-    fn make_ready(&mut self, key: K, lane: Lane) {
-        self.entries.insert(key.clone(), Entry::Ready(lane));
+    fn make_ready(&mut self, key: K, lane: Lane, since: Instant) {
+        self.entries.insert(key.clone(), Entry::Ready { lane, since });
         self.ready.entry(lane).or_default().push_back(key);
     }
 
     fn wake_timers(&mut self, now: Instant) {
         while let Some(first) = self.timers.first_entry() {
-            if first.key().0 > now {
+            let due = first.key().0;
+            if due > now {
                 return;
             }
             let (key, lane) = first.remove();
-            self.make_ready(key, lane);
+            self.make_ready(key, lane, due);
         }
     }
 
-    fn take(&mut self, least: Lane) -> Option<(K, Lane)> {
+    fn take(&mut self, least: Lane, now: Instant) -> Option<Taken<K>> {
         for lane in Lane::ALL.into_iter().filter(|lane| *lane <= least) {
             let waiting = self.ready.entry(lane).or_default();
             while let Some(key) = waiting.pop_front() {
-                if matches!(self.entries.get(&key), Some(Entry::Ready(present)) if *present == lane) {
-                    self.entries.insert(key.clone(), Entry::Running { again: None });
-                    return Some((key, lane));
-                }
+                let ready_since = match self.entries.get(&key) {
+                    Some(Entry::Ready { lane: present, since }) if *present == lane => *since,
+                    _ => continue,
+                };
+                let running = Entry::Running {
+                    since: now,
+                    again: None,
+                };
+                self.entries.insert(key.clone(), running);
+                let waited = now.saturating_duration_since(ready_since);
+                return Some(Taken { key, lane, waited });
             }
         }
         None
@@ -164,7 +199,7 @@ impl<K: Clone + Eq + Hash> State<K> {
 
     fn done(&mut self, key: K, again: Option<(Duration, Lane)>) {
         let touched = match self.entries.remove(&key) {
-            Some(Entry::Running { again }) => again,
+            Some(Entry::Running { since: _, again }) => again,
             Some(other) => {
                 self.entries.insert(key, other);
                 return;
@@ -172,7 +207,7 @@ impl<K: Clone + Eq + Hash> State<K> {
             None => None,
         };
         if let Some(lane) = touched {
-            self.make_ready(key, lane);
+            self.make_ready(key, lane, Instant::now());
         } else if let Some((delay, lane)) = again {
             self.next_timer += 1;
             let timer = (Instant::now() + delay, self.next_timer);
@@ -188,6 +223,17 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    async fn next<K: Clone + Eq + Hash>(queue: &Queue<K>, least: Lane) -> (K, Lane) {
+        let Taken { key, lane, waited: _ } = queue.next(least).await;
+        (key, lane)
+    }
+
+    fn ready<K: Clone + Eq + Hash>(queue: &Queue<K>) -> usize {
+        let mut count = 0;
+        queue.survey(|_, place| count += usize::from(matches!(place, Place::Ready(_))));
+        count
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_revocation_overtakes_ten_thousand_waiting_repairs() {
         let queue = Queue::default();
@@ -195,13 +241,13 @@ mod tests {
             queue.add(number, Lane::Repair);
         }
         queue.add(9_999, Lane::Revocation);
-        assert_eq!(queue.next(Lane::Sweep).await, (9_999, Lane::Revocation));
-        assert_eq!(queue.next(Lane::Sweep).await, (0, Lane::Repair));
+        assert_eq!(next(&queue, Lane::Sweep).await, (9_999, Lane::Revocation));
+        assert_eq!(next(&queue, Lane::Sweep).await, (0, Lane::Repair));
         queue.done(9_999, None);
         queue.done(0, None);
         let mut seen = 0;
-        while queue.ready_len() > 0 {
-            let (key, _) = queue.next(Lane::Sweep).await;
+        while ready(&queue) > 0 {
+            let (key, _) = next(&queue, Lane::Sweep).await;
             assert_ne!(key, 9_999, "raised, not doubled");
             queue.done(key, None);
             seen += 1;
@@ -213,17 +259,17 @@ mod tests {
     async fn a_key_runs_once_at_a_time_and_again_when_touched_meanwhile() {
         let queue = Queue::default();
         queue.add("a", Lane::Sweep);
-        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Sweep));
+        assert_eq!(next(&queue, Lane::Sweep).await, ("a", Lane::Sweep));
         queue.add("a", Lane::Sweep);
         queue.add("a", Lane::Edit);
         assert!(
-            tokio::time::timeout(SECOND, queue.next(Lane::Sweep))
+            tokio::time::timeout(SECOND, next(&queue, Lane::Sweep))
                 .await
                 .is_err(),
             "it still runs"
         );
         queue.done("a", Some((600 * SECOND, Lane::Sweep)));
-        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Edit));
+        assert_eq!(next(&queue, Lane::Sweep).await, ("a", Lane::Edit));
     }
 
     #[tokio::test(start_paused = true)]
@@ -231,16 +277,16 @@ mod tests {
         let queue = Queue::default();
         let start = Instant::now();
         queue.add("a", Lane::Edit);
-        queue.next(Lane::Sweep).await;
+        next(&queue, Lane::Sweep).await;
         queue.done("a", Some((60 * SECOND, Lane::Sweep)));
-        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Sweep));
+        assert_eq!(next(&queue, Lane::Sweep).await, ("a", Lane::Sweep));
         assert_eq!(Instant::now() - start, 60 * SECOND);
         queue.done("a", Some((60 * SECOND, Lane::Sweep)));
         queue.add("a", Lane::Revocation);
-        assert_eq!(queue.next(Lane::Sweep).await, ("a", Lane::Revocation));
+        assert_eq!(next(&queue, Lane::Sweep).await, ("a", Lane::Revocation));
         queue.done("a", None);
         assert!(
-            tokio::time::timeout(600 * SECOND, queue.next(Lane::Sweep))
+            tokio::time::timeout(600 * SECOND, next(&queue, Lane::Sweep))
                 .await
                 .is_err(),
             "the old timer is gone"
@@ -253,7 +299,7 @@ mod tests {
         let workers: Vec<_> = (0..4)
             .map(|_| {
                 let queue = queue.clone();
-                tokio::spawn(async move { queue.next(Lane::Sweep).await.0 })
+                tokio::spawn(async move { next(&queue, Lane::Sweep).await.0 })
             })
             .collect();
         tokio::task::yield_now().await;
@@ -273,12 +319,47 @@ mod tests {
         let queue = Queue::default();
         let reserved = tokio::spawn({
             let queue = queue.clone();
-            async move { queue.next(Lane::Revocation).await }
+            async move { next(&queue, Lane::Revocation).await }
         });
         tokio::task::yield_now().await;
         queue.add("edit", Lane::Edit);
-        assert_eq!(queue.next(Lane::Sweep).await, ("edit", Lane::Edit));
+        assert_eq!(next(&queue, Lane::Sweep).await, ("edit", Lane::Edit));
         queue.add("gone", Lane::Revocation);
         assert_eq!(reserved.await.unwrap(), ("gone", Lane::Revocation));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_and_what_runs_is_known_with_its_time() {
+        let queue = Queue::default();
+        queue.add("waits", Lane::Sweep);
+        tokio::time::advance(3 * SECOND).await;
+        queue.add("waits", Lane::Edit);
+        queue.add("runs", Lane::Revocation);
+        let taken = queue.next(Lane::Sweep).await;
+        assert_eq!((taken.key, taken.waited), ("runs", Duration::ZERO));
+        let started = Instant::now();
+        let mut places = Vec::new();
+        queue.survey(|key, place| places.push((*key, place)));
+        places.sort_by_key(|(key, _)| *key);
+        assert_eq!(
+            places,
+            [
+                ("runs", Place::Running(started)),
+                ("waits", Place::Ready(Lane::Edit))
+            ]
+        );
+        let taken = queue.next(Lane::Sweep).await;
+        assert_eq!(
+            (taken.key, taken.waited),
+            ("waits", 3 * SECOND),
+            "raising does not start the wait anew"
+        );
+        queue.done("runs", Some((60 * SECOND, Lane::Sweep)));
+        tokio::time::advance(65 * SECOND).await;
+        assert_eq!(
+            queue.next(Lane::Sweep).await.waited,
+            5 * SECOND,
+            "it counts from when it was due"
+        );
     }
 }

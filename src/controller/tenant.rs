@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::validate::{AccessRules, MemberKind, Resolution};
@@ -41,6 +42,8 @@ pub enum TenantState {
 #[derive(Default)]
 pub struct Tenants {
     states: RwLock<HashMap<String, TenantState>>,
+    /// When each tenant's credential ends, where that is known: also while the tenant can't be used.
+    credential_expiries: RwLock<HashMap<String, Timestamp>>,
 }
 
 impl Tenants {
@@ -59,7 +62,27 @@ impl Tenants {
             .insert(name.to_owned(), state);
     }
 
+    pub fn credential_expiry(&self, name: &str) -> Option<Timestamp> {
+        self.credential_expiries
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .copied()
+    }
+
+    pub fn set_credential_expiry(&self, name: &str, expires: Option<Timestamp>) {
+        let mut all = self
+            .credential_expiries
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        match expires {
+            Some(expires) => all.insert(name.to_owned(), expires),
+            None => all.remove(name),
+        };
+    }
+
     pub fn remove(&self, name: &str) {
+        self.set_credential_expiry(name, None);
         self.states
             .write()
             .unwrap_or_else(PoisonError::into_inner)

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
@@ -12,10 +15,11 @@ use secrecy::{ExposeSecret, SecretString};
 use super::context::Context;
 use super::endpoints;
 use super::events::Happening;
+use super::outcome::PassResult;
 use super::tenant::{DirectoryCache, Tenant, TenantState};
 use super::validate::AccessRules;
 use crate::api::condition::{self, Kind, Truth, Verdict};
-use crate::api::{ExchangeTenant, ExchangeTenantStatus};
+use crate::api::{EXPIRES_AT, ExchangeTenant, ExchangeTenantStatus};
 use crate::exchange::{AcceptedDomain, Connection, ErrorClass, ExchangeError, Gateway, Stage};
 use crate::lane::Lane;
 use crate::mail::{ClusterId, Domain, TenantGuid};
@@ -48,24 +52,28 @@ impl Fault {
     }
 }
 
-/// Looks at the tenant named `name`; when to look again.
-pub async fn run(context: &Arc<Context>, name: &str) -> Option<Duration> {
+/// Looks at the tenant named `name`: how it went, and when to look again.
+pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Duration>) {
     let api: Api<ExchangeTenant> = Api::all(context.client.clone());
     let object = match api.get_opt(name).await {
         Ok(Some(object)) if object.metadata.deletion_timestamp.is_none() => object,
         Ok(_) => {
             context.tenants.remove(name);
             context.enqueue_mailboxes_of(name, Lane::Edit);
-            return None;
+            return (PassResult::Success, None);
         }
         Err(error) => {
             tracing::warn!(%error, tenant = name, "the ExchangeTenant could not be read; trying again");
-            return Some(BROKEN);
+            return (PassResult::Error, Some(BROKEN));
         }
     };
     let before = context.tenants.get(name);
     let checked = check(context, &object, before.as_ref()).await;
-    let again = if checked.is_ok() { CHECKED } else { BROKEN };
+    let (result, again) = match &checked {
+        Ok(_) => (PassResult::Success, CHECKED),
+        Err(Fault::Unreachable(_)) => (PassResult::Error, BROKEN),
+        Err(Fault::Stalled { .. }) => (PassResult::Stalled, BROKEN),
+    };
     let state = match &checked {
         Ok((tenant, _)) => Some(TenantState::Ready(Arc::clone(tenant))),
         // A connection that worked is kept: each call finds out for itself whether it works again.
@@ -84,10 +92,10 @@ pub async fn run(context: &Arc<Context>, name: &str) -> Option<Duration> {
         }
     }
     match report(context, &api, &object, &checked).await {
-        Ok(()) => Some(again),
+        Ok(()) => (result, Some(again)),
         Err(error) => {
             tracing::warn!(%error, tenant = name, "the status of an ExchangeTenant could not be written");
-            Some(Duration::from_secs(2))
+            (PassResult::Error, Some(Duration::from_secs(2)))
         }
     }
 }
@@ -138,7 +146,8 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         &context.settings.allowed_endpoints,
     )
     .map_err(|message| Fault::stalled("EndpointNotAllowed", message))?;
-    let secret = secret(context, object).await?;
+    let Credential { secret, expires } = credential(context, object).await?;
+    context.tenants.set_credential_expiry(&object.name_any(), expires);
     let connection = Connection {
         tenant: guid,
         endpoints,
@@ -233,7 +242,14 @@ fn rival(context: &Context, object: &ExchangeTenant) -> Option<String> {
     tenants.iter().find(same).map(|other| other.name_any())
 }
 
-async fn secret(context: &Context, object: &ExchangeTenant) -> Result<SecretString, Fault> {
+/// What lies in the Secret.
+struct Credential {
+    secret: SecretString,
+    /// When it ends, where the Secret says so.
+    expires: Option<Timestamp>,
+}
+
+async fn credential(context: &Context, object: &ExchangeTenant) -> Result<Credential, Fault> {
     let reference = &object.spec.credentials.client_secret_ref;
     let namespace = &context.settings.operator_namespace;
     let place = format!("the Secret {namespace}/{}", reference.name);
@@ -261,12 +277,36 @@ async fn secret(context: &Context, object: &ExchangeTenant) -> Result<SecretStri
         ));
     };
     match std::str::from_utf8(&bytes.0).map(str::trim) {
-        Ok(text) if !text.is_empty() => Ok(SecretString::from(text.to_owned())),
+        Ok(text) if !text.is_empty() => Ok(Credential {
+            secret: SecretString::from(text.to_owned()),
+            expires: secret.annotations().get(EXPIRES_AT).and_then(|text| expiry(text)),
+        }),
         _ => Err(Fault::stalled(
             "SecretKeyNotFound",
             format!("{place}, key {key:?}: empty or not text"),
         )),
     }
+}
+
+/// A point in time, or a day, which counts from its start. Anything else is told in the log and is no expiry.
+fn expiry(text: &str) -> Option<Timestamp> {
+    let day = || {
+        Some(
+            text.parse::<Date>()
+                .ok()?
+                .to_zoned(TimeZone::UTC)
+                .ok()?
+                .timestamp(),
+        )
+    };
+    let found = text.parse().ok().or_else(day);
+    if found.is_none() {
+        tracing::warn!(
+            annotation = EXPIRES_AT,
+            "is neither a date (2027-01-31) nor a time (RFC 3339)"
+        );
+    }
+    found
 }
 
 /// Changes whenever the connection does; tells nothing about the secret.
@@ -433,6 +473,14 @@ fn verdicts(checked: &Checked) -> Vec<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expiry_is_a_day_or_a_time_and_nothing_else() {
+        let midnight = "2027-01-31T00:00:00Z".parse().unwrap();
+        assert_eq!(expiry("2027-01-31"), Some(midnight));
+        assert_eq!(expiry("2027-01-31T02:00:00+02:00"), Some(midnight));
+        assert_eq!(expiry("next year"), None);
+    }
 
     #[test]
     fn an_interval_is_hours_minutes_and_seconds_of_at_least_ten_seconds() {

@@ -18,9 +18,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch::Sender;
 
 use super::context::Context;
-use super::index::{Changes, Index};
+use super::index::{self, Changes, Index};
 use super::key::MailboxKey;
-use super::metrics::KindLabels;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -36,15 +35,13 @@ pub trait Indexed:
     fn key(metadata: &kube::core::ObjectMeta) -> Self::Key;
     fn apply(self, index: &mut Index, clock: Clock) -> Changes;
     fn delete(index: &mut Index, key: &Self::Key) -> Changes;
-    /// The object is there and can't be decoded: what was known of it stays.
-    fn unreadable(index: &mut Index, key: &Self::Key);
     fn known(index: &Index) -> Vec<Self::Key>;
 }
 
 impl Indexed for SharedMailbox {
     type Key = MailboxKey;
 
-    const KIND: &'static str = "SharedMailbox";
+    const KIND: &'static str = index::MAILBOX;
 
     fn key(metadata: &kube::core::ObjectMeta) -> MailboxKey {
         let (namespace, name) = names(metadata);
@@ -59,8 +56,6 @@ impl Indexed for SharedMailbox {
         index.delete_mailbox(key)
     }
 
-    fn unreadable(_: &mut Index, _: &MailboxKey) {}
-
     fn known(index: &Index) -> Vec<MailboxKey> {
         index.mailbox_keys()
     }
@@ -69,7 +64,7 @@ impl Indexed for SharedMailbox {
 impl Indexed for MailboxPermission {
     type Key = (String, String);
 
-    const KIND: &'static str = "MailboxPermission";
+    const KIND: &'static str = index::PERMISSION;
 
     fn key(metadata: &kube::core::ObjectMeta) -> (String, String) {
         names(metadata)
@@ -83,10 +78,6 @@ impl Indexed for MailboxPermission {
         index.delete_permission(namespace, name)
     }
 
-    fn unreadable(index: &mut Index, (namespace, name): &(String, String)) {
-        index.unreadable_permission(namespace, name);
-    }
-
     fn known(index: &Index) -> Vec<(String, String)> {
         index.permission_keys()
     }
@@ -95,7 +86,7 @@ impl Indexed for MailboxPermission {
 impl Indexed for ExchangeTenant {
     type Key = String;
 
-    const KIND: &'static str = "ExchangeTenant";
+    const KIND: &'static str = index::TENANT;
 
     fn key(metadata: &kube::core::ObjectMeta) -> String {
         names(metadata).1
@@ -109,10 +100,8 @@ impl Indexed for ExchangeTenant {
         index.delete_tenant(name)
     }
 
-    fn unreadable(_: &mut Index, _: &String) {}
-
     fn known(index: &Index) -> Vec<String> {
-        index.tenants().iter().map(|tenant| tenant.name_any()).collect()
+        index.tenant_names()
     }
 }
 
@@ -146,7 +135,7 @@ pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
                     .collect();
                 for key in gone {
                     let changes = K::delete(&mut context.index(), &key);
-                    context.enqueue(changes);
+                    context.ask(changes);
                 }
                 listed = HashSet::new();
                 let _ = synced.send_replace(true);
@@ -158,14 +147,10 @@ pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
                     Err(invalid) => K::key(&invalid.metadata),
                 };
                 let changes = K::delete(&mut context.index(), &key);
-                context.enqueue(changes);
+                context.ask(changes);
             }
             Err(error) => {
-                context
-                    .metrics
-                    .watch_errors
-                    .get_or_create(&KindLabels { kind: K::KIND })
-                    .inc();
+                context.metrics.watch_failed(K::KIND);
                 tracing::warn!(kind = K::KIND, %error, "a watch failed; it is tried again");
             }
         }
@@ -176,15 +161,10 @@ fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>)
     match object {
         Ok(object) => {
             let changes = object.apply(&mut context.index(), context.clock);
-            context.enqueue(changes);
+            context.ask(changes);
         }
         Err(invalid) => {
             let (namespace, name) = names(&invalid.metadata);
-            context
-                .metrics
-                .unreadable_objects
-                .get_or_create(&KindLabels { kind: K::KIND })
-                .inc();
             tracing::error!(
                 kind = K::KIND,
                 namespace,
@@ -192,7 +172,7 @@ fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>)
                 error = invalid.error,
                 "an object can't be decoded"
             );
-            K::unreadable(&mut context.index(), &K::key(&invalid.metadata));
+            context.index().mark_unreadable(K::KIND, &namespace, &name);
         }
     }
 }

@@ -19,17 +19,17 @@ use super::context::{Context, Settings};
 use super::events::Events;
 use super::index::Index;
 use super::key::{MailboxKey, Work};
-use super::metrics::{Metrics, ResultLabels};
-use super::outcome::{Again, Outcome};
+use super::metrics::Metrics;
+use super::outcome::{Again, Outcome, PassResult};
 use super::pass::{self, Pass};
-use super::queue::Queue;
+use super::queue::{Queue, Taken};
 use super::tenant::{TenantState, Tenants};
 use super::watch::{crds_installed, feed};
-use super::{permission, tenant_check};
+use super::{permission, promises, tenant_check};
 use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::exchange::{GatewayMetrics, HttpService};
+use crate::exchange::{GatewayMetrics, HttpService, trail};
 use crate::lane::Lane;
 use crate::leadership::Leadership;
 
@@ -40,6 +40,9 @@ const LONGEST_PASS: Duration = Duration::from_mins(20);
 const GATHERING: Duration = Duration::from_millis(800);
 /// Passes that are kept free for revocations.
 const RESERVED: usize = 8;
+/// Passes under way get so long to end before the process does: Kubernetes kills it after thirty seconds, and
+/// another replica waits for the lease. Each of their steps may be the last one anyway.
+const DRAIN: Duration = Duration::from_secs(10);
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
 
@@ -97,7 +100,7 @@ impl Operator {
             }
         }
         let owed = context.index().owed_revocations();
-        context.enqueue(owed);
+        context.ask(owed);
         readiness.send_replace(Readiness::Ready);
         tracing::info!("all watches are in; working");
         work(&context, shutdown).await;
@@ -138,7 +141,9 @@ impl Operator {
             leadership,
             cluster_uid,
             memory: Mutex::new(HashMap::new()),
+            promises: Mutex::default(),
         });
+        context.metrics.watch(&context);
         readiness.send_replace(Readiness::Waiting("the CRDs"));
         crds_installed(&context).await;
         context
@@ -157,8 +162,19 @@ async fn work(context: &Arc<Context>, shutdown: std::pin::Pin<&mut impl Future<O
         () = hand_out(context, RESERVED, Lane::Revocation, &mut revocations) => {}
     }
     tracing::info!(under_way = passes.len() + revocations.len(), "draining");
-    while passes.join_next().await.is_some() {}
-    while revocations.join_next().await.is_some() {}
+    let ends = async {
+        while passes.join_next().await.is_some() {}
+        while revocations.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(DRAIN, ends).await.is_err() {
+        let left = passes.len() + revocations.len();
+        tracing::warn!(
+            left,
+            "passes did not end in time and are broken off; the next leader takes them up"
+        );
+        passes.shutdown().await;
+        revocations.shutdown().await;
+    }
 }
 
 /// Runs work of `least` and more urgent lanes, `slots` at a time, for ever.
@@ -168,55 +184,64 @@ async fn hand_out(context: &Arc<Context>, slots: usize, least: Lane, running: &m
         while running.len() >= slots {
             running.join_next().await;
         }
-        let (key, lane) = context.queue.next(least).await;
-        context
-            .metrics
-            .ready_work
-            .set(i64::try_from(context.queue.ready_len()).unwrap_or(i64::MAX));
+        let Taken { key, lane, waited } = context.queue.next(least).await;
+        context.metrics.taken(&key, waited);
         let context = Arc::clone(context);
-        let span = tracing::info_span!("pass", work = %key, lane = lane.label());
+        let span = key.span(lane);
         let task = async move {
-            let pass = AssertUnwindSafe(one(&context, &key, lane)).catch_unwind().await;
-            let again = pass.unwrap_or_else(|_| {
+            let started = context.clock.instant();
+            let pass = AssertUnwindSafe(trail::followed(one(&context, &key, lane)));
+            let pass = pass.catch_unwind().await;
+            let Turn { result, again } = pass.unwrap_or_else(|_| {
                 tracing::error!("a pass broke off: this is a bug; the work is tried again");
-                Some((AFTER_PANIC, Lane::Repair))
+                Turn::new(PassResult::Panic, Some((AFTER_PANIC, Lane::Repair)))
             });
+            let took = context.clock.instant().duration_since(started);
+            context.metrics.passed(&key, result, again.is_some(), took);
             context.queue.done(key, again);
         };
         running.spawn(task.instrument(span));
     }
 }
 
-async fn one(context: &Arc<Context>, key: &Work, lane: Lane) -> Option<(Duration, Lane)> {
-    let started = context.clock.instant();
-    let again = match key {
+/// How a piece of work went, and when it comes back by itself.
+struct Turn {
+    result: PassResult,
+    again: Option<(Duration, Lane)>,
+}
+
+impl Turn {
+    fn new(result: PassResult, again: Option<(Duration, Lane)>) -> Self {
+        Self { result, again }
+    }
+}
+
+async fn one(context: &Arc<Context>, key: &Work, lane: Lane) -> Turn {
+    let too_long = || Turn::new(PassResult::Timeout, Some((DEFAULT_INTERVAL, Lane::Repair)));
+    match key {
         Work::Tenant(name) => {
-            let again = tokio::time::timeout(LONGEST_PASS, tenant_check::run(context, name)).await;
-            again
-                .unwrap_or(Some(DEFAULT_INTERVAL))
-                .map(|delay| (delay, Lane::Repair))
+            let check = tokio::time::timeout(LONGEST_PASS, tenant_check::run(context, name)).await;
+            check.map_or_else(
+                |_| too_long(),
+                |(result, again)| Turn::new(result, again.map(|delay| (delay, Lane::Repair))),
+            )
         }
         Work::Mailbox(key) => {
             let pass = tokio::time::timeout(LONGEST_PASS, Box::pin(mailbox(context, key, lane))).await;
-            pass.unwrap_or(Some((DEFAULT_INTERVAL, Lane::Repair)))
+            pass.unwrap_or_else(|_| too_long())
         }
-    };
-    context
-        .metrics
-        .pass_seconds
-        .observe(started.elapsed().as_secs_f64());
-    again
+    }
 }
 
 /// One pass over a mailbox; when it comes back.
-async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option<(Duration, Lane)> {
+async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
     let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
     let object = match api.get_opt(&key.name).await {
         Ok(Some(object)) => object,
         Ok(None) => {
             context.forget(key);
             let again = permission::report_missing_mailbox(context, key).await;
-            return again.map(|delay| (delay, Lane::Sweep));
+            return Turn::new(PassResult::Success, again.map(|delay| (delay, Lane::Sweep)));
         }
         Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
     };
@@ -233,15 +258,16 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option
             return requeue(context, key, &outcome, lane);
         }
         // Retain: the mailbox stays as it is, with its marker and its grants.
-        let done = set_finalizer(&api, &pass.object, false).await;
-        return done
-            .err()
-            .and_then(|outcome| requeue(context, key, &outcome, lane));
+        return match set_finalizer(&api, &pass.object, false).await {
+            Ok(_) => Turn::new(PassResult::Success, None),
+            Err(outcome) => requeue(context, key, &outcome, lane),
+        };
     }
     if object.status.is_none() {
         let waited = pass::seen_for(context, key);
         if waited < GATHERING {
-            return Some((GATHERING.saturating_sub(waited), Lane::Edit));
+            let again = Some((GATHERING.saturating_sub(waited), Lane::Edit));
+            return Turn::new(PassResult::RequeueAfter, again);
         }
     }
     let object = match set_finalizer(&api, &object, true).await {
@@ -261,18 +287,15 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Option
     if let Outcome::Unavailable(why) = &ending.outcome {
         tracing::warn!(why, "the pass could not be finished; it is tried again");
     }
+    let shown = promises::shown(&ending, pass.recorded().as_ref());
     let outcome = pass.report(ending).await;
+    context.shown(key, shown);
     requeue(context, key, &outcome, lane)
 }
 
 /// When an outcome brings the mailbox back, and in which lane.
-fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Option<(Duration, Lane)> {
+fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Turn {
     let meaning = outcome.meaning();
-    let labels = ResultLabels {
-        controller: "mailbox",
-        result: meaning.label,
-    };
-    context.metrics.passes.get_or_create(&labels).inc();
     let failures = context.remember(key, |memory| {
         if matches!(outcome, Outcome::NotYet) {
             memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
@@ -287,14 +310,14 @@ fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -
         Some(TenantState::Ready(tenant)) => tenant.interval,
         Some(TenantState::NotReady(_)) | None => DEFAULT_INTERVAL,
     };
-    let delay = meaning.again.delay(interval, failures)?;
+    let delay = meaning.again.delay(interval, failures);
     // What somebody waits for keeps its place; the regular look goes to the end.
     let lane = if meaning.again == Again::Interval {
         Lane::Sweep
     } else {
         lane
     };
-    Some((delay, lane))
+    Turn::new(outcome.result(), delay.map(|delay| (delay, lane)))
 }
 
 /// Puts our finalizer on or takes it off; the object as it is afterwards.

@@ -68,7 +68,7 @@ pub struct ExchangeError {
     pub exception: Option<String>,
     pub message: String,
     pub status: Option<u16>,
-    /// What Microsoft's support asks for.
+    /// What Microsoft's support asks for: the service's id of the request, or ours when there was no answer.
     pub request_id: Option<String>,
     /// How long the service wants to be left alone.
     pub retry_after: Option<Duration>,
@@ -94,16 +94,15 @@ impl ExchangeError {
         self.class == ErrorClass::NotFound && self.message.contains(&identity.to_string())
     }
 
-    /// Logs a failed call: loudly when no retry helps.
-    pub(super) fn log(&self, span: &tracing::Span) {
+    /// Logs a call that failed for good: loudly when no retry helps, quietly when the failure is an answer.
+    pub(super) fn log(&self) {
         let (class, error) = (self.class.label(), self.traced());
         match self.class {
             ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Ambiguous => {
-                tracing::warn!(parent: span, class, error, "call failed");
+                tracing::warn!(class, error, "call failed");
             }
-            ErrorClass::NotFound | ErrorClass::Conflict | ErrorClass::Throttled | ErrorClass::Transient => {
-                tracing::debug!(parent: span, class, error, "call failed");
-            }
+            ErrorClass::Throttled | ErrorClass::Transient => tracing::info!(class, error, "call failed"),
+            ErrorClass::NotFound | ErrorClass::Conflict => tracing::debug!(class, error, "call failed"),
         }
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::auth::Token;
@@ -14,7 +14,9 @@ use super::error::{ErrorClass, ExchangeError, Stage};
 use super::gateway::{
     Attempts, Core, Gateway, NOT_LEADING, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to,
 };
+use super::metrics::Attempt;
 use super::text;
+use super::trail;
 use super::wire::{Effect, Failure, Row, retry_after};
 use crate::lane::Lane;
 use crate::mail::ObjectId;
@@ -90,6 +92,15 @@ impl Gateway {
     }
 }
 
+/// Requests of ours with a body change something, and may be repeated.
+fn effect_of(body: Option<&Value>) -> Effect {
+    if body.is_some() {
+        Effect::Repeatable
+    } else {
+        Effect::Read
+    }
+}
+
 impl Core {
     /// One Graph request, repeated where that may help: all of ours are safe to repeat. None when the answer has no
     /// JSON body.
@@ -101,12 +112,28 @@ impl Core {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Option<Value>, ExchangeError> {
-        let effect = if body.is_some() {
-            Effect::Repeatable
-        } else {
-            Effect::Read
-        };
-        let mut attempts = Attempts::new(effect);
+        let span = tracing::info_span!(
+            "graph_call",
+            operation,
+            lane = lane.label(),
+            client_request_id = tracing::field::Empty,
+            request_id = tracing::field::Empty,
+            error = tracing::field::Empty,
+        );
+        self.graph_attempts(lane, operation, method, path, body)
+            .instrument(span)
+            .await
+    }
+
+    async fn graph_attempts(
+        &self,
+        lane: Lane,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, ExchangeError> {
+        let mut attempts = Attempts::new(effect_of(body));
         loop {
             let failure = match self
                 .graph_attempt(lane, operation, method.clone(), path, body)
@@ -117,9 +144,14 @@ impl Core {
             };
             let class = failure.error.class;
             match attempts.judge(failure, self.clock.instant()) {
-                Verdict::Final(error) => return Err(error),
+                Verdict::Final(error) => {
+                    Span::current().record("error", error.class.label());
+                    trail::note(&error);
+                    error.log();
+                    return Err(error);
+                }
                 Verdict::Again(wait) => {
-                    self.metrics.retried(operation, class);
+                    self.metrics.retried(class);
                     self.clock.sleep(wait).await;
                 }
             }
@@ -155,10 +187,10 @@ impl Core {
             let error = ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, NOT_LEADING);
             return Err(Failure::without_effect(error));
         }
-        let span = tracing::debug_span!("graph_request", client_request_id = %id, operation);
+        Span::current().record("client_request_id", tracing::field::display(id));
         let started = self.clock.instant();
         self.metrics.requested(Stage::Graph);
-        let answer = answer_to(&self.http, request).instrument(span.clone()).await;
+        let answer = answer_to(&self.http, request).await;
         let result = match answer {
             Ok(response) if response.status().is_success() => {
                 Ok(serde_json::from_slice(response.body()).ok())
@@ -166,22 +198,26 @@ impl Core {
             Ok(response) => Err(self.graph_error(operation, &response)),
             Err(lost) => {
                 let message = text::bounded(&lost.message);
-                Err(Failure::new(
-                    ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message),
-                    lost.sent,
-                ))
+                let error = ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message);
+                let request_id = Some(id.to_string());
+                Err(Failure::new(ExchangeError { request_id, ..error }, lost.sent))
             }
         };
         let now = self.clock.instant();
         let error = result.as_ref().err().map(|failure| &failure.error);
-        self.metrics.answered(
-            operation,
+        self.metrics.answered(&Attempt {
+            cmdlet: operation,
+            effect: effect_of(body),
             lane,
-            error.map(|error| error.class),
-            now.duration_since(started),
-        );
+            error: error.map(|error| error.class),
+            took: now.duration_since(started),
+        });
         if let Some(error) = error {
-            error.log(&span);
+            if let Some(id) = &error.request_id {
+                Span::current().record("request_id", id.as_str());
+            }
+            let (class, text) = (error.class.label(), error.traced());
+            tracing::debug!(class, error = text, "an attempt failed");
             let lacks_a_role = error.status == Some(403) && now.duration_since(token.obtained) > STALE_ROLES;
             if error.status == Some(401) || lacks_a_role {
                 self.graph_tokens.reject(&token).await;

@@ -49,19 +49,33 @@ impl TransportError {
 }
 
 /// The production service: a connection pool that follows no redirect (a redirect to another host would carry
-/// the token there), keeps answers within [`LARGEST_ANSWER`] and takes proxies from the environment.
+/// the token there), keeps answers within [`LARGEST_ANSWER`] and takes proxies from the environment (`HTTPS_PROXY`,
+/// `HTTP_PROXY`, `NO_PROXY`). `extra_roots` are certificates (PEM) that are trusted beside the system's.
 ///
 /// Timeouts of whole requests are the gateway's.
-pub fn client() -> Result<HttpService, TransportError> {
+pub fn client(extra_roots: Option<&[u8]>) -> Result<HttpService, TransportError> {
+    let roots = certificates(extra_roots.unwrap_or_default())?;
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(concat!("shared-mailbox-operator/", env!("CARGO_PKG_VERSION")))
+        .tls_certs_merge(roots)
         .build()
         .map_err(|error| TransportError::not_sent(described(error)))?;
     Ok(HttpService::new(tower::service_fn(move |request| {
         send(client.clone(), request, LARGEST_ANSWER)
     })))
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<reqwest::Certificate>, TransportError> {
+    let found = reqwest::Certificate::from_pem_bundle(pem)
+        .map_err(|error| TransportError::not_sent(described(error)))?;
+    if found.is_empty() && !pem.is_empty() {
+        return Err(TransportError::not_sent(
+            "the extra CA file holds no certificate (PEM)",
+        ));
+    }
+    Ok(found)
 }
 
 async fn send(
@@ -175,7 +189,7 @@ mod tests {
     async fn the_production_client_answers_and_does_not_follow_redirects() {
         use tower::ServiceExt as _;
         let server = server().await;
-        let client = client().unwrap();
+        let client = client(None).unwrap();
         let answer = client.clone().oneshot(get(server.address, "/ok")).await.unwrap();
         assert_eq!(
             (answer.status().as_u16(), &answer.body()[..]),
@@ -184,6 +198,12 @@ mod tests {
         let answer = client.oneshot(get(server.address, "/redirect")).await.unwrap();
         assert_eq!(answer.status().as_u16(), 307);
         assert_eq!(server.redirected.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_without_a_certificate_is_refused() {
+        let error = client(Some(b"not PEM")).unwrap_err();
+        assert!(error.message.contains("holds no certificate"), "{error}");
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::lane::Lane;
 
 use super::error::{ErrorClass, Stage};
+use super::wire::Effect;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
@@ -20,8 +21,8 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CmdletLabels {
-    cmdlet: &'static str,
+struct EffectLabels {
+    effect: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -30,13 +31,7 @@ struct ServiceLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RetryLabels {
-    cmdlet: &'static str,
-    reason: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct WaitLabels {
+struct ReasonLabels {
     reason: &'static str,
 }
 
@@ -49,7 +44,17 @@ pub(super) enum Wait {
     WriteBudget,
 }
 
-type Durations = Family<CmdletLabels, Histogram, fn() -> Histogram>;
+type Durations = Family<EffectLabels, Histogram, fn() -> Histogram>;
+
+/// One attempt at a call that was answered, or whose answer was lost.
+pub(super) struct Attempt {
+    pub cmdlet: &'static str,
+    pub effect: Effect,
+    pub lane: Lane,
+    /// None: it succeeded.
+    pub error: Option<ErrorClass>,
+    pub took: Duration,
+}
 
 /// The gateway's metrics; one set serves all tenants. Clones share their values.
 #[derive(Clone, Debug)]
@@ -57,31 +62,65 @@ pub struct GatewayMetrics {
     calls: Family<CallLabels, Counter>,
     durations: Durations,
     requests: Family<ServiceLabels, Counter>,
-    retries: Family<RetryLabels, Counter>,
-    waits: Family<WaitLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
+    retries: Family<ReasonLabels, Counter>,
+    waits: Family<ReasonLabels, Counter<f64, std::sync::atomic::AtomicU64>>,
 }
 
 impl Default for GatewayMetrics {
     fn default() -> Self {
-        Self {
+        let metrics = Self {
             calls: Family::default(),
             durations: Family::new_with_constructor(durations),
             requests: Family::default(),
             retries: Family::default(),
             waits: Family::default(),
+        };
+        for effect in [Effect::Read, Effect::Repeatable, Effect::Create] {
+            let effect = label(effect);
+            drop(metrics.durations.get_or_create(&EffectLabels { effect }));
+        }
+        for stage in [Stage::Token, Stage::Exchange, Stage::Graph] {
+            let service = stage.label();
+            drop(metrics.requests.get_or_create(&ServiceLabels { service }));
+        }
+        for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::Denied] {
+            let reason = class.label();
+            drop(metrics.retries.get_or_create(&ReasonLabels { reason }));
+        }
+        for wait in [Wait::Throttled, Wait::WriteBudget] {
+            let reason = wait.label();
+            drop(metrics.waits.get_or_create(&ReasonLabels { reason }));
+        }
+        metrics
+    }
+}
+
+impl Wait {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::WriteBudget => "write_budget",
         }
     }
 }
 
-/// 50 ms to 100 s: typical cmdlets take about a second.
+fn label(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Read => "read",
+        Effect::Repeatable => "write",
+        Effect::Create => "create",
+    }
+}
+
+/// 100 ms to 100 s: typical cmdlets take about a second.
 fn durations() -> Histogram {
-    Histogram::new(exponential_buckets(0.05, 2.0, 12))
+    Histogram::new(exponential_buckets(0.1, 2.0, 11))
 }
 
 impl GatewayMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        let exchange = registry.sub_registry_with_prefix("shared_mailbox_operator_exchange");
+        let exchange = registry.sub_registry_with_prefix("sharedmailbox_exchange");
         exchange.register(
             "calls",
             "Answers by cmdlet, result (ok or the class of the error) and lane; every attempt counts",
@@ -89,12 +128,12 @@ impl GatewayMetrics {
         );
         exchange.register_with_unit(
             "call_duration",
-            "Time from sending a cmdlet to its answer, the rest of its batch included",
+            "Time from sending a call to its answer, the rest of its batch included",
             Unit::Seconds,
             metrics.durations.clone(),
         );
         exchange.register(
-            "http_requests",
+            "requests",
             "HTTP requests by service; a batch is one",
             metrics.requests.clone(),
         );
@@ -112,13 +151,14 @@ impl GatewayMetrics {
         metrics
     }
 
-    pub(super) fn answered(
-        &self,
-        cmdlet: &'static str,
-        lane: Lane,
-        error: Option<ErrorClass>,
-        took: Duration,
-    ) {
+    pub(super) fn answered(&self, attempt: &Attempt) {
+        let Attempt {
+            cmdlet,
+            effect,
+            lane,
+            error,
+            took,
+        } = *attempt;
         let labels = CallLabels {
             cmdlet,
             result: error.map_or("ok", ErrorClass::label),
@@ -126,8 +166,21 @@ impl GatewayMetrics {
         };
         self.calls.get_or_create(&labels).inc();
         self.durations
-            .get_or_create(&CmdletLabels { cmdlet })
+            .get_or_create(&EffectLabels {
+                effect: label(effect),
+            })
             .observe(took.as_secs_f64());
+    }
+
+    /// So that there is an example of calls too.
+    pub fn count_example(&self) {
+        self.answered(&Attempt {
+            cmdlet: "Get-Mailbox",
+            effect: Effect::Read,
+            lane: Lane::Sweep,
+            error: None,
+            took: Duration::ZERO,
+        });
     }
 
     pub(super) fn requested(&self, service: Stage) {
@@ -138,22 +191,15 @@ impl GatewayMetrics {
             .inc();
     }
 
-    pub(super) fn retried(&self, cmdlet: &'static str, class: ErrorClass) {
-        self.retries
-            .get_or_create(&RetryLabels {
-                cmdlet,
-                reason: class.label(),
-            })
-            .inc();
+    pub(super) fn retried(&self, class: ErrorClass) {
+        let reason = class.label();
+        self.retries.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     pub(super) fn waited(&self, reason: Wait, wait: Duration) {
-        let reason = match reason {
-            Wait::Throttled => "throttled",
-            Wait::WriteBudget => "write_budget",
-        };
+        let reason = reason.label();
         self.waits
-            .get_or_create(&WaitLabels { reason })
+            .get_or_create(&ReasonLabels { reason })
             .inc_by(wait.as_secs_f64());
     }
 }
@@ -166,14 +212,21 @@ mod tests {
     fn metrics_carry_bounded_labels_only() {
         let mut registry = Registry::default();
         let metrics = GatewayMetrics::register(&mut registry);
-        metrics.answered("Get-Mailbox", Lane::Sweep, None, Duration::from_millis(700));
-        metrics.answered(
-            "Set-Mailbox",
-            Lane::Edit,
-            Some(ErrorClass::Conflict),
-            Duration::from_secs(1),
-        );
-        metrics.retried("Get-Mailbox", ErrorClass::Throttled);
+        metrics.answered(&Attempt {
+            cmdlet: "Get-Mailbox",
+            effect: Effect::Read,
+            lane: Lane::Sweep,
+            error: None,
+            took: Duration::from_millis(700),
+        });
+        metrics.answered(&Attempt {
+            cmdlet: "Set-Mailbox",
+            effect: Effect::Repeatable,
+            lane: Lane::Edit,
+            error: Some(ErrorClass::Conflict),
+            took: Duration::from_secs(1),
+        });
+        metrics.retried(ErrorClass::Throttled);
         metrics.requested(Stage::Exchange);
         metrics.waited(Wait::Throttled, Duration::from_millis(1500));
         let mut text = String::new();
@@ -181,10 +234,11 @@ mod tests {
         for line in [
             r#"exchange_calls_total{cmdlet="Get-Mailbox",result="ok",lane="sweep"} 1"#,
             r#"exchange_calls_total{cmdlet="Set-Mailbox",result="conflict",lane="edit"} 1"#,
-            r#"exchange_retries_total{cmdlet="Get-Mailbox",reason="throttled"} 1"#,
-            r#"exchange_http_requests_total{service="exchange"} 1"#,
+            r#"exchange_retries_total{reason="throttled"} 1"#,
+            r#"exchange_requests_total{service="exchange"} 1"#,
             r#"exchange_budget_wait_seconds_total{reason="throttled"} 1.5"#,
-            r#"exchange_call_duration_seconds_count{cmdlet="Get-Mailbox"} 1"#,
+            r#"exchange_call_duration_seconds_count{effect="read"} 1"#,
+            r#"exchange_call_duration_seconds_count{effect="create"} 0"#,
         ] {
             assert!(text.contains(line), "{line} is not in {text}");
         }

@@ -8,6 +8,7 @@
 //! - `auth`: access tokens by client credentials, one for Exchange and one for Graph.
 //! - `wire`: the JSON of `InvokeCommand` and `$batch`, and what an error answer means.
 //! - `graph`: the account behind a mailbox, in the directory.
+//! - [`trail`]: which request failed last in a piece of work.
 //! - [`http`]: the tower service at the bottom, a connection pool in production, anything else in tests.
 //!
 //! `InvokeCommand` (`/adminapi/beta`) is what Microsoft's ExchangeOnlineManagement module speaks. Microsoft
@@ -26,6 +27,7 @@ mod simulated;
 #[cfg(test)]
 mod testing;
 mod text;
+pub mod trail;
 mod wire;
 
 pub use cmdlets::{
@@ -35,7 +37,7 @@ pub use cmdlets::{
 };
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
 pub use error::{ErrorClass, ExchangeError, Stage};
-pub use gateway::Gateway;
+pub use gateway::{Gateway, GatewayReading};
 pub use graph::DirectoryUser;
 pub use http::{HttpService, TransportError};
 pub use metrics::GatewayMetrics;

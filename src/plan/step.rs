@@ -63,6 +63,11 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// The elementary changes of all steps, in their order.
+    pub fn changes(&self) -> Vec<Change> {
+        self.steps.iter().flat_map(Step::changes).collect()
+    }
+
     /// The steps as people read them.
     pub fn describe(&self) -> Vec<String> {
         self.steps.iter().map(ToString::to_string).collect()

@@ -1,6 +1,7 @@
 //! Command line and environment.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
@@ -18,6 +19,9 @@ pub enum Command {
     Run(Run),
     /// Prints the CRDs as YAML, for kubectl apply --server-side.
     Crd,
+    /// Prints an example of every metric, as /metrics shows them: for whoever writes dashboards and alerts.
+    #[command(hide = true)]
+    Metrics,
 }
 
 #[derive(Debug, Parser)]
@@ -63,6 +67,16 @@ pub struct Run {
     /// What is logged, as in info,kube=warn.
     #[arg(long, env = "SMO_LOG", default_value = "info")]
     pub log: String,
+
+    /// A file whose text replaces --log while the operator runs, such as a mounted ConfigMap: read every five
+    /// seconds; --log holds while it is empty or not there.
+    #[arg(long, env = "SMO_LOG_FROM", value_name = "FILE")]
+    pub log_from: Option<PathBuf>,
+
+    /// Certificates (PEM) of authorities that are trusted for Exchange, Entra and Graph beside the system's, such as
+    /// a proxy's that looks into TLS.
+    #[arg(long, env = "SMO_EXTRA_CA", value_name = "FILE")]
+    pub extra_ca: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -12,6 +12,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use tokio::time::Instant;
 
+use super::pulse::Pulse;
 use crate::clock::Clock;
 use crate::leadership::Leadership;
 
@@ -21,8 +22,9 @@ const DURATION: Duration = Duration::from_secs(15);
 const RENEWAL: Duration = Duration::from_secs(5);
 /// The leader stops by itself when it could not renew for so long: two thirds of the duration.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Standbys look so often, and so does a leader whose renewal failed.
-const RETRY: Duration = Duration::from_secs(2);
+/// Standbys look so often, and so does a leader whose renewal failed: a lease that is given back is taken within
+/// two seconds also where requests are slow.
+const RETRY: Duration = Duration::from_secs(1);
 /// One request to the API server; its client has no limit of its own.
 const REQUEST: Duration = Duration::from_secs(3);
 
@@ -32,6 +34,7 @@ pub struct Elector {
     identity: String,
     clock: Clock,
     leadership: Leadership,
+    pulse: Pulse,
     /// The claim of somebody else, as first seen, and when; None for a Lease that was not there.
     seen: Option<(Option<Claim>, Instant)>,
 }
@@ -53,6 +56,7 @@ impl Elector {
             identity,
             clock,
             leadership: Leadership::contested(),
+            pulse: Pulse::new(clock),
             seen: None,
         }
     }
@@ -60,6 +64,11 @@ impl Elector {
     /// The claim that this elector keeps.
     pub fn leadership(&self) -> Leadership {
         self.leadership.clone()
+    }
+
+    /// Beats with every attempt at the lease.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Ends when this process leads.
@@ -110,6 +119,7 @@ impl Elector {
 
     /// Acquires or renews once. True when this process leads afterwards.
     async fn attempt(&mut self) -> bool {
+        self.pulse.beat();
         // The deadline counts from before the request: when its answer is late, so is our knowledge.
         let started = self.clock.instant();
         match tokio::time::timeout(REQUEST, self.claim()).await {

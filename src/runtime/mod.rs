@@ -2,24 +2,32 @@
 
 pub mod args;
 pub mod lease;
+pub mod metrics;
+pub mod pulse;
 pub mod server;
 pub mod telemetry;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kube::client::ClientBuilder;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::controller::{Metrics, Operator, Readiness, Settings};
-use crate::exchange::GatewayMetrics;
+use crate::controller::{Operator, Readiness, Settings};
 use crate::leadership::Leadership;
 use lease::Elector;
+use metrics::{KubernetesRequests, Telemetry};
+use pulse::Pulse;
+use telemetry::LogFilter;
 
 /// The name of the Lease, in the operator's namespace.
 const LEASE: &str = "shared-mailbox-operator";
@@ -42,45 +50,45 @@ pub enum StartError {
     LeaseLost,
     #[error("can't listen for signals: {0}")]
     Signals(std::io::Error),
+    #[error("can't read --extra-ca {}: {source}", file.display())]
+    ExtraCa { file: PathBuf, source: std::io::Error },
 }
 
 /// Runs the operator until SIGTERM or ctrl-c.
-pub async fn run(args: args::Run) -> Result<(), StartError> {
-    let mut config = kube::Config::infer().await?;
-    // The client's default waits for ever; watches have their own, longer idle limit.
-    config.read_timeout = Some(std::time::Duration::from_secs(330));
-    let client = kube::Client::try_from(config)?;
-    let http = crate::exchange::http::client().map_err(|error| StartError::Http(error.to_string()))?;
-    let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
-    let gateway_metrics = GatewayMetrics::register(&mut registry);
-    let (readiness, ready) = watch::channel(Readiness::Waiting("start"));
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|source| StartError::Listen {
-            address: args.listen,
-            source,
-        })?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!(%address, "serving /livez, /readyz and /metrics");
+pub async fn run(args: args::Run, filter: LogFilter) -> Result<(), StartError> {
+    let clock = Clock::system();
+    if let Some(file) = args.log_from {
+        tokio::spawn(filter.follow(file, clock));
     }
-    let server = tokio::spawn(server::serve(listener, ready, Arc::new(registry)));
-    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-    let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is under way"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: finishing what is under way"),
-        }
-    };
+    let requests = KubernetesRequests::default();
+    let client = kubernetes_client(&requests).await?;
+    let extra_roots = args.extra_ca.map(extra_roots).transpose()?;
+    let http = crate::exchange::http::client(extra_roots.as_deref())
+        .map_err(|error| StartError::Http(error.to_string()))?;
+    let elector = args.leader_elect.then(|| {
+        let identity = args.identity.clone();
+        let identity = identity.unwrap_or_else(|| format!("operator-{}", uuid::Uuid::new_v4()));
+        Elector::new(client.clone(), &args.operator_namespace, LEASE, identity, clock)
+    });
+    let leadership = elector
+        .as_ref()
+        .map_or_else(Leadership::alone, Elector::leadership);
+    let Telemetry {
+        registry,
+        controller: metrics,
+        gateway: gateway_metrics,
+    } = Telemetry::new(leadership, &requests);
+    let (readiness, ready) = watch::channel(Readiness::Waiting("start"));
+    let pulse = elector.as_ref().map(Elector::pulse);
+    let server = serve(args.listen, ready, pulse, registry).await?;
+    let shutdown = shutdown()?;
     let settings = Settings {
-        operator_namespace: args.operator_namespace.clone(),
+        operator_namespace: args.operator_namespace,
         allowed_endpoints: args.allow_endpoint_overrides,
         concurrency: args.concurrency,
     };
-    let clock = Clock::system();
     let operator = |leadership| Operator {
-        client: client.clone(),
+        client,
         http,
         clock,
         chance: Chance::system(),
@@ -89,11 +97,7 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
         gateway_metrics,
         leadership,
     };
-    let ended = if args.leader_elect {
-        let identity = args
-            .identity
-            .unwrap_or_else(|| format!("operator-{}", uuid::Uuid::new_v4()));
-        let elector = Elector::new(client.clone(), &args.operator_namespace, LEASE, identity, clock);
+    let ended = if let Some(elector) = elector {
         lead(elector, operator, readiness, shutdown).await
     } else {
         tracing::warn!("leader election is off: make sure that only one replica runs");
@@ -103,6 +107,59 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
     server.abort();
     tracing::info!("stopped");
     ended
+}
+
+fn extra_roots(file: PathBuf) -> Result<Vec<u8>, StartError> {
+    std::fs::read(&file).map_err(|source| StartError::ExtraCa { file, source })
+}
+
+async fn kubernetes_client(requests: &KubernetesRequests) -> Result<kube::Client, StartError> {
+    let mut config = kube::Config::infer().await?;
+    if config.proxy_url == environment_proxy() {
+        // It is for the way to Microsoft: inside a cluster, and mostly outside too, the API server is reached directly.
+        config.proxy_url = None;
+    }
+    // The client's default waits for ever; watches have their own, longer idle limit.
+    config.read_timeout = Some(Duration::from_secs(330));
+    Ok(ClientBuilder::try_from(config)?.with_layer(requests).build())
+}
+
+fn environment_proxy() -> Option<http::Uri> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    set("HTTPS_PROXY").or_else(|| set("https_proxy"))?.parse().ok()
+}
+
+/// Serves health and metrics in a task of its own.
+async fn serve(
+    address: SocketAddr,
+    ready: watch::Receiver<Readiness>,
+    pulse: Option<Pulse>,
+    registry: Registry,
+) -> Result<JoinHandle<()>, StartError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "serving /livez, /readyz and /metrics");
+    }
+    Ok(tokio::spawn(server::serve(
+        listener,
+        ready,
+        pulse,
+        Arc::new(registry),
+    )))
+}
+
+/// Ends with SIGTERM or ctrl-c.
+fn shutdown() -> Result<impl Future<Output = ()>, StartError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is under way"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: finishing what is under way"),
+        }
+    })
 }
 
 /// Works while this process leads; an error when it lost the lease, so that the process ends and starts afresh.

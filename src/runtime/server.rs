@@ -12,46 +12,57 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::pulse::Pulse;
 use crate::controller::Readiness;
 
 #[derive(Clone)]
 struct Shared {
     readiness: watch::Receiver<Readiness>,
+    pulse: Option<Pulse>,
     registry: Arc<Registry>,
 }
 
-/// Serves until the task is aborted.
-pub async fn serve(listener: TcpListener, readiness: watch::Receiver<Readiness>, registry: Arc<Registry>) {
-    if let Err(error) = axum::serve(listener, router(readiness, registry)).await {
+/// Serves until the task is aborted. `pulse` is that of the work on the lease, where there is a lease.
+pub async fn serve(
+    listener: TcpListener,
+    readiness: watch::Receiver<Readiness>,
+    pulse: Option<Pulse>,
+    registry: Arc<Registry>,
+) {
+    if let Err(error) = axum::serve(listener, router(readiness, pulse, registry)).await {
         tracing::error!(%error, "the health and metrics server ended");
     }
 }
 
-fn router(readiness: watch::Receiver<Readiness>, registry: Arc<Registry>) -> Router {
+fn router(readiness: watch::Receiver<Readiness>, pulse: Option<Pulse>, registry: Arc<Registry>) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(Shared { readiness, registry })
+        .with_state(Shared {
+            readiness,
+            pulse,
+            registry,
+        })
+}
+
+/// Alive as long as the lease is being worked on: a process that neither claims nor renews it is of no use, and
+/// Kubernetes should start another.
+async fn livez(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+    match &shared.pulse {
+        Some(pulse) if !pulse.is_alive() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the work on the lease has stopped\n",
+        ),
+        Some(_) | None => (StatusCode::OK, "ok\n"),
+    }
 }
 
 /// Ready when the CRDs are there and every watch has its first list; says what is missing.
 async fn readyz(State(shared): State<Shared>) -> Response {
     match *shared.readiness.borrow() {
-        Readiness::Ready => (
-            StatusCode::OK,
-            "ok
-"
-            .to_owned(),
-        )
-            .into_response(),
-        Readiness::Standby => (
-            StatusCode::OK,
-            "ok: another replica leads
-"
-            .to_owned(),
-        )
-            .into_response(),
+        Readiness::Ready => (StatusCode::OK, "ok\n".to_owned()).into_response(),
+        Readiness::Standby => (StatusCode::OK, "ok: another replica leads\n".to_owned()).into_response(),
         Readiness::Waiting(what) => {
             (StatusCode::SERVICE_UNAVAILABLE, format!("waiting for {what}\n")).into_response()
         }
@@ -69,7 +80,10 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Clock;
     use axum::body::Body;
     use axum::http::Request;
     use http_body_util::BodyExt;
@@ -86,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn readiness_says_what_is_missing_and_liveness_does_not_care() {
         let (sender, receiver) = watch::channel(Readiness::Waiting("the CRDs"));
-        let router = router(receiver, Arc::new(Registry::default()));
+        let router = router(receiver, None, Arc::new(Registry::default()));
         let waiting = (
             StatusCode::SERVICE_UNAVAILABLE,
             "waiting for the CRDs\n".to_owned(),
@@ -97,15 +111,30 @@ mod tests {
         assert_eq!(ask(&router, "/readyz").await.0, StatusCode::OK);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_process_whose_work_on_the_lease_has_stopped_is_not_alive() {
+        let (_sender, receiver) = watch::channel(Readiness::Standby);
+        let pulse = Pulse::new(Clock::system());
+        let router = router(receiver, Some(pulse.clone()), Arc::default());
+        for _ in 0..3 {
+            tokio::time::advance(Duration::from_secs(20)).await;
+            assert_eq!(ask(&router, "/livez").await.0, StatusCode::OK);
+            pulse.beat();
+        }
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert_eq!(ask(&router, "/livez").await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ask(&router, "/readyz").await.0, StatusCode::OK);
+    }
+
     #[tokio::test]
     async fn metrics_are_openmetrics_text() {
         let (_sender, receiver) = watch::channel(Readiness::Ready);
         let mut registry = Registry::default();
         crate::controller::Metrics::register(&mut registry);
-        let (status, text) = ask(&router(receiver, Arc::new(registry)), "/metrics").await;
+        let (status, text) = ask(&router(receiver, None, Arc::new(registry)), "/metrics").await;
         assert_eq!(status, StatusCode::OK);
         assert!(
-            text.contains("# TYPE workqueue_depth gauge") && text.ends_with("# EOF\n"),
+            text.contains("# TYPE workqueue_adds counter") && text.ends_with("# EOF\n"),
             "{text}"
         );
     }

@@ -12,4 +12,5 @@
 pub mod api_server;
 pub mod bed;
 pub mod conformance;
+pub mod kstatus;
 pub mod world;

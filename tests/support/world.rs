@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, Resource};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -130,6 +132,8 @@ pub struct World<S = ApiServer> {
     /// All lives of the operator draw from it, so that no name is made up twice.
     pub chance: Chance,
     operator: Option<RunningOperator>,
+    /// What the present or last operator counts.
+    metrics: Registry,
 }
 
 struct RunningOperator {
@@ -203,6 +207,7 @@ impl<S: Server> World<S> {
             simulator,
             leadership: Leadership::alone(),
             operator: None,
+            metrics: Registry::default(),
         };
         for name in ["kube-system", OPERATOR_NAMESPACE, NAMESPACE] {
             world.ensure_namespace(name).await;
@@ -235,6 +240,7 @@ impl<S: Server> World<S> {
         assert!(self.operator.is_none(), "one operator at a time");
         let (readiness, observed) = watch::channel(Readiness::Waiting("start"));
         let (stop, stopped) = oneshot::channel::<()>();
+        self.metrics = Registry::default();
         let operator = Operator {
             client,
             http,
@@ -245,8 +251,8 @@ impl<S: Server> World<S> {
                 allowed_endpoints: Vec::new(),
                 concurrency: 16,
             },
-            metrics: Metrics::default(),
-            gateway_metrics: GatewayMetrics::default(),
+            metrics: Metrics::register(&mut self.metrics),
+            gateway_metrics: GatewayMetrics::register(&mut self.metrics),
             leadership: self.leadership.clone(),
         };
         let task = tokio::spawn(operator.run(readiness, async move {
@@ -283,6 +289,25 @@ impl<S: Server> World<S> {
             task.abort();
             let _ = task.await;
         }
+    }
+
+    /// What a scrape of the operator shows.
+    pub fn metrics(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.metrics).unwrap();
+        text
+    }
+
+    /// The value of one series, as it is written in a scrape.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.metrics();
+        let found = text
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        found
+            .unwrap_or_else(|| panic!("{series} is not in {text}"))
+            .parse()
+            .unwrap()
     }
 
     pub fn readiness(&self) -> Option<Readiness> {

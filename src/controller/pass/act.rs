@@ -77,6 +77,9 @@ impl Pass<'_> {
             desired,
         };
         if !judged.ground.writes {
+            if self.is_drift() && self.is_news(&planned) {
+                self.context.metrics.drift_found(&planned.changes());
+            }
             let outcome = if planned.is_empty() {
                 Outcome::Observed
             } else {
@@ -115,6 +118,12 @@ impl Pass<'_> {
         self.carry_out(judged, &planned, &todo, &seen.observed).await
     }
 
+    /// Whether the status does not tell of this plan yet.
+    fn is_news(&self, plan: &Plan) -> bool {
+        let told = self.object.status.as_ref().map(|status| &status.pending_plan);
+        told.is_none_or(|told| *told != plan.describe())
+    }
+
     /// Does what is to be done and looks again.
     async fn carry_out(
         &mut self,
@@ -135,9 +144,13 @@ impl Pass<'_> {
             record: &planned.announced,
         };
         let drift = self.is_drift();
+        if drift {
+            self.context.metrics.drift_found(&todo.changes());
+        }
         let mut applied = target.apply(todo).await;
         let now = self.context.clock.instant();
         if drift {
+            self.context.metrics.drift_repaired(&applied.acknowledged);
             let generation = self.object.metadata.generation;
             let repaired = applied.acknowledged.iter().cloned();
             self.context
@@ -212,11 +225,7 @@ fn remembered(planned: &Plan, applied: &Applied) -> Record {
     record.addresses.retain(|address| {
         planned.settled.addresses.contains(address) || !done(Change::AddressRemoved(address.clone()))
     });
-    let marker_planned = planned
-        .steps
-        .iter()
-        .flat_map(plan::Step::changes)
-        .any(|change| change == Change::Marker);
+    let marker_planned = planned.changes().contains(&Change::Marker);
     if !marker_planned || done(Change::Marker) {
         record.intent = None;
     }

@@ -6,6 +6,7 @@ mod prepare;
 mod tell;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ use crate::plan::{self, Desired, Observed, Plan, Standing};
 /// How long a mailbox that Exchange does not find is looked for before it counts as gone. Longer than the
 /// minutes by which replicas lag.
 const LOSS_CONFIRMED: Duration = Duration::from_mins(5);
+
+/// Tools that wait take a resource without a status for one that is done (kstatus does): it has a first status
+/// within a second, however slow Exchange is.
+const FIRST_WORD: Duration = Duration::from_millis(950);
 
 pub struct Pass<'a> {
     pub context: &'a Context,
@@ -96,14 +101,17 @@ impl Pass<'_> {
         let fetch = self.fetch(&ground);
         let guid = self.known_mailbox(&ground.record);
         let members = fetch.members(ground.admitted.members_to_look_up());
-        let (directory, located) = if let Some(guid) = guid {
-            (members.await, Ok(Ok(Located::Mailbox(guid))))
-        } else {
-            futures::join!(
-                members,
-                fetch.locate(&ground.admitted, &ground.owner, &ground.record)
-            )
+        let look = async {
+            if let Some(guid) = guid {
+                (members.await, Ok(Ok(Located::Mailbox(guid))))
+            } else {
+                futures::join!(
+                    members,
+                    fetch.locate(&ground.admitted, &ground.owner, &ground.record)
+                )
+            }
         };
+        let (directory, located) = self.meanwhile_saying_so(look).await?;
         let directory = directory.map_err(|error| Outcome::of_error(&error))?;
         let located = located
             .map_err(|error| Outcome::of_error(&error))?
@@ -117,6 +125,19 @@ impl Pass<'_> {
             }
             Located::Nowhere(nickname) => create::create(self, ground, wanted, nickname).await,
         }
+    }
+
+    /// Waits for a first look at Exchange; when it takes long, a first status says so meanwhile.
+    async fn meanwhile_saying_so<T>(&mut self, look: impl Future<Output = T>) -> Result<T, Outcome> {
+        let mut look = std::pin::pin!(look);
+        if self.object.status.is_none() {
+            let left = FIRST_WORD.saturating_sub(seen_for(self.context, self.key));
+            if let Ok(seen) = tokio::time::timeout(left, &mut look).await {
+                return Ok(seen);
+            }
+            self.say_that_it_is_being_looked_at().await?;
+        }
+        Ok(look.await)
     }
 
     /// By its GUID in status, or as this process remembers it from the create that the record announces.

@@ -9,6 +9,7 @@ use super::{Ending, Pass, View, of_kube};
 use crate::api::condition::{self, Kind};
 use crate::api::{MailboxPermission, Record, SharedMailbox, SharedMailboxStatus};
 use crate::controller::events::Happening;
+use crate::controller::index;
 use crate::controller::outcome::{Meaning, Outcome, Progress};
 use crate::controller::permission;
 use crate::controller::report::{self, Facts};
@@ -23,6 +24,14 @@ impl Pass<'_> {
             return Ok(());
         }
         status.record = Some(raw);
+        self.write_status(status).await
+    }
+
+    /// A first status, for a resource about which nothing is known yet.
+    pub(super) async fn say_that_it_is_being_looked_at(&mut self) -> Result<(), Outcome> {
+        let text = "waiting for Exchange to answer the first look-up".to_owned();
+        let meaning = Outcome::Progressing(Progress::WaitingForExchange(text)).meaning();
+        let status = report::mailbox(&self.object, &meaning, None, None, self.context.clock.now());
         self.write_status(status).await
     }
 
@@ -64,24 +73,21 @@ impl Pass<'_> {
             view,
             done,
         } = ending;
-        if let Outcome::Unavailable(why) = &outcome
-            && self
-                .object
-                .status
-                .as_ref()
-                .is_none_or(|status| status.conditions.is_empty())
-        {
+        let status = self.object.status.as_ref();
+        if status.is_none_or(|status| status.conditions.is_empty()) {
             // Nothing was ever reported that could stay as it is.
-            outcome = Outcome::Progressing(Progress::WaitingForExchange(why.clone()));
+            outcome = match outcome {
+                Outcome::Unavailable(why) => Outcome::Progressing(Progress::WaitingForExchange(why)),
+                Outcome::NotYet => {
+                    let why = "the ExchangeTenant has not been checked yet".to_owned();
+                    Outcome::Progressing(Progress::WaitingForExchange(why))
+                }
+                other => other,
+            };
         }
         let meaning = outcome.meaning();
         let now = self.context.clock.now();
-        let stored = self
-            .object
-            .status
-            .as_ref()
-            .and_then(|status| status.record.as_ref()?.read().ok());
-        let record_now = record.clone().or(stored).unwrap_or_default();
+        let record_now = record.clone().or_else(|| self.recorded()).unwrap_or_default();
         let facts = view.as_ref().map(|view| view.facts(&record_now));
         let before = self.object.clone();
         let mut status = report::mailbox(&before, &meaning, facts.as_ref(), record.as_ref(), now);
@@ -113,6 +119,11 @@ impl Pass<'_> {
             }
         }
         if stale { Outcome::Outdated } else { outcome }
+    }
+
+    /// What is remembered of the mailbox, as the API server has acknowledged it.
+    pub fn recorded(&self) -> Option<Record> {
+        self.object.status.as_ref()?.record.as_ref()?.read().ok()
     }
 
     /// True when what is written now follows from no edit: manifests are as they were reported.
@@ -154,14 +165,14 @@ impl Pass<'_> {
         if !done.is_empty() {
             let was_ready = old.is_some_and(|ready| ready.status == "True");
             let drift = was_ready && self.is_drift_for(before);
-            if drift {
-                self.context.metrics.repairs.inc();
-            }
             let reason = if drift { "DriftRepaired" } else { "Changed" };
             self.tell(false, reason, "Apply", &done.join("; ")).await;
         }
         let Some(ready) = &meaning.ready else { return };
         if old.is_none_or(|old| old.reason != ready.reason || old.status != ready.truth.as_str()) {
+            if ready.reason == "AccessDenied" {
+                self.context.metrics.refused(index::MAILBOX, 1);
+            }
             self.tell(meaning.warn, &ready.reason, "Reconcile", &ready.message)
                 .await;
         }

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::{Facts, missing_grants};
 use crate::api::condition::{self, Kind, Truth, Verdict};
-use crate::api::{RECONCILE_REQUESTED_AT, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn};
+use crate::api::{RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn, reconcile_requests};
 use crate::controller::outcome::Meaning;
 use crate::mail::{ObjectId, Right};
 use crate::plan::{Desired, Observed, Step};
@@ -34,7 +34,11 @@ pub fn mailbox(
     if let Some(record) = record {
         status.record = Some(RawRecord::from(record));
     }
-    let requested = object.annotations().get(RECONCILE_REQUESTED_AT);
+    // Times written alike sort alike: the later of the two requests is the one that was acted on last.
+    let requested = reconcile_requests(object.annotations())
+        .into_iter()
+        .flatten()
+        .max();
     let Some(ready) = meaning.ready.clone() else {
         return status;
     };

@@ -112,6 +112,17 @@ impl WriteBudget {
         }
     }
 
+    /// Writes that may be taken at once.
+    pub fn left(&mut self, now: Instant) -> f64 {
+        self.refill(now);
+        self.left
+    }
+
+    /// Writes a minute.
+    pub fn capacity(&self) -> f64 {
+        self.capacity
+    }
+
     pub fn is_used_up(&mut self, now: Instant) -> bool {
         self.refill(now);
         self.left < 1.0

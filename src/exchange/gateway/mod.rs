@@ -29,6 +29,7 @@ use super::connection::Connection;
 use super::error::{ErrorClass, ExchangeError, Stage};
 use super::http::HttpService;
 use super::metrics::{GatewayMetrics, Wait};
+use super::trail;
 use super::wire::{AdminApi, Answer, Cmdlet, Effect, Failure};
 use crate::clock::Clock;
 use crate::lane::Lane;
@@ -98,6 +99,18 @@ struct State {
     max_in_flight: usize,
     in_flight: usize,
     background_in_flight: usize,
+}
+
+/// How things stand at one gateway.
+#[derive(Clone, Debug, Default)]
+pub struct GatewayReading {
+    /// Writes that may go out at once, and a minute.
+    pub writes_left: f64,
+    pub writes_limit: f64,
+    /// Rest of the pause that the service asked for.
+    pub throttled: Duration,
+    pub waiting: usize,
+    pub in_flight: usize,
 }
 
 /// What can be done now.
@@ -183,11 +196,28 @@ impl Gateway {
 
     /// The tenant that Entra issues tokens for (`tid`).
     pub async fn tenant_guid(&self) -> Result<TenantGuid, ExchangeError> {
-        let token = self.core.exchange_tokens.of_any_tenant().await?;
+        let token = self.core.exchange_tokens.of_any_tenant().await;
+        let token = token.inspect_err(|error| {
+            trail::note(error);
+            error.log();
+        })?;
         token.tenant.ok_or_else(|| {
             let message = "the access token does not say which tenant it is for";
             ExchangeError::new(ErrorClass::Transient, Stage::Token, "Token request", message)
         })
+    }
+
+    /// How things stand now.
+    pub fn reading(&self) -> GatewayReading {
+        let now = self.core.clock.instant();
+        let mut state = self.core.state();
+        GatewayReading {
+            writes_left: state.writes.left(now),
+            writes_limit: state.writes.capacity(),
+            throttled: state.hold.remaining(now).unwrap_or_default(),
+            waiting: state.queue.len(),
+            in_flight: state.in_flight,
+        }
     }
 
     /// One cmdlet with one answer.
@@ -247,11 +277,13 @@ impl Core {
     }
 
     async fn call(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String) -> Result<Answer, ExchangeError> {
-        let span = tracing::debug_span!(
+        let span = tracing::info_span!(
             "exchange_call",
             cmdlet = cmdlet.name,
             lane = lane.label(),
             attempts = tracing::field::Empty,
+            client_request_id = tracing::field::Empty,
+            request_id = tracing::field::Empty,
             error = tracing::field::Empty,
         );
         self.attempts(lane, cmdlet, url).instrument(span).await
@@ -278,10 +310,12 @@ impl Core {
             match attempts.judge(failure, self.clock.instant()) {
                 Verdict::Final(error) => {
                     Span::current().record("error", error.class.label());
+                    trail::note(&error);
+                    error.log();
                     return Err(error);
                 }
                 Verdict::Again(wait) => {
-                    self.metrics.retried(cmdlet.name, class);
+                    self.metrics.retried(class);
                     self.clock.sleep(wait).await;
                 }
             }
@@ -297,6 +331,7 @@ impl Core {
             lane,
             alone,
             answer,
+            span: Span::current(),
         };
         let failed = |message: &str, perhaps_executed| Outcome {
             result: Err(Failure::new(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tracing::Span;
 
 use super::budget::WriteBudget;
 use super::send::Outcome;
@@ -26,6 +27,8 @@ pub struct Waiting {
     /// Never in a batch: creates, and calls whose last batch failed as a whole.
     pub alone: bool,
     pub answer: oneshot::Sender<Outcome>,
+    /// The caller's, to be told which request it became.
+    pub span: Span,
 }
 
 /// The two kinds of batches. Mixing them would let somebody who waits wait for a sweep.
@@ -139,6 +142,7 @@ mod tests {
                 lane,
                 alone: effect == Effect::Create,
                 answer,
+                span: Span::none(),
             };
             self.queue.push(waiting).unwrap();
             self.callers.push(caller);
@@ -220,6 +224,7 @@ mod tests {
             lane: Lane::Edit,
             alone: false,
             answer,
+            span: Span::none(),
         };
         let refused = bench.queue.push(one_more).unwrap_err();
         bench.callers.pop();

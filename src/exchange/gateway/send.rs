@@ -15,6 +15,7 @@ use super::{Core, Slot};
 use crate::exchange::auth::Token;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::http::{HttpService, TransportError};
+use crate::exchange::metrics::Attempt;
 use crate::exchange::text;
 use crate::exchange::wire::{Answer, Effect, Failure, Reply};
 
@@ -40,7 +41,8 @@ pub struct Outcome {
 /// that no write is cut off half-way.
 pub async fn send(core: Arc<Core>, batch: Vec<Waiting>, slot: Slot) {
     let id = Uuid::new_v4();
-    let span = tracing::debug_span!(
+    // A batch serves several callers and can be the child of none: each caller's span gets its ids instead.
+    let span = tracing::info_span!(
         "exchange_request",
         client_request_id = %id,
         cmdlet = if let [one] = batch.as_slice() { one.cmdlet.name } else { "$batch" },
@@ -48,20 +50,28 @@ pub async fn send(core: Arc<Core>, batch: Vec<Waiting>, slot: Slot) {
         status = tracing::field::Empty,
         request_id = tracing::field::Empty,
     );
+    for waiting in &batch {
+        span.follows_from(&waiting.span);
+        waiting
+            .span
+            .record("client_request_id", tracing::field::display(id));
+    }
     let started = core.clock.instant();
     let outcomes = exchange(&core, &batch, id).instrument(span.clone()).await;
     let took = core.clock.instant().duration_since(started);
     drop(slot);
     for (waiting, outcome) in batch.into_iter().zip(outcomes) {
         let error = outcome.result.as_ref().err().map(|failure| &failure.error);
-        core.metrics.answered(
-            waiting.cmdlet.name,
-            waiting.lane,
-            error.map(|error| error.class),
+        core.metrics.answered(&Attempt {
+            cmdlet: waiting.cmdlet.name,
+            effect: waiting.cmdlet.effect,
+            lane: waiting.lane,
+            error: error.map(|error| error.class),
             took,
-        );
+        });
         if let Some(error) = error {
-            error.log(&span);
+            let (class, error) = (error.class.label(), error.traced());
+            tracing::debug!(parent: &waiting.span, class, error, "an attempt failed");
         }
         // The caller may be gone.
         let _ = waiting.answer.send(outcome);
@@ -106,7 +116,8 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
     let response = match answer_to(&core.http, request).await {
         Ok(response) => response,
         Err(lost) => {
-            let error = error_of(ErrorClass::Transient, &lost.message);
+            let mut error = error_of(ErrorClass::Transient, &lost.message);
+            error.request_id = Some(id.to_string());
             return whole(batch, &Failure::new(error, lost.sent));
         }
     };
@@ -115,6 +126,9 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
     Span::current().record("status", reply.status);
     if let Some(id) = &reply.request_id {
         Span::current().record("request_id", id.as_str());
+        for waiting in batch {
+            waiting.span.record("request_id", id.as_str());
+        }
     }
     let outcomes = match batch {
         [one] => vec![Outcome {
