@@ -15,6 +15,8 @@ mod support;
 
 mod conformance;
 mod kinds;
+mod lease;
 mod main_job;
+mod operator;
 mod process;
 mod server;

@@ -1,102 +1,30 @@
 //! The operator as a process: real sockets, real signals, and kubectl as people use it.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use simulator::{Control, Delay, Faults, Seed, Simulator, serve};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use xtask::control_plane::{ControlPlane, Options};
-use xtask::process::free_port;
 
+use super::operator::{Launch, Operator, wait};
 use super::server::{apply, install_kinds, kubectl, start};
 use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 /// Must be nowhere but in its Secret and in requests to the token endpoint.
 const CANARY: &str = "canary-4f1d7c0e9b";
-const PATIENCE: Duration = Duration::from_mins(1);
-
-struct Operator {
-    child: Child,
-    log: PathBuf,
-    listen: String,
-}
-
-impl Operator {
-    fn start(control_plane: &ControlPlane, endpoint: SocketAddr) -> Self {
-        let log = control_plane.directory().join("operator.log");
-        let listen = format!("127.0.0.1:{}", free_port().unwrap());
-        let child = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"))
-            .args(["run", "--log=trace"])
-            .arg(format!("--allow-endpoint-overrides={endpoint}"))
-            .arg(format!("--listen={listen}"))
-            .env("KUBECONFIG", control_plane.kubeconfig())
-            .stdin(Stdio::null())
-            .stdout(fs::File::create(control_plane.directory().join("operator.out")).unwrap())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        Self { child, log, listen }
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Status and body of an answer of its own server; None while it does not listen.
-    async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.listen).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-    }
-
-    async fn wait_for(&self, path: &str, status: u16) -> String {
-        let found = wait(async || self.get(path).await.filter(|(found, _)| *found == status)).await;
-        let (_, body) = found.unwrap_or_else(|| panic!("{path} was never {status}:\n{}", self.log()));
-        body
-    }
-
-    /// Asks it to end, as Kubernetes does, and waits until it has.
-    async fn terminate(&mut self) -> ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut child = std::mem::replace(&mut self.child, Command::new("true").spawn().unwrap());
-        let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
-        tokio::time::timeout(PATIENCE, ended).await.unwrap().unwrap()
-    }
-}
-
-impl Drop for Operator {
-    fn drop(&mut self) {
-        // It has ended already unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn wait<T>(check: impl AsyncFn() -> Option<T>) -> Option<T> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while tokio::time::Instant::now() < deadline {
-        if let Some(found) = check().await {
-            return Some(found);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    None
+fn start_operator(control_plane: &ControlPlane, endpoint: SocketAddr) -> Operator {
+    let launch = Launch {
+        name: "operator",
+        kubeconfig: control_plane.kubeconfig(),
+        arguments: vec![
+            "--log=trace".to_owned(),
+            format!("--allow-endpoint-overrides={endpoint}"),
+        ],
+        environment: Vec::new(),
+    };
+    Operator::start(control_plane, &launch)
 }
 
 /// A simulated tenant behind a socket.
@@ -141,7 +69,7 @@ async fn the_operator_waits_for_its_kinds_works_tells_and_ends_in_order() {
     };
     let (exchange, endpoint) = simulated_tenant().await;
     kubectl(&control_plane, &format!("create namespace {OPERATOR_NAMESPACE}")).unwrap();
-    let mut operator = Operator::start(&control_plane, endpoint);
+    let mut operator = start_operator(&control_plane, endpoint);
 
     it_says_which_kinds_are_missing_and_waits(&mut operator).await;
     install_kinds(&control_plane);
@@ -172,10 +100,7 @@ async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
         assert!(log.contains(words), "{words}: {log}");
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(
-        operator.child.try_wait().unwrap().is_none(),
-        "it waits, it does not crash"
-    );
+    assert!(operator.is_running(), "it waits, it does not crash");
     assert_eq!(operator.get("/livez").await.unwrap().0, 200);
 }
 
@@ -245,7 +170,15 @@ fn kubectl_tells_what_is(control_plane: &ControlPlane, operator: &Operator) {
 async fn metrics_count_what_was_done(operator: &Operator) {
     let text = operator.wait_for("/metrics", 200).await;
     assert!(text.ends_with("# EOF\n"), "{text}");
-    for series in ["workqueue_depth", "result=\"settled\"", "New-Mailbox"] {
+    for series in [
+        "workqueue_depth",
+        "controller_runtime_reconcile_total{controller=\"sharedmailbox\",result=\"success\"}",
+        "New-Mailbox",
+        "leader_election_master_status{name=\"shared-mailbox-operator\"} 1",
+        "rest_client_requests_total{code=\"200\",method=\"GET\"}",
+        "sharedmailbox_tenant_up{tenant=\"default\"} 1",
+        "process_resident_memory_bytes",
+    ] {
         assert!(text.contains(series), "{series}: {text}");
     }
 }
@@ -268,7 +201,8 @@ async fn work_under_way_is_finished_before_the_end(
     );
     let begun = wait(async || exchange.mailbox("info@contoso.com").map(drop)).await;
     assert!(begun.is_some(), "{}", operator.log());
-    let status = operator.terminate().await;
+    operator.signal("TERM");
+    let status = operator.ended().await;
     assert_eq!(status.code(), Some(0), "{}", operator.log());
     assert!(exchange.mailbox("info@contoso.com").unwrap().account_disabled);
     let read = format!("get sharedmailbox info -n {NAMESPACE} -o jsonpath={{.status.summary}}");

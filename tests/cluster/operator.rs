@@ -1,0 +1,120 @@
+//! The operator as a process.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use xtask::control_plane::ControlPlane;
+use xtask::process::free_port;
+
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What differs between two operators.
+pub struct Launch<'a> {
+    /// Of its log.
+    pub name: &'a str,
+    pub kubeconfig: &'a Path,
+    pub arguments: Vec<String>,
+    pub environment: Vec<(&'a str, String)>,
+}
+
+/// Ended when it is dropped.
+pub struct Operator {
+    child: Child,
+    log: PathBuf,
+    listen: String,
+}
+
+impl Operator {
+    pub fn start(control_plane: &ControlPlane, launch: &Launch<'_>) -> Self {
+        let Launch {
+            name,
+            kubeconfig,
+            arguments,
+            environment,
+        } = launch;
+        let log = control_plane.directory().join(format!("{name}.log"));
+        let listen = format!("127.0.0.1:{}", free_port().unwrap());
+        let out = control_plane.directory().join(format!("{name}.out"));
+        let child = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"))
+            .arg("run")
+            .args(arguments)
+            .arg(format!("--listen={listen}"))
+            .envs(environment.iter().map(|(key, value)| (key, value)))
+            .env("KUBECONFIG", kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(File::create(out).unwrap())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, log, listen }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Status and body of an answer of its own server; None while it does not listen.
+    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let ask = async {
+            let mut stream = TcpStream::connect(&self.listen).await.ok()?;
+            let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.ok()?;
+            let (head, body) = answer.split_once("\r\n\r\n")?;
+            Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        };
+        // One that is stopped accepts and never answers.
+        tokio::time::timeout(Duration::from_secs(5), ask).await.ok()?
+    }
+
+    pub async fn wait_for(&self, path: &str, status: u16) -> String {
+        let found = wait(async || self.get(path).await.filter(|(found, _)| *found == status)).await;
+        let (_, body) = found.unwrap_or_else(|| panic!("{path} was never {status}:\n{}", self.log()));
+        body
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// `TERM`, `KILL`, `STOP` or `CONT`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let ended = wait(async || self.child.try_wait().unwrap());
+        let Some(status) = ended.await else {
+            panic!("it did not end:\n{}", self.log())
+        };
+        status
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        // It has ended already unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks ten times a second until something is found, for a minute.
+pub async fn wait<T>(mut check: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < deadline {
+        if let Some(found) = check().await {
+            return Some(found);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    None
+}
