@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chart;
 mod conformance;
 mod kinds;
 mod lease;

@@ -37,7 +37,7 @@ enum Command {
     Demo(commands::demo::Arguments),
     /// Run everything that CI runs
     Test,
-    /// Write crds/ from the operator's types
+    /// Write what is made from other files: CRDs, the CRD chart, manifests in deploy/, snapshots of the charts
     Generate(commands::generate::Arguments),
     /// Keep a failing run of the test bed as a named test
     Regression(commands::regression::Arguments),

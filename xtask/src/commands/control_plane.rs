@@ -4,6 +4,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
+use xtask::chart_tools::ChartTools;
 use xtask::control_plane::{Binaries, ControlPlane, Options};
 use xtask::interrupt;
 use xtask::process::humane;
@@ -53,29 +54,46 @@ pub fn stay(mut check: impl FnMut() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// The programs of the control plane, looked for and built while something else goes on: cargo leaves a core idle
-/// now and then.
-pub struct BackgroundBuild(Option<JoinHandle<Result<Binaries>>>);
+/// Programs that are looked for and built while something else goes on: cargo leaves a core idle now and then.
+pub struct BackgroundBuild<T>(Option<JoinHandle<Result<T>>>);
 
-impl BackgroundBuild {
+impl BackgroundBuild<Binaries> {
+    /// The programs of the control plane.
     pub fn start() -> Self {
-        Self(Some(thread::spawn(|| {
-            Binaries::locate_or_build(&mut |line| progress(&format!("[control plane] {line}")))
-        })))
-    }
-
-    pub fn finish(mut self) -> Result<Binaries> {
-        let thread = self
-            .0
-            .take()
-            .ok_or_else(|| anyhow!("the build of the control plane was never started"))?;
-        thread
-            .join()
-            .map_err(|_| anyhow!("the build of the control plane panicked"))?
+        Self::of(|| Binaries::locate_or_build(&mut |line| progress(&format!("[control plane] {line}"))))
     }
 }
 
-impl Drop for BackgroundBuild {
+impl BackgroundBuild<(Binaries, ChartTools)> {
+    /// The programs of the control plane, and then those for the charts.
+    pub fn start_with_chart_tools() -> Self {
+        Self::of(|| {
+            let mut told = |line: &str| progress(&format!("[programs in Go] {line}"));
+            Ok((
+                Binaries::locate_or_build(&mut told)?,
+                ChartTools::locate_or_build(&mut told)?,
+            ))
+        })
+    }
+}
+
+impl<T: Send + 'static> BackgroundBuild<T> {
+    fn of(build: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
+        Self(Some(thread::spawn(build)))
+    }
+
+    pub fn finish(mut self) -> Result<T> {
+        let thread = self
+            .0
+            .take()
+            .ok_or_else(|| anyhow!("the build in the background was never started"))?;
+        thread
+            .join()
+            .map_err(|_| anyhow!("the build in the background panicked"))?
+    }
+}
+
+impl<T> Drop for BackgroundBuild<T> {
     /// A step failed meanwhile: nothing may be left running.
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {

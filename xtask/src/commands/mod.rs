@@ -7,4 +7,5 @@ pub mod regression;
 pub mod test;
 
 mod cargo;
+mod charts;
 mod shell;

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use xtask::control_plane::REQUIRED_VARIABLE;
+use xtask::go_programs::REQUIRED_VARIABLE;
 use xtask::workspace;
 
 use super::cargo::{Programs, cargo, succeed};
 use super::control_plane::BackgroundBuild;
-use super::generate;
+use super::{charts, generate};
 use crate::console::{Outcome, Steps};
 
 /// Installed by CI when it is missing, into the target folder.
@@ -25,7 +25,7 @@ pub fn run() -> Result<()> {
 fn all(steps: &mut Steps) -> Result<()> {
     steps.run("formatting", || cargo(&["fmt", "--all", "--check"], &[]))?;
     // Takes minutes the first time.
-    let control_plane = BackgroundBuild::start();
+    let in_go = BackgroundBuild::start_with_chart_tools();
     steps.run("lints", || {
         cargo(
             &[
@@ -43,10 +43,13 @@ fn all(steps: &mut Steps) -> Result<()> {
     let programs = steps.run("build of the tests", || {
         Programs::build(&["test", "--workspace", "--locked", "--no-run"])
     })?;
-    steps.run("generated manifests", || {
-        generate::check(programs.get("shared-mailbox-operator")?)
+    let (binaries, chart_tools) = steps.run("build of the control plane and the chart tools", || {
+        in_go.finish()
     })?;
-    let binaries = steps.run("build of the control plane", || control_plane.finish())?;
+    steps.run("generated files and charts", || {
+        generate::check(programs.get("shared-mailbox-operator")?, &chart_tools)?;
+        charts::lint(&chart_tools)
+    })?;
     steps.run("unit, property, simulator and cluster tests", || {
         let mut environment = binaries.environment().to_vec();
         environment.push((REQUIRED_VARIABLE, Path::new("1")));

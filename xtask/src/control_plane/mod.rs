@@ -15,10 +15,9 @@ use crate::process::{capture, temporary_directory, wait_until};
 use crate::supervised::{Program, Supervised};
 
 mod binaries;
-mod build;
 mod servers;
 
-pub use binaries::{Binaries, REQUIRED_VARIABLE};
+pub use binaries::Binaries;
 use servers::Layout;
 
 /// Enough for a machine on which a build takes all cores; three seconds is usual.

@@ -1,4 +1,4 @@
-//! Builds the programs of the control plane from the Go module in `tests/control-plane`, each once per version.
+//! Builds Go programs from the modules under `tests/`, each once per version.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::binaries::{Search, TOOLS, Tool};
+use super::{Search, Tool};
 use crate::process::{humane, run, wait_until};
 use crate::supervised::tail;
 
@@ -17,12 +17,12 @@ const PROGRESS: Duration = Duration::from_secs(15);
 /// Longer than any build takes, on the slowest machine.
 const LOCK_TIMEOUT: Duration = Duration::from_hours(1);
 
-/// Builds what `search` does not find, one program after the other.
-pub(super) fn missing(search: &Search, progress: &mut dyn FnMut(&str)) -> Result<()> {
+/// Builds those of `tools` that `search` does not find, one program after the other.
+pub(super) fn missing(tools: &[Tool], search: &Search, progress: &mut dyn FnMut(&str)) -> Result<()> {
     fs::create_dir_all(&search.built).with_context(|| format!("can't create {}", search.built.display()))?;
     let _lock = lock(search, progress)?;
     let mut wanted = Vec::new();
-    for tool in &TOOLS {
+    for tool in tools {
         // Looked for again, now that we hold the lock: another process may have built it meanwhile.
         if search.find(tool)?.is_none() {
             wanted.push(tool);
@@ -52,7 +52,7 @@ fn stamp_file(tool: &Tool, search: &Search) -> PathBuf {
     search.built.join(format!("{}.stamp", tool.name))
 }
 
-/// What the outcome of a build depends on, as a short text: the pinned versions, or the sources of our own helpers.
+/// What the outcome of a build depends on, as a short text: the pinned versions, and the sources of our own helpers.
 /// The hash may differ between Rust releases; then the build is repeated.
 fn stamp(tool: &Tool, module: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
@@ -65,8 +65,9 @@ fn stamp(tool: &Tool, module: &Path) -> Result<String> {
 }
 
 fn inputs(tool: &Tool, module: &Path) -> Result<Vec<PathBuf>> {
+    let pinned = vec![module.join("go.mod"), module.join("go.sum")];
     let Some(folder) = tool.package.strip_prefix("./") else {
-        return Ok(vec![module.join("go.mod"), module.join("go.sum")]);
+        return Ok(pinned);
     };
     let folder = module.join(folder);
     let entries = fs::read_dir(&folder).with_context(|| format!("can't read {}", folder.display()))?;
@@ -75,6 +76,9 @@ fn inputs(tool: &Tool, module: &Path) -> Result<Vec<PathBuf>> {
         .collect::<Result<Vec<_>>>()?;
     sources.retain(|path| path.extension() == Some(OsStr::new("go")));
     sources.sort();
+    if !tool.standalone {
+        sources.extend(pinned);
+    }
     Ok(sources)
 }
 
@@ -88,7 +92,7 @@ fn lock(search: &Search, progress: &mut dyn FnMut(&str)) -> Result<File> {
             Ok(()) => Ok(Some(())),
             Err(TryLockError::WouldBlock) => {
                 if !std::mem::replace(&mut told, true) {
-                    progress("another process is building the control plane; waiting for it");
+                    progress("another process is building the same programs; waiting for it");
                 }
                 Ok(None)
             }
@@ -121,10 +125,20 @@ fn build(tool: &Tool, search: &Search, position: &str, progress: &mut dyn FnMut(
     let status = run(&mut command, |elapsed| {
         if elapsed >= announced + PROGRESS {
             announced = elapsed;
-            progress(&format!("building {} ({position}), {} so far", tool.name, humane(elapsed)));
+            progress(&format!(
+                "building {} ({position}), {} so far",
+                tool.name,
+                humane(elapsed)
+            ));
         }
     })
-    .context("Go builds the control plane: install it (https://go.dev/dl) or let KUBEBUILDER_ASSETS name a folder with the programs")?;
+    .with_context(|| {
+        format!(
+            "Go builds {}: install it (https://go.dev/dl){}",
+            tool.name,
+            tool.alternative()
+        )
+    })?;
     if !status.success() {
         bail!(
             "building {} failed ({status}); {} ends with\n{}",
@@ -142,14 +156,17 @@ fn build(tool: &Tool, search: &Search, position: &str, progress: &mut dyn FnMut(
 
 fn go_build(tool: &Tool, module: &Path, output: &Path) -> Result<Command> {
     let go_mod = fs::read_to_string(module.join("go.mod"))?;
-    let version = kubernetes_version(&go_mod)?;
+    // Static and without debug information. The version is what the control plane's programs report: left alone they
+    // call themselves v0.0.0, which clients that look at the version refuse.
+    let linker = match kubernetes_version(&go_mod) {
+        Some(version) => format!("-s -w -X k8s.io/component-base/version.gitVersion={version}"),
+        None => "-s -w".to_owned(),
+    };
     let mut command = Command::new("go");
-    // Static, without debug information, and with the version that the programs report: left alone they call
-    // themselves v0.0.0, which clients that look at the version refuse.
-    command.args(["build", "-buildvcs=false", "-trimpath", "-ldflags"]);
-    command.arg(format!(
-        "-s -w -X k8s.io/component-base/version.gitVersion={version}"
-    ));
+    command.args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &linker]);
+    if let Some(tags) = tool.tags {
+        command.args(["-tags", tags]);
+    }
     command.arg("-o").arg(output).arg(tool.package);
     command
         .current_dir(module)
@@ -158,45 +175,30 @@ fn go_build(tool: &Tool, module: &Path, output: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn kubernetes_version(go_mod: &str) -> Result<&str> {
+fn kubernetes_version(go_mod: &str) -> Option<&str> {
     let mut words = go_mod
         .lines()
         .map(|line| line.trim().trim_start_matches("require ").split_whitespace());
-    words
-        .find_map(|mut line| {
-            (line.next() == Some("k8s.io/kubernetes"))
-                .then(|| line.next())
-                .flatten()
-        })
-        .context("go.mod names no version of k8s.io/kubernetes")
+    words.find_map(|mut line| {
+        (line.next() == Some("k8s.io/kubernetes"))
+            .then(|| line.next())
+            .flatten()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace;
 
     #[test]
     fn the_reported_version_is_the_pinned_one() {
         let module =
             "module x\nrequire (\n\tk8s.io/kubernetes v1.36.3\n\tk8s.io/api v0.36.3 // indirect\n)\n";
-        assert_eq!(kubernetes_version(module).unwrap(), "v1.36.3");
+        assert_eq!(kubernetes_version(module), Some("v1.36.3"));
         assert_eq!(
-            kubernetes_version("require k8s.io/kubernetes v1.37.0\n").unwrap(),
-            "v1.37.0"
+            kubernetes_version("require k8s.io/kubernetes v1.37.0\n"),
+            Some("v1.37.0")
         );
-        assert!(kubernetes_version("module x\n").is_err());
-    }
-
-    #[test]
-    fn every_program_of_the_control_plane_is_pinned_as_a_tool() {
-        let go_mod = fs::read_to_string(workspace::root().join("tests/control-plane/go.mod")).unwrap();
-        for tool in TOOLS.iter().filter(|tool| tool.variable.is_some()) {
-            assert!(
-                go_mod.lines().any(|line| line.trim() == tool.package),
-                "{} is not in go.mod",
-                tool.package
-            );
-        }
+        assert_eq!(kubernetes_version("module x\n"), None);
     }
 }
