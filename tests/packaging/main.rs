@@ -11,6 +11,7 @@
 )]
 
 mod alerts;
+mod documents;
 mod health;
 mod queries;
 mod values;

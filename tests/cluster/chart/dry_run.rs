@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use xtask::workspace;
 
-use super::Cluster;
+use super::{CHART, Cluster, RELEASE};
 use crate::server::kubectl;
 
 /// Snapshots of the chart; `cargo xtask generate --check` holds them to what helm makes of it.
@@ -32,6 +32,7 @@ pub fn everything(cluster: &Cluster) {
         cluster.kubectl(&format!("{APPLY} -n {namespace} -f {snapshot}"));
         its_pods_are_admitted(cluster, &namespace, &snapshot);
     }
+    the_simulated_tenant_of_the_notes_is_taken(cluster);
     what_deploy_has_is_taken(cluster);
 }
 
@@ -91,6 +92,21 @@ fn admit(cluster: &Cluster, namespace: &str, pod: &Value) -> Result<String, Stri
         file.display()
     );
     kubectl(&cluster.control_plane, &line)
+}
+
+/// What helm tells people to paste.
+fn the_simulated_tenant_of_the_notes_is_taken(cluster: &Cluster) {
+    let notes = cluster.helm(&format!(
+        "install {RELEASE} {CHART} --dry-run=server --set simulatedTenant.enabled=true"
+    ));
+    assert!(notes.contains("A SIMULATED TENANT IS ON"), "{notes}");
+    let (_, pasted) = notes.split_once("<<EOF\n").unwrap();
+    let (manifest, _) = pasted.split_once("    EOF\n").unwrap();
+    let manifest: Value = serde_saphyr::from_str(manifest).unwrap();
+    assert_eq!(manifest["kind"], "ExchangeTenant");
+    let file = cluster.file("pasted.json");
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    cluster.kubectl(&format!("{APPLY} -f {}", file.display()));
 }
 
 fn what_deploy_has_is_taken(cluster: &Cluster) {

@@ -119,6 +119,8 @@ async fn the_charts_are_installed_do_their_work_with_the_rights_they_grant_and_l
 
 /// The CRD chart as it was before a field came.
 fn older_kinds_are_installed(cluster: &Cluster) {
+    let without = cluster.helm(&format!("install {RELEASE} {CHART} --dry-run=server"));
+    assert!(without.contains("The kinds are missing"), "{without}");
     let older = cluster.file("older-crds");
     copy(&workspace::root().join(CRD_CHART), &older);
     let template = older.join("templates/sharedmailboxes.sharedmailbox.dev.yaml");
