@@ -30,19 +30,39 @@ pub struct Operator {
 
 impl Operator {
     pub fn start(control_plane: &ControlPlane, launch: &Launch<'_>) -> Self {
+        let listen = format!("127.0.0.1:{}", free_port().unwrap());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"));
+        command
+            .arg("run")
+            .args(&launch.arguments)
+            .arg(format!("--listen={listen}"));
+        Self::spawn(control_plane, launch, command, listen)
+    }
+
+    /// With the arguments as they are, `run` and `--listen` among them, and no variable of ours.
+    pub fn start_exactly(control_plane: &ControlPlane, launch: &Launch<'_>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"));
+        command.args(&launch.arguments).env_clear();
+        let mut arguments = launch.arguments.iter();
+        let listen = arguments.find_map(|argument| argument.strip_prefix("--listen="));
+        Self::spawn(control_plane, launch, command, listen.unwrap().to_owned())
+    }
+
+    fn spawn(
+        control_plane: &ControlPlane,
+        launch: &Launch<'_>,
+        mut command: Command,
+        listen: String,
+    ) -> Self {
         let Launch {
             name,
             kubeconfig,
-            arguments,
+            arguments: _,
             environment,
         } = launch;
         let log = control_plane.directory().join(format!("{name}.log"));
-        let listen = format!("127.0.0.1:{}", free_port().unwrap());
         let out = control_plane.directory().join(format!("{name}.out"));
-        let child = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"))
-            .arg("run")
-            .args(arguments)
-            .arg(format!("--listen={listen}"))
+        let child = command
             .envs(environment.iter().map(|(key, value)| (key, value)))
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())

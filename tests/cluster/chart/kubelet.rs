@@ -3,17 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use super::Cluster;
+use crate::operator::{Launch, Operator};
 use crate::support::world::OPERATOR_NAMESPACE;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The first container of a workload, as the API server has it.
 pub struct Container {
@@ -34,31 +29,18 @@ impl Container {
     }
 
     /// Starts the operator as the pod would, and waits until it is ready.
-    pub async fn run(&self, cluster: &Cluster) -> Running {
-        let root = cluster.file("pod");
-        let mounted = self.mount(cluster, &root);
-        let arguments = self.arguments(&mounted);
-        let listen = arguments
-            .iter()
-            .find_map(|argument| argument.strip_prefix("--listen="))
-            .unwrap()
-            .to_owned();
-        let log = cluster.file("operator.log");
-        let child = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"))
-            .args(&arguments)
-            .env_clear()
-            .envs(self.variables())
-            .env("KUBECONFIG", self.kubeconfig(cluster))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        let running = Running { child, log, listen };
-        running
-            .wait_until_ready(&self.container()["readinessProbe"])
-            .await;
-        running
+    pub async fn run(&self, cluster: &Cluster) -> Operator {
+        let mounted = self.mount(cluster, &cluster.file("pod"));
+        let launch = Launch {
+            name: "operator",
+            kubeconfig: &self.kubeconfig(cluster),
+            arguments: self.arguments(&mounted),
+            environment: self.variables(),
+        };
+        let operator = Operator::start_exactly(&cluster.control_plane, &launch);
+        let probe = &self.container()["readinessProbe"]["httpGet"];
+        operator.wait_for(probe["path"].as_str().unwrap(), 200).await;
+        operator
     }
 
     /// Writes the ConfigMaps of the pod's volumes below `root`; the mount paths that lie there.
@@ -98,7 +80,7 @@ impl Container {
         arguments.iter().map(placed).collect()
     }
 
-    fn variables(&self) -> Vec<(String, String)> {
+    fn variables(&self) -> Vec<(&str, String)> {
         let variables = self.container()["env"].as_array().unwrap();
         let value = |variable: &Value| match (
             &variable["value"],
@@ -112,7 +94,7 @@ impl Container {
         };
         variables
             .iter()
-            .map(|variable| (variable["name"].as_str().unwrap().to_owned(), value(variable)))
+            .map(|variable| (variable["name"].as_str().unwrap(), value(variable)))
             .collect()
     }
 
@@ -133,75 +115,5 @@ impl Container {
         let file = cluster.file("pod.kubeconfig");
         fs::write(&file, config.to_string()).unwrap();
         file
-    }
-}
-
-/// The operator's process. It is killed when a test fails.
-pub struct Running {
-    child: Child,
-    log: PathBuf,
-    listen: String,
-}
-
-impl Running {
-    pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Status and body of an answer of its own server; None while it does not listen.
-    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.listen).await.ok()?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-    }
-
-    async fn wait_until_ready(&self, probe: &Value) {
-        let path = probe["httpGet"]["path"].as_str().unwrap();
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while self.get(path).await.is_none_or(|(status, _)| status != 200) {
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "{path} was never 200:\n{}",
-                self.log()
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Asks it to end, as Kubernetes does, and waits until it has.
-    pub async fn terminate(&mut self) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let status: ExitStatus = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(
-                tokio::time::Instant::now() < deadline,
-                "it does not end:\n{}",
-                self.log()
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        assert!(status.success(), "{status}:\n{}", self.log());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

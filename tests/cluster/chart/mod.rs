@@ -13,6 +13,7 @@ use xtask::process::{capture, free_port, wait_until};
 use xtask::workspace;
 
 use self::kubelet::Container;
+use super::operator::Operator;
 use super::server::{kubectl, start};
 use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE};
 
@@ -111,7 +112,9 @@ async fn the_charts_are_installed_do_their_work_with_the_rights_they_grant_and_l
     teams_may_edit_their_mailboxes_and_nothing_else(&cluster);
     a_secret_that_no_value_names_is_refused_with_the_value(&cluster, &address);
     a_mailbox_is_let_go_of(&cluster);
-    operator.terminate().await;
+    operator.signal("TERM");
+    let status = operator.ended().await;
+    assert!(status.success(), "{status}: {}", operator.log());
 
     rbac::everything_granted_is_used_and_everything_asked_is_granted(&cluster);
     removing_the_charts_leaves_kinds_resources_and_mailboxes(&cluster, &exchange);
@@ -169,7 +172,7 @@ fn aliases_are_explained(cluster: &Cluster, expected: bool) {
     assert!(found.unwrap().is_some(), "{last}");
 }
 
-async fn the_samples_become_ready(cluster: &Cluster, tenant: &str, operator: &kubelet::Running) {
+async fn the_samples_become_ready(cluster: &Cluster, tenant: &str, operator: &Operator) {
     for sample in ["1-tenant.yaml", "2-sales.yaml", "3-info.yaml"] {
         cluster.apply(&format!("deploy/samples/demo/{sample}"), tenant);
     }
