@@ -14,6 +14,8 @@ pub enum Act {
     Delete(&'static str, String),
     /// An admin runs a cmdlet in Exchange.
     Admin(&'static str, Value),
+    /// An admin deletes a mailbox so that nothing of it is left.
+    Purge(String),
     /// An admin blocks (false) or unblocks an account in Entra.
     SignIn(String, bool),
     /// An admin renames a person.

@@ -12,6 +12,9 @@ use uuid::Uuid;
 use super::model::{self, Key, Right, Standing};
 use crate::support::world::World;
 
+/// Where the usual tenant keeps markers.
+const MARKER_ATTRIBUTE: &str = "CustomAttribute15";
+
 /// The wanted grants from one moment on, with automapping where it means something.
 pub struct Wanted {
     pub from: Timestamp,
@@ -27,6 +30,8 @@ pub struct Ledger {
     /// Grants, by mailbox, that may be there or not: their declaration was given up with the mailbox's resource,
     /// or they were an admin's before they were declared.
     pub tolerated: BTreeSet<(Uuid, Uuid, Right)>,
+    /// Mailboxes whose marker an admin overwrote, and since when: nobody of us writes to them any more.
+    pub given_away: BTreeMap<Uuid, Timestamp>,
     /// Further addresses that were declared since the resource was applied, and its former primary addresses.
     pub declared_aliases: BTreeMap<String, BTreeSet<String>>,
     pub primaries: BTreeMap<String, BTreeSet<String>>,
@@ -49,6 +54,7 @@ impl Ledger {
             foreign_objects: BTreeMap::new(),
             foreign_grants: BTreeSet::new(),
             tolerated: BTreeSet::new(),
+            given_away: BTreeMap::new(),
             declared_aliases: BTreeMap::new(),
             primaries: BTreeMap::new(),
             missing_while_ready: BTreeMap::new(),
@@ -118,6 +124,11 @@ impl Ledger {
     pub fn admin_ran(&mut self, world: &World, cmdlet: &str, parameters: &Value) {
         let text = |name: &str| parameters[name].as_str().unwrap_or_default();
         self.refresh(&world.tenant, text("Identity"));
+        if parameters.get(MARKER_ATTRIBUTE).is_some()
+            && let Some(mailbox) = world.tenant.object_id(text("Identity"))
+        {
+            self.given_away.insert(mailbox, world.server.now());
+        }
         let right = match cmdlet {
             "Add-MailboxPermission" => Right::FullAccess,
             "Add-RecipientPermission" => Right::SendAs,

@@ -19,7 +19,7 @@ mod wire;
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
 use simulator::{Faults, Seed};
 use tokio::time::Instant;
@@ -37,7 +37,7 @@ pub use wire::Phase;
 use self::ledger::Ledger;
 use self::life::Supervisor;
 use self::wire::Wire;
-use crate::support::world::{START, World, tenant};
+use crate::support::world::{START, World, tenant, with};
 
 /// The drift interval of the usual tenant.
 pub const INTERVAL: Duration = Duration::from_mins(10);
@@ -117,6 +117,13 @@ impl Bed {
                 let _ = self.world.tenant.admin_cmdlet(cmdlet, parameters.clone());
                 self.ledger.admin_ran(&self.world, cmdlet, parameters);
             }
+            Act::Purge(address) => {
+                let tenant = &self.world.tenant;
+                let once = json!({ "Identity": address, "Confirm": false });
+                let _ = tenant.admin_cmdlet("Remove-Mailbox", once.clone());
+                let for_good = with(once, &json!({ "PermanentlyDelete": true }));
+                let _ = tenant.admin_cmdlet("Remove-Mailbox", for_good);
+            }
             Act::SignIn(user, enabled) => {
                 let _ = self.world.tenant.set_account_enabled(user, *enabled);
             }
@@ -185,8 +192,14 @@ impl Bed {
     pub async fn settle(&mut self, patience: Patience) -> Result<(), String> {
         let end = Instant::now() + patience.convergence;
         let mut wait = Duration::from_secs(1);
+        let mut seen = None;
+        let mut differences = Vec::new();
         loop {
-            let differences = model::differences(&self.world, &self.ledger);
+            let revisions = Some((self.world.server.revision(), self.world.tenant.revision()));
+            if seen != revisions {
+                seen = revisions;
+                differences = model::differences(&self.world, &self.ledger);
+            }
             if differences.is_empty() {
                 return Ok(());
             }

@@ -43,6 +43,9 @@ impl Patience {
     }
 }
 
+/// What was under way when something changed may still be done.
+const UNDER_WAY: SignedDuration = SignedDuration::from_mins(1);
+
 /// Requests to one side in one simulated minute, above which something turns in circles. Each mailbox of a story
 /// needs fewer than this for a create with all its members.
 const BUSY_MINUTE: usize = 400;
@@ -222,6 +225,13 @@ impl Bed {
             let id = self.world.tenant.object_id(identity);
             if id.is_some_and(|id| self.ledger.foreign_objects.contains_key(&id.to_string())) {
                 wrongs.push(format!("{name} was sent for {identity}, which is not ours"));
+            }
+            let given_away = id.and_then(|id| self.ledger.given_away.get(&id));
+            if given_away.is_some_and(|since| entry.at.duration_since(*since) > UNDER_WAY) {
+                wrongs.push(format!(
+                    "{}: {name} was sent for {identity}, which was given away",
+                    entry.at
+                ));
             }
             if entry.changed {
                 self.grants(&entry, name, parameters, patience, wrongs);

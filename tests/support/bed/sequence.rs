@@ -82,8 +82,9 @@ fn act(step: u32) -> [Act; 2] {
             "Remove-MailboxPermission",
             full_access(address_of_ours(choose(4)), user),
         ),
-        13 => match choose(7) {
+        13 => match choose(8) {
             6 => Act::WipeStatus(name.to_owned()),
+            7 => Act::Purge(address_of_ours(choose(4)).to_owned()),
             what => by_hand(address_of_ours(choose(4)), what),
         },
         14 => Act::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
