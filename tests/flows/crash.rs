@@ -72,6 +72,15 @@ pub fn scenarios() -> Vec<Scenario> {
         rules: vec![FaultRule::next(1, Fault::LostAnswer).on(&[cmdlet])],
         ..unhurried()
     };
+    let unavailable = Fault::ServerError {
+        status: 503,
+        exception: None,
+        message: None,
+    };
+    let no_grants = Faults {
+        rules: vec![FaultRule::always(unavailable).on(&["Add-*"])],
+        ..unhurried()
+    };
     let create = |faults: Faults| vec![Act::Faults(faults), Act::Apply(sales()), Act::Apply(team(&FIVE))];
     let mut remapped = team(&FIVE);
     remapped["spec"]["autoMapping"] = json!(false);
@@ -102,6 +111,16 @@ pub fn scenarios() -> Vec<Scenario> {
             "add-member",
             created(),
             vec![Act::Apply(team(&[&FIVE[..], &[SIXTH]].concat()))],
+        ),
+        scenario(
+            "add-member-while-exchange-takes-no-grants",
+            created(),
+            vec![
+                Act::Faults(no_grants),
+                Act::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
+                Act::Wait(Duration::from_mins(1)),
+                Act::Faults(unhurried()),
+            ],
         ),
         scenario("take-member-away", created(), vec![Act::Apply(team(&FIVE[..4]))]),
         scenario(
@@ -215,6 +234,7 @@ crash_tests! {
     a_mailbox_that_was_made_in_silence_and_is_shown_late_is_found: "create-answer-lost-and-shown-late",
     a_crash_after_the_answer_to_the_first_settings_was_lost_leads_to_one_mailbox: "set-answer-lost",
     a_crash_while_granting_grants_once: "add-member",
+    a_crash_while_nothing_can_be_granted_tells_no_lie: "add-member-while-exchange-takes-no-grants",
     a_crash_while_revoking_loses_no_revocation: "take-member-away",
     a_crash_while_a_permission_goes_away_loses_no_revocation: "delete-permission",
     a_crash_between_the_halves_of_a_remapping_leaves_nobody_out: "change-automapping",
