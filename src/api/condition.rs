@@ -18,6 +18,16 @@ pub enum Kind {
     Granted,
     Authenticated,
     Authorized,
+    /// Advisory: the rights of a permission end within a day.
+    ExpiresSoon,
+    /// Advisory: Exchange takes 500 entries a mailbox.
+    EntryLimitNear,
+    /// Advisory: more people than Microsoft supports at once.
+    ManyUsers,
+    /// Advisory: members can't add a hidden mailbox to Outlook.
+    HiddenFromMembers,
+    /// Advisory: removals wait for approval on some mailboxes of a tenant.
+    RevocationsHeld,
     Reconciling,
     Stalled,
 }
@@ -33,6 +43,11 @@ impl Kind {
             Self::Granted => "Granted",
             Self::Authenticated => "Authenticated",
             Self::Authorized => "Authorized",
+            Self::ExpiresSoon => "ExpiresSoon",
+            Self::EntryLimitNear => "EntryLimitNear",
+            Self::ManyUsers => "ManyUsers",
+            Self::HiddenFromMembers => "HiddenFromMembers",
+            Self::RevocationsHeld => "RevocationsHeld",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
         }

@@ -1,11 +1,11 @@
 //! The connection to one Microsoft 365 tenant and its guard rails. The platform team's.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ADDRESS_PATTERN_OR_DOMAIN, GUID_PATTERN, Management};
+use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, GUID_PATTERN, Management};
 use crate::mail::Right;
 
 /// A Microsoft 365 tenant: how to reach it, and who may ask for what.
@@ -74,6 +74,21 @@ pub struct ExchangeTenantSpec {
     /// Who may ask for what. A request is allowed when one rule alone admits all of it; no rule, no access.
     #[schemars(length(max = 64))]
     pub access: Vec<AccessRule>,
+
+    /// Whose grants are never removed, be it by a manifest, by Exclusive or by a lost declaration: backup and
+    /// archive services, for example. Only `departed` outranks it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)))]
+    pub protected_trustees: Vec<String>,
+
+    /// People who lose every grant on every managed mailbox at once, whatever any manifest says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)))]
+    pub departed: Vec<String>,
+
+    /// How much may be taken away at once without somebody's approval.
+    #[serde(default)]
+    pub safety: Safety,
 
     /// Other addresses of the Microsoft services; only hosts that the operator was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -202,6 +217,12 @@ pub struct Limits {
     /// Cmdlets that change something, a minute.
     #[schemars(range(min = 1, max = 6000))]
     pub writes_per_minute: i32,
+    /// After how long people may use what Exchange was told to grant; shown as `expectedBy` and never waited for.
+    #[schemars(
+        length(max = 16),
+        regex(pattern = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$")
+    )]
+    pub propagation: String,
 }
 
 impl Default for Limits {
@@ -209,6 +230,34 @@ impl Default for Limits {
         Self {
             max_concurrent_requests: 4,
             writes_per_minute: 120,
+            propagation: "60m".to_owned(),
+        }
+    }
+}
+
+/// Removals of grants above the larger of the two limits within the period are held until somebody approves exactly
+/// those. One removal is one right of one member. What `departed` and `expiresAt` take away is not counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Safety {
+    #[schemars(range(min = 0, max = 100_000))]
+    pub max_revocations: i32,
+    /// Of all grants that the operator has made in the tenant.
+    #[schemars(range(min = 0, max = 100))]
+    pub max_revocation_percent: i32,
+    #[schemars(
+        length(max = 16),
+        regex(pattern = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$")
+    )]
+    pub period: String,
+}
+
+impl Default for Safety {
+    fn default() -> Self {
+        Self {
+            max_revocations: 50,
+            max_revocation_percent: 30,
+            period: "30m".to_owned(),
         }
     }
 }
@@ -257,6 +306,8 @@ pub struct NamespaceNames {
 pub enum Power {
     /// `signIn: Allowed`.
     AllowSignIn,
+    /// `permissions.mode: Exclusive`.
+    Exclusive,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -297,7 +348,20 @@ pub struct ExchangeTenantStatus {
     /// The domain under which Exchange gives every mailbox an address of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_domain: Option<String>,
+    /// Removals of grants within `safety.period`, which new ones are weighed with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revocations: Vec<Revocations>,
+    /// Entries of `protectedTrustees` and `departed` that nobody in the tenant answers to, at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved: Vec<String>,
     /// Domains in which mailboxes can be made, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_domains: Vec<String>,
+}
+
+/// Removals that were let go at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Revocations {
+    pub at: Time,
+    pub count: i32,
 }

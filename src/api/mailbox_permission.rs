@@ -1,6 +1,6 @@
 //! Who may do what with a shared mailbox.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,16 @@ pub struct MailboxPermissionSpec {
     /// Whether Outlook opens the mailbox by itself for members with FullAccess. Doesn't apply to members of a group.
     #[serde(default = "default_true")]
     pub auto_mapping: bool,
+
+    /// When these rights end. Several MailboxPermissions may grant the same right: the latest end counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40))]
+    pub expires_at: Option<Time>,
+
+    /// Why the rights are given, for whoever reads the status, the events or the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub reason: Option<String>,
 }
 
 fn default_true() -> bool {
@@ -75,19 +85,24 @@ pub struct MailboxRef {
     pub name: String,
 }
 
-/// A person or a mail-enabled security group: exactly one of the two.
+/// A person or a group: exactly one of the two.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[x_kube(validation = ("has(self.user) != has(self.group)", "a member is either a user or a group"))]
+#[x_kube(validation = ("!has(self.expand) || !self.expand || has(self.group)", "only a group can be expanded"))]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
     /// Any address or the sign-in name of a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
     pub user: Option<String>,
-    /// The address of a mail-enabled security group that an access rule names.
+    /// The address of a group that an access rule names; a mail-enabled security group unless `expand` is true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
     pub group: Option<String>,
+    /// Grants to each person in the group, nested groups too, instead of to the group itself, and follows who
+    /// joins and who leaves. At most 200 people.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expand: bool,
 }
 
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -109,13 +124,36 @@ pub struct MailboxPermissionStatus {
     pub member_summary: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberStatus>,
+    /// `spec.reason`, for `kubectl describe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who lost a right in the last 24 hours that was granted here, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revoked>,
+}
+
+/// A right that was taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Revoked {
+    /// The member as it was written.
+    pub address: String,
+    pub object_id: String,
+    pub right: Right,
+    pub revoked_at: Time,
+    /// On the SharedMailbox: the MailboxPermissions that had declared it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberStatus {
-    /// The member as written.
+    /// The member as written; of somebody who came with a group, the primary address.
     pub address: String,
+    /// The group, as written, with which somebody came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<String>,
     pub rights: Vec<RightStatus>,
@@ -125,9 +163,16 @@ pub struct MemberStatus {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct RightStatus {
     pub right: Right,
     pub state: RightState,
+    /// Since when the right has been there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Exchange takes a grant at once; Outlook and the sending of mail may honour it only later. A rule of thumb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_by: Option<Time>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -135,4 +180,6 @@ pub enum RightState {
     Granted,
     Pending,
     Refused,
+    /// Somebody in an expanded group who can't hold the right; does not lower Ready.
+    Skipped,
 }

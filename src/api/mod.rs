@@ -18,17 +18,18 @@ mod tests;
 
 pub use exchange_tenant::{
     AccessRule, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant, ExchangeTenantSpec,
-    ExchangeTenantStatus, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, SecretKeyRef,
-    SignInControl,
+    ExchangeTenantStatus, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, Revocations, Safety,
+    SecretKeyRef, SignInControl,
 };
 pub use mailbox_permission::{
-    MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, RightState,
-    RightStatus,
+    MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, Revoked,
+    RightState, RightStatus,
 };
-pub use record::{Intent, RawRecord, Record, RecordedGrant, UnreadableRecord};
+pub use record::{AdmittedRemoval, HeldRecord, Intent, RawRecord, Record, RecordedGrant, UnreadableRecord};
 pub use schema::all_crds;
 pub use shared_mailbox::{
-    DeletionPolicy, Management, NamedRef, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
+    DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, NamedRef, PermissionsMode,
+    PermissionsPolicy, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
 };
 
 /// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.
@@ -47,6 +48,12 @@ pub fn reconcile_requests(annotations: &BTreeMap<String, String>) -> [Option<&St
 
 /// On a Secret with credentials: when they end, as a day or a time. For metrics and alerts only.
 pub const EXPIRES_AT: &str = "sharedmailbox.dev/expires-at";
+
+/// Lets the held changes with this id (`status.held.id`) go on, and no others.
+pub const APPROVE: &str = "sharedmailbox.dev/approve";
+
+/// Any new value removes grants of accounts that are gone; it is echoed in `status.lastHandledOrphanRemoval`.
+pub const REMOVE_ORPHANS: &str = "sharedmailbox.dev/remove-orphaned-grants";
 
 /// An address as OpenAPI pattern: as CEL it breaks the cost budget. `mail::SmtpAddress` is stricter.
 const ADDRESS_PATTERN: &str = r"^[A-Za-z0-9!#$%&+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";

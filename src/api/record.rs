@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::mail::{Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
+use crate::mail::{Holder, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
 
 /// The format written today, as a number. A record of another format is left alone and stalls its mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,30 @@ pub struct Record {
     /// Grants that were made, or are about to be made, because a manifest declares them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<RecordedGrant>,
+    /// Removals that were let go and are perhaps not done yet: they are not weighed a second time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admitted: Vec<AdmittedRemoval>,
+    /// What waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldRecord>,
+}
+
+/// One removal of a grant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AdmittedRemoval {
+    pub holder: Holder,
+    pub right: Right,
+}
+
+/// Changes that wait for approval, and since when: the same changes held again need another approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRecord {
+    pub since: Timestamp,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removals: Vec<AdmittedRemoval>,
+    /// Grants to people who joined a group all at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<AdmittedRemoval>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +106,25 @@ pub struct RecordedGrant {
     /// pair is repeated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub remapping: bool,
-    /// The member as the manifest wrote it, so that one who can't be resolved any more keeps the grant.
+    /// The member as the manifest wrote it, so that one who can't be resolved any more keeps the grant. For somebody
+    /// who came with a group, the group.
     pub member: SmtpAddress,
+    /// Further ways in which manifests name the same person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<SmtpAddress>,
+    /// The MailboxPermissions that declare it, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// When it was announced; None when it was there before us. For people, never as proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+}
+
+impl RecordedGrant {
+    /// Every way in which manifests named the member.
+    pub fn written_as(&self) -> impl Iterator<Item = &SmtpAddress> {
+        std::iter::once(&self.member).chain(&self.also)
+    }
 }
 
 impl Record {

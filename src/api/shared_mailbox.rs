@@ -5,7 +5,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ADDRESS_PATTERN, RawRecord};
+use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, RawRecord, Revoked};
+use crate::mail::Right;
 
 /// A Microsoft 365 shared mailbox, kept as declared.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +79,10 @@ pub struct SharedMailboxSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
 
+    /// What happens to grants that no MailboxPermission declares.
+    #[serde(default)]
+    pub permissions: PermissionsPolicy,
+
     /// How far the operator goes: Enforce repairs, Observe only tells, Paused does nothing.
     #[serde(default)]
     pub management: Management,
@@ -126,6 +131,25 @@ pub enum DeletionPolicy {
     Retain,
 }
 
+/// What happens to grants that no MailboxPermission declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PermissionsPolicy {
+    /// Additive leaves them alone and lists them; Exclusive removes them and needs the power Exclusive.
+    pub mode: PermissionsMode,
+    /// Whose grants stay under Exclusive: addresses or *@domain.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN_OR_DOMAIN)))]
+    pub ignore: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PermissionsMode {
+    #[default]
+    Additive,
+    Exclusive,
+}
+
 /// What the operator found and did.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -160,16 +184,77 @@ pub struct SharedMailboxStatus {
     /// RecipientTypeDetails as Exchange shows it.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Grants on the mailbox that no MailboxPermission declares: counted, left alone.
+    /// How many grants on the mailbox no MailboxPermission declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_grants: Option<i32>,
+    /// How many of them are left over from accounts that are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphaned_grants: Option<i32>,
+    /// Those grants, sorted, at most 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<ForeignGrant>,
+    /// Under Exclusive: ways into the mailbox that are not covered by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_ways_in: Vec<String>,
+    /// Removals and grants that wait for approval, because there are too many at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldChanges>,
+    /// Who lost a right in the last 24 hours, at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revoked>,
     /// What would be done, while management is Observe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_plan: Vec<String>,
     /// The value of the annotation sharedmailbox.dev/reconcile-requested-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// The value of the annotation sharedmailbox.dev/remove-orphaned-grants that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_orphan_removal: Option<String>,
     /// The operator's memory of what it did. Not for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<RawRecord>,
+}
+
+/// A grant that no MailboxPermission declares.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ForeignGrant {
+    /// As Exchange shows it: text for people, which changes with a rename.
+    pub who: String,
+    /// The store it is in: FullAccess stands for everything that Get-MailboxPermission shows.
+    pub right: Right,
+    /// What it allows or denies, where that is more or less than the right itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rights: Vec<String>,
+    pub state: ForeignState,
+}
+
+/// What becomes of a grant that no MailboxPermission declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ForeignState {
+    /// Left alone under Additive, removed under Exclusive.
+    Foreign,
+    /// Its account is gone. Removed under Exclusive and on request.
+    Orphaned,
+    /// It denies; never touched.
+    Denied,
+    /// `spec.permissions.ignore` names its holder.
+    Ignored,
+    /// The ExchangeTenant's `protectedTrustees` name its holder.
+    Protected,
+    /// It can't be tied to anybody for sure; never touched.
+    Unknown,
+    /// Exchange says that the entry does not exist, and goes on showing it.
+    Stuck,
+}
+
+/// Changes that wait for the annotation sharedmailbox.dev/approve.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldChanges {
+    /// The value of the annotation that lets exactly these changes go on.
+    pub id: String,
+    pub count: i32,
+    /// At most 50.
+    pub changes: Vec<String>,
+    pub why: String,
 }

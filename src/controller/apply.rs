@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use crate::api::Record;
-use crate::exchange::{ErrorClass, ExchangeError, Gateway, MailboxChange};
+use crate::exchange::{ErrorClass, ExchangeError, Gateway, MailboxChange, Receipt};
 use crate::lane::Lane;
-use crate::mail::{MailboxGuid, ObjectId, Right};
-use crate::plan::{Change, Plan, Settings, Step};
+use crate::mail::{Holder, MailboxGuid, ObjectId, Right};
+use crate::plan::{Change, Eviction, Plan, Settings, Step};
 
 /// What came of a plan.
 #[derive(Default)]
 pub struct Applied {
     /// What Exchange acknowledged.
     pub acknowledged: Vec<Change>,
+    /// Each write that Exchange acknowledged.
+    pub writes: Vec<Write>,
     /// Steps that were done, as people read them.
     pub done: Vec<String>,
     /// Settings that Exchange refuses for good: the field and why.
@@ -23,8 +25,20 @@ pub struct Applied {
     pub refused_grants: BTreeMap<(ObjectId, Right), String>,
     /// Grants that were not made because Exchange does not find the member: its look-up is out of date.
     pub not_found: BTreeSet<(ObjectId, Right)>,
+    /// Grants that Exchange said were there already, whatever a replica shows.
+    pub proven: BTreeSet<(ObjectId, Right)>,
+    /// Rows whose removal Exchange answered with "doesn't exist".
+    pub stubborn: BTreeSet<(Holder, Right)>,
     /// The first error that may go away; what depended on it was not tried.
     pub error: Option<ExchangeError>,
+}
+
+/// One request that changed something.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub changes: Vec<Change>,
+    /// By which Microsoft's support finds the request.
+    pub request_id: Option<String>,
 }
 
 /// Where a plan is carried out.
@@ -42,22 +56,16 @@ impl Target<'_> {
     pub async fn apply(&self, plan: &Plan) -> Applied {
         let mut applied = Applied::default();
         for group in groups(&plan.steps) {
-            let results = join_all(group.iter().map(|steps| self.in_order(steps))).await;
+            let results = join_all(group.iter().map(|step| async {
+                let mut applied = Applied::default();
+                self.step(step, &mut applied).await;
+                applied
+            }))
+            .await;
             for result in results {
                 applied.absorb(result);
             }
             // Later steps may rely on earlier ones; the next pass takes up from here.
-            if applied.error.is_some() {
-                break;
-            }
-        }
-        applied
-    }
-
-    async fn in_order(&self, steps: &[Step]) -> Applied {
-        let mut applied = Applied::default();
-        for step in steps {
-            self.step(step, &mut applied).await;
             if applied.error.is_some() {
                 break;
             }
@@ -76,29 +84,42 @@ impl Target<'_> {
         let result = match step {
             Step::Set(settings) => return self.set(settings, applied).await,
             Step::Revoke { object_id, right } => self.revoke(object_id, *right).await,
+            Step::Evict(eviction) => self.evict(eviction, applied).await,
+            Step::Remap {
+                object_id,
+                auto_mapping,
+            } => self.remap(object_id, *auto_mapping).await,
+            Step::ClearAutoMapping => gateway.clear_auto_mapping(lane, guid).await,
             Step::Grant {
                 object_id,
                 right: Right::FullAccess,
                 auto_mapping,
-            } => gateway
-                .add_full_access(lane, guid, object_id, *auto_mapping)
-                .await
-                .map(drop),
+            } => {
+                gateway
+                    .add_full_access(lane, guid, object_id, *auto_mapping)
+                    .await
+            }
             Step::Grant {
                 object_id,
                 right: Right::SendAs | Right::SendOnBehalf,
                 auto_mapping: _,
-            } => gateway.add_send_as(lane, guid, object_id).await.map(drop),
+            } => gateway.add_send_as(lane, guid, object_id).await,
             Step::SetDirectorySignIn { allowed } => match account {
-                Some(id) => gateway.set_account_enabled(lane, &id, *allowed).await,
+                Some(id) => gateway
+                    .set_account_enabled(lane, &id, *allowed)
+                    .await
+                    .map(|()| Receipt::default()),
                 // The next read tells the account's id.
                 None => return,
             },
         };
         match (result, step) {
-            (Ok(()), _) => applied.did(step.changes(), step.to_string()),
+            (Ok(receipt), _) => applied.did(step.changes(), step.to_string(), &receipt),
             (Err(error), Step::Grant { object_id, right, .. }) if error.does_not_find(object_id) => {
                 applied.not_found.insert((*object_id, *right));
+            }
+            (Err(error), Step::Remap { object_id, .. }) if error.does_not_find(object_id) => {
+                applied.not_found.insert((*object_id, Right::FullAccess));
             }
             // Nobody knows its SID either: told and tried again slowly, while everything else goes on.
             (Err(error), Step::Revoke { object_id, right: _ }) if error.does_not_find(object_id) => {
@@ -116,31 +137,68 @@ impl Target<'_> {
         }
     }
 
+    /// Automapping is set with the grant only. A crash in between is repaired first: the record says so.
+    async fn remap(&self, member: &ObjectId, auto_mapping: bool) -> Result<Receipt, ExchangeError> {
+        let holder = Holder::ObjectId(*member);
+        self.gateway
+            .remove_full_access(self.lane, self.guid, &holder)
+            .await?;
+        self.gateway
+            .add_full_access(self.lane, self.guid, member, auto_mapping)
+            .await
+    }
+
+    /// Takes a row away that nobody declares. Exchange may say that it does not exist: a lagging replica then still
+    /// shows what is gone, or the entry is one that can't be removed.
+    async fn evict(&self, eviction: &Eviction, applied: &mut Applied) -> Result<Receipt, ExchangeError> {
+        let lane = Lane::Revocation.min(self.lane);
+        let Eviction {
+            holder,
+            store,
+            rights,
+            shown: _,
+        } = eviction;
+        let removed = match store {
+            Right::FullAccess => {
+                self.gateway
+                    .remove_mailbox_rights(lane, self.guid, holder, rights)
+                    .await
+            }
+            Right::SendAs | Right::SendOnBehalf => self.gateway.remove_send_as(lane, self.guid, holder).await,
+        };
+        let missing = match &removed {
+            Ok(receipt) => receipt.say_not_present(),
+            Err(error) => error.does_not_find(holder),
+        };
+        if missing {
+            applied.stubborn.insert((holder.clone(), *store));
+            return Ok(removed.unwrap_or_default());
+        }
+        removed
+    }
+
     /// Revokes by object id, or by SID when the account is gone: its permission would be back with it when it is
     /// restored.
-    async fn revoke(&self, member: &ObjectId, right: Right) -> Result<(), ExchangeError> {
-        let lane = Lane::Revocation.min(self.lane);
-        let (gateway, guid) = (self.gateway, self.guid);
-        let removed = match right {
-            Right::FullAccess => gateway.remove_full_access(lane, guid, member).await,
-            Right::SendAs | Right::SendOnBehalf => gateway.remove_send_as(lane, guid, member).await,
-        };
-        let gone = match removed {
-            Ok(_) => return Ok(()),
+    async fn revoke(&self, member: &ObjectId, right: Right) -> Result<Receipt, ExchangeError> {
+        let gone = match self.remove(&Holder::ObjectId(*member), right).await {
             Err(error) if error.does_not_find(member) => error,
-            Err(error) => return Err(error),
+            other => return other,
         };
         let Some(sid) = self.record.sid_of(member) else {
             return Err(gone);
         };
-        let rest = match right {
-            Right::FullAccess => gateway.remove_full_access_by_sid(lane, guid, sid).await,
-            Right::SendAs | Right::SendOnBehalf => gateway.remove_send_as_by_sid(lane, guid, sid).await,
-        };
-        match rest {
+        match self.remove(&Holder::Sid(sid.clone()), right).await {
             // Neither the account nor anything of it on the mailbox is left.
-            Err(error) if error.does_not_find(sid.as_str()) => Ok(()),
-            other => other.map(drop),
+            Err(error) if error.does_not_find(sid.as_str()) => Ok(Receipt::default()),
+            other => other,
+        }
+    }
+
+    async fn remove(&self, holder: &Holder, right: Right) -> Result<Receipt, ExchangeError> {
+        let lane = Lane::Revocation.min(self.lane);
+        match right {
+            Right::FullAccess => self.gateway.remove_full_access(lane, self.guid, holder).await,
+            Right::SendAs | Right::SendOnBehalf => self.gateway.remove_send_as(lane, self.guid, holder).await,
         }
     }
 
@@ -179,10 +237,13 @@ impl Target<'_> {
         let mut settings = settings.clone();
         loop {
             let change = wire(&settings);
-            let sent = self.gateway.set_mailbox(self.lane, self.guid, &change).await;
-            let Err(error) = sent else {
-                applied.did(Step::Set(settings.clone()).changes(), settings.to_string());
-                return Ok(());
+            let error = match self.gateway.set_mailbox(self.lane, self.guid, &change).await {
+                Ok(receipt) => {
+                    let changes = Step::Set(settings.clone()).changes();
+                    applied.did(changes, settings.to_string(), &receipt);
+                    return Ok(());
+                }
+                Err(error) => error,
             };
             let delegates = settings.add_on_behalf.iter().chain(&settings.remove_on_behalf);
             let Some(gone) = delegates.copied().find(|id| error.does_not_find(id)) else {
@@ -205,7 +266,18 @@ impl Target<'_> {
 }
 
 impl Applied {
-    fn did(&mut self, changes: Vec<Change>, words: String) {
+    fn did(&mut self, changes: Vec<Change>, words: String, receipt: &Receipt) {
+        if receipt.say_already_present() {
+            self.proven
+                .extend(changes.iter().filter_map(|change| match change {
+                    Change::Granted(id, right) => Some((*id, *right)),
+                    _ => None,
+                }));
+        }
+        self.writes.push(Write {
+            changes: changes.clone(),
+            request_id: receipt.request_id.clone(),
+        });
         self.acknowledged.extend(changes);
         self.done.push(words);
     }
@@ -213,13 +285,19 @@ impl Applied {
     fn absorb(&mut self, other: Self) {
         let Self {
             acknowledged,
+            writes,
             done,
             refused_settings,
             refused_grants,
             not_found,
+            proven,
+            stubborn,
             error,
         } = other;
         self.acknowledged.extend(acknowledged);
+        self.writes.extend(writes);
+        self.proven.extend(proven);
+        self.stubborn.extend(stubborn);
         self.done.extend(done);
         self.refused_settings.extend(refused_settings);
         self.refused_grants.extend(refused_grants);
@@ -233,43 +311,26 @@ fn is_for_good(error: &ExchangeError) -> bool {
     matches!(error.class, ErrorClass::Invalid | ErrorClass::Conflict)
 }
 
-/// Steps that may go out together, in groups that wait for each other: revocations; settings; sign-in;
-/// grants, the two halves of a remapping in order and one person at a time.
-fn groups(steps: &[Step]) -> Vec<Vec<Vec<Step>>> {
-    let mut groups: Vec<Vec<Vec<Step>>> = Vec::new();
-    let mut position = 0;
-    while let Some(step) = steps.get(position) {
-        let pair = match (step, steps.get(position + 1)) {
-            (
-                Step::Revoke { object_id, right },
-                Some(Step::Grant {
-                    object_id: again,
-                    right: same,
-                    ..
-                }),
-            ) => object_id == again && right == same,
-            _ => false,
-        };
-        let chain = steps
-            .get(position..=position + usize::from(pair))
-            .unwrap_or_default()
-            .to_vec();
-        position += chain.len().max(1);
+/// Steps that may go out together, in groups that wait for each other: revocations; settings; sign-in; grants. A
+/// change of automapping goes by itself, one person at a time.
+fn groups(steps: &[Step]) -> Vec<Vec<Step>> {
+    let mut groups: Vec<Vec<Step>> = Vec::new();
+    for step in steps {
         match groups.last_mut() {
-            Some(group) if !pair && group.iter().all(|other| go_together(other, &chain)) => group.push(chain),
-            _ => groups.push(vec![chain]),
+            Some(group) if group.iter().all(|other| go_together(other, step)) => group.push(step.clone()),
+            _ => groups.push(vec![step.clone()]),
         }
     }
     groups
 }
 
-fn go_together(one: &[Step], other: &[Step]) -> bool {
-    let rank = |chain: &[Step]| match chain {
-        [Step::Revoke { .. }] => 0,
-        [Step::Grant { .. }] => 1,
-        _ => 2,
+fn go_together(one: &Step, other: &Step) -> bool {
+    let rank = |step: &Step| match step {
+        Step::Revoke { .. } | Step::Evict(_) => Some(0),
+        Step::Grant { .. } => Some(1),
+        Step::Set(_) | Step::SetDirectorySignIn { .. } | Step::Remap { .. } | Step::ClearAutoMapping => None,
     };
-    rank(one) == rank(other) && rank(one) < 2
+    rank(one).is_some() && rank(one) == rank(other)
 }
 
 fn wire(settings: &Settings) -> MailboxChange {
@@ -322,6 +383,13 @@ mod tests {
         }
     }
 
+    fn remap(number: u8) -> Step {
+        Step::Remap {
+            object_id: id(number),
+            auto_mapping: false,
+        }
+    }
+
     #[test]
     fn revocations_go_together_then_settings_then_each_remapping_alone_then_grants_together() {
         let set = Step::Set(Settings {
@@ -332,21 +400,19 @@ mod tests {
             revoke(1),
             revoke(2),
             set.clone(),
-            revoke(3),
-            grant(3),
-            revoke(4),
-            grant(4),
+            remap(3),
+            remap(4),
             grant(5),
             grant(6),
         ];
         assert_eq!(
             groups(&steps),
             vec![
-                vec![vec![revoke(1)], vec![revoke(2)]],
-                vec![vec![set]],
-                vec![vec![revoke(3), grant(3)]],
-                vec![vec![revoke(4), grant(4)]],
-                vec![vec![grant(5)], vec![grant(6)]],
+                vec![revoke(1), revoke(2)],
+                vec![set],
+                vec![remap(3)],
+                vec![remap(4)],
+                vec![grant(5), grant(6)],
             ]
         );
     }

@@ -1,12 +1,13 @@
 //! What every task shares.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
 use tokio::time::Instant;
 
+use super::breaker::Breaker;
 use super::events::Events;
 use super::index::{Changes, Index};
 use super::key::{MailboxKey, Work};
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService};
 use crate::lane::Lane;
 use crate::leadership::Leadership;
-use crate::mail::{MailboxGuid, OneTimeName};
+use crate::mail::{Holder, MailboxGuid, OneTimeName, Right};
 use crate::plan::{Acknowledged, Change};
 
 /// How the operator was started.
@@ -46,6 +47,7 @@ pub struct Context {
     pub metrics: Metrics,
     pub gateway_metrics: GatewayMetrics,
     pub leadership: Leadership,
+    pub breaker: Breaker,
     /// First eight letters of the kube-system namespace's uid.
     pub cluster_uid: String,
     pub memory: Mutex<HashMap<MailboxKey, Memory>>,
@@ -123,6 +125,10 @@ pub struct Memory {
     /// Drift that was repaired, by property, and for which generation of the spec.
     repaired: Vec<(Instant, Change)>,
     repaired_for: Option<i64>,
+    /// Rows whose removal was answered with "doesn't exist": how often in a row, and when the last time.
+    stubborn: HashMap<(Holder, Right), (u32, Instant)>,
+    /// What follows from groups that changed all at once, as the last look at them said.
+    pub sudden: BTreeSet<Change>,
     /// The label of the last outcome and how many passes in a row ended so.
     ending: Option<(&'static str, u32)>,
 }
@@ -136,7 +142,27 @@ const CONTEST: Duration = Duration::from_hours(6);
 /// A contested property is repaired this seldom.
 const REST: Duration = Duration::from_hours(1);
 
+/// After so many answers a row that can't be removed is no lagging replica's.
+const TRIES: u32 = 3;
+
 impl Memory {
+    /// Exchange said that these rows do not exist when they were to be removed.
+    pub fn said_missing(&mut self, rows: &BTreeSet<(Holder, Right)>, now: Instant) {
+        for row in rows {
+            let (count, last) = self.stubborn.entry(row.clone()).or_insert((0, now));
+            *count = count.saturating_add(1);
+            *last = now;
+        }
+    }
+
+    /// Rows that are shown and can't be removed; tried again once an hour.
+    pub fn stuck(&self, now: Instant) -> BTreeSet<(Holder, Right)> {
+        let is_stuck =
+            |(count, last): &(u32, Instant)| *count >= TRIES && now.saturating_duration_since(*last) < REST;
+        let stuck = self.stubborn.iter().filter(|(_, tries)| is_stuck(tries));
+        stuck.map(|(row, _)| row.clone()).collect()
+    }
+
     /// Drift was repaired.
     pub fn repaired(
         &mut self,
@@ -240,6 +266,19 @@ mod tests {
                 .contains(&Change::Granted(id, Right::SendAs))
         );
         assert!(memory.acknowledged(now + 5 * MINUTE).is_empty(), "it settles");
+    }
+
+    #[test]
+    fn a_row_that_is_said_to_be_missing_three_times_is_stuck_for_an_hour() {
+        let row = (Holder::Sid("S-1-5-21-1".parse().unwrap()), Right::FullAccess);
+        let rows = BTreeSet::from([row]);
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        memory.said_missing(&rows, now);
+        memory.said_missing(&rows, now + 3 * MINUTE);
+        assert!(memory.stuck(now + 4 * MINUTE).is_empty(), "a replica may lag");
+        memory.said_missing(&rows, now + 6 * MINUTE);
+        assert_eq!(memory.stuck(now + 7 * MINUTE), rows);
+        assert!(memory.stuck(now + 67 * MINUTE).is_empty(), "tried again");
     }
 
     #[test]

@@ -146,6 +146,7 @@ fn failed(
                 record: Some(record),
                 view: None,
                 done: Vec::new(),
+                revoked: Vec::new(),
             })
         }
         ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Denied => {

@@ -1,5 +1,8 @@
 //! What Exchange and the directory show. Reads only.
 
+mod identities;
+mod members;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::{join_all, try_join_all};
@@ -7,7 +10,7 @@ use tokio::time::Instant;
 
 use super::outcome::Stall;
 use super::tenant::Tenant;
-use super::validate::{Admitted, MemberKind, Resolution, Resolved};
+use super::validate::Admitted;
 use crate::api::Record;
 use crate::exchange::{
     ErrorClass, ExchangeError, FullAccessRow, MailboxRow, RecipientIdentity, RecipientKind, RecipientQuery,
@@ -15,7 +18,7 @@ use crate::exchange::{
 };
 use crate::lane::Lane;
 use crate::mail::{MailboxGuid, Marker, MarkerOwner, Nickname, ObjectId, Right, Sid, SmtpAddress};
-use crate::plan::{Holders, Observed, OnBehalf, WantedGrant};
+use crate::plan::{Desired, Entry, Holders, Observed, OnBehalf, WantedGrant};
 
 /// Numbered nicknames that are tried when none is declared.
 const NICKNAMES: u32 = 9;
@@ -42,75 +45,6 @@ pub struct Fetch<'a> {
 }
 
 impl Fetch<'_> {
-    /// Who the members are. Look-ups go out together and are remembered for a while.
-    pub async fn members(
-        &self,
-        members: BTreeSet<(MemberKind, SmtpAddress)>,
-    ) -> Result<BTreeMap<(MemberKind, SmtpAddress), Resolution>, ExchangeError> {
-        let look_up = |member: (MemberKind, SmtpAddress)| async move {
-            if let Some(known) = self.tenant.directory.answer(&member, self.now) {
-                return Ok((member, known));
-            }
-            let found = self.member(member.0, &member.1).await?;
-            self.tenant
-                .directory
-                .remember(member.clone(), found.clone(), self.now);
-            Ok((member, found))
-        };
-        Ok(try_join_all(members.into_iter().map(look_up))
-            .await?
-            .into_iter()
-            .collect())
-    }
-
-    async fn member(&self, kind: MemberKind, address: &SmtpAddress) -> Result<Resolution, ExchangeError> {
-        let gateway = &self.tenant.gateway;
-        let identity = RecipientIdentity::Address(address.clone());
-        match gateway.recipient(self.lane, &identity).await {
-            Ok(RecipientRow {
-                object_id: Some(object_id),
-                primary,
-                kind,
-                soft_deleted: false,
-                ..
-            }) => {
-                return Ok(Resolution::Found(Resolved {
-                    object_id,
-                    primary,
-                    kind,
-                }));
-            }
-            Ok(row) => {
-                let text = format!(
-                    "{address} belongs to a {} that holds no rights",
-                    row.kind.as_str()
-                );
-                return Ok(Resolution::Unusable(text));
-            }
-            Err(error) if error.class == ErrorClass::NotFound => {}
-            // Several recipients match, for example: nothing that a retry changes.
-            Err(error) if matches!(error.class, ErrorClass::Invalid | ErrorClass::Conflict) => {
-                return Ok(Resolution::Unusable(error.to_string()));
-            }
-            Err(error) => return Err(error),
-        }
-        // Get-Recipient knows neither people without a mailbox nor groups without mail.
-        Ok(match kind {
-            MemberKind::User
-                if !gateway
-                    .find_users_by_upn(self.lane, std::slice::from_ref(address))
-                    .await?
-                    .is_empty() =>
-            {
-                Resolution::NoMailbox
-            }
-            MemberKind::Group if !gateway.groups_with_address(self.lane, address).await?.is_empty() => {
-                Resolution::PlainGroup
-            }
-            MemberKind::User | MemberKind::Group => Resolution::NotFound,
-        })
-    }
-
     /// Looks up every claimed address at once: recipients of any kind, soft-deleted ones too, and people
     /// whose sign-in name it is; and the mailbox that carries the resource's marker, whatever its address.
     pub async fn locate(
@@ -196,11 +130,11 @@ impl Fetch<'_> {
         &self,
         guid: MailboxGuid,
         account: Option<ObjectId>,
-        wanted: &BTreeMap<(ObjectId, Right), WantedGrant>,
+        desired: &Desired,
         record: &Record,
     ) -> Result<Seen, ExchangeError> {
         let gateway = &self.tenant.gateway;
-        let asks = questions(wanted, record);
+        let asks = questions(&desired.grants, record);
         let of = |right: Right| {
             asks.iter()
                 .filter(move |(_, asked)| *asked == right)
@@ -233,17 +167,17 @@ impl Fetch<'_> {
             enabled = self.directory_enabled(id).await?;
         }
         let on_behalf = self.on_behalf(&row.on_behalf).await;
-        let holders = |rows: &[_], asked: Vec<(ObjectId, Vec<FullAccessRow>)>| Holders {
-            sids: rows.iter().filter_map(full_access_holder).collect(),
-            asked: asked
-                .into_iter()
-                .map(|(id, rows)| (id, rows.iter().find_map(full_access_holder)))
-                .collect(),
-        };
-        let observed = Observed {
-            full_access: holders(&full_access, asked_full_access),
+        let first_sid = |rows: &[FullAccessRow]| rows.iter().find_map(full_access_holder);
+        let mut observed = Observed {
+            full_access: Holders {
+                entries: full_access.iter().filter_map(full_access_entry).collect(),
+                asked: asked_full_access
+                    .into_iter()
+                    .map(|(id, rows)| (id, first_sid(&rows)))
+                    .collect(),
+            },
             send_as: Holders {
-                sids: send_as.iter().filter_map(send_as_holder).collect(),
+                entries: send_as.iter().filter_map(send_as_entry).collect(),
                 asked: asked_send_as
                     .into_iter()
                     .map(|(id, rows)| (id, rows.iter().find_map(send_as_holder)))
@@ -253,6 +187,7 @@ impl Fetch<'_> {
             directory_enabled: enabled,
             ..plain(&row, self.tenant.marker_attribute)
         };
+        observed.identities = self.identities(desired, &observed, record).await?;
         Ok(Seen {
             observed,
             kind: row.kind,
@@ -407,14 +342,51 @@ impl Holding<'_> {
     }
 }
 
+fn full_access_entry(row: &FullAccessRow) -> Option<Entry> {
+    let FullAccessRow {
+        user,
+        sid,
+        rights,
+        deny,
+        inherited,
+    } = row;
+    let is_self = sid.as_ref().is_some_and(Sid::is_self);
+    (!is_self && !inherited).then(|| Entry {
+        sid: sid.clone(),
+        shown: user.clone(),
+        rights: rights.iter().cloned().collect(),
+        denies: *deny,
+    })
+}
+
+fn send_as_entry(row: &SendAsRow) -> Option<Entry> {
+    let SendAsRow {
+        trustee,
+        sid,
+        rights,
+        allow,
+        inherited,
+    } = row;
+    let is_self = sid.as_ref().is_some_and(Sid::is_self);
+    (!is_self && !inherited).then(|| Entry {
+        sid: sid.clone(),
+        shown: trustee.clone(),
+        rights: rights.iter().cloned().collect(),
+        denies: !allow,
+    })
+}
+
 fn full_access_holder(row: &FullAccessRow) -> Option<Sid> {
-    let counts = !row.deny && !row.inherited && row.rights.iter().any(|right| right == "FullAccess");
-    row.sid.clone().filter(|sid| counts && !sid.is_self())
+    holder_of(full_access_entry(row)?, Right::FullAccess)
 }
 
 fn send_as_holder(row: &SendAsRow) -> Option<Sid> {
-    let counts = row.allow && !row.inherited && row.rights.iter().any(|right| right == "SendAs");
-    row.sid.clone().filter(|sid| counts && !sid.is_self())
+    holder_of(send_as_entry(row)?, Right::SendAs)
+}
+
+fn holder_of(entry: Entry, right: Right) -> Option<Sid> {
+    let allows = !entry.denies && entry.rights.contains(right.as_str());
+    entry.sid.filter(|_| allows)
 }
 
 /// The mailbox itself, without what the other reads show.
@@ -432,5 +404,8 @@ fn plain(row: &MailboxRow, marker_attribute: u8) -> Observed {
         full_access: Holders::default(),
         send_as: Holders::default(),
         on_behalf: OnBehalf::default(),
+        identities: BTreeMap::new(),
+        hidden: row.hidden_from_address_lists,
+        forwarding: row.forwarding.clone(),
     }
 }

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
+use super::deadlines::Deadlines;
 use super::key::{MailboxKey, Work};
 use crate::api::{
-    ExchangeTenant, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, SharedMailbox,
-    reconcile_requests,
+    APPROVE, ExchangeTenant, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, REMOVE_ORPHANS,
+    SharedMailbox, reconcile_requests,
 };
 use crate::lane::Lane;
-use crate::mail::{Right, SmtpAddress};
+use crate::mail::{ObjectId, Right, SmtpAddress};
+use crate::plan::People;
 
 /// The kinds, as the API server names them.
 pub const MAILBOX: &str = "SharedMailbox";
@@ -33,11 +36,29 @@ pub struct Index {
     tenants: BTreeMap<String, Arc<ExchangeTenant>>,
     /// Objects, by kind, namespace and name, that could not be decoded: nobody knows what they declare.
     unreadable: BTreeSet<(&'static str, String, String)>,
+    /// Who holds something on which mailboxes, as their records say.
+    holders: HashMap<Person, BTreeSet<MailboxKey>>,
+    deadlines: Deadlines,
 }
 
 struct SeenMailbox {
     object: Arc<SharedMailbox>,
     first_seen: Instant,
+    recorded: Recorded,
+}
+
+/// What the record of one mailbox says about grants.
+#[derive(Default)]
+struct Recorded {
+    grants: usize,
+    people: BTreeSet<Person>,
+}
+
+/// Somebody as a record names him.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Person {
+    Id(ObjectId),
+    Written(SmtpAddress),
 }
 
 impl Index {
@@ -73,7 +94,12 @@ impl Index {
             let declared: BTreeSet<(SmtpAddress, Right)> =
                 permissions.flat_map(|permission| rights_of(permission)).collect();
             let mut granted = record.grants.into_iter();
-            granted.any(|grant| !declared.contains(&(grant.member, grant.right)))
+            let is_declared = |written: &SmtpAddress, right| declared.contains(&(written.clone(), right));
+            granted.any(|grant| {
+                !grant
+                    .written_as()
+                    .any(|written| is_declared(written, grant.right))
+            })
         };
         let mailboxes = self.mailboxes.iter().filter(owes);
         mailboxes
@@ -83,6 +109,36 @@ impl Index {
 
     pub fn uid_is_alive(&self, uid: &str) -> bool {
         self.uids.contains(uid)
+    }
+
+    /// How many grants of ours there are on all mailboxes of the tenant named `tenant`.
+    pub fn recorded_grants(&self, tenant: &str) -> usize {
+        let mailboxes = self.mailboxes.values();
+        let of_tenant = mailboxes.filter(|seen| seen.object.spec.tenant_ref.name == tenant);
+        of_tenant.map(|seen| seen.recorded.grants).sum()
+    }
+
+    /// The mailboxes on which these people hold something, for them to lose it at once.
+    pub fn held_by(&self, people: &People) -> Changes {
+        let ids = people.ids.iter().copied().map(Person::Id);
+        let written = people.addresses.iter().cloned().map(Person::Written);
+        let keys: BTreeSet<&MailboxKey> = ids
+            .chain(written)
+            .filter_map(|person| self.holders.get(&person))
+            .flatten()
+            .collect();
+        keys.into_iter()
+            .map(|key| (Work::Mailbox(key.clone()), Lane::Revocation))
+            .collect()
+    }
+
+    /// What is due because the end of a permission has come, or is a day ahead.
+    pub fn due(&mut self, now: Timestamp) -> Changes {
+        self.deadlines.due(now)
+    }
+
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.next()
     }
 
     /// All mailboxes that claim `address` in the tenant named `tenant`.
@@ -150,6 +206,7 @@ impl Index {
             self.claims.entry(claim).or_default().insert(key.clone());
         }
         self.uids.insert(object.uid().unwrap_or_default());
+        let recorded = self.record(&key, &object);
         let replaced = before.is_some_and(|before| before.uid() != object.uid());
         let first_seen = self
             .mailboxes
@@ -161,6 +218,7 @@ impl Index {
             SeenMailbox {
                 object: Arc::new(object),
                 first_seen,
+                recorded,
             },
         );
         changes
@@ -170,6 +228,7 @@ impl Index {
         let mut changes = Changes::new();
         self.readable(MAILBOX, &key.namespace, &key.name);
         if let Some(gone) = self.mailboxes.remove(key) {
+            self.forget_holders(key, &gone.recorded.people);
             self.unclaim(
                 key,
                 &gone.object.spec.tenant_ref.name,
@@ -181,6 +240,36 @@ impl Index {
             changes.push((Work::Mailbox(key.clone()), Lane::Edit));
         }
         changes
+    }
+
+    /// Takes note of who holds something on the mailbox.
+    fn record(&mut self, key: &MailboxKey, object: &SharedMailbox) -> Recorded {
+        let recorded = recorded(object);
+        let before = self
+            .mailboxes
+            .get_mut(key)
+            .map(|seen| std::mem::take(&mut seen.recorded.people));
+        let before = before.unwrap_or_default();
+        let gone = before.difference(&recorded.people).cloned().collect();
+        self.forget_holders(key, &gone);
+        for person in recorded.people.difference(&before) {
+            self.holders
+                .entry(person.clone())
+                .or_default()
+                .insert(key.clone());
+        }
+        recorded
+    }
+
+    fn forget_holders(&mut self, key: &MailboxKey, people: &BTreeSet<Person>) {
+        for person in people {
+            if let Some(keys) = self.holders.get_mut(person) {
+                keys.remove(key);
+                if keys.is_empty() {
+                    self.holders.remove(person);
+                }
+            }
+        }
     }
 
     /// Whoever waited for an address that is free now is looked at again.
@@ -229,6 +318,7 @@ impl Index {
         if let Some(lane) = permission_lane(before.map(Arc::as_ref), &object) {
             changes.push((Work::Mailbox(home.clone()), lane));
         }
+        self.deadlines.set(&home, &name, &object);
         self.permission_homes
             .insert((namespace, name.clone()), home.clone());
         self.permissions
@@ -246,6 +336,7 @@ impl Index {
         else {
             return changes;
         };
+        self.deadlines.forget(&home, name);
         if let Some(all) = self.permissions.get_mut(&home) {
             all.remove(name);
             if all.is_empty() {
@@ -329,6 +420,10 @@ impl Index {
         }
     }
 
+    pub fn tenant(&self, name: &str) -> Option<Arc<ExchangeTenant>> {
+        self.tenants.get(name).cloned()
+    }
+
     pub fn has_tenant(&self, name: &str) -> bool {
         self.tenants.contains_key(name)
     }
@@ -372,11 +467,32 @@ fn rights_of(permission: &MailboxPermission) -> impl Iterator<Item = (SmtpAddres
         .flat_map(|address| spec.rights.iter().map(move |right| (address.clone(), *right)))
 }
 
+/// Annotations by which people ask for something.
+const REQUESTS: [&str; 4] = [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE, REMOVE_ORPHANS];
+
+fn recorded(object: &SharedMailbox) -> Recorded {
+    let record = object
+        .status
+        .as_ref()
+        .and_then(|status| status.record.as_ref()?.read().ok());
+    let Some(record) = record else {
+        return Recorded::default();
+    };
+    let people = record.grants.iter().flat_map(|grant| {
+        let written = grant.written_as().cloned().map(Person::Written);
+        written.chain([Person::Id(grant.object_id)])
+    });
+    Recorded {
+        grants: record.grants.len(),
+        people: people.collect(),
+    }
+}
+
 /// managedFields are most of an object's memory and nobody here reads them.
 fn prune(metadata: &mut kube::core::ObjectMeta) {
     metadata.managed_fields = None;
     if let Some(annotations) = metadata.annotations.as_mut() {
-        annotations.retain(|key, _| key == RECONCILE_REQUESTED_AT || key == FLUX_REQUESTED_AT);
+        annotations.retain(|key, _| REQUESTS.contains(&key.as_str()));
     }
 }
 
@@ -389,7 +505,7 @@ pub fn claims_of(mailbox: &SharedMailbox) -> BTreeSet<SmtpAddress> {
 /// Our own status writes and our own finalizer ask for nothing.
 fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
     let request = |m: &SharedMailbox| {
-        let requested = reconcile_requests(m.annotations()).map(Option::<&String>::cloned);
+        let requested = REQUESTS.map(|name| m.annotations().get(name).cloned());
         (
             m.uid(),
             m.metadata.generation,

@@ -6,8 +6,11 @@
 //! [`tenant_check`] and used through [`tenant`].
 
 mod apply;
+mod audit;
+mod breaker;
 mod context;
 mod create;
+mod deadlines;
 mod endpoints;
 mod events;
 mod fetch;
@@ -16,12 +19,14 @@ mod key;
 mod metrics;
 mod outcome;
 mod pass;
+mod people;
 mod permission;
 mod promises;
 mod queue;
 mod report;
 mod tenant;
 mod tenant_check;
+mod timing;
 mod validate;
 mod watch;
 mod worker;

@@ -22,6 +22,8 @@ pub enum Outcome {
     Unavailable(String),
     /// Somebody has to do something.
     Stalled(Stall),
+    /// Too much would be taken away, or given, at once: it waits for approval.
+    Held(String),
     /// Somebody else changed the object meanwhile; look again.
     Outdated,
     /// Nothing to tell: the tenant has not been checked yet.
@@ -38,6 +40,8 @@ pub enum Progress {
     LookingForMailbox(String),
     /// The mailbox was not there; looking again before believing it.
     ConfirmingLoss,
+    /// A group changed all at once; reading it again before believing it.
+    ConfirmingMembership,
 }
 
 /// How a pass went, for metrics: controller-runtime's results, the errors told apart.
@@ -89,6 +93,8 @@ pub enum Stall {
     NotAuthorized(String),
     SettingRefused(String),
     Contested(String),
+    /// Exchange shows an entry and says that it does not exist.
+    GrantStuck(String),
     RecordUnreadable(String),
 }
 
@@ -157,7 +163,7 @@ impl Outcome {
             Self::Progressing(_) => PassResult::RequeueAfter,
             Self::Outdated => PassResult::Requeue,
             Self::Unavailable(_) => PassResult::Error,
-            Self::Stalled(_) => PassResult::Stalled,
+            Self::Stalled(_) | Self::Held(_) => PassResult::Stalled,
         }
     }
 
@@ -186,6 +192,7 @@ impl Outcome {
             Self::Unavailable(_) => quiet(RETRY, "unavailable"),
             Self::Outdated => quiet(SOON, "outdated"),
             Self::NotYet => quiet(Again::OnChange, "not_yet"),
+            Self::Held(text) => stalled("Held", text, STALLED),
             Self::Stalled(stall) => {
                 let (reason, text) = stall.words();
                 stalled(reason, text, STALLED)
@@ -222,6 +229,10 @@ fn progressing(progress: &Progress) -> Meaning {
         Progress::ConfirmingLoss => (
             "ConfirmingLoss",
             "Exchange did not find the mailbox; it is looked for again before that is believed",
+        ),
+        Progress::ConfirmingMembership => (
+            "ConfirmingMembership",
+            "many people joined or left a group at once; it is read again before that is believed",
         ),
     };
     Meaning {
@@ -261,6 +272,7 @@ impl Stall {
             Self::NotAuthorized(text) => ("NotAuthorized", text),
             Self::SettingRefused(text) => ("SettingRefused", text),
             Self::Contested(text) => ("Contested", text),
+            Self::GrantStuck(text) => ("GrantStuck", text),
             Self::RecordUnreadable(text) => ("RecordUnreadable", text),
         }
     }

@@ -12,7 +12,7 @@ use super::outcome::Outcome;
 use super::pass::Ending;
 use crate::api::Record;
 use crate::lane::Lane;
-use crate::plan::{Change, Plan};
+use crate::plan::Plan;
 
 #[derive(Default)]
 pub struct Promises {
@@ -137,7 +137,7 @@ pub fn shown(ending: &Ending, record: Option<&Record>) -> Shown {
         Outcome::Progressing(_) | Outcome::Unavailable(_) | Outcome::Outdated | Outcome::NotYet => {
             Edits::Waiting
         }
-        Outcome::Drift(_) | Outcome::Paused(_) | Outcome::Stalled(_) => Edits::Stuck,
+        Outcome::Drift(_) | Outcome::Paused(_) | Outcome::Stalled(_) | Outcome::Held(_) => Edits::Stuck,
     };
     let owed = match (&ending.view, &ending.outcome) {
         (Some(view), _) if view.writes => Some(revocations(&view.rest)),
@@ -149,14 +149,12 @@ pub fn shown(ending: &Ending, record: Option<&Record>) -> Shown {
     Shown { edits, owed }
 }
 
-/// Rights that a plan takes away for good: the two halves of a remapping take away nothing.
+/// Rights that a plan takes away for good.
 fn revocations(plan: &Plan) -> usize {
-    let changes = plan.changes();
-    let for_good = |change: &&Change| match change {
-        Change::Revoked(id, right) => !changes.contains(&Change::Granted(*id, *right)),
-        _ => false,
-    };
-    changes.iter().filter(for_good).count()
+    plan.changes()
+        .iter()
+        .filter(|change| change.removes_a_grant())
+        .count()
 }
 
 #[cfg(test)]

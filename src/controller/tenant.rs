@@ -1,16 +1,19 @@
 //! Tenants as the mailboxes' tasks use them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::validate::{AccessRules, MemberKind, Resolution};
+use super::breaker::Limits;
+use super::validate::{AccessRules, Expansion, MemberKind, Resolution};
 use crate::api::{Management, SignInControl};
 use crate::exchange::Gateway;
-use crate::mail::{ClusterId, Domain, ObjectId, SmtpAddress, TenantGuid};
+use crate::mail::{ClusterId, Domain, Holder, ObjectId, SmtpAddress, TenantGuid};
+use crate::plan::{Identity, People};
 
 /// A tenant whose connection was checked.
 pub struct Tenant {
@@ -29,6 +32,16 @@ pub struct Tenant {
     /// Where Exchange gives every mailbox an address of its own.
     pub initial_domain: Domain,
     pub directory: Arc<DirectoryCache>,
+    /// Whose grants are never removed.
+    pub protected: People,
+    /// Who loses everything.
+    pub departed: People,
+    /// Who of both lists nobody in the tenant answers to.
+    pub unresolved: BTreeSet<SmtpAddress>,
+    /// How much may be taken away at once.
+    pub safety: Limits,
+    /// After how long people may use what Exchange was told to grant.
+    pub propagation: Duration,
 }
 
 #[derive(Clone)]
@@ -90,10 +103,13 @@ impl Tenants {
     }
 }
 
-/// Answers of the directory that hold for a while: who has which address, and whether the app may read users.
+/// Answers of the directory that hold for a while: who has which address, who is in which group, who is behind which
+/// row, and whether the app may read users.
 #[derive(Default)]
 pub struct DirectoryCache {
-    answers: Mutex<HashMap<(MemberKind, SmtpAddress), (Instant, Resolution)>>,
+    answers: Cache<(MemberKind, SmtpAddress), Resolution>,
+    expansions: Cache<ObjectId, Expansion>,
+    identities: Cache<Holder, Identity>,
     users_unreadable_until: Mutex<Option<Instant>>,
 }
 
@@ -102,30 +118,50 @@ pub struct DirectoryCache {
 const MEMBER_FRESH: Duration = Duration::from_mins(30);
 /// Misses are asked again soon: the person may just have been created.
 const MISS_FRESH: Duration = Duration::from_secs(30);
+/// How long the members of a group are taken as they were: mailboxes that share a group read it once a pass.
+const GROUP_FRESH: Duration = Duration::from_mins(2);
 /// How long an app that may not read users is taken at its word.
 const UNREADABLE: Duration = Duration::from_mins(30);
 const MOST_ANSWERS: usize = 50_000;
 
 impl DirectoryCache {
     pub fn answer(&self, member: &(MemberKind, SmtpAddress), now: Instant) -> Option<Resolution> {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, resolution) = answers.get(member)?;
-        let fresh = if matches!(resolution, Resolution::Found(_)) {
-            MEMBER_FRESH
-        } else {
-            MISS_FRESH
-        };
-        (now.saturating_duration_since(*asked) < fresh).then(|| resolution.clone())
+        self.answers.get(member, now, |resolution| match resolution {
+            Resolution::Found(_) => MEMBER_FRESH,
+            Resolution::NotFound
+            | Resolution::NoMailbox
+            | Resolution::PlainGroup
+            | Resolution::Unusable(_) => MISS_FRESH,
+        })
     }
 
     pub fn remember(&self, member: (MemberKind, SmtpAddress), resolution: Resolution, now: Instant) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        if answers.len() >= MOST_ANSWERS {
-            answers.retain(|_, (asked, _)| now.saturating_duration_since(*asked) < MEMBER_FRESH);
-        }
-        if answers.len() < MOST_ANSWERS {
-            answers.insert(member, (now, resolution));
-        }
+        self.answers.put(member, resolution, now);
+    }
+
+    pub fn expansion(&self, group: &ObjectId, now: Instant) -> Option<Expansion> {
+        self.expansions.get(group, now, |_| GROUP_FRESH)
+    }
+
+    pub fn remember_expansion(&self, group: ObjectId, expansion: Expansion, now: Instant) {
+        self.expansions.put(group, expansion, now);
+    }
+
+    /// The members of every group are read again at the next look.
+    pub fn forget_expansions(&self) {
+        self.expansions.clear();
+    }
+
+    pub fn identity(&self, holder: &Holder, now: Instant) -> Option<Identity> {
+        self.identities.get(holder, now, |identity| match identity {
+            Identity::Known { .. } => MEMBER_FRESH,
+            // Somebody may be restored, and his grant is about to be removed as a leftover.
+            Identity::Gone => MISS_FRESH,
+        })
+    }
+
+    pub fn remember_identity(&self, holder: Holder, identity: Identity, now: Instant) {
+        self.identities.put(holder, identity, now);
     }
 
     /// Looks these members up again the next time: Exchange does not find them any more.
@@ -133,11 +169,14 @@ impl DirectoryCache {
         if members.is_empty() {
             return;
         }
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.retain(|_, (_, answer)| match answer {
+        self.answers.retain(|_, answer| match answer {
             Resolution::Found(found) => !members.contains(&found.object_id),
-            _ => true,
+            Resolution::NotFound
+            | Resolution::NoMailbox
+            | Resolution::PlainGroup
+            | Resolution::Unusable(_) => true,
         });
+        self.expansions.clear();
     }
 
     pub fn users_are_readable(&self, now: Instant) -> bool {
@@ -154,5 +193,41 @@ impl DirectoryCache {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *until = Some(now + UNREADABLE);
+    }
+}
+
+/// Answers with the time at which they were given.
+struct Cache<K, V>(Mutex<HashMap<K, (Instant, V)>>);
+
+impl<K, V> Default for Cache<K, V> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Cache<K, V> {
+    fn get(&self, key: &K, now: Instant, fresh: impl Fn(&V) -> Duration) -> Option<V> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (asked, answer) = answers.get(key)?;
+        (now.saturating_duration_since(*asked) < fresh(answer)).then(|| answer.clone())
+    }
+
+    fn put(&self, key: K, answer: V, now: Instant) {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= MOST_ANSWERS {
+            answers.retain(|_, (asked, _)| now.saturating_duration_since(*asked) < MEMBER_FRESH);
+        }
+        if answers.len() < MOST_ANSWERS {
+            answers.insert(key, (now, answer));
+        }
+    }
+
+    fn retain(&self, keep: impl Fn(&K, &V) -> bool) {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.retain(|key, (_, answer)| keep(key, answer));
+    }
+
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

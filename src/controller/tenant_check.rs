@@ -16,19 +16,24 @@ use super::context::Context;
 use super::endpoints;
 use super::events::Happening;
 use super::outcome::PassResult;
+use super::people::{self, Named};
 use super::tenant::{DirectoryCache, Tenant, TenantState};
+use super::timing::Timing;
 use super::validate::AccessRules;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{EXPIRES_AT, ExchangeTenant, ExchangeTenantStatus};
 use crate::exchange::{AcceptedDomain, Connection, ErrorClass, ExchangeError, Gateway, Stage};
 use crate::lane::Lane;
 use crate::mail::{ClusterId, Domain, TenantGuid};
+use crate::plan::People;
 
 /// A working connection is looked at again this often, a broken one sooner: nobody tells us of a new Secret.
 const CHECKED: Duration = Duration::from_mins(5);
 const BROKEN: Duration = Duration::from_secs(20);
 /// Domains listed in status; a tenant may have 900.
 const SHOWN_DOMAINS: usize = 50;
+/// People listed in status to whom nobody answers.
+const SHOWN_PEOPLE: usize = 50;
 
 /// Why a tenant can't be used.
 enum Fault {
@@ -84,7 +89,11 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
     };
     if let Some(state) = state {
         let changed = changes_something(before.as_ref(), &state);
+        let left = newly_departed(before.as_ref(), &state);
         context.tenants.set(name, state);
+        // Whoever has left loses what we know of at once, and whatever else there is with the look at every mailbox.
+        let held_by_them = context.index().held_by(&left);
+        context.enqueue(held_by_them);
         if changed {
             // After a restart what waits for the first check keeps its place.
             let lane = if before.is_none() { Lane::Sweep } else { Lane::Edit };
@@ -100,6 +109,20 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
     }
 }
 
+/// Who was not said to have left before.
+fn newly_departed(before: Option<&TenantState>, after: &TenantState) -> People {
+    let TenantState::Ready(after) = after else {
+        return People::default();
+    };
+    let mut left = after.departed.clone();
+    if let Some(TenantState::Ready(before)) = before {
+        left.ids.retain(|id| !before.departed.ids.contains(id));
+        left.addresses
+            .retain(|address| !before.departed.addresses.contains(address));
+    }
+    left
+}
+
 /// Whether mailboxes may come to another end with `after`.
 fn changes_something(before: Option<&TenantState>, after: &TenantState) -> bool {
     match (before, after) {
@@ -110,6 +133,10 @@ fn changes_something(before: Option<&TenantState>, after: &TenantState) -> bool 
                 || old.sign_in_control != new.sign_in_control
                 || old.interval != new.interval
                 || old.accepted_domains != new.accepted_domains
+                || old.protected != new.protected
+                || old.departed != new.departed
+                || old.safety != new.safety
+                || old.propagation != new.propagation
         }
         _ => true,
     }
@@ -134,12 +161,11 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         let text = format!("the ExchangeTenant {first:?} is for the same tenant {guid}: keep one of the two");
         return Err(Fault::stalled("DuplicateTenant", text));
     }
-    let interval = parse_interval(&spec.drift.interval).ok_or_else(|| {
-        Fault::stalled(
-            "InvalidSpec",
-            "spec.drift.interval: write at least 10s, as in 10m or 1h30m",
-        )
-    })?;
+    let Timing {
+        interval,
+        propagation,
+        safety,
+    } = Timing::of(spec).map_err(|message| Fault::stalled("InvalidSpec", message))?;
     let endpoints = endpoints::resolve(
         spec.cloud,
         spec.endpoints.as_ref(),
@@ -165,19 +191,11 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         _ => None,
     };
     let fingerprint = fingerprint(&connection);
-    let (gateway, directory) = match old.filter(|old| old.fingerprint == fingerprint) {
-        Some(old) => (old.gateway.clone(), Arc::clone(&old.directory)),
-        None => (
-            Gateway::led_by(
-                context.leadership.clone(),
-                connection,
-                context.http.clone(),
-                context.clock,
-                context.gateway_metrics.clone(),
-            ),
-            Arc::new(DirectoryCache::default()),
-        ),
-    };
+    let (gateway, directory) = connected(
+        context,
+        connection,
+        old.filter(|old| old.fingerprint == fingerprint),
+    );
     let answered = gateway.tenant_guid().await.map_err(|error| of_error(&error))?;
     if answered != guid {
         return Err(changed(&guid.to_string(), &answered.to_string()));
@@ -191,6 +209,13 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         .find(|domain| domain.initial)
         .map(|domain| domain.name.clone())
         .ok_or_else(|| Fault::Unreachable("Get-AcceptedDomain shows no initial domain".to_owned()))?;
+    let Named {
+        protected,
+        departed,
+        unresolved,
+    } = people::of(&gateway, spec, old.map(|old| (&old.protected, &old.departed)))
+        .await
+        .map_err(|message| Fault::stalled("InvalidSpec", message))?;
     let tenant = Tenant {
         gateway,
         fingerprint,
@@ -210,8 +235,34 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
             .collect::<BTreeSet<Domain>>(),
         initial_domain: initial,
         directory,
+        protected,
+        departed,
+        unresolved,
+        safety,
+        propagation,
     };
     Ok((Arc::new(tenant), domains))
+}
+
+/// The gateway of an unchanged connection, with what it knows, or a new one.
+fn connected(
+    context: &Context,
+    connection: Connection,
+    same: Option<&Arc<Tenant>>,
+) -> (Gateway, Arc<DirectoryCache>) {
+    match same {
+        Some(old) => (old.gateway.clone(), Arc::clone(&old.directory)),
+        None => (
+            Gateway::led_by(
+                context.leadership.clone(),
+                connection,
+                context.http.clone(),
+                context.clock,
+                context.gateway_metrics.clone(),
+            ),
+            Arc::new(DirectoryCache::default()),
+        ),
+    }
 }
 
 fn changed(pinned: &str, shown: &str) -> Fault {
@@ -365,19 +416,6 @@ fn is_unknown_tenant(error: &ExchangeError) -> bool {
     ["AADSTS90002", "AADSTS900023", "AADSTS900021"].contains(&code)
 }
 
-/// Hours, minutes and seconds as in `1h30m`; at least ten seconds.
-fn parse_interval(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut seconds = 0_u64;
-    for (unit, factor) in [('h', 3600), ('m', 60), ('s', 1)] {
-        if let Some((number, after)) = rest.split_once(unit) {
-            seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
-            rest = after;
-        }
-    }
-    (rest.is_empty() && seconds >= 10).then(|| Duration::from_secs(seconds))
-}
-
 async fn report(
     context: &Context,
     api: &Api<ExchangeTenant>,
@@ -398,6 +436,12 @@ async fn report(
         status.initial_domain = Some(tenant.initial_domain.to_string());
         let names: BTreeSet<String> = domains.iter().map(|domain| domain.name.to_string()).collect();
         status.accepted_domains = names.into_iter().take(SHOWN_DOMAINS).collect();
+        status.unresolved = tenant
+            .unresolved
+            .iter()
+            .take(SHOWN_PEOPLE)
+            .map(ToString::to_string)
+            .collect();
     }
     if object.status.as_ref() == Some(&status) {
         return Ok(());
@@ -480,20 +524,5 @@ mod tests {
         assert_eq!(expiry("2027-01-31"), Some(midnight));
         assert_eq!(expiry("2027-01-31T02:00:00+02:00"), Some(midnight));
         assert_eq!(expiry("next year"), None);
-    }
-
-    #[test]
-    fn an_interval_is_hours_minutes_and_seconds_of_at_least_ten_seconds() {
-        for (text, seconds) in [
-            ("10m", Some(600)),
-            ("1h30m", Some(5400)),
-            ("10s", Some(10)),
-            ("9s", None),
-            ("", None),
-            ("10", None),
-            ("m", None),
-        ] {
-            assert_eq!(parse_interval(text).map(|d| d.as_secs()), seconds, "{text:?}");
-        }
     }
 }

@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::breaker::Breaker;
 use super::context::{Context, Settings};
+use super::deadlines;
 use super::events::Events;
 use super::index::Index;
 use super::key::{MailboxKey, Work};
@@ -103,6 +105,7 @@ impl Operator {
         context.ask(owed);
         readiness.send_replace(Readiness::Ready);
         tracing::info!("all watches are in; working");
+        background.spawn(deadlines::keep(Arc::clone(&context)));
         work(&context, shutdown).await;
         background.shutdown().await;
     }
@@ -139,6 +142,7 @@ impl Operator {
             metrics,
             gateway_metrics,
             leadership,
+            breaker: Breaker::default(),
             cluster_uid,
             memory: Mutex::new(HashMap::new()),
             promises: Mutex::default(),

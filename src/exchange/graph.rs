@@ -1,5 +1,6 @@
 //! The account behind a mailbox, in Microsoft Graph.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
@@ -31,6 +32,9 @@ pub struct DirectoryUser {
     pub on_premises_sync_enabled: bool,
 }
 
+const GET_MEMBERS: &str = "Graph GET group members";
+/// Pages of a group that are read at most; a page has up to 999 people.
+const MOST_PAGES: usize = 20;
 const GET_USER: &str = "Graph GET user";
 const PATCH_USER: &str = "Graph PATCH user";
 
@@ -71,6 +75,47 @@ impl Gateway {
         })
     }
 
+    /// Everybody in the group, through nested groups too: people only. All pages, or an error: an incomplete list
+    /// proves nothing. `Denied` when the app may not read groups (`GroupMember.Read.All` may).
+    pub async fn group_members(
+        &self,
+        lane: Lane,
+        group: &ObjectId,
+    ) -> Result<BTreeSet<ObjectId>, ExchangeError> {
+        let failed =
+            |message: &str| ExchangeError::new(ErrorClass::Transient, Stage::Graph, GET_MEMBERS, message);
+        let base = format!("{}/v1.0/", self.core.graph_base);
+        let mut path = format!("groups/{group}/transitiveMembers?$select=id&$top=999");
+        let mut people = BTreeSet::new();
+        for _ in 0..MOST_PAGES {
+            let body = self
+                .core
+                .graph(lane, GET_MEMBERS, Method::GET, &path, None)
+                .await?;
+            let Some(Value::Object(page)) = body else {
+                return Err(failed("the service answered 200 without a page"));
+            };
+            let Some(Value::Array(rows)) = page.get("value") else {
+                return Err(failed("the service answered a page without a list"));
+            };
+            for row in rows {
+                people.extend(person(row).map_err(failed)?);
+            }
+            match page.get("@odata.nextLink").and_then(Value::as_str) {
+                None => return Ok(people),
+                Some(next) => match next.strip_prefix(&base) {
+                    Some(rest) => rest.clone_into(&mut path),
+                    None => {
+                        return Err(failed(
+                            "its next page is on another host, which does not get the token",
+                        ));
+                    }
+                },
+            }
+        }
+        Err(failed("the group has too many pages"))
+    }
+
     /// Allows or blocks sign-in.
     pub async fn set_account_enabled(
         &self,
@@ -99,6 +144,18 @@ fn effect_of(body: Option<&Value>) -> Effect {
     } else {
         Effect::Read
     }
+}
+
+/// The person in a row of a group's members; None for groups, contacts and devices.
+fn person(row: &Value) -> Result<Option<ObjectId>, &'static str> {
+    let row = Row(row.as_object().ok_or("a member can't be read")?);
+    let kind = row
+        .optional_text("@odata.type")
+        .ok_or("a member does not tell what it is")?;
+    if kind != "#microsoft.graph.user" {
+        return Ok(None);
+    }
+    row.optional("id").map(Some).ok_or("a member has no id")
 }
 
 impl Core {
@@ -284,10 +341,10 @@ impl Core {
 
     fn graph_error(&self, operation: &str, response: &Response<Bytes>) -> Failure {
         let status = response.status().as_u16();
-        let permission = if operation == PATCH_USER {
-            "User.EnableDisableAccount.All"
-        } else {
-            "User.Read.All"
+        let permission = match operation {
+            PATCH_USER => "User.EnableDisableAccount.All",
+            GET_MEMBERS => "GroupMember.Read.All",
+            _ => "User.Read.All",
         };
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let json: Option<Value> = serde_json::from_slice(response.body()).ok();

@@ -32,8 +32,8 @@ mod wire;
 
 pub use cmdlets::{
     AcceptedDomain, CreatedMailbox, FullAccessRow, GroupRow, MailboxChange, MailboxRow, NewMailbox,
-    ProxyAddress, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow, SendAsRow,
-    UserRow, Warnings,
+    ProxyAddress, Receipt, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow,
+    SendAsRow, UserRow,
 };
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
 pub use error::{ErrorClass, ExchangeError, Stage};

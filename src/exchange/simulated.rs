@@ -14,7 +14,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::lane::Lane;
-use crate::mail::{ObjectId, OneTimeName, SmtpAddress};
+use crate::mail::{Holder, ObjectId, OneTimeName, SmtpAddress};
 
 const LANE: Lane = Lane::Edit;
 
@@ -208,20 +208,23 @@ async fn a_repeat_is_a_warning_and_a_revocation_takes_exactly_one_grant() {
             .say_already_present()
     );
     gateway
-        .remove_full_access(LANE, created.guid, &first)
+        .remove_full_access(LANE, created.guid, &Holder::ObjectId(first))
         .await
         .unwrap();
-    gateway.remove_send_as(LANE, created.guid, &first).await.unwrap();
+    gateway
+        .remove_send_as(LANE, created.guid, &Holder::ObjectId(first))
+        .await
+        .unwrap();
     assert!(
         gateway
-            .remove_full_access(LANE, created.guid, &first)
+            .remove_full_access(LANE, created.guid, &Holder::ObjectId(first))
             .await
             .unwrap()
             .say_not_present()
     );
     assert!(
         gateway
-            .remove_send_as(LANE, created.guid, &first)
+            .remove_send_as(LANE, created.guid, &Holder::ObjectId(first))
             .await
             .unwrap()
             .say_not_present()

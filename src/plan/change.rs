@@ -1,16 +1,25 @@
-//! Elementary changes, and the memory of those that Exchange acknowledged a moment ago.
+//! Elementary changes, and plans without some of them.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::{Plan, Step};
-use crate::mail::{ObjectId, Right, SmtpAddress};
+use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
 
 /// One thing that a write changes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Change {
+    /// A grant of ours is taken away.
     Revoked(ObjectId, Right),
+    /// A row that nobody declares is taken away from this store.
+    Evicted(Holder, Right),
     Granted(ObjectId, Right),
-    SignIn { allowed: bool },
+    /// Full Access was taken away and given again with or without automapping.
+    Remapped(ObjectId, bool),
+    AutoMappingCleared,
+    SignIn {
+        allowed: bool,
+    },
     Marker,
     DisplayName(String),
     Alias(String),
@@ -25,8 +34,12 @@ impl Change {
         match (self, earlier) {
             (Self::Revoked(id, right), Self::Granted(other, same))
             | (Self::Granted(id, right), Self::Revoked(other, same)) => id == other && right == same,
+            (Self::Granted(id, right), Self::Evicted(Holder::ObjectId(other), same)) => {
+                id == other && right == same
+            }
             (Self::AddressAdded(address), Self::AddressRemoved(other))
             | (Self::AddressRemoved(address), Self::AddressAdded(other)) => address == other,
+            (Self::Remapped(id, _), Self::Remapped(other, _)) => id == other,
             (Self::SignIn { .. }, Self::SignIn { .. })
             | (Self::Marker, Self::Marker)
             | (Self::DisplayName(_), Self::DisplayName(_))
@@ -35,61 +48,83 @@ impl Change {
             _ => false,
         }
     }
+
+    /// Whether it takes a grant away.
+    pub fn removes_a_grant(&self) -> bool {
+        matches!(self, Self::Revoked(..) | Self::Evicted(..))
+    }
+
+    /// Whether it is made again although Exchange acknowledged it a moment ago: repeating it costs a warning, missing
+    /// it leaves a door open.
+    fn is_repeated(&self) -> bool {
+        matches!(self, Self::Revoked(..) | Self::SignIn { .. })
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Marker => f.write_str("mark the mailbox as ours"),
+            Self::SignIn { allowed: false } => f.write_str("block sign-in"),
+            Self::SignIn { allowed: true } => f.write_str("allow sign-in"),
+            Self::DisplayName(name) => write!(f, "set the display name to {name:?}"),
+            Self::Alias(alias) => write!(f, "set the alias to {alias:?}"),
+            Self::Primary(address) => write!(f, "make {address} the primary address"),
+            Self::AddressAdded(address) => write!(f, "add the address {address}"),
+            Self::AddressRemoved(address) => write!(f, "remove the address {address}"),
+            Self::Granted(id, right) => write!(f, "grant {right} to {id}"),
+            Self::Revoked(id, right) => write!(f, "revoke {right} of {id}"),
+            Self::Evicted(holder, right) => write!(f, "remove {right} of {holder}"),
+            Self::Remapped(id, true) => write!(f, "switch automapping on for {id}"),
+            Self::Remapped(id, false) => write!(f, "switch automapping off for {id}"),
+            Self::AutoMappingCleared => f.write_str("clear automapping for everybody"),
+        }
+    }
 }
 
 /// Changes that Exchange acknowledged so recently that a replica may not show them yet.
 pub type Acknowledged = BTreeSet<Change>;
 
 impl Plan {
-    /// The plan without what was acknowledged a moment ago, and whether something was left out.
-    ///
-    /// Revocations and the sign-in block are never left out: repeating them costs a warning, missing them
-    /// leaves a door open.
+    /// The plan without what was acknowledged a moment ago, and whether something was left out. Revocations and the
+    /// sign-in block are never left out.
     pub fn without(&self, acknowledged: &Acknowledged) -> (Self, bool) {
+        self.keeping(|change| change.is_repeated() || !acknowledged.contains(change))
+    }
+
+    /// The plan with only those changes that `keep` admits, and whether something was left out. The records stay.
+    pub fn keeping(&self, keep: impl Fn(&Change) -> bool) -> (Self, bool) {
         let mut left_out = false;
         let mut steps = Vec::with_capacity(self.steps.len());
-        for (position, step) in self.steps.iter().enumerate() {
+        for step in &self.steps {
             match step {
                 Step::Set(settings) => {
-                    let rest = settings.without(acknowledged);
+                    let rest = settings.keeping(&keep);
                     left_out |= rest != *settings;
                     if !rest.is_empty() {
                         steps.push(Step::Set(rest));
                     }
                 }
-                Step::Grant { object_id, right, .. }
-                    if acknowledged.contains(&Change::Granted(*object_id, *right))
-                        && !self.regrants(position) =>
-                {
-                    left_out = true;
-                }
-                Step::Revoke { .. } | Step::SetDirectorySignIn { .. } | Step::Grant { .. } => {
-                    steps.push(step.clone());
+                Step::Revoke { .. }
+                | Step::Evict(_)
+                | Step::SetDirectorySignIn { .. }
+                | Step::Remap { .. }
+                | Step::ClearAutoMapping
+                | Step::Grant { .. } => {
+                    if step.changes().iter().all(&keep) {
+                        steps.push(step.clone());
+                    } else {
+                        left_out = true;
+                    }
                 }
             }
         }
-        (
-            Self {
-                steps,
-                announced: self.announced.clone(),
-                settled: self.settled.clone(),
-            },
-            left_out,
-        )
-    }
-
-    /// True when the step before takes away what this one gives: the second half of a remapping.
-    fn regrants(&self, position: usize) -> bool {
-        let before = position.checked_sub(1).and_then(|before| self.steps.get(before));
-        match (before, self.steps.get(position)) {
-            (
-                Some(Step::Revoke {
-                    object_id: revoked,
-                    right: lost,
-                }),
-                Some(Step::Grant { object_id, right, .. }),
-            ) => revoked == object_id && lost == right,
-            _ => false,
-        }
+        let plan = Self {
+            steps,
+            causes: self.causes.clone(),
+            announced: self.announced.clone(),
+            settled: self.settled.clone(),
+        };
+        (plan, left_out)
     }
 }

@@ -2,17 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, Observed, Presence, Step, WantedGrant};
+use jiff::Timestamp;
+
+use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign};
 use crate::api::{Record, RecordedGrant};
-use crate::mail::{ObjectId, Right, Sid};
+use crate::mail::{Holder, ObjectId, Right, Sid};
 
 #[derive(Default)]
 pub(super) struct GrantPlan {
     pub revocations: Vec<Step>,
+    /// Members who lost their access in a change of automapping that was not finished.
+    pub interrupted: Vec<Step>,
     pub remappings: Vec<Step>,
     pub additions: Vec<Step>,
     pub add_on_behalf: BTreeSet<ObjectId>,
     pub remove_on_behalf: BTreeSet<ObjectId>,
+    pub causes: BTreeMap<Change, Cause>,
     pub announced: Vec<RecordedGrant>,
     pub settled: Vec<RecordedGrant>,
 }
@@ -29,14 +34,19 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, record: &Record) -> G
             plan.undeclared(grant, desired);
         }
     }
+    let strangers = plan.strangers(desired, observed, record);
     for ((object_id, right), wanted) in &desired.grants {
         let known = recorded.get(&(*object_id, *right)).copied();
         // A person has one SID: what was learned with one right holds for the others.
         let sid = record
             .sid_of(object_id)
             .or_else(|| observed.sid_of(object_id))
+            .or_else(|| observed.tied_sid(object_id))
             .cloned();
-        plan.declared((*object_id, *right), wanted, known, sid, observed);
+        plan.declared((*object_id, *right), wanted, known, sid, (observed, desired.now));
+    }
+    if !strangers {
+        plan.clear_auto_mapping(desired);
     }
     plan
 }
@@ -45,13 +55,29 @@ impl GrantPlan {
     /// A grant of ours that no manifest names by this object any more.
     fn undeclared(&mut self, grant: &RecordedGrant, desired: &Desired) {
         self.announced.push(grant.clone());
-        if desired.kept_members.contains(&grant.member) {
+        let policy = &desired.policy;
+        let named = |people: &super::People| {
+            people.include_id(&grant.object_id)
+                || grant
+                    .written_as()
+                    .any(|written| people.addresses.contains(written))
+        };
+        let kept = |grant: &RecordedGrant| grant.written_as().any(|m| desired.kept_members.contains(m));
+        let expired = !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
+        let cause = if named(&policy.departed) {
+            Cause::Departed
+        } else if named(&policy.protected) || kept(grant) {
             self.settled.push(grant.clone());
             return;
-        }
+        } else if expired {
+            Cause::Expired
+        } else {
+            Cause::Undeclared
+        };
         // Sent even when the read shows no such grant: a lagging replica may hide it, and a repeated
         // removal is only a warning.
         let object_id = grant.object_id;
+        self.causes.insert(Change::Revoked(object_id, grant.right), cause);
         match grant.right {
             Right::SendOnBehalf => {
                 self.remove_on_behalf.insert(object_id);
@@ -62,23 +88,51 @@ impl GrantPlan {
         }
     }
 
+    /// Rows that nobody declares and that must go. True when somebody else keeps a Full Access that automapping
+    /// belongs to.
+    fn strangers(&mut self, desired: &Desired, observed: &Observed, record: &Record) -> bool {
+        let mut stay = false;
+        for row in foreign::foreign(desired, observed, record) {
+            stay |= row.store == Right::FullAccess && row.goes.is_none() && row.rights.contains("FullAccess");
+            let (Some(cause), Some(eviction)) = (row.goes, row.eviction()) else {
+                continue;
+            };
+            match &eviction.holder {
+                Holder::ObjectId(id) if eviction.store == Right::SendOnBehalf => {
+                    self.causes.insert(Change::Revoked(*id, eviction.store), cause);
+                    self.remove_on_behalf.insert(*id);
+                }
+                Holder::ObjectId(_) | Holder::Sid(_) => {
+                    let change = Change::Evicted(eviction.holder.clone(), eviction.store);
+                    self.causes.insert(change, cause);
+                    self.revocations.push(Step::Evict(eviction));
+                }
+            }
+        }
+        stay
+    }
+
     fn declared(
         &mut self,
         (object_id, right): (ObjectId, Right),
         wanted: &WantedGrant,
         known: Option<&RecordedGrant>,
         sid: Option<Sid>,
-        observed: &Observed,
+        (observed, now): (&Observed, Timestamp),
     ) {
         let mapped = right == Right::FullAccess;
         let presence = observed.presence(&object_id, right, sid.as_ref());
-        let remap = mapped
-            && matches!(presence, Presence::Present(_))
-            && known.is_some_and(|grant| {
-                grant.remapping || grant.auto_mapping.is_some_and(|was| was != wanted.auto_mapping)
-            });
+        let interrupted = mapped && known.is_some_and(|grant| grant.remapping);
+        let there = matches!(presence, Presence::Present(_));
+        let remap = there
+            && (interrupted
+                || known.is_some_and(|grant| {
+                    grant
+                        .auto_mapping
+                        .is_some_and(|was| mapped && was != wanted.auto_mapping)
+                }));
         // A grant that was there before us has an automapping that nobody can read.
-        let found = matches!(presence, Presence::Present(_)) && !remap;
+        let found = there && !remap;
         let auto_mapping = match known {
             Some(grant) if found => grant.auto_mapping,
             None if found => None,
@@ -94,36 +148,88 @@ impl GrantPlan {
             auto_mapping: auto_mapping.filter(|_| mapped),
             remapping: false,
             member: wanted.member.clone(),
+            also: wanted.also.iter().cloned().collect(),
+            by: wanted.by.iter().cloned().collect(),
+            at: match known {
+                Some(grant) => grant.at,
+                None => (!found).then_some(now),
+            },
         };
         self.announced.push(RecordedGrant {
             remapping: remap,
             ..settled.clone()
         });
         self.settled.push(settled);
+        let auto_mapping = wanted.auto_mapping;
         if remap {
-            self.remappings.push(Step::Revoke { object_id, right });
-            self.remappings.push(Step::Grant {
+            let list = if interrupted {
+                &mut self.interrupted
+            } else {
+                &mut self.remappings
+            };
+            list.push(Step::Remap {
                 object_id,
-                right,
-                auto_mapping: wanted.auto_mapping,
+                auto_mapping,
             });
         } else if !found {
-            self.add(object_id, right, wanted.auto_mapping);
+            self.add(object_id, right, auto_mapping, interrupted);
         }
     }
 
-    fn add(&mut self, object_id: ObjectId, right: Right, auto_mapping: bool) {
+    fn add(&mut self, object_id: ObjectId, right: Right, auto_mapping: bool, interrupted: bool) {
         match right {
             Right::SendOnBehalf => {
                 self.add_on_behalf.insert(object_id);
             }
             Right::FullAccess | Right::SendAs => {
-                self.additions.push(Step::Grant {
+                let list = if interrupted {
+                    &mut self.interrupted
+                } else {
+                    &mut self.additions
+                };
+                list.push(Step::Grant {
                     object_id,
                     right,
                     auto_mapping,
                 });
             }
         }
+    }
+
+    /// When nobody on the mailbox wants automapping, one call clears it for everybody, and nobody loses access in
+    /// between. It also settles what was unknown.
+    fn clear_auto_mapping(&mut self, desired: &Desired) {
+        let mut wishes = desired
+            .grants
+            .iter()
+            .filter(|((_, right), _)| *right == Right::FullAccess);
+        let nobody = wishes.all(|(_, wanted)| !wanted.auto_mapping);
+        let is_full_access = |grant: &&mut RecordedGrant| grant.right == Right::FullAccess;
+        let declared = |grant: &RecordedGrant| desired.grants.contains_key(&(grant.object_id, grant.right));
+        let kept = |grant: &RecordedGrant| grant.right == Right::FullAccess && !declared(grant);
+        let open = |grant: &RecordedGrant| grant.right == Right::FullAccess && grant.auto_mapping.is_none();
+        let to_do = !self.remappings.is_empty() || self.settled.iter().any(open);
+        if !nobody || !to_do || self.settled.iter().any(kept) {
+            return;
+        }
+        let remapped: BTreeSet<ObjectId> = self
+            .remappings
+            .drain(..)
+            .filter_map(|step| match step {
+                Step::Remap { object_id, .. } => Some(object_id),
+                _ => None,
+            })
+            .collect();
+        // What was there is known to be mapped, or unknown, until Exchange has acknowledged the call.
+        for grant in self.announced.iter_mut().filter(is_full_access) {
+            if remapped.contains(&grant.object_id) {
+                grant.remapping = false;
+                grant.auto_mapping = Some(true);
+            }
+        }
+        for grant in self.settled.iter_mut().filter(is_full_access) {
+            grant.auto_mapping = Some(false);
+        }
+        self.remappings.push(Step::ClearAutoMapping);
     }
 }

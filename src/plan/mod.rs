@@ -1,7 +1,9 @@
 //! Desired × observed × record → ordered steps. Plain functions on values: no client, no clock, no await.
 
 mod change;
+mod foreign;
 mod grants;
+mod hold;
 mod ownership;
 #[cfg(test)]
 mod properties;
@@ -12,13 +14,19 @@ mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 pub use change::{Acknowledged, Change};
+pub use foreign::{Foreign, GrantPolicy, People, foreign};
+pub use hold::{Held, Weighed, is_done, sudden, weigh};
 pub use ownership::{NotOurs, Standing, standing};
 pub use settings::Settings;
-pub use step::{Plan, Step};
+pub use step::{Cause, Eviction, Plan, Step};
 
 use crate::api::{Record, SignIn, SignInControl};
-use crate::mail::{MailboxGuid, MarkerOwner, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
+use crate::mail::{
+    Holder, MailboxGuid, MarkerOwner, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress,
+};
 
 /// What one mailbox and all its permissions ask for, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +45,16 @@ pub struct Desired {
     /// Members that are declared and can't be granted to now, be it that they are unknown or refused: what
     /// they were granted before stays, because it is not undeclared.
     pub kept_members: BTreeSet<SmtpAddress>,
+    /// What happens to grants that no manifest declares.
+    pub policy: GrantPolicy,
+    /// What is granted now is remembered to have been granted at this time.
+    pub now: Timestamp,
+    /// MailboxPermissions, by name, whose end has come.
+    pub expired: BTreeSet<String>,
+    /// Who is in each group that is expanded.
+    pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
+    /// Rows that Exchange shows and says do not exist when they are to go.
+    pub stuck: BTreeSet<(Holder, Right)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +63,10 @@ pub struct WantedGrant {
     pub auto_mapping: bool,
     /// The member as written.
     pub member: SmtpAddress,
+    /// Further ways in which manifests name the same person.
+    pub also: BTreeSet<SmtpAddress>,
+    /// The MailboxPermissions that declare it, by name.
+    pub by: BTreeSet<String>,
 }
 
 /// What Exchange and the directory show of one mailbox.
@@ -67,15 +89,44 @@ pub struct Observed {
     pub full_access: Holders,
     pub send_as: Holders,
     pub on_behalf: OnBehalf,
+    /// Who is behind a row that no manifest declares, as far as it was looked up.
+    pub identities: BTreeMap<Holder, Identity>,
+    /// Not in the address list: members can't add the mailbox to Outlook.
+    pub hidden: bool,
+    /// Where mail is forwarded to, as Exchange shows it.
+    pub forwarding: Option<String>,
 }
 
 /// Who holds Full Access or Send As. Permission rows carry a SID and no object id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holders {
-    /// SIDs of all rows that allow the right and are neither SELF nor inherited.
-    pub sids: BTreeSet<Sid>,
+    /// All rows that are neither SELF nor inherited.
+    pub entries: Vec<Entry>,
     /// Answers to reads for one person: the SID in the row, or None when there was no row.
     pub asked: BTreeMap<ObjectId, Option<Sid>>,
+}
+
+/// One row of a permission list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// None: the row can't be tied to anybody.
+    pub sid: Option<Sid>,
+    /// As Exchange shows the holder: text that changes with a rename, for people only.
+    pub shown: String,
+    pub rights: BTreeSet<String>,
+    pub denies: bool,
+}
+
+/// Who is behind a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    Known {
+        object_id: Option<ObjectId>,
+        /// The sign-in name and the addresses.
+        addresses: BTreeSet<SmtpAddress>,
+    },
+    /// No account and no group has this id any more.
+    Gone,
 }
 
 /// Who may send on behalf. Exchange shows ids or names.
@@ -96,13 +147,36 @@ pub enum Presence {
 }
 
 impl Holders {
-    fn presence(&self, id: &ObjectId, known_sid: Option<&Sid>) -> Presence {
+    /// True when a row allows `sid` the right.
+    fn allow(&self, sid: &Sid, right: Right) -> bool {
+        let allows = |row: &Entry| !row.denies && row.rights.contains(right.as_str());
+        self.entries
+            .iter()
+            .any(|row| row.sid.as_ref() == Some(sid) && allows(row))
+    }
+
+    fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
         match (self.asked.get(id), known_sid) {
             (Some(Some(sid)), _) => Presence::Present(Some(sid.clone())),
-            (None, Some(sid)) if self.sids.contains(sid) => Presence::Present(Some(sid.clone())),
+            (None, Some(sid)) if self.allow(sid, right) => Presence::Present(Some(sid.clone())),
             (Some(None), _) | (None, Some(_)) => Presence::Absent,
             (None, None) => Presence::Unknown,
         }
+    }
+}
+
+impl Holders {
+    fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
+        let Some(sid) = sid else { return };
+        if !self.allow(sid, right) {
+            self.entries.push(Entry {
+                sid: Some(sid.clone()),
+                shown: id.to_string(),
+                rights: BTreeSet::from([right.as_str().to_owned()]),
+                denies: false,
+            });
+        }
+        self.asked.remove(&id);
     }
 }
 
@@ -110,8 +184,8 @@ impl Observed {
     /// Whether `id` holds `right`. `known_sid` comes from the record.
     pub fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
         match right {
-            Right::FullAccess => self.full_access.presence(id, known_sid),
-            Right::SendAs => self.send_as.presence(id, known_sid),
+            Right::FullAccess => self.full_access.presence(id, right, known_sid),
+            Right::SendAs => self.send_as.presence(id, right, known_sid),
             Right::SendOnBehalf if self.on_behalf.ids.contains(id) => Presence::Present(None),
             Right::SendOnBehalf if self.on_behalf.untied > 0 => Presence::Unknown,
             Right::SendOnBehalf => Presence::Absent,
@@ -123,6 +197,33 @@ impl Observed {
         [&self.full_access, &self.send_as]
             .into_iter()
             .find_map(|holders| holders.asked.get(id)?.as_ref())
+    }
+
+    /// The SID of `id`, when a row of his that no manifest declares was looked up.
+    pub fn tied_sid(&self, id: &ObjectId) -> Option<&Sid> {
+        self.identities
+            .iter()
+            .find_map(|(holder, identity)| match (holder, identity) {
+                (
+                    Holder::Sid(sid),
+                    Identity::Known {
+                        object_id: Some(known),
+                        ..
+                    },
+                ) if known == id => Some(sid),
+                _ => None,
+            })
+    }
+
+    /// Exchange itself said that `id` holds `right`, whatever a replica shows.
+    pub fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
+        match right {
+            Right::FullAccess => self.full_access.prove(id, right, sid),
+            Right::SendAs => self.send_as.prove(id, right, sid),
+            Right::SendOnBehalf => {
+                self.on_behalf.ids.insert(id);
+            }
+        }
     }
 
     /// The directory decides about sign-in; Exchange's copy may lag by hours and counts only when the app may
@@ -152,6 +253,9 @@ impl Observed {
             full_access: Holders::default(),
             send_as: Holders::default(),
             on_behalf: OnBehalf::default(),
+            identities: BTreeMap::new(),
+            hidden: false,
+            forwarding: None,
         }
     }
 }
@@ -174,6 +278,8 @@ pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
         intent: record.intent.clone(),
         addresses: addresses_to_remember(desired, observed, record),
         grants: grants.announced,
+        admitted: record.admitted.clone(),
+        held: record.held.clone(),
         ..Record::default()
     };
     let settled = Record {
@@ -183,6 +289,7 @@ pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
         ..Record::default()
     };
     let mut steps = grants.revocations;
+    steps.extend(grants.interrupted);
     if !settings.is_empty() {
         steps.push(Step::Set(settings));
     }
@@ -195,6 +302,7 @@ pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
     steps.extend(grants.additions);
     Plan {
         steps,
+        causes: grants.causes,
         announced,
         settled,
     }

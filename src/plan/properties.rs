@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::testing::{address, desired, our_mailbox, person, sid, wants};
-use super::{Desired, Holders, Observed, OnBehalf, Plan, Settings, Step, plan};
+use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
+use super::{Cause, Desired, Holders, Identity, Observed, OnBehalf, Plan, Settings, Step, plan};
 use crate::api::{Record, RecordedGrant, SignIn, SignInControl};
-use crate::mail::{ObjectId, Right, Sid, SmtpAddress};
+use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 /// What Exchange really stores: the planner sees it through `look`.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,18 +40,43 @@ impl Tenant {
         };
         Observed {
             full_access: Holders {
-                sids: self.full_access.keys().map(|n| sid(*n)).collect(),
+                entries: self
+                    .full_access
+                    .keys()
+                    .map(|n| entry(*n, &["FullAccess"]))
+                    .collect(),
                 asked: asked(&|n| self.full_access.contains_key(&n)),
             },
             send_as: Holders {
-                sids: self.send_as.iter().map(|n| sid(*n)).collect(),
+                entries: self.send_as.iter().map(|n| entry(*n, &["SendAs"])).collect(),
                 asked: asked(&|n| self.send_as.contains(&n)),
             },
             on_behalf: OnBehalf {
                 ids: self.on_behalf.iter().map(|n| person(*n)).collect(),
                 untied: 0,
             },
+            identities: self.identities(),
             ..self.mailbox.clone()
+        }
+    }
+
+    /// Everybody below 10 exists; the accounts of the others are gone.
+    fn identities(&self) -> BTreeMap<Holder, Identity> {
+        let of = |n: &u8| if *n < 10 { identity(*n) } else { Identity::Gone };
+        let sids = self.full_access.keys().chain(&self.send_as);
+        let of_rows = sids.map(|n| (Holder::Sid(sid(*n)), of(n)));
+        let of_ids = self
+            .on_behalf
+            .iter()
+            .map(|n| (Holder::ObjectId(person(*n)), of(n)));
+        of_rows.chain(of_ids).collect()
+    }
+
+    fn holds(&self, right: Right, who: u8) -> bool {
+        match right {
+            Right::FullAccess => self.full_access.contains_key(&who),
+            Right::SendAs => self.send_as.contains(&who),
+            Right::SendOnBehalf => self.on_behalf.contains(&who),
         }
     }
 
@@ -76,6 +101,24 @@ impl Tenant {
             }
             Step::Grant { object_id, .. } => {
                 self.send_as.insert(number(object_id));
+            }
+            Step::Remap {
+                object_id,
+                auto_mapping,
+            } => {
+                self.full_access.insert(number(object_id), *auto_mapping);
+            }
+            Step::ClearAutoMapping => self.full_access.values_mut().for_each(|mapped| *mapped = false),
+            Step::Evict(eviction) => {
+                let Holder::Sid(sid) = &eviction.holder else {
+                    panic!("rows are removed by SID")
+                };
+                let who: u8 = sid.as_str().rsplit('-').next().unwrap().parse().unwrap();
+                match eviction.store {
+                    Right::FullAccess => self.full_access.remove(&who).is_some(),
+                    Right::SendAs => self.send_as.remove(&who),
+                    Right::SendOnBehalf => panic!("Send on Behalf has no rows"),
+                };
             }
             Step::SetDirectorySignIn { allowed } => {
                 self.mailbox.directory_enabled = Some(*allowed);
@@ -200,6 +243,9 @@ fn any_record() -> impl Strategy<Value = Record> {
                 auto_mapping: auto_mapping.filter(|_| right == Right::FullAccess),
                 remapping: false,
                 member: address(&format!("person{who}")),
+                also: Vec::new(),
+                by: vec!["team".to_owned()],
+                at: None,
             })
             .collect::<Vec<_>>(),
         ..Record::default()
@@ -264,6 +310,12 @@ proptest! {
                 Step::Revoke { object_id, right } | Step::Grant { object_id, right, .. } => {
                     prop_assert!(ours(*object_id, *right));
                 }
+                Step::Remap { object_id, .. } => prop_assert!(ours(*object_id, Right::FullAccess)),
+                Step::ClearAutoMapping => {
+                    let strangers = tenant.full_access.keys().any(|n| !ours(person(*n), Right::FullAccess));
+                    prop_assert!(!strangers, "it would clear a stranger's automapping");
+                }
+                Step::Evict(_) => prop_assert!(false, "Additive evicts nobody"),
                 Step::Set(settings) => {
                     let on_behalf = settings.add_on_behalf.iter().chain(&settings.remove_on_behalf);
                     prop_assert!(on_behalf.copied().all(|id| ours(id, Right::SendOnBehalf)));
@@ -271,6 +323,71 @@ proptest! {
                     prop_assert!(settings.add_addresses.iter().all(|a| desired.aliases.contains(a)));
                 }
                 Step::SetDirectorySignIn { .. } => {}
+            }
+        }
+    }
+
+    #[test]
+    fn exclusive_leaves_exactly_what_is_declared_and_what_is_ignored_or_protected(
+        mut desired in any_desired(), mut tenant in any_tenant(), record in any_record(),
+        ignored in people(), protected in people()
+    ) {
+        desired.policy.exclusive = true;
+        desired.policy.ignore = ignored.iter().map(|n| format!("person{n}@contoso.com").parse().unwrap()).collect();
+        desired.policy.protected.ids = protected.iter().map(|n| person(*n)).collect();
+        let before = tenant.clone();
+        let first = run(&mut tenant, &desired, &record);
+        // A leftover stays until the SID of everybody declared is known: it might be one of theirs.
+        let second = run(&mut tenant, &desired, &first.settled);
+        prop_assert!(second.causes.values().all(|cause| *cause == Cause::Orphaned));
+        for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
+            for who in 1u8..12 {
+                let wanted = desired.grants.contains_key(&(person(who), right));
+                let recorded = record.grants.iter().any(|g| g.object_id == person(who) && g.right == right);
+                // What we granted goes with its declaration, ignored or not; protected people keep everything.
+                let kept = protected.contains(&who) || (ignored.contains(&who) && !recorded);
+                let stays = wanted || (before.holds(right, who) && kept && who < 10);
+                prop_assert_eq!(tenant.holds(right, who), stays, "{} of person {}", right, who);
+            }
+        }
+        let third = run(&mut tenant, &desired, &second.settled);
+        prop_assert_eq!(third.steps, vec![]);
+    }
+
+    #[test]
+    fn additive_leaves_every_stranger_as_he_was(
+        desired in any_desired(), mut tenant in any_tenant(), record in any_record()
+    ) {
+        let before = tenant.clone();
+        run(&mut tenant, &desired, &record);
+        for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
+            for who in 1u8..12 {
+                let ours = desired.grants.contains_key(&(person(who), right))
+                    || record.grants.iter().any(|g| g.object_id == person(who) && g.right == right);
+                if !ours {
+                    prop_assert_eq!(tenant.holds(right, who), before.holds(right, who));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_has_left_loses_everything_and_nobody_else_does(
+        mut desired in any_desired(), mut tenant in any_tenant(), record in any_record(), who in 1u8..10
+    ) {
+        desired.grants.retain(|(id, _), _| *id != person(who));
+        desired.policy.departed.ids.insert(person(who));
+        desired.policy.protected.ids.insert(person(who));
+        let before = tenant.clone();
+        run(&mut tenant, &desired, &record);
+        for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
+            prop_assert!(!tenant.holds(right, who), "{}", right);
+            let stranger = |n: u8| {
+                n != who && !desired.grants.contains_key(&(person(n), right))
+                    && !record.grants.iter().any(|g| g.object_id == person(n) && g.right == right)
+            };
+            for other in (1u8..12).filter(|n| stranger(*n)) {
+                prop_assert_eq!(tenant.holds(right, other), before.holds(right, other));
             }
         }
     }
@@ -317,6 +434,9 @@ fn recorded(who: u8, right: Right, auto_mapping: Option<bool>) -> RecordedGrant 
         auto_mapping,
         remapping: false,
         member: address(&format!("person{who}")),
+        also: Vec::new(),
+        by: vec!["team".to_owned()],
+        at: None,
     }
 }
 
@@ -357,37 +477,71 @@ fn a_revocation_is_sent_even_when_a_replica_shows_no_grant() {
 #[test]
 fn changing_automapping_is_announced_and_repeated_after_a_crash_between_its_halves() {
     let mut wanted = desired();
-    wants(&mut wanted, 1, Right::FullAccess, false);
+    wants(&mut wanted, 1, Right::FullAccess, true);
     let mut there = our_mailbox();
-    there.full_access.sids.insert(sid(1));
+    there.full_access.entries.push(entry(1, &["FullAccess"]));
     let record = Record {
-        grants: vec![recorded(1, Right::FullAccess, Some(true))],
+        grants: vec![recorded(1, Right::FullAccess, Some(false))],
         ..Record::default()
     };
     let planned = plan(&wanted, &there, &record);
-    let pair = vec![
-        Step::Revoke {
-            object_id: person(1),
-            right: Right::FullAccess,
-        },
-        Step::Grant {
-            object_id: person(1),
-            right: Right::FullAccess,
-            auto_mapping: false,
-        },
-    ];
-    assert_eq!(planned.steps, pair);
+    let remap = vec![Step::Remap {
+        object_id: person(1),
+        auto_mapping: true,
+    }];
+    assert_eq!(planned.steps, remap);
     assert!(planned.announced.grants[0].remapping);
     assert_eq!(
         plan(&wanted, &there, &planned.announced).steps,
-        pair,
+        remap,
         "crashed before the first half"
     );
-    there.full_access.sids.clear();
+    there.full_access.entries.clear();
+    there.display_name = "Drifted".into();
+    let steps = plan(&wanted, &there, &planned.announced).steps;
+    let again = Step::Grant {
+        object_id: person(1),
+        right: Right::FullAccess,
+        auto_mapping: true,
+    };
+    assert_eq!(
+        steps[0], again,
+        "crashed between the halves: access comes back first"
+    );
+}
+
+#[test]
+fn when_nobody_wants_automapping_one_call_clears_it_unless_a_stranger_might_want_it() {
+    let mut wanted = desired();
+    let mut there = our_mailbox();
+    let mut record = Record::default();
+    for who in 1..=3 {
+        wants(&mut wanted, who, Right::FullAccess, false);
+        there.full_access.entries.push(entry(who, &["FullAccess"]));
+        record.grants.push(recorded(who, Right::FullAccess, Some(true)));
+    }
+    record.grants[2].auto_mapping = None;
+    let planned = plan(&wanted, &there, &record);
+    assert_eq!(planned.steps, vec![Step::ClearAutoMapping]);
+    assert!(
+        planned
+            .settled
+            .grants
+            .iter()
+            .all(|g| g.auto_mapping == Some(false))
+    );
     assert_eq!(
         plan(&wanted, &there, &planned.announced).steps,
-        pair[1..],
-        "crashed between the halves"
+        planned.steps,
+        "a crash repeats it"
+    );
+    assert_eq!(plan(&wanted, &there, &planned.settled).steps, vec![]);
+    there.full_access.entries.push(entry(7, &["FullAccess"]));
+    there.identities.insert(Holder::Sid(sid(7)), identity(7));
+    let pairs = plan(&wanted, &there, &record).steps;
+    assert!(
+        matches!(pairs[..], [Step::Remap { .. }, Step::Remap { .. }]),
+        "{pairs:?}"
     );
 }
 

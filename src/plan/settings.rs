@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::grants::GrantPlan;
-use super::{Acknowledged, Change, Desired, Observed};
+use super::{Change, Desired, Observed};
 use crate::api::{Record, SignIn, SignInControl};
 use crate::mail::{Marker, Nickname, ObjectId, Right, SmtpAddress};
 
@@ -172,45 +172,50 @@ impl Settings {
         changes
     }
 
-    pub(super) fn without(&self, acknowledged: &Acknowledged) -> Self {
-        let fresh = |change: Change| !acknowledged.contains(&change);
-        let mut rest = self.clone();
-        rest.marker = rest.marker.filter(|_| fresh(Change::Marker));
-        rest.display_name = rest
-            .display_name
-            .filter(|name| fresh(Change::DisplayName(name.clone())));
-        rest.alias = rest.alias.filter(|alias| fresh(Change::Alias(alias.to_string())));
-        rest.primary = rest
-            .primary
-            .filter(|address| fresh(Change::Primary(address.clone())));
-        rest.add_addresses
-            .retain(|address| fresh(Change::AddressAdded(address.clone())));
-        rest.remove_addresses
-            .retain(|address| fresh(Change::AddressRemoved(address.clone())));
-        rest.add_on_behalf
-            .retain(|id| fresh(Change::Granted(*id, Right::SendOnBehalf)));
-        rest
+    /// Only what `keep` admits.
+    pub(super) fn keeping(&self, keep: &impl Fn(&Change) -> bool) -> Self {
+        let Self {
+            marker,
+            account_disabled,
+            display_name,
+            alias,
+            primary,
+            add_addresses,
+            remove_addresses,
+            add_on_behalf,
+            remove_on_behalf,
+        } = self.clone();
+        let on_behalf = Right::SendOnBehalf;
+        let kept = |addresses: BTreeSet<SmtpAddress>, change: fn(SmtpAddress) -> Change| {
+            addresses
+                .into_iter()
+                .filter(|address| keep(&change(address.clone())))
+                .collect()
+        };
+        Self {
+            marker: marker.filter(|_| keep(&Change::Marker)),
+            account_disabled: account_disabled
+                .filter(|disabled| keep(&Change::SignIn { allowed: !disabled })),
+            display_name: display_name.filter(|name| keep(&Change::DisplayName(name.clone()))),
+            alias: alias.filter(|alias| keep(&Change::Alias(alias.to_string()))),
+            primary: primary.filter(|address| keep(&Change::Primary(address.clone()))),
+            add_addresses: kept(add_addresses, Change::AddressAdded),
+            remove_addresses: kept(remove_addresses, Change::AddressRemoved),
+            add_on_behalf: add_on_behalf
+                .into_iter()
+                .filter(|id| keep(&Change::Granted(*id, on_behalf)))
+                .collect(),
+            remove_on_behalf: remove_on_behalf
+                .into_iter()
+                .filter(|id| keep(&Change::Revoked(*id, on_behalf)))
+                .collect(),
+        }
     }
 }
 
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self
-            .changes()
-            .into_iter()
-            .map(|change| match change {
-                Change::Marker => "mark the mailbox as ours".to_owned(),
-                Change::SignIn { allowed: false } => "block sign-in".to_owned(),
-                Change::SignIn { allowed: true } => "allow sign-in".to_owned(),
-                Change::DisplayName(name) => format!("set the display name to {name:?}"),
-                Change::Alias(alias) => format!("set the alias to {alias:?}"),
-                Change::Primary(address) => format!("make {address} the primary address"),
-                Change::AddressAdded(address) => format!("add the address {address}"),
-                Change::AddressRemoved(address) => format!("remove the address {address}"),
-                Change::Granted(id, right) => format!("grant {right} to {id}"),
-                Change::Revoked(id, right) => format!("revoke {right} of {id}"),
-            })
-            .collect();
+        let words: Vec<String> = self.changes().iter().map(ToString::to_string).collect();
         f.write_str(&words.join(", "))
     }
 }

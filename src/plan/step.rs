@@ -1,20 +1,28 @@
 //! Steps and plans: values that can be printed, counted and compared.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Change, Settings};
 use crate::api::Record;
-use crate::mail::{ObjectId, Right};
+use crate::mail::{Holder, ObjectId, Right};
 
 /// One write, in the order of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Take Full Access or Send As away.
+    /// Take Full Access or Send As away from a member.
     Revoke { object_id: ObjectId, right: Right },
+    /// Take everything away that a row shows and no manifest declares.
+    Evict(Eviction),
     /// One Set-Mailbox.
     Set(Settings),
     /// Block or allow sign-in in the directory.
     SetDirectorySignIn { allowed: bool },
+    /// Change the automapping of one member's Full Access: it can only be set with the grant, so the grant is taken
+    /// away and given again.
+    Remap { object_id: ObjectId, auto_mapping: bool },
+    /// Take automapping away from everybody on the mailbox.
+    ClearAutoMapping,
     /// Give Full Access or Send As.
     Grant {
         object_id: ObjectId,
@@ -23,10 +31,59 @@ pub enum Step {
     },
 }
 
+/// A row that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Eviction {
+    pub holder: Holder,
+    /// The store that the row is in: Full Access stands for everything that Get-MailboxPermission shows.
+    pub store: Right,
+    /// All rights of the row, which one call takes away.
+    pub rights: BTreeSet<String>,
+    /// Whom Exchange shows, for people.
+    pub shown: String,
+}
+
+/// Why access is taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The ExchangeTenant says that somebody has left.
+    Departed,
+    /// `expiresAt` has passed.
+    Expired,
+    /// No manifest declares it any more.
+    Undeclared,
+    /// Nobody ever declared it, and the mailbox is Exclusive.
+    Exclusive,
+    /// Its account is gone.
+    Orphaned,
+}
+
+impl Cause {
+    /// Whether it is weighed with other removals before it is done.
+    pub fn is_weighed(self) -> bool {
+        match self {
+            Self::Departed | Self::Expired => false,
+            Self::Undeclared | Self::Exclusive | Self::Orphaned => true,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Departed => "departed",
+            Self::Expired => "expired",
+            Self::Undeclared => "no longer declared",
+            Self::Exclusive => "declared nowhere",
+            Self::Orphaned => "its account is gone",
+        }
+    }
+}
+
 /// What is to be done, and what is remembered before and after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub steps: Vec<Step>,
+    /// Why each removal of a grant is planned.
+    pub causes: BTreeMap<Change, Cause>,
     /// The record that the API server must have acknowledged before the first step.
     pub announced: Record,
     /// The record when every step is done.
@@ -37,9 +94,12 @@ impl Step {
     /// True when the step takes access away that nobody gets back in the same plan.
     pub fn revokes(&self) -> bool {
         match self {
-            Self::Revoke { .. } => true,
+            Self::Revoke { .. } | Self::Evict(_) => true,
             Self::Set(settings) => !settings.remove_on_behalf.is_empty(),
-            Self::SetDirectorySignIn { .. } | Self::Grant { .. } => false,
+            Self::SetDirectorySignIn { .. }
+            | Self::Grant { .. }
+            | Self::Remap { .. }
+            | Self::ClearAutoMapping => false,
         }
     }
 
@@ -47,11 +107,17 @@ impl Step {
     pub fn changes(&self) -> Vec<Change> {
         match self {
             Self::Revoke { object_id, right } => vec![Change::Revoked(*object_id, *right)],
+            Self::Evict(eviction) => vec![Change::Evicted(eviction.holder.clone(), eviction.store)],
             Self::Grant {
                 object_id,
                 right,
                 auto_mapping: _,
             } => vec![Change::Granted(*object_id, *right)],
+            Self::Remap {
+                object_id,
+                auto_mapping,
+            } => vec![Change::Remapped(*object_id, *auto_mapping)],
+            Self::ClearAutoMapping => vec![Change::AutoMappingCleared],
             Self::SetDirectorySignIn { allowed } => vec![Change::SignIn { allowed: *allowed }],
             Self::Set(settings) => settings.changes(),
         }
@@ -63,37 +129,62 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// The elementary changes of all steps, in their order.
-    pub fn changes(&self) -> Vec<Change> {
-        self.steps.iter().flat_map(Step::changes).collect()
-    }
-
     /// The steps as people read them.
     pub fn describe(&self) -> Vec<String> {
         self.steps.iter().map(ToString::to_string).collect()
+    }
+
+    /// The elementary changes of all steps.
+    pub fn changes(&self) -> BTreeSet<Change> {
+        self.steps.iter().flat_map(Step::changes).collect()
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mapping = |on: bool| if on { "with" } else { "without" };
         match self {
             Self::Revoke { object_id, right } => write!(f, "revoke {right} of {object_id}"),
+            Self::Evict(eviction) => eviction.fmt(f),
             Self::Grant {
                 object_id,
                 right: Right::FullAccess,
                 auto_mapping,
-            } => {
-                let mapping = if *auto_mapping { "with" } else { "without" };
-                write!(f, "grant FullAccess to {object_id} {mapping} automapping")
-            }
+            } => write!(
+                f,
+                "grant FullAccess to {object_id} {} automapping",
+                mapping(*auto_mapping)
+            ),
             Self::Grant {
                 object_id,
                 right,
                 auto_mapping: _,
             } => write!(f, "grant {right} to {object_id}"),
+            Self::Remap {
+                object_id,
+                auto_mapping,
+            } => write!(
+                f,
+                "revoke FullAccess of {object_id} and grant it again {} automapping",
+                mapping(*auto_mapping)
+            ),
+            Self::ClearAutoMapping => f.write_str("clear automapping for everybody"),
             Self::SetDirectorySignIn { allowed: false } => f.write_str("block sign-in in the directory"),
             Self::SetDirectorySignIn { allowed: true } => f.write_str("allow sign-in in the directory"),
             Self::Set(settings) => settings.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Eviction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            holder,
+            store: _,
+            rights,
+            shown,
+        } = self;
+        let rights: Vec<&str> = rights.iter().map(String::as_str).collect();
+        write!(f, "remove {} of {shown:?} ({holder})", rights.join(", "))
     }
 }

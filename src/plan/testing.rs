@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, Holders, Observed, OnBehalf, WantedGrant};
+use super::{Desired, Entry, GrantPolicy, Holders, Identity, Observed, OnBehalf, WantedGrant};
 use crate::api::{Intent, SignIn, SignInControl};
 use crate::mail::{ClusterId, Marker, MarkerOwner, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
 
@@ -56,6 +56,9 @@ pub fn mailbox() -> Observed {
         full_access: Holders::default(),
         send_as: Holders::default(),
         on_behalf: OnBehalf::default(),
+        identities: BTreeMap::new(),
+        hidden: false,
+        forwarding: None,
     }
 }
 
@@ -85,6 +88,11 @@ pub fn desired() -> Desired {
         sign_in_control: SignInControl::Exchange,
         grants: BTreeMap::new(),
         kept_members: BTreeSet::new(),
+        policy: GrantPolicy::default(),
+        now: jiff::Timestamp::UNIX_EPOCH,
+        expired: BTreeSet::new(),
+        groups: BTreeMap::new(),
+        stuck: BTreeSet::new(),
     }
 }
 
@@ -92,6 +100,26 @@ pub fn wants(desired: &mut Desired, number: u8, right: Right, auto_mapping: bool
     let wanted = WantedGrant {
         auto_mapping,
         member: address(&format!("person{number}")),
+        also: BTreeSet::new(),
+        by: BTreeSet::from(["team".to_owned()]),
     };
     desired.grants.insert((person(number), right), wanted);
+}
+
+/// A row that allows somebody these rights.
+pub fn entry(number: u8, rights: &[&str]) -> Entry {
+    Entry {
+        sid: Some(sid(number)),
+        shown: format!("Person {number}"),
+        rights: rights.iter().map(|right| (*right).to_owned()).collect(),
+        denies: false,
+    }
+}
+
+/// Who the directory says is behind a person's rows.
+pub fn identity(number: u8) -> Identity {
+    Identity::Known {
+        object_id: Some(person(number)),
+        addresses: BTreeSet::from([address(&format!("person{number}"))]),
+    }
 }

@@ -159,16 +159,17 @@ async fn the_largest_legal_object_of_each_kind_is_taken() {
         "tenantRef": { "name": longest_name }, "displayName": "ä".repeat(256),
         "emailAddress": longest_address(0), "alias": "a".repeat(64),
         "aliases": texts(300, longest_address), "signIn": "Allowed", "management": "Enforce",
-        "deletionPolicy": "Retain"
+        "deletionPolicy": "Retain", "permissions": { "mode": "Exclusive", "ignore": texts(32, longest_address) }
     });
     kinds.mailboxes.create(&longest_name, &largest).await.unwrap();
 
     let members: Vec<Value> = (0..500)
-        .map(|number| json!({ "user": longest_address(number) }))
+        .map(|number| json!({ "group": longest_address(number), "expand": true }))
         .collect();
     let largest = json!({
         "tenantRef": { "name": longest_name }, "mailboxRef": { "name": longest_name },
-        "members": members, "rights": ["FullAccess", "SendAs", "SendOnBehalf"], "autoMapping": false
+        "members": members, "rights": ["FullAccess", "SendAs", "SendOnBehalf"], "autoMapping": false,
+        "expiresAt": "2027-01-31T12:34:56Z", "reason": "ä".repeat(256)
     });
     kinds.permissions.create(&longest_name, &largest).await.unwrap();
     // Transition rules cost more than the others: they compare with what was there.
@@ -184,7 +185,7 @@ async fn the_largest_legal_object_of_each_kind_is_taken() {
         let rule = json!({
             "namespaces": { "names": texts(64, |number| format!("{number:n>63}")) },
             "addresses": patterns, "members": others, "groups": others,
-            "rights": ["FullAccess", "SendAs", "SendOnBehalf"], "powers": ["AllowSignIn"],
+            "rights": ["FullAccess", "SendAs", "SendOnBehalf"], "powers": ["AllowSignIn", "Exclusive"],
             "maxMailboxes": 100_000
         });
         Value::from(vec![rule; 64])
@@ -193,6 +194,16 @@ async fn the_largest_legal_object_of_each_kind_is_taken() {
     // Every list full. (With all three lists full of the longest addresses it would be more than etcd stores.)
     let short = texts(32, |number| format!("person.number.{number}@sales.contoso.com"));
     let full = spec(&rules(texts(32, longest_address), &short));
+    let full = with(
+        full,
+        "/departed",
+        &texts(1000, |number| format!("person.{number}@sales.contoso.com")),
+    );
+    let full = with(
+        full,
+        "/protectedTrustees",
+        &texts(100, |number| format!("service.{number}@sales.contoso.com")),
+    );
     kinds.tenants.create("largest", &full).await.unwrap();
     let kept = Patch::Merge(json!({ "spec": { "limits": { "writesPerMinute": 6000 } } }));
     kinds
@@ -387,7 +398,7 @@ async fn what_is_left_out_gets_its_default_and_what_is_unknown_is_named() {
         taken.data["spec"],
         json!({
             "displayName": "Sales", "emailAddress": "least@kinds.example", "tenantRef": { "name": "default" },
-            "management": "Enforce", "deletionPolicy": "Retain"
+            "management": "Enforce", "deletionPolicy": "Retain", "permissions": { "mode": "Additive" }
         })
     );
     let taken = kinds

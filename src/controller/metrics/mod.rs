@@ -349,16 +349,16 @@ impl Metrics {
             .observe(kept.took.as_secs_f64());
     }
 
-    pub fn drift_found(&self, changes: &[Change]) {
+    pub fn drift_found<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) {
         count(&self.drift_found, changes);
     }
 
-    pub fn drift_repaired(&self, changes: &[Change]) {
+    pub fn drift_repaired<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) {
         count(&self.drift_repaired, changes);
     }
 }
 
-fn count(family: &Family<PropertyLabels, Counter>, changes: &[Change]) {
+fn count<'a>(family: &Family<PropertyLabels, Counter>, changes: impl IntoIterator<Item = &'a Change>) {
     for change in changes {
         let labels = PropertyLabels {
             property: property(change),
@@ -382,8 +382,8 @@ fn property(change: &Change) -> &'static str {
         Change::Marker => "marker",
         Change::DisplayName(_) | Change::Alias(_) => "settings",
         Change::Primary(_) | Change::AddressAdded(_) | Change::AddressRemoved(_) => "addresses",
-        Change::Granted(..) => "grants",
-        Change::Revoked(..) => "revocations",
+        Change::Granted(..) | Change::Remapped(..) | Change::AutoMappingCleared => "grants",
+        Change::Revoked(..) | Change::Evicted(..) => "revocations",
     }
 }
 

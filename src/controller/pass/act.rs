@@ -1,8 +1,12 @@
 //! Plans, carries the plan out, and looks again.
 
+use std::collections::BTreeSet;
+
+use super::hold::WeighedPlan;
 use super::{Ending, Ground, Pass, View};
-use crate::api::{Record, RecordedGrant};
+use crate::api::{APPROVE, ForeignState, Record, RecordedGrant};
 use crate::controller::apply::{Applied, Target};
+use crate::controller::audit::{self, Names};
 use crate::controller::context::Memory;
 use crate::controller::fetch::Seen;
 use crate::controller::outcome::{Outcome, Progress, Stall};
@@ -33,13 +37,21 @@ impl Judged {
             desired,
         } = self;
         let Applied {
-            acknowledged: _,
+            acknowledged,
+            writes: _,
             done,
             refused_settings,
             refused_grants,
             not_found: _,
+            proven: _,
+            stubborn: _,
             error: _,
         } = applied;
+        let revoked = taken_away(&ground.record, &desired, &acknowledged);
+        let granted = acknowledged.iter().filter_map(|change| match change {
+            Change::Granted(id, right) => Some((*id, *right)),
+            _ => None,
+        });
         let view = View {
             tenant: ground.tenant,
             admitted: ground.admitted,
@@ -50,6 +62,7 @@ impl Judged {
             rest,
             refused_settings,
             refused_grants,
+            granted: granted.collect(),
             writes: ground.writes,
         };
         Ending {
@@ -57,8 +70,18 @@ impl Judged {
             record,
             view: Some(view),
             done,
+            revoked,
         }
     }
+}
+
+/// Grants of ours that Exchange acknowledged as taken away.
+fn taken_away(before: &Record, desired: &Desired, acknowledged: &[Change]) -> Vec<RecordedGrant> {
+    let gone = |grant: &&RecordedGrant| {
+        let key = (grant.object_id, grant.right);
+        !desired.grants.contains_key(&key) && acknowledged.contains(&Change::Revoked(key.0, key.1))
+    };
+    before.grants.iter().filter(gone).cloned().collect()
 }
 
 impl Pass<'_> {
@@ -71,13 +94,19 @@ impl Pass<'_> {
         seen: Seen,
     ) -> Result<Ending, Outcome> {
         let planned = plan::plan(&desired, &seen.observed, &ground.record);
+        let weighed = if ground.writes {
+            self.weigh(&ground, &desired, planned, seen.observed.guid).await?
+        } else {
+            WeighedPlan::free(planned)
+        };
         let judged = Judged {
             ground,
             wanted,
             desired,
         };
+        let planned = &weighed.plan;
         if !judged.ground.writes {
-            if self.is_drift() && self.is_news(&planned) {
+            if self.is_drift() && self.is_news(planned) {
                 self.context.metrics.drift_found(&planned.changes());
             }
             let outcome = if planned.is_empty() {
@@ -85,16 +114,20 @@ impl Pass<'_> {
             } else {
                 Outcome::Drift(planned.describe())
             };
-            return Ok(judged.end(outcome, None, seen, planned, Applied::default()));
+            return Ok(judged.end(outcome, None, seen, weighed.plan, Applied::default()));
         }
+        let free = weighed.free_steps();
         let now = self.context.clock.instant();
         let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
-        let (todo, unseen) = planned.without(&acknowledged);
+        let (todo, unseen) = free.without(&acknowledged);
         let generation = self.object.metadata.generation;
         let contested = self
             .context
             .remember(self.key, |memory| memory.contested(generation, now));
-        let (todo, contested) = todo.without(&contested);
+        // Whatever somebody else does, taking access away and blocking sign-in go on.
+        let (todo, contested) = todo.keeping(|change| {
+            change.removes_a_grant() || matches!(change, Change::SignIn { .. }) || !contested.contains(change)
+        });
         if todo.is_empty() && (unseen || contested) {
             let outcome = if contested {
                 Outcome::Stalled(Stall::Contested(format!(
@@ -107,15 +140,20 @@ impl Pass<'_> {
                 Outcome::Progressing(Progress::WaitingForExchange(text))
             };
             let record = Some(planned.announced.clone());
-            return Ok(judged.end(outcome, record, seen, planned, Applied::default()));
+            return Ok(judged.end(outcome, record, seen, weighed.plan, Applied::default()));
         }
         if todo.is_empty() {
             self.context.remember(self.key, Memory::settled);
-            let record = Some(planned.settled.clone());
-            return Ok(judged.end(Outcome::UpToDate, record, seen, planned, Applied::default()));
+            let outcome = settled(&judged, &weighed, &seen.observed, &judged.ground.record);
+            let record = if weighed.held.is_some() {
+                planned.announced.clone()
+            } else {
+                planned.settled.clone()
+            };
+            return Ok(judged.end(outcome, Some(record), seen, weighed.plan, Applied::default()));
         }
         self.announce(&planned.announced).await?;
-        self.carry_out(judged, &planned, &todo, &seen.observed).await
+        self.carry_out(judged, &weighed, &todo, &seen.observed).await
     }
 
     /// Whether the status does not tell of this plan yet.
@@ -128,10 +166,11 @@ impl Pass<'_> {
     async fn carry_out(
         &mut self,
         judged: Judged,
-        planned: &Plan,
+        weighed: &WeighedPlan,
         todo: &Plan,
         observed: &Observed,
     ) -> Result<Ending, Outcome> {
+        let planned = &weighed.plan;
         let target = Target {
             gateway: &judged.ground.tenant.gateway,
             lane: if todo.steps.iter().any(plan::Step::revokes) {
@@ -143,22 +182,19 @@ impl Pass<'_> {
             object_id: observed.object_id,
             record: &planned.announced,
         };
-        let drift = self.is_drift();
-        if drift {
+        if self.is_drift() {
             self.context.metrics.drift_found(&todo.changes());
         }
         let mut applied = target.apply(todo).await;
-        let now = self.context.clock.instant();
-        if drift {
-            self.context.metrics.drift_repaired(&applied.acknowledged);
-            let generation = self.object.metadata.generation;
-            let repaired = applied.acknowledged.iter().cloned();
-            self.context
-                .remember(self.key, |memory| memory.repaired(repaired, generation, now));
-        }
-        let acknowledged = applied.acknowledged.iter().cloned();
-        self.context
-            .remember(self.key, |memory| memory.acknowledge(acknowledged, now));
+        audit::log(
+            self,
+            &judged.desired,
+            planned,
+            observed,
+            &judged.ground.record,
+            &applied,
+        );
+        self.take_note(&applied);
         let departed: Vec<ObjectId> = applied.not_found.iter().map(|(id, _)| *id).collect();
         judged.ground.tenant.directory.forget(&departed);
         let before = judged.ground.record.clone();
@@ -167,31 +203,39 @@ impl Pass<'_> {
         let confirmed = match applied.error.take() {
             Some(error) => Err(error),
             None => {
-                read.mailbox(
-                    observed.guid,
-                    observed.object_id,
-                    &judged.desired.grants,
-                    &remembered,
-                )
-                .await
+                read.mailbox(observed.guid, observed.object_id, &judged.desired, &remembered)
+                    .await
             }
         };
-        let confirmed = match confirmed {
+        let mut confirmed = match confirmed {
             Ok(confirmed) => confirmed,
             Err(error) => {
                 let outcome = Outcome::of_error(&error);
+                let revoked = taken_away(&before, &judged.desired, &applied.acknowledged);
                 return Ok(Ending {
                     outcome,
                     record: Some(remembered),
                     view: None,
                     done: applied.done,
+                    revoked,
                 });
             }
         };
-        let rest = plan::plan(&judged.desired, &confirmed.observed, &remembered);
-        let outcome = verdict(&rest, &applied);
-        let after = if matches!(outcome, Outcome::UpToDate) {
-            self.context.remember(self.key, Memory::settled);
+        for (id, right) in &applied.proven {
+            let sid = remembered.sid_of(id).cloned();
+            confirmed.observed.prove(*id, *right, sid.as_ref());
+        }
+        let rest = plan::plan(&judged.desired, &confirmed.observed, &remembered)
+            .remembering(weighed.held.as_ref(), &BTreeSet::new());
+        let free = weighed.without_held(&rest);
+        let outcome = match verdict(&free, &applied) {
+            Outcome::UpToDate => {
+                self.context.remember(self.key, Memory::settled);
+                settled(&judged, weighed, &confirmed.observed, &remembered)
+            }
+            other => other,
+        };
+        let after = if free.is_empty() && weighed.held.is_none() {
             &rest.settled
         } else {
             &rest.announced
@@ -203,6 +247,59 @@ impl Pass<'_> {
         let record = without_unmade(without_refused(record, &applied), &before, &applied);
         Ok(judged.end(outcome, Some(record), confirmed, rest, applied))
     }
+
+    /// What this process remembers of a plan that was carried out.
+    fn take_note(&self, applied: &Applied) {
+        let now = self.context.clock.instant();
+        let (drift, generation) = (self.is_drift(), self.object.metadata.generation);
+        self.context.remember(self.key, |memory| {
+            if drift {
+                self.context.metrics.drift_repaired(&applied.acknowledged);
+                memory.repaired(applied.acknowledged.iter().cloned(), generation, now);
+            }
+            memory.acknowledge(applied.acknowledged.iter().cloned(), now);
+            memory.said_missing(&applied.stubborn, now);
+        });
+    }
+}
+
+/// How a pass ends that finds nothing more to do.
+fn settled(judged: &Judged, weighed: &WeighedPlan, observed: &Observed, record: &Record) -> Outcome {
+    if let Some(held) = &weighed.held {
+        let names = Names::of(&judged.desired, record);
+        let shown: Vec<String> = held
+            .changes
+            .iter()
+            .take(5)
+            .map(|change| names.in_text(&change.to_string()))
+            .collect();
+        let more = held.changes.len().saturating_sub(shown.len());
+        let tail = if more > 0 {
+            format!("; and {more} more")
+        } else {
+            String::new()
+        };
+        return Outcome::Held(format!(
+            "{} changes wait for approval, because too much would change at once: {}{tail}. To let exactly these go \
+             on: kubectl annotate sharedmailbox {APPROVE}={}",
+            held.changes.len(),
+            shown.join("; "),
+            held.id(observed.guid)
+        ));
+    }
+    let stuck: Vec<String> = plan::foreign(&judged.desired, observed, record)
+        .into_iter()
+        .filter(|row| row.state == ForeignState::Stuck)
+        .map(|row| format!("{} in the list of {}", row.shown, row.store))
+        .collect();
+    if stuck.is_empty() {
+        return Outcome::UpToDate;
+    }
+    Outcome::Stalled(Stall::GrantStuck(format!(
+        "Exchange shows entries and says that they do not exist when they are to be removed: {}; everything else is as \
+         declared. Have Microsoft's support remove them",
+        stuck.join("; ")
+    )))
 }
 
 /// What must be remembered after a plan was carried out, perhaps in part: everything announced, less what
@@ -218,10 +315,19 @@ fn remembered(planned: &Plan, applied: &Applied) -> Record {
             .any(|s| s.object_id == grant.object_id && s.right == grant.right);
         settled || !done(Change::Revoked(grant.object_id, grant.right))
     });
+    let cleared = done(Change::AutoMappingCleared);
     for grant in &mut record.grants {
-        // Both halves of a remapping are done when nothing failed.
-        grant.remapping &= !done(Change::Granted(grant.object_id, grant.right));
+        let remapped = |to: &bool| done(Change::Remapped(grant.object_id, *to));
+        let again = done(Change::Granted(grant.object_id, grant.right));
+        if grant.right == Right::FullAccess {
+            grant.remapping &= !(again || [true, false].iter().any(remapped));
+            if cleared {
+                grant.auto_mapping = Some(false);
+            }
+        }
     }
+    let removed: BTreeSet<Change> = applied.acknowledged.iter().cloned().collect();
+    record.admitted.retain(|entry| !plan::is_done(entry, &removed));
     record.addresses.retain(|address| {
         planned.settled.addresses.contains(address) || !done(Change::AddressRemoved(address.clone()))
     });

@@ -11,7 +11,7 @@ use crate::controller::fetch::Located;
 use crate::controller::outcome::{Outcome, Progress};
 use crate::controller::validate::Wanted;
 use crate::mail::MailboxGuid;
-use crate::plan::{self, Desired, Standing};
+use crate::plan::{self, Desired, GrantPolicy, Standing};
 
 /// A mailbox that surely was made is looked for so long while its resource waits to go; one whose create was
 /// never answered for as long as that stays ambiguous.
@@ -58,22 +58,22 @@ impl Pass<'_> {
     }
 
     async fn mark(&self, ground: &Ground, guid: MailboxGuid) -> Result<(), Outcome> {
-        let nobody = BTreeMap::new();
+        // Nothing else is begun for a resource that goes.
+        let desired = Desired {
+            grants: BTreeMap::new(),
+            aliases: BTreeSet::new(),
+            policy: GrantPolicy::default(),
+            ..self.desired(ground, &Wanted::default())
+        };
         let seen = self
             .fetch(ground)
-            .mailbox(guid, self.account(), &nobody, &Record::default())
+            .mailbox(guid, self.account(), &desired, &Record::default())
             .await
             .map_err(|error| waiting(&error.to_string()))?;
         let alive = |uid: &str| self.context.index().uid_is_alive(uid);
         if plan::standing(&ground.owner, &seen.observed, &ground.record, alive) != Standing::JustCreated {
             return Ok(());
         }
-        // Nothing else is begun for a resource that goes.
-        let desired = Desired {
-            grants: nobody,
-            aliases: BTreeSet::new(),
-            ..self.desired(ground, &Wanted::default())
-        };
         let target = Target {
             gateway: &ground.tenant.gateway,
             lane: self.lane,

@@ -2,14 +2,16 @@
 
 mod act;
 mod close;
+mod hold;
 mod prepare;
 mod tell;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::context::Context;
@@ -17,13 +19,14 @@ use super::create;
 use super::fetch::{Fetch, Located};
 use super::key::MailboxKey;
 use super::outcome::{Outcome, Progress, Stall};
+use super::report;
 use super::tenant::Tenant;
 use super::validate::{self, Admitted, Wanted};
-use crate::api::{MailboxPermission, Record, SharedMailbox};
+use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, SharedMailbox};
 use crate::exchange::ErrorClass;
 use crate::lane::Lane;
 use crate::mail::{MailboxGuid, MarkerOwner, ObjectId, Right};
-use crate::plan::{self, Desired, Observed, Plan, Standing};
+use crate::plan::{self, Desired, GrantPolicy, Observed, Plan, Standing};
 
 /// How long a mailbox that Exchange does not find is looked for before it counts as gone. Longer than the
 /// minutes by which replicas lag.
@@ -52,6 +55,8 @@ pub struct Ending {
     pub view: Option<View>,
     /// What was written, as people read it.
     pub done: Vec<String>,
+    /// Grants that were taken away.
+    pub revoked: Vec<RecordedGrant>,
 }
 
 /// A mailbox that was read, judged and planned for.
@@ -65,6 +70,8 @@ pub struct View {
     pub rest: Plan,
     pub refused_settings: Vec<String>,
     pub refused_grants: BTreeMap<(ObjectId, Right), String>,
+    /// What was granted in this pass.
+    pub granted: BTreeSet<(ObjectId, Right)>,
     pub writes: bool,
 }
 
@@ -84,13 +91,14 @@ impl From<Outcome> for Ending {
             record: None,
             view: None,
             done: Vec::new(),
+            revoked: Vec::new(),
         }
     }
 }
 
 impl Pass<'_> {
     pub async fn run(&mut self) -> Ending {
-        match self.look_and_act().await {
+        match Box::pin(self.look_and_act()).await {
             Ok(ending) => ending,
             Err(outcome) => outcome.into(),
         }
@@ -100,7 +108,7 @@ impl Pass<'_> {
         let ground = self.prepare()?;
         let fetch = self.fetch(&ground);
         let guid = self.known_mailbox(&ground.record);
-        let members = fetch.members(ground.admitted.members_to_look_up());
+        let members = fetch.directory(&ground.admitted);
         let look = async {
             if let Some(guid) = guid {
                 (members.await, Ok(Ok(Located::Mailbox(guid))))
@@ -117,13 +125,20 @@ impl Pass<'_> {
             .map_err(|error| Outcome::of_error(&error))?
             .map_err(Outcome::Stalled)?;
         let namespace = &self.key.namespace;
-        let wanted = validate::resolve(&ground.admitted, namespace, &ground.tenant.rules, &directory);
+        let tenant = &ground.tenant;
+        let wanted = validate::resolve(
+            &ground.admitted,
+            namespace,
+            &tenant.rules,
+            &tenant.departed,
+            &directory,
+        );
         match located {
-            Located::Mailbox(guid) => self.existing(ground, wanted, guid).await,
+            Located::Mailbox(guid) => Box::pin(self.existing(ground, wanted, guid)).await,
             Located::Nowhere(_) if !ground.writes => {
                 Ok(Outcome::Drift(vec!["create the mailbox".to_owned()]).into())
             }
-            Located::Nowhere(nickname) => create::create(self, ground, wanted, nickname).await,
+            Located::Nowhere(nickname) => Box::pin(create::create(self, ground, wanted, nickname)).await,
         }
     }
 
@@ -170,9 +185,10 @@ impl Pass<'_> {
         wanted: Wanted,
         guid: MailboxGuid,
     ) -> Result<Ending, Outcome> {
+        let desired = self.desired(&ground, &wanted);
         let read = self
             .fetch(&ground)
-            .mailbox(guid, self.account(), &wanted.grants, &ground.record)
+            .mailbox(guid, self.account(), &desired, &ground.record)
             .await;
         let seen = match read {
             Err(error) if error.class == ErrorClass::NotFound => return Err(self.missing(&ground, guid)),
@@ -198,7 +214,6 @@ impl Pass<'_> {
                 seen.kind
             ))));
         }
-        let desired = self.desired(&ground, &wanted);
         self.act(ground, wanted, desired, seen).await
     }
 
@@ -223,12 +238,13 @@ impl Pass<'_> {
     }
 
     pub fn desired(&self, ground: &Ground, wanted: &Wanted) -> Desired {
+        let now = self.context.clock.instant();
         let mut kept_members = wanted.kept_members.clone();
-        if self
+        let unreadable = self
             .context
             .index()
-            .has_unreadable_permissions(&self.key.namespace)
-        {
+            .has_unreadable_permissions(&self.key.namespace);
+        if unreadable {
             // Nobody knows what such a permission declares, so nothing counts as undeclared.
             kept_members.extend(ground.record.grants.iter().map(|grant| grant.member.clone()));
         }
@@ -243,7 +259,29 @@ impl Pass<'_> {
             sign_in_control: ground.tenant.sign_in_control,
             grants: wanted.grants.clone(),
             kept_members,
+            policy: GrantPolicy {
+                // Nor does anything count as declared nowhere.
+                exclusive: ground.admitted.exclusive && !unreadable,
+                remove_orphans: self.wants_orphans_removed(),
+                ignore: ground.admitted.ignore.clone(),
+                protected: ground.tenant.protected.clone(),
+                departed: ground.tenant.departed.clone(),
+            },
+            now: report::whole_seconds(self.context.clock.now()).0,
+            expired: wanted.expired.clone(),
+            groups: wanted.groups.clone(),
+            stuck: self.context.remember(self.key, |memory| memory.stuck(now)),
         }
+    }
+}
+
+impl Pass<'_> {
+    /// Somebody asked for it and it was not done yet.
+    fn wants_orphans_removed(&self) -> bool {
+        let asked = self.object.annotations().get(REMOVE_ORPHANS);
+        let status = self.object.status.as_ref();
+        let done = status.and_then(|status| status.last_handled_orphan_removal.as_ref());
+        asked.is_some() && asked != done
     }
 }
 

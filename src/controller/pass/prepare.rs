@@ -102,6 +102,8 @@ impl Pass<'_> {
             earlier,
             rivals: validate::rivals(&index, &tenant.rules, &self.object, &addresses),
             accepted_domains: &tenant.accepted_domains,
+            departed: &tenant.departed.addresses,
+            now: self.context.clock.now(),
         };
         drop(index);
         validate::admit(&self.object, &self.permissions, &around)

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, ResourceExt};
 
 use super::{Ending, Pass, View, of_kube};
 use crate::api::condition::{self, Kind};
-use crate::api::{MailboxPermission, Record, SharedMailbox, SharedMailboxStatus};
+use crate::api::{
+    MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, SharedMailbox, SharedMailboxStatus,
+};
+use crate::controller::audit::Names;
 use crate::controller::events::Happening;
 use crate::controller::index;
 use crate::controller::outcome::{Meaning, Outcome, Progress};
 use crate::controller::permission;
 use crate::controller::report::{self, Facts};
+use crate::controller::validate::MemberVerdict;
 use crate::lane::Lane;
 
 impl Pass<'_> {
@@ -72,6 +76,7 @@ impl Pass<'_> {
             record,
             view,
             done,
+            revoked,
         } = ending;
         let status = self.object.status.as_ref();
         if status.is_none_or(|status| status.conditions.is_empty()) {
@@ -94,11 +99,25 @@ impl Pass<'_> {
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(50).cloned().collect();
         }
+        report::remember_revoked(&mut status.revoked, &revoked, now);
+        if facts.is_some() && matches!(outcome, Outcome::UpToDate | Outcome::Held(_)) {
+            status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
+        }
         let nothing_to_tell = before.status.is_none() && meaning.ready.is_none();
         if !nothing_to_tell && let Err(failed) = self.write_status(status).await {
             return failed;
         }
+        let done = named(&done, view.as_ref(), &record_now);
         self.tell_about(&before, &meaning, &done).await;
+        if let Some(view) = &view {
+            self.tell_permissions(view, &revoked).await;
+        }
+        let lost = self
+            .object
+            .status
+            .as_ref()
+            .map(|status| status.revoked.clone())
+            .unwrap_or_default();
         let mut stale = false;
         for (position, object) in self.permissions.clone().iter().enumerate() {
             let next = match (&view, &facts) {
@@ -109,7 +128,7 @@ impl Pass<'_> {
                         .get(position)
                         .zip(view.wanted.verdicts.get(position));
                     judged.map(|(permission, verdicts)| {
-                        report::permission(permission, verdicts, facts, view.writes, now)
+                        report::permission(permission, verdicts, facts, &lost, now)
                     })
                 }
                 _ => report::permission_without_mailbox(object, &meaning, now),
@@ -179,6 +198,59 @@ impl Pass<'_> {
     }
 }
 
+impl Pass<'_> {
+    /// One event on each permission from which grants or revocations follow.
+    async fn tell_permissions(&self, view: &View, revoked: &[RecordedGrant]) {
+        for object in &self.permissions {
+            let name = object.name_any();
+            let mut granted = Vec::new();
+            for key in &view.granted {
+                let wanted = view
+                    .desired
+                    .grants
+                    .get(key)
+                    .filter(|wanted| wanted.by.contains(&name));
+                granted.extend(wanted.map(|wanted| format!("{} to {}", key.1, wanted.member)));
+            }
+            let lost = revoked.iter().filter(|grant| grant.by.contains(&name));
+            let lost: Vec<String> = lost
+                .map(|grant| format!("{} of {}", grant.right, grant.member))
+                .collect();
+            let why = object
+                .spec
+                .reason
+                .as_ref()
+                .map(|text| format!(" ({text})"))
+                .unwrap_or_default();
+            for (reason, action, verb, what) in [
+                ("RightsGranted", "Grant", "granted", granted),
+                ("RightsRevoked", "Revoke", "revoked", lost),
+            ] {
+                if what.is_empty() {
+                    continue;
+                }
+                let note = format!("{verb}{why}: {}", what.join(", "));
+                let happening = Happening {
+                    warning: false,
+                    reason,
+                    action,
+                    note: &note,
+                };
+                self.context.events.publish(object.as_ref(), happening).await;
+            }
+        }
+    }
+}
+
+/// What was done, with the manifest's addresses in place of ids.
+fn named(done: &[String], view: Option<&View>, record: &Record) -> Vec<String> {
+    let Some(view) = view else {
+        return done.to_vec();
+    };
+    let names = Names::of(&view.desired, record);
+    done.iter().map(|text| names.in_text(text)).collect()
+}
+
 impl View {
     fn facts<'a>(&'a self, record: &'a Record) -> Facts<'a> {
         Facts {
@@ -195,8 +267,11 @@ impl View {
                 .verdicts
                 .iter()
                 .flatten()
-                .filter(|verdict| verdict.is_err())
+                .filter(|verdict| matches!(verdict, MemberVerdict::Refused(_)))
                 .count(),
+            granted: &self.granted,
+            writes: self.writes,
+            propagation: self.tenant.propagation,
         }
     }
 }

@@ -7,19 +7,34 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use super::{Facts, missing_grants};
-use crate::api::condition::{self, Kind, Truth, Verdict};
-use crate::api::{RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn, reconcile_requests};
+use crate::api::condition::{self, Kind, Truth, Verdict, cut};
+use crate::api::{
+    ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
+    reconcile_requests,
+};
+use crate::controller::audit::Names;
 use crate::controller::outcome::Meaning;
 use crate::mail::{ObjectId, Right};
-use crate::plan::{Desired, Observed, Step};
+use crate::plan::{self, Desired, Held, Observed, Step};
 
 /// Conditions that stay as they were when a pass ended before it saw the mailbox.
-const ABOUT_THE_MAILBOX: [Kind; 4] = [
+const ABOUT_THE_MAILBOX: [Kind; 7] = [
     Kind::Provisioned,
     Kind::SignInBlocked,
     Kind::SettingsSynced,
     Kind::PermissionsSynced,
+    Kind::EntryLimitNear,
+    Kind::ManyUsers,
+    Kind::HiddenFromMembers,
 ];
+
+/// Grants that a status lists at most.
+const SHOWN_FOREIGN: usize = 50;
+/// Exchange takes so many entries of Full Access (Add-MailboxPermission).
+const MOST_ENTRIES: usize = 500;
+const ENTRIES_NEAR_LIMIT: usize = 450;
+/// "More than 25 users at once" is unsupported (Microsoft 365 admin help, about shared mailboxes).
+const USERS_AT_ONCE: usize = 25;
 
 /// The mailbox's next status; `record` is what the operator must remember from now on.
 pub fn mailbox(
@@ -50,6 +65,7 @@ pub fn mailbox(
     match facts {
         Some(facts) => {
             verdicts.extend(about_the_mailbox(facts));
+            verdicts.extend(advisories(facts));
             fill_columns(&mut status, facts);
         }
         None => verdicts.extend(kept(&status.conditions)),
@@ -86,7 +102,12 @@ fn about_the_mailbox(facts: &Facts<'_>) -> Vec<Verdict> {
             only_settings.remove_on_behalf.clear();
             (!only_settings.is_empty()).then(|| only_settings.to_string())
         }
-        Step::Revoke { .. } | Step::Grant { .. } | Step::SetDirectorySignIn { .. } => None,
+        Step::Revoke { .. }
+        | Step::Evict(_)
+        | Step::Grant { .. }
+        | Step::Remap { .. }
+        | Step::ClearAutoMapping
+        | Step::SetDirectorySignIn { .. } => None,
     });
     let settings = if facts.refused_settings.is_empty() {
         match settings_differ {
@@ -141,7 +162,11 @@ fn about_the_mailbox(facts: &Facts<'_>) -> Vec<Verdict> {
 
 fn touches_grants(step: &Step) -> bool {
     match step {
-        Step::Revoke { .. } | Step::Grant { .. } => true,
+        Step::Revoke { .. }
+        | Step::Evict(_)
+        | Step::Grant { .. }
+        | Step::Remap { .. }
+        | Step::ClearAutoMapping => true,
         Step::Set(settings) => !settings.add_on_behalf.is_empty() || !settings.remove_on_behalf.is_empty(),
         Step::SetDirectorySignIn { .. } => false,
     }
@@ -193,6 +218,9 @@ fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
         refused_grants,
         tenant,
         members_refused: _,
+        granted: _,
+        writes: _,
+        propagation: _,
     } = facts;
     let blocked = observed.sign_in_is_blocked();
     status.sign_in = Some(if blocked { "Blocked" } else { "Open" }.to_owned());
@@ -212,41 +240,104 @@ fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
         .map(|(id, _)| *id)
         .collect();
     status.member_summary = Some(holders.len().to_string());
-    let foreign = foreign_grants(facts);
-    status.foreign_grants = (foreign > 0).then_some(foreign);
     status.pending_plan = Vec::new();
+    fill_foreign(status, facts);
+    status.held = held(facts);
+    status.other_ways_in = if desired.policy.exclusive {
+        other_ways_in(observed)
+    } else {
+        Vec::new()
+    };
 }
 
-/// Holders of a right whom no grant of ours explains. A right of somebody whose SID is still unknown is not
-/// counted: unknown is not foreign.
-fn foreign_grants(facts: &Facts<'_>) -> i32 {
-    let Facts { observed, record, .. } = facts;
-    let sids_known = record
-        .grants
-        .iter()
-        .filter(|grant| grant.right != Right::SendOnBehalf)
-        .all(|g| g.sid.is_some());
-    let ours: BTreeSet<_> = record
-        .grants
-        .iter()
-        .filter_map(|grant| grant.sid.as_ref())
-        .collect();
-    let by_sid = if sids_known {
-        observed
-            .full_access
-            .sids
-            .iter()
-            .chain(&observed.send_as.sids)
-            .filter(|sid| !ours.contains(sid))
-            .count()
-    } else {
-        0
+/// Grants that no manifest declares: counted, and the first of them listed.
+fn fill_foreign(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
+    let all = plan::foreign(facts.desired, facts.observed, facts.record);
+    let count = |matching: &dyn Fn(&ForeignState) -> bool| {
+        let number = all.iter().filter(|row| matching(&row.state)).count();
+        (number > 0).then(|| i32::try_from(number).unwrap_or(i32::MAX))
     };
-    let on_behalf = observed.on_behalf.ids.iter().filter(|id| {
-        !record
-            .grants
-            .iter()
-            .any(|grant| grant.right == Right::SendOnBehalf && grant.object_id == **id)
-    });
-    i32::try_from(by_sid + on_behalf.count()).unwrap_or(i32::MAX)
+    status.foreign_grants = count(&|state| *state != ForeignState::Denied);
+    status.orphaned_grants = count(&|state| *state == ForeignState::Orphaned);
+    let mut shown: Vec<ForeignGrant> = all
+        .iter()
+        .map(|row| ForeignGrant {
+            who: cut(&row.shown, 256),
+            right: row.store,
+            rights: more_than(row.store, &row.rights),
+            state: row.state,
+        })
+        .collect();
+    shown.sort();
+    shown.truncate(SHOWN_FOREIGN);
+    status.foreign = shown;
+}
+
+/// The rights of a row, where they are not just the one of its store.
+fn more_than(store: Right, rights: &BTreeSet<String>) -> Vec<String> {
+    let plain = rights.len() == 1 && rights.contains(store.as_str());
+    if plain {
+        Vec::new()
+    } else {
+        rights.iter().cloned().collect()
+    }
+}
+
+fn held(facts: &Facts<'_>) -> Option<HeldChanges> {
+    let held = Held::read(facts.record.held.as_ref()?);
+    let names = Names::of(facts.desired, facts.record);
+    let words = held.changes.iter().take(SHOWN_FOREIGN);
+    Some(HeldChanges {
+        id: held.id(facts.observed.guid),
+        count: i32::try_from(held.changes.len()).unwrap_or(i32::MAX),
+        changes: words.map(|change| names.in_text(&change.to_string())).collect(),
+        why: "more would be taken away at once than spec.safety of the ExchangeTenant allows, or a group changed all at \
+              once"
+            .to_owned(),
+    })
+}
+
+/// What Exclusive does not cover. Folder permissions and inbox rules are not even read.
+fn other_ways_in(observed: &Observed) -> Vec<String> {
+    let mut ways = vec![
+        "folder and calendar permissions are not examined".to_owned(),
+        "inbox rules are not examined".to_owned(),
+    ];
+    ways.extend(
+        observed
+            .forwarding
+            .as_ref()
+            .map(|to| format!("mail is forwarded to {to}")),
+    );
+    ways
+}
+
+/// Limits that are seen coming.
+fn advisories(facts: &Facts<'_>) -> Vec<Verdict> {
+    let Facts {
+        desired, observed, ..
+    } = facts;
+    let mut advisories = Vec::new();
+    let entries = observed.full_access.entries.len();
+    if entries >= ENTRIES_NEAR_LIMIT {
+        let text = format!(
+            "the mailbox has {entries} entries of Full Access and Exchange takes {MOST_ENTRIES}: grant to a mail-enabled \
+             security group instead, or remove leftovers (status.orphanedGrants)"
+        );
+        advisories.push(Verdict::new(Kind::EntryLimitNear, true, "NearLimit", text));
+    }
+    let people: BTreeSet<ObjectId> = desired.grants.keys().map(|(id, _)| *id).collect();
+    if people.len() > USERS_AT_ONCE {
+        let text = format!(
+            "{} members: Microsoft supports {USERS_AT_ONCE} people in one shared mailbox at the same time",
+            people.len()
+        );
+        advisories.push(Verdict::new(Kind::ManyUsers, true, "MoreThanSupported", text));
+    }
+    if observed.hidden && !people.is_empty() {
+        let text =
+            "the mailbox is hidden from address lists: new members can't add it to Outlook by themselves";
+        advisories.push(Verdict::new(Kind::HiddenFromMembers, true, "Hidden", text));
+    }
+    advisories
 }

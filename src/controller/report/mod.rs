@@ -4,11 +4,15 @@ mod mailbox;
 mod permission;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub use mailbox::mailbox;
 pub use permission::{permission, permission_of_missing_mailbox, permission_without_mailbox};
 
-use crate::api::Record;
+use crate::api::{Record, RecordedGrant, Revoked};
 use crate::mail::{ObjectId, Right, TenantGuid};
 use crate::plan::{Desired, Observed, Plan, Step};
 
@@ -25,6 +29,49 @@ pub struct Facts<'a> {
     pub tenant: TenantGuid,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
+    /// What was granted in this pass.
+    pub granted: &'a BTreeSet<(ObjectId, Right)>,
+    /// False under Observe.
+    pub writes: bool,
+    /// After how long people may use what was granted.
+    pub propagation: Duration,
+}
+
+/// Lost rights that a status lists at most, and for how long.
+const SHOWN_REVOKED: usize = 100;
+const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// The list with what was revoked just now, without what is older than a day.
+pub fn remember_revoked(list: &mut Vec<Revoked>, now_gone: &[RecordedGrant], now: Timestamp) {
+    list.retain(|entry| now.duration_since(entry.revoked_at.0) < SHOWN_FOR);
+    for grant in now_gone {
+        let object_id = grant.object_id.to_string();
+        list.retain(|entry| entry.object_id != object_id || entry.right != grant.right);
+        list.push(Revoked {
+            address: grant.member.to_string(),
+            object_id,
+            right: grant.right,
+            revoked_at: whole_seconds(now),
+            by: grant.by.clone(),
+        });
+    }
+    let over = list.len().saturating_sub(SHOWN_REVOKED);
+    list.drain(..over);
+}
+
+/// Of what the mailbox lost, what the permission of this name had declared.
+fn revoked_from(name: &str, list: &[Revoked]) -> Vec<Revoked> {
+    let here = list.iter().filter(|entry| entry.by.iter().any(|by| by == name));
+    here.map(|entry| Revoked {
+        by: Vec::new(),
+        ..entry.clone()
+    })
+    .collect()
+}
+
+/// Kubernetes keeps seconds: a fraction would be a difference for ever.
+pub fn whole_seconds(time: Timestamp) -> Time {
+    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
 }
 
 /// Wanted rights that are not there yet.
@@ -38,7 +85,14 @@ fn missing_grants(rest: &Plan) -> BTreeSet<(ObjectId, Right)> {
             Step::Set(settings) => {
                 missing.extend(settings.add_on_behalf.iter().map(|id| (*id, Right::SendOnBehalf)));
             }
-            Step::Revoke { .. } | Step::SetDirectorySignIn { .. } => {}
+            // He holds it, or is about to hold it again.
+            Step::Remap { object_id, .. } => {
+                missing.insert((*object_id, Right::FullAccess));
+            }
+            Step::Revoke { .. }
+            | Step::Evict(_)
+            | Step::ClearAutoMapping
+            | Step::SetDirectorySignIn { .. } => {}
         }
     }
     missing

@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 
-use super::{Facts, missing_grants};
+use super::{Facts, missing_grants, revoked_from, whole_seconds};
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
-    MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, RightState, RightStatus,
+    MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightState, RightStatus,
 };
+use crate::controller::deadlines::WARNED_BEFORE;
 use crate::controller::outcome::Meaning;
-use crate::controller::validate::{AdmittedPermission, MemberVerdict};
+use crate::controller::validate::{
+    AdmittedMember, AdmittedPermission, MemberVerdict, PersonVerdict, Refusal,
+};
 use crate::mail::{ObjectId, Right};
 use crate::plan::Presence;
 
@@ -20,54 +24,340 @@ pub fn permission(
     permission: &AdmittedPermission,
     verdicts: &[MemberVerdict],
     facts: &Facts<'_>,
-    writes: bool,
+    revoked: &[Revoked],
     now: Timestamp,
 ) -> MailboxPermissionStatus {
-    let missing = missing_grants(facts.rest);
-    let mut members = Vec::with_capacity(permission.members.len());
-    let mut refused = Vec::new();
-    let mut pending = 0_usize;
-    let mut complete = 0_usize;
-    for (member, verdict) in permission.members.iter().zip(verdicts) {
-        let entry = match verdict {
-            Err(refusal) => {
-                refused.push(refusal.message.clone());
-                let keeps = |grant: &RecordedGrant| Some(&grant.member) == member.address.as_ref();
-                let kept = if facts.record.grants.iter().any(keeps) {
-                    "; what was granted before stays until the member is taken out"
-                } else {
-                    ""
-                };
-                MemberStatus {
-                    address: member.text.clone(),
-                    object_id: None,
-                    rights: states(&permission.rights, |_| RightState::Refused),
-                    message: Some(format!("{}: {}{kept}", refusal.reason, refusal.message)),
-                }
-            }
-            Ok(id) => member_status(&member.text, *id, &permission.rights, &missing, facts, writes),
+    let object = &permission.object;
+    let name = object.name_any();
+    let revoked = revoked_from(&name, revoked);
+    if permission.expired {
+        let (ready, progress) = expired_verdicts(&name, facts, object);
+        let told = Told {
+            members: Vec::new(),
+            count: None,
+            ready,
+            progress,
+            ends: None,
         };
-        let has = |state| entry.rights.iter().any(|right| right.state == state);
-        if has(RightState::Refused) {
-            if verdict.is_ok() {
-                refused.extend(entry.message.clone());
-            }
-        } else if has(RightState::Pending) {
-            pending += 1;
-        } else {
-            complete += 1;
-        }
-        members.push(entry);
+        return finish_permission(object, told, revoked, now);
     }
-    let count = Count {
-        complete,
-        pending,
-        declared: permission.members.len(),
+    let mut members = Members::default();
+    for (member, verdict) in permission.members.iter().zip(verdicts) {
+        members.add(permission, member, verdict, facts, now);
+    }
+    let (ready, progress) = permission_verdicts(&members.count, &members.refused, facts.writes);
+    let told = Told {
+        members: members.entries,
+        count: Some(members.count),
+        ready,
+        progress,
+        ends: ends_soon(object, now),
     };
-    let (ready, progress) = permission_verdicts(&count, &refused, writes);
-    finish_permission(&permission.object, members, Some(count), ready, progress, now)
+    finish_permission(object, told, revoked, now)
 }
 
+/// The advisory that the rights end within a day.
+fn ends_soon(object: &MailboxPermission, now: Timestamp) -> Option<Verdict> {
+    let end = object.spec.expires_at.as_ref()?.0;
+    (end.duration_since(now) <= WARNED_BEFORE).then(|| {
+        let text = format!("these rights end at {end:.0} (spec.expiresAt)");
+        Verdict::new(Kind::ExpiresSoon, true, "EndsWithinADay", text)
+    })
+}
+
+fn expired_verdicts(name: &str, facts: &Facts<'_>, object: &MailboxPermission) -> (Verdict, Option<Verdict>) {
+    let end = object
+        .spec
+        .expires_at
+        .as_ref()
+        .map_or(Timestamp::MIN, |end| end.0);
+    let only_here = |grant: &&RecordedGrant| grant.by.len() == 1 && grant.by.iter().any(|by| by == name);
+    let left = facts.record.grants.iter().filter(only_here).count();
+    if left > 0 {
+        let text = format!("these rights ended at {end:.0}; {left} of them are still to be revoked");
+        let ready = Verdict::new(Kind::Ready, false, "Expiring", text.clone());
+        return (
+            ready,
+            Some(Verdict::new(Kind::Reconciling, true, "Expiring", text)),
+        );
+    }
+    let text = format!("these rights ended at {end:.0} (spec.expiresAt) and are revoked");
+    (Verdict::new(Kind::Ready, true, "Expired", text), None)
+}
+
+/// What is told of the members of one permission.
+#[derive(Default)]
+struct Members {
+    entries: Vec<MemberStatus>,
+    refused: Vec<String>,
+    count: Count,
+}
+
+impl Members {
+    fn add(
+        &mut self,
+        permission: &AdmittedPermission,
+        member: &AdmittedMember,
+        verdict: &MemberVerdict,
+        facts: &Facts<'_>,
+        now: Timestamp,
+    ) {
+        self.count.declared += 1;
+        let teller = Teller {
+            permission,
+            facts,
+            now,
+        };
+        match verdict {
+            MemberVerdict::Refused(refusal) => {
+                self.refused.push(refusal.message.clone());
+                self.entries.push(teller.refused(member, refusal));
+            }
+            MemberVerdict::One { object_id, note } => {
+                let mut entry = teller.member(&member.text, None, *object_id);
+                let has = |state| entry.rights.iter().any(|right| right.state == state);
+                if has(RightState::Refused) {
+                    self.refused.extend(entry.message.clone());
+                } else if has(RightState::Pending) {
+                    self.count.pending += 1;
+                } else {
+                    self.count.complete += 1;
+                }
+                entry.message = entry.message.or_else(|| note.clone());
+                self.entries.push(entry);
+            }
+            MemberVerdict::Everybody(people) => self.add_group(&teller, member, people),
+        }
+    }
+
+    /// A group counts as one member; it is complete when everybody in it is who can be.
+    fn add_group(&mut self, teller: &Teller<'_>, member: &AdmittedMember, people: &[PersonVerdict]) {
+        let mut pending = 0_usize;
+        let mut skipped = 0_usize;
+        let mut refused = Vec::new();
+        let mut entries = Vec::with_capacity(people.len());
+        for person in people {
+            let entry = teller.person(&member.text, person);
+            let has = |state| entry.rights.iter().any(|right| right.state == state);
+            if has(RightState::Refused) {
+                refused.extend(entry.message.clone());
+            } else if has(RightState::Pending) {
+                pending += 1;
+            } else if has(RightState::Skipped) {
+                skipped += 1;
+            }
+            entries.push(entry);
+        }
+        let granted = people.len() - pending - skipped - refused.len();
+        let text = format!(
+            "{} people: {granted} granted, {pending} pending, {skipped} skipped",
+            people.len()
+        );
+        let state = if !refused.is_empty() {
+            RightState::Refused
+        } else if pending > 0 {
+            RightState::Pending
+        } else {
+            RightState::Granted
+        };
+        if !refused.is_empty() {
+            self.refused.append(&mut refused);
+        } else if pending > 0 {
+            self.count.pending += 1;
+        } else {
+            self.count.complete += 1;
+        }
+        self.entries.push(MemberStatus {
+            address: member.text.clone(),
+            via: None,
+            object_id: None,
+            rights: states(&teller.permission.rights, |_| state),
+            message: Some(text),
+        });
+        self.entries.append(&mut entries);
+    }
+}
+
+/// Tells what becomes of one member.
+struct Teller<'a> {
+    permission: &'a AdmittedPermission,
+    facts: &'a Facts<'a>,
+    now: Timestamp,
+}
+
+impl Teller<'_> {
+    fn refused(&self, member: &AdmittedMember, refusal: &Refusal) -> MemberStatus {
+        let keeps = |grant: &RecordedGrant| {
+            let as_written = |address| grant.written_as().any(|written| written == address);
+            member.address.as_ref().is_some_and(as_written)
+        };
+        let kept = if refusal.reason != "Departed" && self.facts.record.grants.iter().any(keeps) {
+            "; what was granted before stays until the member is taken out"
+        } else {
+            ""
+        };
+        MemberStatus {
+            address: member.text.clone(),
+            via: None,
+            object_id: None,
+            rights: states(&self.permission.rights, |_| RightState::Refused),
+            message: Some(format!("{}: {}{kept}", refusal.reason, refusal.message)),
+        }
+    }
+
+    fn person(&self, group: &str, person: &PersonVerdict) -> MemberStatus {
+        let PersonVerdict {
+            object_id,
+            address,
+            skipped,
+        } = person;
+        let name = address
+            .as_ref()
+            .map_or_else(|| object_id.to_string(), ToString::to_string);
+        match skipped {
+            None => self.member(&name, Some(group), *object_id),
+            Some(refusal) => MemberStatus {
+                address: name,
+                via: Some(group.to_owned()),
+                object_id: Some(object_id.to_string()),
+                rights: states(&self.permission.rights, |_| RightState::Skipped),
+                message: Some(format!("{}: {}", refusal.reason, cut(&refusal.message, 256))),
+            },
+        }
+    }
+
+    fn member(&self, text: &str, via: Option<&str>, id: ObjectId) -> MemberStatus {
+        let Self {
+            permission,
+            facts,
+            now: _,
+        } = self;
+        let refusals: Vec<&str> = permission
+            .rights
+            .iter()
+            .filter_map(|right| facts.refused_grants.get(&(id, *right)))
+            .map(String::as_str)
+            .collect();
+        let missing = missing_grants(facts.rest);
+        let old = self.told_before(text, via);
+        let rights: Vec<RightStatus> = permission
+            .rights
+            .iter()
+            .map(|right| self.right(id, *right, &missing, old))
+            .collect();
+        let message = if !refusals.is_empty() {
+            Some(cut(&refusals.join("; "), 512))
+        } else if rights.iter().any(|right| right.state == RightState::Pending) {
+            let text = if facts.writes {
+                "Exchange does not show it yet"
+            } else {
+                "management is Observe"
+            };
+            Some(text.to_owned())
+        } else {
+            self.about_automapping(id)
+        };
+        MemberStatus {
+            address: text.to_owned(),
+            via: via.map(str::to_owned),
+            object_id: Some(id.to_string()),
+            rights,
+            message,
+        }
+    }
+
+    fn told_before(&self, text: &str, via: Option<&str>) -> Option<&MemberStatus> {
+        let members = &self.permission.object.status.as_ref()?.members;
+        members
+            .iter()
+            .find(|member| member.address == text && member.via.as_deref() == via)
+    }
+
+    fn right(
+        &self,
+        id: ObjectId,
+        right: Right,
+        missing: &BTreeSet<(ObjectId, Right)>,
+        old: Option<&MemberStatus>,
+    ) -> RightStatus {
+        let facts = self.facts;
+        let sid = facts.record.sid_of(&id).or_else(|| facts.observed.tied_sid(&id));
+        let state = if facts.refused_grants.contains_key(&(id, right)) {
+            RightState::Refused
+        } else if missing.contains(&(id, right))
+            || !matches!(facts.observed.presence(&id, right, sid), Presence::Present(_))
+        {
+            RightState::Pending
+        } else {
+            RightState::Granted
+        };
+        let before = old.and_then(|old| old.rights.iter().find(|told| told.right == right));
+        match (state, before) {
+            (RightState::Granted, Some(told))
+                if told.state == RightState::Granted && told.since.is_some() =>
+            {
+                told.clone()
+            }
+            (RightState::Granted, _) => {
+                let after = |grant: Timestamp| grant.saturating_add(propagation(facts)).unwrap_or(grant);
+                let again = facts.granted.contains(&(id, right));
+                let recorded = facts
+                    .record
+                    .grants
+                    .iter()
+                    .find(|grant| grant.object_id == id && grant.right == right);
+                // What was there before us works already.
+                let granted = recorded
+                    .and_then(|grant| grant.at)
+                    .map(|at| if again { self.now } else { at });
+                let expected = granted.map(after).filter(|expected| *expected > self.now);
+                RightStatus {
+                    right,
+                    state,
+                    since: Some(whole_seconds(self.now)),
+                    expected_by: expected.map(whole_seconds),
+                }
+            }
+            (state, _) => RightStatus {
+                right,
+                state,
+                since: None,
+                expected_by: None,
+            },
+        }
+    }
+
+    /// Automapping can't be read back, and one permission may overrule another.
+    fn about_automapping(&self, id: ObjectId) -> Option<String> {
+        let key = (id, Right::FullAccess);
+        if !self.permission.rights.contains(&Right::FullAccess) {
+            return None;
+        }
+        let wanted = self.facts.desired.grants.get(&key)?;
+        if self.permission.auto_mapping && !wanted.auto_mapping {
+            return Some(
+                "another MailboxPermission switches automapping off for this member, and that wins"
+                    .to_owned(),
+            );
+        }
+        let recorded = self
+            .facts
+            .record
+            .grants
+            .iter()
+            .find(|grant| (grant.object_id, grant.right) == key);
+        let unknown = recorded.is_some_and(|grant| grant.auto_mapping.is_none());
+        unknown.then(|| {
+            "whether it is automapped is unknown: FullAccess was there before, and Exchange does not show it".to_owned()
+        })
+    }
+}
+
+fn propagation(facts: &Facts<'_>) -> SignedDuration {
+    SignedDuration::try_from(facts.propagation).unwrap_or(SignedDuration::ZERO)
+}
+
+#[derive(Default)]
 struct Count {
     complete: usize,
     pending: usize,
@@ -120,58 +410,14 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
     (Verdict::new(Kind::Ready, true, "Granted", text), None)
 }
 
-fn member_status(
-    text: &str,
-    id: ObjectId,
-    rights: &[Right],
-    missing: &BTreeSet<(ObjectId, Right)>,
-    facts: &Facts<'_>,
-    writes: bool,
-) -> MemberStatus {
-    let sid = facts.record.sid_of(&id);
-    let state = |right: Right| {
-        if facts.refused_grants.contains_key(&(id, right)) {
-            RightState::Refused
-        } else if missing.contains(&(id, right))
-            || !matches!(facts.observed.presence(&id, right, sid), Presence::Present(_))
-        {
-            RightState::Pending
-        } else {
-            RightState::Granted
-        }
-    };
-    let refusals: Vec<&str> = rights
-        .iter()
-        .filter_map(|right| facts.refused_grants.get(&(id, *right)))
-        .map(String::as_str)
-        .collect();
-    let rights = states(rights, state);
-    let message = if !refusals.is_empty() {
-        Some(cut(&refusals.join("; "), 512))
-    } else if rights.iter().any(|right| right.state == RightState::Pending) {
-        let text = if writes {
-            "Exchange does not show it yet"
-        } else {
-            "management is Observe"
-        };
-        Some(text.to_owned())
-    } else {
-        None
-    };
-    MemberStatus {
-        address: text.to_owned(),
-        object_id: Some(id.to_string()),
-        rights,
-        message,
-    }
-}
-
 fn states(rights: &[Right], state: impl Fn(Right) -> RightState) -> Vec<RightStatus> {
     rights
         .iter()
         .map(|right| RightStatus {
             right: *right,
             state: state(*right),
+            since: None,
+            expected_by: None,
         })
         .collect()
 }
@@ -201,7 +447,14 @@ pub fn permission_without_mailbox(
         .as_ref()
         .map(|status| status.members.clone())
         .unwrap_or_default();
-    Some(finish_permission(object, members, None, ready, progress, now))
+    let told = Told {
+        members,
+        count: None,
+        ready,
+        progress,
+        ends: ends_soon(object, now),
+    };
+    Some(finish_permission(object, told, told_revoked(object), now))
 }
 
 /// The next status of a permission that names a mailbox that does not exist.
@@ -215,35 +468,68 @@ pub fn permission_of_missing_mailbox(
         format!("spec.mailboxRef.name: there is no SharedMailbox {name:?} in this namespace; apply it");
     let ready = Verdict::new(Kind::Ready, false, "MailboxNotFound", text.clone());
     let kind = if stalled { Kind::Stalled } else { Kind::Reconciling };
-    let progress = Verdict::new(kind, true, "MailboxNotFound", text);
-    finish_permission(object, Vec::new(), None, ready, Some(progress), now)
+    let told = Told {
+        members: Vec::new(),
+        count: None,
+        ready,
+        progress: Some(Verdict::new(kind, true, "MailboxNotFound", text)),
+        ends: ends_soon(object, now),
+    };
+    finish_permission(object, told, told_revoked(object), now)
+}
+
+/// As it was told before.
+fn told_revoked(object: &MailboxPermission) -> Vec<Revoked> {
+    object
+        .status
+        .as_ref()
+        .map(|status| status.revoked.clone())
+        .unwrap_or_default()
+}
+
+/// What a status is to say.
+struct Told {
+    members: Vec<MemberStatus>,
+    /// None: what was counted before stays.
+    count: Option<Count>,
+    ready: Verdict,
+    progress: Option<Verdict>,
+    ends: Option<Verdict>,
 }
 
 fn finish_permission(
     object: &MailboxPermission,
-    members: Vec<MemberStatus>,
-    count: Option<Count>,
-    ready: Verdict,
-    progress: Option<Verdict>,
+    told: Told,
+    revoked: Vec<Revoked>,
     now: Timestamp,
 ) -> MailboxPermissionStatus {
+    let Told {
+        members,
+        count,
+        ready,
+        progress,
+        ends,
+    } = told;
     let generation = object.metadata.generation.unwrap_or_default();
     let old = object.status.clone().unwrap_or_default();
     let rights: Vec<&str> = object.spec.rights.iter().map(|right| right.as_str()).collect();
     let declared = object.spec.members.len();
+    let expired = ready.reason == "Expired" || ready.reason == "Expiring";
     let granted = Verdict {
         kind: Kind::Granted,
+        truth: if expired { Truth::False } else { ready.truth },
         ..ready.clone()
     };
     let member_summary = match count {
         Some(count) => format!("{}/{}", count.complete, count.declared),
+        None if expired => format!("0/{declared}"),
         None => old
             .member_summary
             .clone()
             .unwrap_or_else(|| format!("0/{declared}")),
     };
     let summary = ready.reason.to_string();
-    let verdicts: Vec<Verdict> = [ready, granted].into_iter().chain(progress).collect();
+    let verdicts: Vec<Verdict> = [ready, granted].into_iter().chain(progress).chain(ends).collect();
     MailboxPermissionStatus {
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, now),
@@ -251,5 +537,7 @@ fn finish_permission(
         rights: Some(rights.join(",")),
         member_summary: Some(member_summary),
         members,
+        reason: object.spec.reason.clone(),
+        revoked,
     }
 }

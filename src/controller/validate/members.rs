@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    AccessRules, Admitted, AdmittedMember, AdmittedPermission, MemberKind, MemberVerdict, Refusal,
-    Surroundings, Wish, member_text,
+    AccessRules, Admitted, AdmittedMember, AdmittedPermission, MemberKind, Refusal, Surroundings, Wish,
+    member_text,
 };
 use crate::api::{MailboxPermission, SharedMailbox};
 use crate::exchange::RecipientKind;
-use crate::mail::{ObjectId, SmtpAddress};
+use crate::mail::{ObjectId, Right, SmtpAddress};
+use crate::plan::People;
 
 /// What a look-up of one member found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +31,52 @@ pub struct Resolved {
     pub object_id: ObjectId,
     pub primary: Option<SmtpAddress>,
     pub kind: RecipientKind,
+    /// None where Exchange does not tell.
+    pub licensed: Option<bool>,
+}
+
+/// Who is in a group that is expanded, through nested groups too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expansion {
+    People(BTreeMap<ObjectId, Resolution>),
+    /// More than [`Self::MOST_PEOPLE`].
+    TooLarge(usize),
+    /// The app may not read it: why.
+    Unreadable(String),
+}
+
+impl Expansion {
+    pub const MOST_PEOPLE: usize = 200;
+}
+
+/// What the directory says about everybody that permissions name.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    pub members: BTreeMap<(MemberKind, SmtpAddress), Resolution>,
+    /// By the address of the group as written.
+    pub groups: BTreeMap<SmtpAddress, Expansion>,
+}
+
+/// Whom a member stands for, or why it gets nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberVerdict {
+    /// Himself, or a group as it is.
+    One {
+        object_id: ObjectId,
+        note: Option<String>,
+    },
+    /// Each person in a group.
+    Everybody(Vec<PersonVerdict>),
+    Refused(Refusal),
+}
+
+/// Somebody who came with a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonVerdict {
+    pub object_id: ObjectId,
+    pub address: Option<SmtpAddress>,
+    /// Why he gets nothing; that does not lower Ready.
+    pub skipped: Option<Refusal>,
 }
 
 pub(super) fn admit(
@@ -51,6 +98,7 @@ pub(super) fn admit(
                 "spec.tenantRef differs from that of the SharedMailbox: make them the same",
             )),
             Err(error) => Some(Refusal::new("InvalidAddress", error.to_string())),
+            Ok(address) if around.departed.contains(address) => Some(departed(address.as_str())),
             Ok(address) => {
                 let admit_right = |right| {
                     around
@@ -65,12 +113,18 @@ pub(super) fn admit(
             text,
             address: address.ok(),
             kind,
+            expand: member.expand,
             refusal,
         }
     };
     AdmittedPermission {
         object: Arc::clone(object),
         auto_mapping: object.spec.auto_mapping,
+        expired: object
+            .spec
+            .expires_at
+            .as_ref()
+            .is_some_and(|end| end.0 <= around.now),
         members: object.spec.members.iter().map(judge).collect(),
         rights,
     }
@@ -79,7 +133,7 @@ pub(super) fn admit(
 impl Admitted {
     /// The members that may be looked up, each once.
     pub fn members_to_look_up(&self) -> BTreeSet<(MemberKind, SmtpAddress)> {
-        let members = self.permissions.iter().flat_map(|permission| &permission.members);
+        let members = self.current().flat_map(|permission| &permission.members);
         let allowed = members.filter(|member| member.refusal.is_none());
         allowed
             .filter_map(|member| Some((member.kind, member.address.clone()?)))
@@ -87,68 +141,231 @@ impl Admitted {
     }
 }
 
-pub(super) fn judge(
-    member: &AdmittedMember,
-    permission: &AdmittedPermission,
-    namespace: &str,
-    addresses: &BTreeSet<SmtpAddress>,
-    rules: &AccessRules,
-    directory: &BTreeMap<(MemberKind, SmtpAddress), Resolution>,
-) -> MemberVerdict {
-    if let Some(refusal) = &member.refusal {
-        return Err(refusal.clone());
+impl Admitted {
+    /// The permissions whose end has not come.
+    fn current(&self) -> impl Iterator<Item = &AdmittedPermission> {
+        self.permissions.iter().filter(|permission| !permission.expired)
     }
-    let AdmittedMember {
-        text,
-        address: Some(address),
-        kind,
-        refusal: None,
-    } = member
-    else {
-        return Err(Refusal::new(
-            "InvalidAddress",
-            format!("{:?} is no address", member.text),
-        ));
-    };
-    let found = match directory.get(&(*kind, address.clone())) {
-        Some(Resolution::Found(found)) => found,
-        Some(Resolution::NoMailbox) => {
-            let text = format!("{text} is a person without a mailbox: only people with one can hold rights");
-            return Err(Refusal::new("MemberHasNoMailbox", text));
+
+    /// The groups of which everybody is to get the rights.
+    pub fn groups_to_expand(&self) -> BTreeSet<SmtpAddress> {
+        let members = self.current().flat_map(|permission| &permission.members);
+        let expanded = members.filter(|member| member.refusal.is_none() && member.expand);
+        expanded.filter_map(|member| member.address.clone()).collect()
+    }
+}
+
+/// What a member is judged by.
+pub(super) struct Bench<'a> {
+    pub namespace: &'a str,
+    /// The addresses of the mailbox.
+    pub addresses: &'a BTreeSet<SmtpAddress>,
+    pub rules: &'a AccessRules,
+    pub departed: &'a People,
+    pub directory: &'a Directory,
+}
+
+impl Bench<'_> {
+    pub fn judge(&self, member: &AdmittedMember, permission: &AdmittedPermission) -> MemberVerdict {
+        self.member(member, permission)
+            .unwrap_or_else(MemberVerdict::Refused)
+    }
+
+    fn member(
+        &self,
+        member: &AdmittedMember,
+        permission: &AdmittedPermission,
+    ) -> Result<MemberVerdict, Refusal> {
+        if let Some(refusal) = &member.refusal {
+            return Err(refusal.clone());
         }
-        Some(Resolution::PlainGroup) => {
-            let text = format!(
-                "{text} is a group that is not mail-enabled: Exchange would take the grant and ignore it"
-            );
-            return Err(Refusal::new("GroupCannotHoldRights", text));
+        let AdmittedMember {
+            text,
+            address: Some(address),
+            kind,
+            expand,
+            refusal: None,
+        } = member
+        else {
+            return Err(Refusal::new(
+                "InvalidAddress",
+                format!("{:?} is no address", member.text),
+            ));
+        };
+        let found = self.found(text, *kind, address)?;
+        if *expand {
+            is_group(text, &found.kind)?;
+        } else {
+            right_kind(text, *kind, &found.kind)?;
         }
-        Some(Resolution::Unusable(why)) => {
-            return Err(Refusal::new("MemberCannotHoldRights", why.clone()));
+        // Looked up under one address, judged again under the one that the object really has.
+        let Some(primary) = &found.primary else {
+            let text = format!("{text} has a primary address that the access rules can't judge");
+            return Err(Refusal::new("MemberCannotHoldRights", text));
+        };
+        if primary != address {
+            self.admit(*kind, primary, &permission.rights)
+                .map_err(|refusal| {
+                    Refusal::new(
+                        refusal.reason,
+                        format!("{text} is {primary}: {}", refusal.message),
+                    )
+                })?;
         }
-        Some(Resolution::NotFound) | None => {
-            let text = format!("nobody in the tenant has the address or sign-in name {text}");
-            return Err(Refusal::new("MemberNotFound", text));
+        if *expand {
+            return self.everybody(text, address, &permission.rights);
         }
-    };
-    right_kind(text, *kind, &found.kind)?;
-    // Looked up under one address, judged again under the one that the object really has.
-    let Some(primary) = &found.primary else {
-        let text = format!("{text} has a primary address that the access rules can't judge");
-        return Err(Refusal::new("MemberCannotHoldRights", text));
-    };
-    if primary != address {
-        for right in &permission.rights {
+        self.person(text, found)?;
+        Ok(MemberVerdict::One {
+            object_id: found.object_id,
+            note: note(found, permission),
+        })
+    }
+
+    fn found(&self, text: &str, kind: MemberKind, address: &SmtpAddress) -> Result<&Resolved, Refusal> {
+        match self.directory.members.get(&(kind, address.clone())) {
+            Some(Resolution::Found(found)) => Ok(found),
+            Some(Resolution::NoMailbox) => Err(no_mailbox(text)),
+            Some(Resolution::PlainGroup) => {
+                let text = format!(
+                    "{text} is a group that is not mail-enabled: Exchange would take the grant and ignore it"
+                );
+                Err(Refusal::new("GroupCannotHoldRights", text))
+            }
+            Some(Resolution::Unusable(why)) => Err(Refusal::new("MemberCannotHoldRights", why.clone())),
+            Some(Resolution::NotFound) | None => {
+                let text = format!("nobody in the tenant has the address or sign-in name {text}");
+                Err(Refusal::new("MemberNotFound", text))
+            }
+        }
+    }
+
+    fn admit(&self, kind: MemberKind, address: &SmtpAddress, rights: &[Right]) -> Result<(), Refusal> {
+        for right in rights {
             let wish = Wish::Member {
-                kind: *kind,
-                address: primary,
+                kind,
+                address,
                 right: *right,
             };
-            rules
-                .admit(namespace, addresses, wish)
-                .map_err(|message| Refusal::new("AccessDenied", format!("{text} is {primary}: {message}")))?;
+            self.rules
+                .admit(self.namespace, self.addresses, wish)
+                .map_err(|message| Refusal::new("AccessDenied", message))?;
+        }
+        Ok(())
+    }
+
+    /// What holds for everybody, named himself or found in a group.
+    fn person(&self, text: &str, found: &Resolved) -> Result<(), Refusal> {
+        if self.departed.include_id(&found.object_id) {
+            return Err(departed(text));
+        }
+        if found
+            .primary
+            .as_ref()
+            .is_some_and(|primary| self.addresses.contains(primary))
+        {
+            let text = format!("{text} is the mailbox itself, which holds every right on itself");
+            return Err(Refusal::new("MemberIsMailbox", text));
+        }
+        Ok(())
+    }
+
+    fn everybody(&self, text: &str, group: &SmtpAddress, rights: &[Right]) -> Result<MemberVerdict, Refusal> {
+        match self.directory.groups.get(group) {
+            Some(Expansion::People(people)) => {
+                let judged = people.iter().map(|(id, who)| self.in_group(*id, who, rights));
+                Ok(MemberVerdict::Everybody(judged.collect()))
+            }
+            Some(Expansion::TooLarge(count)) => {
+                let text = format!(
+                    "{text} has {count} people and at most {} are granted one by one: grant to the group itself (leave \
+                     out expand), or take a smaller one",
+                    Expansion::MOST_PEOPLE
+                );
+                Err(Refusal::new("GroupTooLarge", text))
+            }
+            Some(Expansion::Unreadable(why)) => Err(Refusal::new(
+                "GroupUnreadable",
+                format!("who is in {text} can't be read: {why}"),
+            )),
+            None => Err(Refusal::new(
+                "GroupUnreadable",
+                format!("who is in {text} was not read"),
+            )),
         }
     }
-    Ok(found.object_id)
+
+    fn in_group(&self, id: ObjectId, who: &Resolution, rights: &[Right]) -> PersonVerdict {
+        let (address, judged) = match who {
+            Resolution::Found(found) => {
+                let name = found
+                    .primary
+                    .as_ref()
+                    .map_or_else(|| id.to_string(), ToString::to_string);
+                let judged = right_kind(&name, MemberKind::User, &found.kind)
+                    .and_then(|()| self.person(&name, found))
+                    .and_then(|()| match &found.primary {
+                        Some(primary) => self.admit(MemberKind::User, primary, rights),
+                        None => Err(no_mailbox(&name)),
+                    });
+                (found.primary.clone(), judged)
+            }
+            Resolution::Unusable(why) => (None, Err(Refusal::new("MemberCannotHoldRights", why.clone()))),
+            Resolution::NotFound | Resolution::NoMailbox | Resolution::PlainGroup => {
+                (None, Err(no_mailbox(&id.to_string())))
+            }
+        };
+        PersonVerdict {
+            object_id: id,
+            address,
+            skipped: judged.err(),
+        }
+    }
+}
+
+fn departed(who: &str) -> Refusal {
+    let text = format!(
+        "{who} has left: the ExchangeTenant names him in spec.departed; take him out of the manifest"
+    );
+    Refusal::new("Departed", text)
+}
+
+fn no_mailbox(who: &str) -> Refusal {
+    let text = format!("{who} is a person without a mailbox: only people with one can hold rights");
+    Refusal::new("MemberHasNoMailbox", text)
+}
+
+/// What somebody who gets his rights should know all the same.
+fn note(found: &Resolved, permission: &AdmittedPermission) -> Option<String> {
+    let is_group = found.kind == RecipientKind::SecurityGroup;
+    let mapped = permission.rights.contains(&Right::FullAccess) && permission.auto_mapping;
+    if is_group && mapped {
+        return Some(
+            "automapping does not apply to members of a group: they add the mailbox to Outlook themselves"
+                .to_owned(),
+        );
+    }
+    let unlicensed = found.kind == RecipientKind::UserMailbox && found.licensed == Some(false);
+    unlicensed.then(|| {
+        "has no licence: everybody who uses a shared mailbox needs one for Exchange Online".to_owned()
+    })
+}
+
+fn is_group(text: &str, kind: &RecipientKind) -> Result<(), Refusal> {
+    use RecipientKind as Kind;
+    match kind {
+        Kind::SecurityGroup | Kind::DistributionGroup | Kind::Microsoft365Group => Ok(()),
+        Kind::UserMailbox
+        | Kind::SharedMailbox
+        | Kind::OtherMailbox(_)
+        | Kind::MailUser
+        | Kind::Guest
+        | Kind::MailContact
+        | Kind::Other(_) => Err(Refusal::new(
+            "MemberIsUser",
+            format!("{text} is no group: write user instead of group"),
+        )),
+    }
 }
 
 fn right_kind(text: &str, written: MemberKind, found: &RecipientKind) -> Result<(), Refusal> {
@@ -159,6 +376,12 @@ fn right_kind(text: &str, written: MemberKind, found: &RecipientKind) -> Result<
             Kind::UserMailbox | Kind::SharedMailbox | Kind::OtherMailbox(_) | Kind::MailUser,
         )
         | (MemberKind::Group, Kind::SecurityGroup) => Ok(()),
+        (_, Kind::Guest) => Err(Refusal::new(
+            "MemberIsExternal",
+            format!(
+                "{text} belongs to another organisation: only people of this tenant can use a shared mailbox"
+            ),
+        )),
         (MemberKind::User, Kind::SecurityGroup | Kind::DistributionGroup | Kind::Microsoft365Group) => {
             let text =
                 format!("{text} is a group: write group instead of user, and have an access rule name it");
@@ -166,7 +389,8 @@ fn right_kind(text: &str, written: MemberKind, found: &RecipientKind) -> Result<
         }
         (MemberKind::Group, Kind::DistributionGroup | Kind::Microsoft365Group) => {
             let text = format!(
-                "{text} is not a mail-enabled security group: Exchange would take the grant and ignore it"
+                "{text} is not a mail-enabled security group: Exchange would take the grant and ignore it; `expand: true` \
+                 grants to each person in it"
             );
             Err(Refusal::new("GroupCannotHoldRights", text))
         }

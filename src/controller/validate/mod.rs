@@ -11,16 +11,17 @@ mod members;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 pub use access::{AccessRules, MemberKind, Wish};
 pub use claims::Rival;
-pub use members::{Resolution, Resolved};
+pub use members::{Directory, Expansion, MemberVerdict, PersonVerdict, Resolution, Resolved};
 
-use crate::api::{MailboxPermission, Member, Power, SharedMailbox, SignIn};
+use crate::api::{MailboxPermission, Member, PermissionsMode, Power, SharedMailbox, SignIn};
 use crate::controller::outcome::Stall;
-use crate::mail::{Domain, Nickname, ObjectId, Right, SmtpAddress};
-use crate::plan::WantedGrant;
+use crate::mail::{AddressPattern, Domain, Nickname, ObjectId, Right, SmtpAddress};
+use crate::plan::{People, WantedGrant};
 
 /// A mailbox and its permissions, as written and allowed.
 #[derive(Clone, Debug)]
@@ -30,6 +31,9 @@ pub struct Admitted {
     pub alias: Option<Nickname>,
     pub sign_in: SignIn,
     pub permissions: Vec<AdmittedPermission>,
+    pub exclusive: bool,
+    /// Whose grants stay under Exclusive.
+    pub ignore: Vec<AddressPattern>,
 }
 
 /// One MailboxPermission with a verdict on each of its members.
@@ -38,6 +42,8 @@ pub struct AdmittedPermission {
     pub object: Arc<MailboxPermission>,
     pub rights: Vec<Right>,
     pub auto_mapping: bool,
+    /// Its end has come: it grants nothing any more.
+    pub expired: bool,
     pub members: Vec<AdmittedMember>,
 }
 
@@ -48,6 +54,8 @@ pub struct AdmittedMember {
     /// None when the text is no address.
     pub address: Option<SmtpAddress>,
     pub kind: MemberKind,
+    /// Whether everybody in the group gets the rights, instead of the group.
+    pub expand: bool,
     /// Why nobody may look this member up, let alone grant anything.
     pub refusal: Option<Refusal>,
 }
@@ -77,6 +85,9 @@ pub struct Surroundings<'a> {
     /// Other resources that claim one of the addresses and have the better right.
     pub rivals: Vec<Rival>,
     pub accepted_domains: &'a BTreeSet<Domain>,
+    /// People who have left, as written.
+    pub departed: &'a BTreeSet<SmtpAddress>,
+    pub now: Timestamp,
 }
 
 /// Judges the manifests as written.
@@ -105,7 +116,13 @@ pub fn admit(
     }
     let addresses: BTreeSet<SmtpAddress> = aliases.iter().chain([&address]).cloned().collect();
     let sign_in = spec.sign_in.unwrap_or(SignIn::Blocked);
-    admit_addresses(&addresses, sign_in, around)?;
+    let exclusive = spec.permissions.mode == PermissionsMode::Exclusive;
+    let powers = [
+        (sign_in == SignIn::Allowed).then_some(Power::AllowSignIn),
+        exclusive.then_some(Power::Exclusive),
+    ];
+    admit_addresses(&addresses, powers.into_iter().flatten(), around)?;
+    let ignore = parse_ignored(&spec.permissions.ignore)?;
     let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, &addresses, around);
     let permissions = permissions.iter().map(members_of).collect();
     Ok(Admitted {
@@ -114,12 +131,22 @@ pub fn admit(
         alias,
         sign_in,
         permissions,
+        exclusive,
+        ignore,
     })
+}
+
+fn parse_ignored(patterns: &[String]) -> Result<Vec<AddressPattern>, Stall> {
+    let parse = |(position, text): (usize, &String)| {
+        text.parse::<AddressPattern>()
+            .map_err(|error| Stall::InvalidSpec(format!("spec.permissions.ignore[{position}]: {error}")))
+    };
+    patterns.iter().enumerate().map(parse).collect()
 }
 
 fn admit_addresses(
     addresses: &BTreeSet<SmtpAddress>,
-    sign_in: SignIn,
+    powers: impl Iterator<Item = Power>,
     around: &Surroundings<'_>,
 ) -> Result<(), Stall> {
     let Surroundings {
@@ -128,14 +155,15 @@ fn admit_addresses(
         earlier,
         rivals,
         accepted_domains,
+        departed: _,
+        now: _,
     } = around;
     rules
         .admit(namespace, addresses, Wish::Mailbox { earlier })
         .map_err(Stall::AccessDenied)?;
-    if sign_in == SignIn::Allowed {
-        let power = Wish::Power(Power::AllowSignIn);
+    for power in powers {
         rules
-            .admit(namespace, addresses, power)
+            .admit(namespace, addresses, Wish::Power(power))
             .map_err(Stall::AccessDenied)?;
     }
     if let Some(rival) = rivals.first() {
@@ -160,18 +188,21 @@ fn admit_addresses(
 pub struct Wanted {
     pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
     pub kept_members: BTreeSet<SmtpAddress>,
+    /// MailboxPermissions, by name, whose end has come.
+    pub expired: BTreeSet<String>,
+    /// Who gets rights with each group that is expanded.
+    pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
     /// One entry for each member of each permission of [`Admitted`], in the same order.
     pub verdicts: Vec<Vec<MemberVerdict>>,
 }
-
-pub type MemberVerdict = Result<ObjectId, Refusal>;
 
 /// Judges the members as the directory knows them.
 pub fn resolve(
     admitted: &Admitted,
     namespace: &str,
     rules: &AccessRules,
-    directory: &BTreeMap<(MemberKind, SmtpAddress), Resolution>,
+    departed: &People,
+    directory: &Directory,
 ) -> Wanted {
     let addresses: BTreeSet<SmtpAddress> = admitted
         .aliases
@@ -179,17 +210,26 @@ pub fn resolve(
         .chain([&admitted.address])
         .cloned()
         .collect();
+    let bench = members::Bench {
+        namespace,
+        addresses: &addresses,
+        rules,
+        departed,
+        directory,
+    };
     let mut wanted = Wanted::default();
     for permission in &admitted.permissions {
+        let name = permission.object.name_any();
+        if permission.expired {
+            wanted.expired.insert(name);
+            wanted.verdicts.push(Vec::new());
+            continue;
+        }
         let mut verdicts = Vec::with_capacity(permission.members.len());
         for member in &permission.members {
-            let verdict = members::judge(member, permission, namespace, &addresses, rules, directory);
-            match (&verdict, &member.address) {
-                (Ok(object_id), Some(address)) => wanted.want(*object_id, address, permission),
-                (Err(_), Some(address)) => {
-                    wanted.kept_members.insert(address.clone());
-                }
-                (_, None) => {}
+            let verdict = bench.judge(member, permission);
+            if let Some(address) = &member.address {
+                wanted.take(&verdict, address, permission, &name);
             }
             verdicts.push(verdict);
         }
@@ -199,8 +239,37 @@ pub fn resolve(
 }
 
 impl Wanted {
+    fn take(
+        &mut self,
+        verdict: &MemberVerdict,
+        written: &SmtpAddress,
+        permission: &AdmittedPermission,
+        name: &str,
+    ) {
+        match verdict {
+            MemberVerdict::One { object_id, note: _ } => self.want(*object_id, written, permission, name),
+            MemberVerdict::Everybody(people) => {
+                let admitted = || people.iter().filter(|person| person.skipped.is_none());
+                for person in admitted() {
+                    self.want(person.object_id, written, permission, name);
+                }
+                let ids = admitted().map(|person| person.object_id);
+                self.groups.entry(written.clone()).or_default().extend(ids);
+            }
+            MemberVerdict::Refused(_) => {
+                self.kept_members.insert(written.clone());
+            }
+        }
+    }
+
     /// Several permissions may name one person: the union counts, and `autoMapping: false` wins.
-    fn want(&mut self, object_id: ObjectId, member: &SmtpAddress, permission: &AdmittedPermission) {
+    fn want(
+        &mut self,
+        object_id: ObjectId,
+        member: &SmtpAddress,
+        permission: &AdmittedPermission,
+        name: &str,
+    ) {
         for right in &permission.rights {
             let grant = self
                 .grants
@@ -208,8 +277,14 @@ impl Wanted {
                 .or_insert_with(|| WantedGrant {
                     auto_mapping: true,
                     member: member.clone(),
+                    also: BTreeSet::new(),
+                    by: BTreeSet::new(),
                 });
             grant.auto_mapping &= permission.auto_mapping;
+            grant.by.insert(name.to_owned());
+            if grant.member != *member {
+                grant.also.insert(member.clone());
+            }
         }
     }
 }

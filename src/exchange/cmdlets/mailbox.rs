@@ -1,7 +1,7 @@
 //! One mailbox: reading, creating, changing it.
 
 use super::{
-    CUSTOM_ATTRIBUTES, ProxyAddress, Warnings, addresses, all, answered_another, custom_attributes,
+    CUSTOM_ATTRIBUTES, ProxyAddress, Receipt, addresses, all, answered_another, custom_attributes,
     exactly_one,
 };
 use crate::exchange::Gateway;
@@ -33,6 +33,8 @@ pub struct MailboxRow {
     pub hidden_from_address_lists: bool,
     /// True when a licence is assigned; None when the row does not tell.
     pub sku_assigned: Option<bool>,
+    /// Where mail is forwarded to: an address, or the name of a recipient.
+    pub forwarding: Option<String>,
 }
 
 const MAILBOX_PROPERTIES: &[&str] = with_custom_attributes![
@@ -49,6 +51,8 @@ const MAILBOX_PROPERTIES: &[&str] = with_custom_attributes![
     "IsDirSynced",
     "HiddenFromAddressListsEnabled",
     "SKUAssigned",
+    "ForwardingAddress",
+    "ForwardingSmtpAddress",
 ];
 
 impl MailboxRow {
@@ -70,6 +74,11 @@ impl MailboxRow {
                 .optional_flag("HiddenFromAddressListsEnabled")
                 .unwrap_or(false),
             sku_assigned: row.optional_flag("SKUAssigned"),
+            // When both are set Exchange ignores the second.
+            forwarding: row
+                .optional_text("ForwardingAddress")
+                .or_else(|| row.optional_text("ForwardingSmtpAddress"))
+                .map(|text| text.trim_start_matches("smtp:").to_owned()),
         })
     }
 
@@ -252,9 +261,9 @@ impl Gateway {
         lane: Lane,
         id: MailboxGuid,
         change: &MailboxChange,
-    ) -> Result<Warnings, ExchangeError> {
+    ) -> Result<Receipt, ExchangeError> {
         if change.is_empty() {
-            return Ok(Warnings::default());
+            return Ok(Receipt::default());
         }
         let cmdlet = change.cmdlet(id)?;
         Ok(self.call(lane, cmdlet).await?.into())

@@ -81,15 +81,19 @@ fn custom_attributes(row: Row<'_>) -> Result<[String; 15], Unreadable> {
 
 /// What Exchange said beside its success. Repeats are warnings there, not errors.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Warnings(Vec<String>);
+pub struct Receipt {
+    warnings: Vec<String>,
+    /// By which Microsoft's support finds the request.
+    pub request_id: Option<String>,
+}
 
-impl Warnings {
+impl Receipt {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
+        self.warnings.iter().map(String::as_str)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.warnings.is_empty()
     }
 
     /// The permission was there before, so its AutoMapping was not changed by this call.
@@ -108,15 +112,18 @@ impl Warnings {
     }
 
     fn any(&self, test: impl Fn(&str) -> bool) -> bool {
-        self.0
+        self.warnings
             .iter()
             .any(|text| test(&text.to_lowercase().replace('\u{2019}', "'")))
     }
 }
 
-impl From<Answer> for Warnings {
+impl From<Answer> for Receipt {
     fn from(answer: Answer) -> Self {
-        Self(answer.warnings)
+        Self {
+            warnings: answer.warnings,
+            request_id: answer.request_id,
+        }
     }
 }
 
@@ -183,7 +190,10 @@ mod tests {
 
     #[test]
     fn known_warnings_are_recognised() {
-        let warning = |text: &str| Warnings(vec![text.to_owned()]);
+        let warning = |text: &str| Receipt {
+            warnings: vec![text.to_owned()],
+            request_id: None,
+        };
         assert!(
             warning("The appropriate access control entry is already present on the object \"x\" for account \"y\".")
                 .say_already_present()

@@ -1,13 +1,15 @@
 //! Full Access and Send As. (Send on Behalf is a property of the mailbox.)
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
-use super::{Warnings, all};
+use super::{Receipt, all};
 use crate::exchange::Gateway;
 use crate::exchange::error::ExchangeError;
 use crate::exchange::wire::{Cmdlet, Effect, Row, Unreadable};
 use crate::lane::Lane;
-use crate::mail::{MailboxGuid, ObjectId, Sid};
+use crate::mail::{Holder, MailboxGuid, ObjectId, Sid};
 
 /// A row of Get-MailboxPermission. It names its holder by text and SID only; the text changes with a rename.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,7 +146,7 @@ impl Gateway {
         id: MailboxGuid,
         user: &ObjectId,
         auto_mapping: bool,
-    ) -> Result<Warnings, ExchangeError> {
+    ) -> Result<Receipt, ExchangeError> {
         let cmdlet = write("Add-MailboxPermission", id)
             .with("User", user.to_string())
             .with("AccessRights", json!(["FullAccess"]))
@@ -153,36 +155,38 @@ impl Gateway {
         Ok(self.call(lane, cmdlet).await?.into())
     }
 
-    /// Revokes Full Access; a permission that is not there is a warning.
+    /// Revokes Full Access; a permission that is not there is a warning. An account that is gone is named by what is
+    /// left of it on the mailbox, its SID.
     pub async fn remove_full_access(
         &self,
         lane: Lane,
         id: MailboxGuid,
-        user: &ObjectId,
-    ) -> Result<Warnings, ExchangeError> {
-        self.remove_full_access_of(lane, id, &user.to_string()).await
+        holder: &Holder,
+    ) -> Result<Receipt, ExchangeError> {
+        let full_access = BTreeSet::from(["FullAccess".to_owned()]);
+        self.remove_mailbox_rights(lane, id, holder, &full_access).await
     }
 
-    /// Revokes Full Access of an account that is gone: what is left of it on the mailbox is its SID.
-    pub async fn remove_full_access_by_sid(
+    /// Takes away all these rights of a row in one call.
+    pub async fn remove_mailbox_rights(
         &self,
         lane: Lane,
         id: MailboxGuid,
-        sid: &Sid,
-    ) -> Result<Warnings, ExchangeError> {
-        self.remove_full_access_of(lane, id, sid.as_str()).await
-    }
-
-    async fn remove_full_access_of(
-        &self,
-        lane: Lane,
-        id: MailboxGuid,
-        user: &str,
-    ) -> Result<Warnings, ExchangeError> {
+        holder: &Holder,
+        rights: &BTreeSet<String>,
+    ) -> Result<Receipt, ExchangeError> {
         let cmdlet = write("Remove-MailboxPermission", id)
-            .with("User", user)
-            .with("AccessRights", json!(["FullAccess"]))
+            .with("User", holder.to_string())
+            .with("AccessRights", json!(rights))
             .with("InheritanceType", "All")
+            .with("Confirm", false);
+        Ok(self.call(lane, cmdlet).await?.into())
+    }
+
+    /// Takes automapping away from everybody who has Full Access. Nobody loses access.
+    pub async fn clear_auto_mapping(&self, lane: Lane, id: MailboxGuid) -> Result<Receipt, ExchangeError> {
+        let cmdlet = write("Remove-MailboxPermission", id)
+            .with("ClearAutoMapping", true)
             .with("Confirm", false);
         Ok(self.call(lane, cmdlet).await?.into())
     }
@@ -193,30 +197,19 @@ impl Gateway {
         lane: Lane,
         id: MailboxGuid,
         trustee: &ObjectId,
-    ) -> Result<Warnings, ExchangeError> {
+    ) -> Result<Receipt, ExchangeError> {
         self.change_send_as("Add-RecipientPermission", lane, id, &trustee.to_string())
             .await
     }
 
-    /// Revokes Send As; a permission that is not there is a warning.
+    /// Revokes Send As; a permission that is not there is a warning. An account that is gone is named by its SID.
     pub async fn remove_send_as(
         &self,
         lane: Lane,
         id: MailboxGuid,
-        trustee: &ObjectId,
-    ) -> Result<Warnings, ExchangeError> {
-        self.change_send_as("Remove-RecipientPermission", lane, id, &trustee.to_string())
-            .await
-    }
-
-    /// Revokes Send As of an account that is gone: what is left of it on the mailbox is its SID.
-    pub async fn remove_send_as_by_sid(
-        &self,
-        lane: Lane,
-        id: MailboxGuid,
-        sid: &Sid,
-    ) -> Result<Warnings, ExchangeError> {
-        self.change_send_as("Remove-RecipientPermission", lane, id, sid.as_str())
+        holder: &Holder,
+    ) -> Result<Receipt, ExchangeError> {
+        self.change_send_as("Remove-RecipientPermission", lane, id, &holder.to_string())
             .await
     }
 
@@ -226,7 +219,7 @@ impl Gateway {
         lane: Lane,
         id: MailboxGuid,
         trustee: &str,
-    ) -> Result<Warnings, ExchangeError> {
+    ) -> Result<Receipt, ExchangeError> {
         let cmdlet = write(name, id)
             .with("Trustee", trustee)
             .with("AccessRights", json!(["SendAs"]))
@@ -342,9 +335,17 @@ mod tests {
                         .add_full_access(Lane::Edit, guid(), &member(), false)
                         .await
                 }
-                1 => gateway.remove_full_access(Lane::Edit, guid(), &member()).await,
+                1 => {
+                    gateway
+                        .remove_full_access(Lane::Edit, guid(), &Holder::ObjectId(member()))
+                        .await
+                }
                 2 => gateway.add_send_as(Lane::Edit, guid(), &member()).await,
-                _ => gateway.remove_send_as(Lane::Edit, guid(), &member()).await,
+                _ => {
+                    gateway
+                        .remove_send_as(Lane::Edit, guid(), &Holder::ObjectId(member()))
+                        .await
+                }
             };
             assert!(warnings.unwrap().say_already_present());
             assert_eq!(sent(&tenant), (name.to_owned(), parameters));

@@ -32,6 +32,8 @@ pub enum RecipientQuery {
     DisplayName(OneTimeName),
     /// Whatever carries a marker of the resource in the custom attribute of this number, 1 to 15.
     Marker(u8, MarkerOwner),
+    /// The recipient of this account or group.
+    ObjectId(ObjectId),
 }
 
 /// A recipient's name as Exchange itself wrote it, in GrantSendOnBehalfTo for example. Never empty.
@@ -92,6 +94,8 @@ pub enum RecipientKind {
     /// Rooms, equipment, linked, discovery, … under Exchange's own name.
     OtherMailbox(String),
     MailUser,
+    /// Somebody of another organisation.
+    Guest,
     MailContact,
     /// A mail-enabled security group: the one kind of group that permissions work for.
     SecurityGroup,
@@ -105,7 +109,8 @@ impl RecipientKind {
         match details {
             "UserMailbox" => Self::UserMailbox,
             "SharedMailbox" => Self::SharedMailbox,
-            "MailUser" | "GuestMailUser" => Self::MailUser,
+            "MailUser" => Self::MailUser,
+            "GuestMailUser" => Self::Guest,
             "MailContact" => Self::MailContact,
             "MailUniversalSecurityGroup" => Self::SecurityGroup,
             "MailUniversalDistributionGroup"
@@ -125,6 +130,7 @@ impl RecipientKind {
             Self::UserMailbox => "UserMailbox",
             Self::SharedMailbox => "SharedMailbox",
             Self::MailUser => "MailUser",
+            Self::Guest => "GuestMailUser",
             Self::MailContact => "MailContact",
             Self::SecurityGroup => "MailUniversalSecurityGroup",
             Self::DistributionGroup => "MailUniversalDistributionGroup",
@@ -148,6 +154,8 @@ pub struct RecipientRow {
     pub addresses: Vec<ProxyAddress>,
     pub kind: RecipientKind,
     pub soft_deleted: bool,
+    /// `SKUAssigned`: whether a licence is assigned; None when the row does not tell.
+    pub licensed: Option<bool>,
     /// CustomAttribute1 to 15.
     pub custom_attributes: [String; 15],
 }
@@ -162,6 +170,7 @@ const RECIPIENT_PROPERTIES: &[&str] = with_custom_attributes![
     "EmailAddresses",
     "RecipientTypeDetails",
     "WhenSoftDeleted",
+    "SKUAssigned",
 ];
 
 impl RecipientRow {
@@ -176,6 +185,7 @@ impl RecipientRow {
             addresses: addresses(row)?,
             kind: RecipientKind::of(&row.required::<String>("RecipientTypeDetails")?),
             soft_deleted: row.optional_text("WhenSoftDeleted").is_some(),
+            licensed: row.optional_flag("SKUAssigned"),
             custom_attributes: custom_attributes(row)?,
         })
     }
@@ -207,6 +217,8 @@ pub struct UserRow {
     /// `RecipientTypeDetails`: `User`, `UserMailbox`, `DisabledUser`, ….
     pub kind: String,
     pub sid: Option<Sid>,
+    /// `WindowsEmailAddress`.
+    pub address: Option<SmtpAddress>,
 }
 
 const USER_PROPERTIES: &[&str] = &[
@@ -215,6 +227,7 @@ const USER_PROPERTIES: &[&str] = &[
     "DisplayName",
     "RecipientTypeDetails",
     "Sid",
+    "WindowsEmailAddress",
 ];
 
 impl UserRow {
@@ -225,6 +238,7 @@ impl UserRow {
             display_name: row.text("DisplayName")?,
             kind: row.text("RecipientTypeDetails")?,
             sid: row.optional("Sid"),
+            address: row.optional("WindowsEmailAddress"),
         })
     }
 }
@@ -280,6 +294,7 @@ impl RecipientQuery {
     fn as_condition(&self) -> String {
         match self {
             Self::Address(address) => format!("EmailAddresses -eq {}", quoted(&format!("smtp:{address}"))),
+            Self::ObjectId(id) => format!("ExternalDirectoryObjectId -eq {}", quoted(&id.to_string())),
             Self::DisplayName(name) => format!("DisplayName -eq {}", quoted(name.as_str())),
             // Neither cluster ids nor names in Kubernetes have a character that means something in a pattern.
             Self::Marker(attribute, owner) => {
@@ -288,6 +303,12 @@ impl RecipientQuery {
             }
         }
     }
+}
+
+fn with_sids(sids: &[Sid]) -> Vec<String> {
+    sids.iter()
+        .map(|sid| format!("Sid -eq {}", quoted(sid.as_str())))
+        .collect()
 }
 
 fn any_of(conditions: &[String]) -> String {
@@ -354,6 +375,64 @@ impl Gateway {
             .collect();
         self.filtered(lane, NAME, &conditions, UserRow::read, |filter| {
             Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
+        })
+        .await
+    }
+
+    /// The accounts with these sign-in names or primary addresses.
+    pub async fn find_users_by_address(
+        &self,
+        lane: Lane,
+        addresses: &[SmtpAddress],
+    ) -> Result<Vec<UserRow>, ExchangeError> {
+        const NAME: &str = "Get-User";
+        let conditions: Vec<String> = addresses
+            .iter()
+            .map(|address| quoted(address.as_str()))
+            .flat_map(|text| {
+                [
+                    format!("UserPrincipalName -eq {text}"),
+                    format!("WindowsEmailAddress -eq {text}"),
+                ]
+            })
+            .collect();
+        self.filtered(lane, NAME, &conditions, UserRow::read, |filter| {
+            Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
+        })
+        .await
+    }
+
+    /// The accounts with these ids.
+    pub async fn find_users_by_id(
+        &self,
+        lane: Lane,
+        ids: &[ObjectId],
+    ) -> Result<Vec<UserRow>, ExchangeError> {
+        const NAME: &str = "Get-User";
+        let conditions: Vec<String> = ids
+            .iter()
+            .map(|id| format!("ExternalDirectoryObjectId -eq {}", quoted(&id.to_string())))
+            .collect();
+        self.filtered(lane, NAME, &conditions, UserRow::read, |filter| {
+            Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
+        })
+        .await
+    }
+
+    /// The accounts with these SIDs.
+    pub async fn find_users_by_sid(&self, lane: Lane, sids: &[Sid]) -> Result<Vec<UserRow>, ExchangeError> {
+        const NAME: &str = "Get-User";
+        self.filtered(lane, NAME, &with_sids(sids), UserRow::read, |filter| {
+            Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
+        })
+        .await
+    }
+
+    /// The groups with these SIDs, with or without mail.
+    pub async fn find_groups_by_sid(&self, lane: Lane, sids: &[Sid]) -> Result<Vec<GroupRow>, ExchangeError> {
+        const NAME: &str = "Get-Group";
+        self.filtered(lane, NAME, &with_sids(sids), GroupRow::read, |filter| {
+            Cmdlet::read(NAME, GROUP_PROPERTIES).with("Filter", filter)
         })
         .await
     }

@@ -73,6 +73,8 @@ impl Cmdlet {
 pub struct Answer {
     pub rows: Vec<Map<String, Value>>,
     pub warnings: Vec<String>,
+    /// By which Microsoft's support finds the request.
+    pub request_id: Option<String>,
     /// Where the next page is.
     pub next: Option<String>,
 }

@@ -125,6 +125,7 @@ impl Reply {
             Some(Value::Object(mut body)) if body.get("value").is_some_and(Value::is_array) => Ok(Answer {
                 rows: rows(body.remove("value").unwrap_or_default()),
                 warnings: warnings(&body),
+                request_id: self.request_id,
                 next: body
                     .get("@odata.nextLink")
                     .and_then(Value::as_str)

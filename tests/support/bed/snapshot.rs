@@ -11,7 +11,7 @@ use super::Bed;
 use super::model;
 
 /// Everything that may differ between two runs that came to the same end.
-const FLEETING: [&str; 8] = [
+const FLEETING: [&str; 11] = [
     "managedFields",
     "resourceVersion",
     "creationTimestamp",
@@ -19,7 +19,12 @@ const FLEETING: [&str; 8] = [
     "lastTransitionTime",
     "since",
     "revokedAt",
+    "expectedBy",
     "at",
+    // What happened lately: a crash may have kept it from happening at all.
+    "revoked",
+    // What was weighed just before a crash is weighed once more after it.
+    "revocations",
 ];
 
 /// How a run ended and what it took.

@@ -75,7 +75,7 @@ async fn a_revocation_overtakes_a_hundred_repairs_and_finds_a_slot_free() {
         tokio::time::sleep(Duration::from_millis(1200)).await;
         let asked = tokio::time::Instant::now();
         gateway
-            .remove_send_as(Lane::Revocation, mailbox(7), &member(1))
+            .remove_send_as(Lane::Revocation, mailbox(7), &Holder::ObjectId(member(1)))
             .await
             .unwrap();
         asked.elapsed()

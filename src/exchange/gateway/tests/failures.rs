@@ -134,7 +134,7 @@ async fn retry_after_holds_back_everything_in_the_tenant() {
     let other = async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         gateway
-            .remove_send_as(Lane::Revocation, mailbox(9), &member(1))
+            .remove_send_as(Lane::Revocation, mailbox(9), &Holder::ObjectId(member(1)))
             .await
             .unwrap();
     };
@@ -171,7 +171,7 @@ async fn retry_after_that_comes_while_a_token_is_fetched_holds_too() {
     let renews = async {
         at(4_600).await;
         let _ = gateway
-            .remove_send_as(Lane::Revocation, mailbox(9), &member(1))
+            .remove_send_as(Lane::Revocation, mailbox(9), &Holder::ObjectId(member(1)))
             .await;
     };
     tokio::join!(told_to_wait, renews);

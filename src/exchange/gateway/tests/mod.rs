@@ -14,7 +14,7 @@ use crate::exchange::{
     Connection, ErrorClass, Gateway, GatewayMetrics, MailboxChange, NewMailbox, RecipientQuery, Stage,
 };
 use crate::lane::Lane;
-use crate::mail::{MailboxGuid, ObjectId, OneTimeName};
+use crate::mail::{Holder, MailboxGuid, ObjectId, OneTimeName};
 
 fn mailbox(number: u128) -> MailboxGuid {
     uuid::Uuid::from_u128(number).to_string().parse().unwrap()

@@ -1,0 +1,165 @@
+//! The audit log: one record for each write to Exchange or the directory, with who asked for it.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+
+use super::apply::Applied;
+use super::pass::Pass;
+use crate::api::{Record, RecordedGrant};
+use crate::mail::{ObjectId, Right, SmtpAddress};
+use crate::plan::{Change, Desired, Observed, Plan};
+
+/// The target of the log records, to be filtered by.
+const TARGET: &str = "audit";
+
+/// Writes one record for each change that Exchange acknowledged.
+pub fn log(
+    pass: &Pass<'_>,
+    desired: &Desired,
+    planned: &Plan,
+    observed: &Observed,
+    record: &Record,
+    applied: &Applied,
+) {
+    let names = Names::of(desired, record);
+    for write in &applied.writes {
+        let request_id = write.request_id.as_deref().unwrap_or_default();
+        for change in &write.changes {
+            let asked_by = asked_by(pass, desired, record, change);
+            let cause = planned
+                .causes
+                .get(change)
+                .map_or("declared", |cause| cause.as_str());
+            let (before, after) = before_and_after(change, observed);
+            tracing::info!(
+                target: TARGET,
+                mailbox = %desired.address,
+                mailbox_guid = %observed.guid,
+                change = names.in_text(&change.to_string()),
+                before,
+                after,
+                cause,
+                asked_by,
+                reason = reasons(pass, desired, change),
+                request_id,
+                "changed"
+            );
+        }
+    }
+}
+
+/// The resources, with their generations, from which a change follows.
+fn asked_by(pass: &Pass<'_>, desired: &Desired, record: &Record, change: &Change) -> String {
+    let namespace = &pass.key.namespace;
+    let permission = |name: &String| {
+        let object = pass
+            .permissions
+            .iter()
+            .find(|permission| permission.name_any() == *name);
+        let generation = object.and_then(|object| object.metadata.generation);
+        match generation {
+            Some(generation) => format!("MailboxPermission {namespace}/{name} generation {generation}"),
+            None => format!("MailboxPermission {namespace}/{name} (gone)"),
+        }
+    };
+    let by = permissions_behind(desired, record, change);
+    if by.is_empty() {
+        let generation = pass.object.metadata.generation.unwrap_or_default();
+        return format!("SharedMailbox {} generation {generation}", pass.key);
+    }
+    by.iter().map(permission).collect::<Vec<_>>().join(", ")
+}
+
+/// The MailboxPermissions, by name, that declare a grant or did.
+pub fn permissions_behind(desired: &Desired, record: &Record, change: &Change) -> Vec<String> {
+    let declared = |id: &ObjectId, right: Right| {
+        let wanted = desired.grants.get(&(*id, right));
+        wanted.map(|wanted| wanted.by.iter().cloned().collect())
+    };
+    let recorded = |id: &ObjectId, right: Right| {
+        let same = |grant: &&RecordedGrant| grant.object_id == *id && grant.right == right;
+        record.grants.iter().find(same).map(|grant| grant.by.clone())
+    };
+    let found = match change {
+        Change::Granted(id, right) => declared(id, *right),
+        Change::Remapped(id, _) => declared(id, Right::FullAccess),
+        Change::Revoked(id, right) => recorded(id, *right),
+        Change::Evicted(..)
+        | Change::AutoMappingCleared
+        | Change::SignIn { .. }
+        | Change::Marker
+        | Change::DisplayName(_)
+        | Change::Alias(_)
+        | Change::Primary(_)
+        | Change::AddressAdded(_)
+        | Change::AddressRemoved(_) => None,
+    };
+    found.unwrap_or_default()
+}
+
+/// `spec.reason` of the permissions behind a grant.
+fn reasons(pass: &Pass<'_>, desired: &Desired, change: &Change) -> String {
+    let behind = permissions_behind(desired, &Record::default(), change);
+    let objects = pass
+        .permissions
+        .iter()
+        .filter(|object| behind.contains(&object.name_any()));
+    let reasons: Vec<&str> = objects
+        .filter_map(|object| object.spec.reason.as_deref())
+        .collect();
+    reasons.join("; ")
+}
+
+fn before_and_after(change: &Change, observed: &Observed) -> (String, String) {
+    let text = |before: &str, after: &str| (before.to_owned(), after.to_owned());
+    match change {
+        Change::Granted(..) => text("absent", "granted"),
+        Change::Revoked(..) | Change::Evicted(..) => text("granted", "absent"),
+        Change::Remapped(_, on) => (format!("automapping {}", !on), format!("automapping {on}")),
+        Change::AutoMappingCleared => text("automapping true or unknown", "automapping false"),
+        Change::SignIn { allowed } => {
+            let word = |allowed: bool| if allowed { "allowed" } else { "blocked" };
+            text(word(!observed.sign_in_is_blocked()), word(*allowed))
+        }
+        Change::Marker => text(&observed.attribute, "our marker"),
+        Change::DisplayName(name) => text(&observed.display_name, name),
+        Change::Alias(alias) => text(&observed.alias, alias),
+        Change::Primary(address) => text(observed.primary.as_str(), address.as_str()),
+        Change::AddressAdded(address) => text("", address.as_str()),
+        Change::AddressRemoved(address) => text(address.as_str(), ""),
+    }
+}
+
+/// How manifests call the people that changes name by their ids.
+pub struct Names(BTreeMap<String, String>);
+
+impl Names {
+    pub fn of(desired: &Desired, record: &Record) -> Self {
+        let recorded = record.grants.iter().map(|grant| (grant.object_id, &grant.member));
+        let declared = desired
+            .grants
+            .iter()
+            .map(|((id, _), wanted)| (*id, &wanted.member));
+        let name = |(id, written): (ObjectId, &SmtpAddress)| {
+            let name = if desired.groups.contains_key(written) {
+                format!("{id} in {written}")
+            } else {
+                written.to_string()
+            };
+            (id.to_string(), name)
+        };
+        Self(recorded.chain(declared).map(name).collect())
+    }
+
+    /// The text with the manifest's address in place of each id.
+    pub fn in_text(&self, text: &str) -> String {
+        let mut named = text.to_owned();
+        for (id, address) in &self.0 {
+            if named.contains(id.as_str()) {
+                named = named.replace(id.as_str(), address);
+            }
+        }
+        named
+    }
+}

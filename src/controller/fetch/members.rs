@@ -1,0 +1,128 @@
+//! Who the members of permissions are, and who is in the groups among them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::try_join_all;
+
+use super::Fetch;
+use crate::controller::validate::{Admitted, Directory, Expansion, MemberKind, Resolution, Resolved};
+use crate::exchange::{ErrorClass, ExchangeError, RecipientIdentity, RecipientQuery, RecipientRow};
+use crate::mail::{ObjectId, SmtpAddress};
+
+impl Fetch<'_> {
+    /// Everything about the members that the directory tells. Look-ups go out together and are remembered for a while.
+    pub async fn directory(&self, admitted: &Admitted) -> Result<Directory, ExchangeError> {
+        let members = self.members(admitted.members_to_look_up()).await?;
+        let expanded = admitted.groups_to_expand().into_iter().filter_map(|address| {
+            match members.get(&(MemberKind::Group, address.clone())) {
+                Some(Resolution::Found(group)) => Some((address, group.object_id)),
+                _ => None,
+            }
+        });
+        let read = expanded.map(|(address, group)| async move {
+            Ok::<_, ExchangeError>((address, self.expansion(&group).await?))
+        });
+        let groups = try_join_all(read).await?.into_iter().collect();
+        Ok(Directory { members, groups })
+    }
+
+    async fn members(
+        &self,
+        members: BTreeSet<(MemberKind, SmtpAddress)>,
+    ) -> Result<BTreeMap<(MemberKind, SmtpAddress), Resolution>, ExchangeError> {
+        let look_up = |member: (MemberKind, SmtpAddress)| async move {
+            if let Some(known) = self.tenant.directory.answer(&member, self.now) {
+                return Ok((member, known));
+            }
+            let found = self.member(member.0, &member.1).await?;
+            self.tenant
+                .directory
+                .remember(member.clone(), found.clone(), self.now);
+            Ok((member, found))
+        };
+        Ok(try_join_all(members.into_iter().map(look_up))
+            .await?
+            .into_iter()
+            .collect())
+    }
+
+    pub async fn member(&self, kind: MemberKind, address: &SmtpAddress) -> Result<Resolution, ExchangeError> {
+        let gateway = &self.tenant.gateway;
+        let identity = RecipientIdentity::Address(address.clone());
+        match gateway.recipient(self.lane, &identity).await {
+            Ok(row) => return Ok(resolution(&address.to_string(), &row)),
+            Err(error) if error.class == ErrorClass::NotFound => {}
+            // Several recipients match, for example: nothing that a retry changes.
+            Err(error) if matches!(error.class, ErrorClass::Invalid | ErrorClass::Conflict) => {
+                return Ok(Resolution::Unusable(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
+        // Get-Recipient knows neither people without a mailbox nor groups without mail.
+        Ok(match kind {
+            MemberKind::User
+                if !gateway
+                    .find_users_by_upn(self.lane, std::slice::from_ref(address))
+                    .await?
+                    .is_empty() =>
+            {
+                Resolution::NoMailbox
+            }
+            MemberKind::Group if !gateway.groups_with_address(self.lane, address).await?.is_empty() => {
+                Resolution::PlainGroup
+            }
+            MemberKind::User | MemberKind::Group => Resolution::NotFound,
+        })
+    }
+
+    /// Everybody in a group, and what each of them is.
+    async fn expansion(&self, group: &ObjectId) -> Result<Expansion, ExchangeError> {
+        if let Some(known) = self.tenant.directory.expansion(group, self.now) {
+            return Ok(known);
+        }
+        let people = match self.tenant.gateway.group_members(self.lane, group).await {
+            Ok(people) => people,
+            Err(error) if error.class == ErrorClass::Denied => {
+                return Ok(Expansion::Unreadable(error.to_string()));
+            }
+            Err(error) => return Err(error),
+        };
+        let expansion = if people.len() > Expansion::MOST_PEOPLE {
+            Expansion::TooLarge(people.len())
+        } else {
+            Expansion::People(self.people(people).await?)
+        };
+        self.tenant
+            .directory
+            .remember_expansion(*group, expansion.clone(), self.now);
+        Ok(expansion)
+    }
+
+    async fn people(&self, ids: BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, Resolution>, ExchangeError> {
+        let queries: Vec<RecipientQuery> = ids.iter().copied().map(RecipientQuery::ObjectId).collect();
+        let rows = self.tenant.gateway.find_recipients(self.lane, &queries).await?;
+        let mut people: BTreeMap<ObjectId, Resolution> =
+            ids.into_iter().map(|id| (id, Resolution::NoMailbox)).collect();
+        for row in rows.iter().filter(|row| !row.soft_deleted) {
+            if let Some(person) = row.object_id.and_then(|id| people.get_mut(&id)) {
+                *person = resolution(&row.display_name, row);
+            }
+        }
+        Ok(people)
+    }
+}
+
+fn resolution(name: &str, row: &RecipientRow) -> Resolution {
+    match row.object_id {
+        Some(object_id) if !row.soft_deleted => Resolution::Found(Resolved {
+            object_id,
+            primary: row.primary.clone(),
+            kind: row.kind.clone(),
+            licensed: row.licensed,
+        }),
+        _ => Resolution::Unusable(format!(
+            "{name} belongs to a {} that holds no rights",
+            row.kind.as_str()
+        )),
+    }
+}

@@ -1,0 +1,111 @@
+//! Weighs what a plan takes away, and holds what is too much at once until somebody approves exactly that.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use super::{Ground, Pass, of_kube};
+use crate::api::APPROVE;
+use crate::controller::outcome::{Outcome, Progress};
+use crate::mail::MailboxGuid;
+use crate::plan::{self, Change, Desired, Held, Plan};
+
+/// A plan, and what of it waits.
+pub(super) struct WeighedPlan {
+    /// With what waits written into its records, and still among its steps.
+    pub plan: Plan,
+    pub held: Option<Held>,
+}
+
+impl WeighedPlan {
+    /// A plan of which nothing waits.
+    pub fn free(plan: Plan) -> Self {
+        Self { plan, held: None }
+    }
+
+    /// What may be done.
+    pub fn free_steps(&self) -> Plan {
+        self.without_held(&self.plan)
+    }
+
+    pub fn without_held(&self, plan: &Plan) -> Plan {
+        let waits = |change: &Change| {
+            self.held
+                .as_ref()
+                .is_some_and(|held| held.changes.contains(change))
+        };
+        plan.keeping(|change| !waits(change)).0
+    }
+}
+
+impl Pass<'_> {
+    pub(super) async fn weigh(
+        &self,
+        ground: &Ground,
+        desired: &Desired,
+        planned: Plan,
+        mailbox: MailboxGuid,
+    ) -> Result<WeighedPlan, Outcome> {
+        let sudden = self.confirmed_sudden(ground, desired, &planned)?;
+        let weighed = plan::weigh(&planned, &ground.record, &sudden);
+        let before = ground.record.held.as_ref().map(Held::read);
+        let mut held = weighed.held;
+        let mut let_go = BTreeSet::new();
+        let approved = before
+            .as_ref()
+            .is_some_and(|before| before.changes == held && self.approves(&before.id(mailbox)));
+        if approved {
+            let_go.append(&mut held);
+        }
+        if !weighed.new_removals.is_empty() {
+            let count = weighed.new_removals.len();
+            let name = &self.object.spec.tenant_ref.name;
+            let breaker = &self.context.breaker;
+            let goes = breaker
+                .let_go(self.context, name, ground.tenant.safety, count)
+                .await
+                .map_err(|error| of_kube(&error))?;
+            if goes {
+                let_go.extend(weighed.new_removals);
+            } else {
+                held.extend(weighed.new_removals);
+            }
+        }
+        let held = (!held.is_empty()).then(|| Held {
+            since: before
+                .filter(|before| before.changes == held)
+                .map_or_else(|| self.context.clock.now(), |before| before.since),
+            changes: held,
+        });
+        Ok(WeighedPlan {
+            plan: planned.remembering(held.as_ref(), &let_go),
+            held,
+        })
+    }
+
+    fn approves(&self, id: &str) -> bool {
+        self.object
+            .annotations()
+            .get(APPROVE)
+            .is_some_and(|value| value == id)
+    }
+
+    /// What follows from groups that changed all at once. Believed only when a second look says the same.
+    fn confirmed_sudden(
+        &self,
+        ground: &Ground,
+        desired: &Desired,
+        planned: &Plan,
+    ) -> Result<BTreeSet<Change>, Outcome> {
+        let sudden = plan::sudden(desired, &ground.record);
+        let planned = planned.changes();
+        let told = self.context.remember(self.key, |memory| {
+            std::mem::replace(&mut memory.sudden, sudden.clone())
+        });
+        if sudden.is_disjoint(&planned) || told == sudden {
+            return Ok(sudden);
+        }
+        ground.tenant.directory.forget_expansions();
+        Err(Outcome::Progressing(Progress::ConfirmingMembership))
+    }
+}

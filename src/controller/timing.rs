@@ -1,0 +1,80 @@
+//! Intervals and limits of an ExchangeTenant, parsed.
+
+use std::time::Duration;
+
+use super::breaker::Limits;
+use crate::api::{ExchangeTenantSpec, Safety};
+
+/// How often, how soon and how much.
+pub struct Timing {
+    /// How often each mailbox is looked at.
+    pub interval: Duration,
+    /// After how long people may use what Exchange was told to grant.
+    pub propagation: Duration,
+    /// How much may be taken away at once.
+    pub safety: Limits,
+}
+
+impl Timing {
+    /// `Err`: which field can't be used, and how to write it.
+    pub fn of(spec: &ExchangeTenantSpec) -> Result<Self, String> {
+        let Safety {
+            max_revocations,
+            max_revocation_percent,
+            period,
+        } = &spec.safety;
+        Ok(Self {
+            interval: parse_interval(&spec.drift.interval)
+                .ok_or("spec.drift.interval: write at least 10s, as in 10m or 1h30m")?,
+            propagation: parse_duration(&spec.limits.propagation)
+                .ok_or("spec.limits.propagation: write it as in 60m or 1h30m")?,
+            safety: Limits {
+                most: usize::try_from(*max_revocations).unwrap_or_default(),
+                percent: usize::try_from(*max_revocation_percent).unwrap_or_default(),
+                period: parse_interval(period)
+                    .ok_or("spec.safety.period: write at least 10s, as in 30m or 1h")?,
+            },
+        })
+    }
+}
+
+/// Hours, minutes and seconds as in `1h30m`; at least ten seconds.
+fn parse_interval(text: &str) -> Option<Duration> {
+    parse_duration(text).filter(|duration| *duration >= Duration::from_secs(10))
+}
+
+/// Hours, minutes and seconds as in `1h30m`.
+fn parse_duration(text: &str) -> Option<Duration> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut rest = text;
+    let mut seconds = 0_u64;
+    for (unit, factor) in [('h', 3600), ('m', 60), ('s', 1)] {
+        if let Some((number, after)) = rest.split_once(unit) {
+            seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+            rest = after;
+        }
+    }
+    rest.is_empty().then(|| Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_hours_minutes_and_seconds_of_at_least_ten_seconds() {
+        for (text, seconds) in [
+            ("10m", Some(600)),
+            ("1h30m", Some(5400)),
+            ("10s", Some(10)),
+            ("9s", None),
+            ("", None),
+            ("10", None),
+            ("m", None),
+        ] {
+            assert_eq!(parse_interval(text).map(|d| d.as_secs()), seconds, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Grants that no manifest declares: what they are, and which of them go.
+
+use std::collections::BTreeSet;
+
+use super::{Cause, Desired, Entry, Eviction, Identity, Observed};
+use crate::api::{ForeignState, Record};
+use crate::mail::{AddressPattern, Holder, ObjectId, Right, Sid, SmtpAddress};
+
+/// What a mailbox and its tenant say about grants that no manifest declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantPolicy {
+    /// What nobody declares goes.
+    pub exclusive: bool,
+    /// Grants of accounts that are gone go, once.
+    pub remove_orphans: bool,
+    /// Whose grants stay under Exclusive.
+    pub ignore: Vec<AddressPattern>,
+    pub protected: People,
+    /// Who loses everything.
+    pub departed: People,
+}
+
+/// People that the ExchangeTenant names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// As written.
+    pub addresses: BTreeSet<SmtpAddress>,
+    /// As the directory knows them.
+    pub ids: BTreeSet<ObjectId>,
+    /// As permission rows know them.
+    pub sids: BTreeSet<Sid>,
+    /// Somebody named could not be looked up: nobody knows that a stranger is not him.
+    pub incomplete: bool,
+}
+
+impl People {
+    pub fn include_id(&self, id: &ObjectId) -> bool {
+        self.ids.contains(id)
+    }
+
+    fn include(&self, holder: &Holder, identity: Option<&Identity>) -> bool {
+        let by_id = match holder {
+            Holder::ObjectId(id) => self.ids.contains(id),
+            Holder::Sid(sid) => self.sids.contains(sid),
+        };
+        by_id
+            || match identity {
+                Some(Identity::Known { object_id, addresses }) => {
+                    object_id.as_ref().is_some_and(|id| self.ids.contains(id))
+                        || !addresses.is_disjoint(&self.addresses)
+                }
+                Some(Identity::Gone) | None => false,
+            }
+    }
+}
+
+/// One grant that no manifest declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// None where a row carries nobody's id.
+    pub holder: Option<Holder>,
+    pub store: Right,
+    pub rights: BTreeSet<String>,
+    pub shown: String,
+    pub state: ForeignState,
+    /// Why it is to be removed; None: it stays.
+    pub goes: Option<Cause>,
+}
+
+impl Foreign {
+    pub fn eviction(&self) -> Option<Eviction> {
+        self.goes?;
+        Some(Eviction {
+            holder: self.holder.clone()?,
+            store: self.store,
+            rights: self.rights.clone(),
+            shown: self.shown.clone(),
+        })
+    }
+}
+
+/// Every grant on the mailbox that neither a manifest declares nor the record explains.
+pub fn foreign(desired: &Desired, observed: &Observed, record: &Record) -> Vec<Foreign> {
+    let judge = Judge {
+        desired,
+        observed,
+        record,
+        unknown: unknown(desired, observed, record),
+    };
+    let full_access = observed
+        .full_access
+        .entries
+        .iter()
+        .map(|row| (Right::FullAccess, row));
+    let send_as = observed.send_as.entries.iter().map(|row| (Right::SendAs, row));
+    let on_behalf = observed.on_behalf.ids.iter().filter_map(|id| judge.on_behalf(id));
+    let mut all: Vec<Foreign> = full_access
+        .chain(send_as)
+        .filter_map(|(store, row)| judge.row(store, row))
+        .chain(on_behalf)
+        .collect();
+    all.extend(judge.untied());
+    all
+}
+
+/// Members without a known SID: they might be behind any row that is not tied to somebody else.
+fn unknown(desired: &Desired, observed: &Observed, record: &Record) -> BTreeSet<ObjectId> {
+    let known = |id: &ObjectId| {
+        record.sid_of(id).is_some() || observed.sid_of(id).is_some() || observed.tied_sid(id).is_some()
+    };
+    let wanted = desired.grants.keys().map(|(id, right)| (id, right));
+    let recorded = record.grants.iter().map(|grant| (&grant.object_id, &grant.right));
+    wanted
+        .chain(recorded)
+        .filter(|(id, right)| **right != Right::SendOnBehalf && !known(id))
+        .map(|(id, _)| *id)
+        .collect()
+}
+
+struct Judge<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    record: &'a Record,
+    unknown: BTreeSet<ObjectId>,
+}
+
+impl Judge<'_> {
+    fn row(&self, store: Right, row: &Entry) -> Option<Foreign> {
+        let holder = row.sid.clone().map(Holder::Sid);
+        let mut rights = row.rights.clone();
+        if row.denies {
+            return Some(self.seen(holder, store, rights, &row.shown, (ForeignState::Denied, None)));
+        }
+        if let Some(sid) = &row.sid {
+            self.drop_explained(&mut rights, store, sid);
+        }
+        if rights.is_empty() {
+            return None;
+        }
+        let judged = match &holder {
+            Some(holder) => self.stranger(holder),
+            None => (ForeignState::Unknown, None),
+        };
+        let gone = judged.0 == ForeignState::Orphaned;
+        let judged = if gone && self.may_be_a_member(store) {
+            (ForeignState::Unknown, None)
+        } else {
+            judged
+        };
+        Some(self.seen(holder, store, rights, &row.shown, judged))
+    }
+
+    /// Whether a row of this store that is tied to nobody may be that of a member without a known SID. Whoever was asked
+    /// for has no such row.
+    fn may_be_a_member(&self, store: Right) -> bool {
+        let asked = match store {
+            Right::FullAccess => &self.observed.full_access.asked,
+            Right::SendAs => &self.observed.send_as.asked,
+            Right::SendOnBehalf => return false,
+        };
+        self.unknown.iter().any(|id| !asked.contains_key(id))
+    }
+
+    /// Takes out what manifests declare or the record explains for the holder of the row.
+    fn drop_explained(&self, rights: &mut BTreeSet<String>, store: Right, sid: &Sid) {
+        let is_his = |id: &ObjectId| {
+            self.record.sid_of(id).or_else(|| self.observed.sid_of(id)) == Some(sid)
+                || self.observed.tied_sid(id) == Some(sid)
+        };
+        let declared = self
+            .desired
+            .grants
+            .keys()
+            .any(|(id, right)| *right == store && is_his(id));
+        let recorded = self
+            .record
+            .grants
+            .iter()
+            .any(|grant| grant.right == store && is_his(&grant.object_id));
+        if declared || recorded {
+            rights.remove(store.as_str());
+            // Comes along with Full Access and opens nothing more.
+            rights.remove("ReadPermission");
+        }
+    }
+
+    fn on_behalf(&self, id: &ObjectId) -> Option<Foreign> {
+        let right = Right::SendOnBehalf;
+        let recorded = |id: &ObjectId| {
+            let same = |grant: &crate::api::RecordedGrant| grant.object_id == *id && grant.right == right;
+            self.record.grants.iter().any(same)
+        };
+        if self.desired.grants.contains_key(&(*id, right)) || recorded(id) {
+            return None;
+        }
+        let holder = Holder::ObjectId(*id);
+        let judged = self.stranger(&holder);
+        let shown = match self.observed.identities.get(&holder) {
+            Some(Identity::Known { addresses, .. }) => addresses.first().map(ToString::to_string),
+            Some(Identity::Gone) | None => None,
+        };
+        let shown = shown.unwrap_or_else(|| id.to_string());
+        Some(self.seen(Some(holder), right, BTreeSet::new(), &shown, judged))
+    }
+
+    /// Entries of Send on Behalf that are tied to nobody.
+    fn untied(&self) -> Option<Foreign> {
+        let count = self.observed.on_behalf.untied;
+        let text = format!("{count} entries that can't be tied to anybody");
+        let unknown = (ForeignState::Unknown, None);
+        (count > 0).then(|| self.seen(None, Right::SendOnBehalf, BTreeSet::new(), &text, unknown))
+    }
+
+    /// What becomes of somebody's rights that no manifest declares.
+    fn stranger(&self, holder: &Holder) -> (ForeignState, Option<Cause>) {
+        let policy = &self.desired.policy;
+        let identity = self.observed.identities.get(holder);
+        if policy.departed.include(holder, identity) {
+            return (ForeignState::Foreign, Some(Cause::Departed));
+        }
+        if policy.protected.include(holder, identity) {
+            return (ForeignState::Protected, None);
+        }
+        let exclusive = policy.exclusive.then_some(Cause::Exclusive);
+        match identity {
+            // Not looked up, or the answer was no good: unknown is not foreign.
+            None => (ForeignState::Unknown, None),
+            Some(Identity::Gone) => {
+                let goes = policy.exclusive || policy.remove_orphans;
+                (ForeignState::Orphaned, goes.then_some(Cause::Orphaned))
+            }
+            // Declared, and for now nobody can tell that it is he: he keeps what he has.
+            Some(Identity::Known { addresses, .. }) if !addresses.is_disjoint(&self.desired.kept_members) => {
+                (ForeignState::Unknown, None)
+            }
+            Some(Identity::Known { addresses, .. }) if self.is_ignored(addresses) => {
+                (ForeignState::Ignored, None)
+            }
+            // Somebody protected could not be looked up: it may be this one.
+            Some(Identity::Known { .. }) if policy.protected.incomplete && policy.exclusive => {
+                (ForeignState::Unknown, None)
+            }
+            Some(Identity::Known { .. }) => (ForeignState::Foreign, exclusive),
+        }
+    }
+
+    fn is_ignored(&self, addresses: &BTreeSet<SmtpAddress>) -> bool {
+        let patterns = &self.desired.policy.ignore;
+        addresses
+            .iter()
+            .any(|address| patterns.iter().any(|pattern| pattern.matches(address)))
+    }
+
+    fn seen(
+        &self,
+        holder: Option<Holder>,
+        store: Right,
+        rights: BTreeSet<String>,
+        shown: &str,
+        (state, goes): (ForeignState, Option<Cause>),
+    ) -> Foreign {
+        let stuck = holder
+            .as_ref()
+            .is_some_and(|holder| self.desired.stuck.contains(&(holder.clone(), store)));
+        Foreign {
+            holder,
+            store,
+            rights,
+            shown: shown.to_owned(),
+            state: if stuck { ForeignState::Stuck } else { state },
+            goes: goes.filter(|_| !stuck),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Too much at once: which changes wait for somebody's approval.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Change, Desired, Plan};
+use crate::api::{AdmittedRemoval, HeldRecord, Record, RecordedGrant};
+use crate::mail::{Holder, MailboxGuid, ObjectId, Right, SmtpAddress};
+
+/// So many people may join or leave a group between two looks, whatever its size.
+const FEW: usize = 10;
+/// Or so many of every hundred.
+const PERCENT: usize = 30;
+
+/// Changes that wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub since: Timestamp,
+    pub changes: BTreeSet<Change>,
+}
+
+/// A plan whose removals were weighed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighed {
+    /// Removals that have to be weighed with those of other mailboxes before they are done.
+    pub new_removals: BTreeSet<Change>,
+    /// What waits already, and what must wait because a group changed all at once.
+    pub held: BTreeSet<Change>,
+}
+
+/// Which changes of `plan` wait, and which removals are new. `sudden` changes wait in any case.
+///
+/// What was held goes on waiting while it is planned; what was let go before is not weighed again.
+pub fn weigh(plan: &Plan, record: &Record, sudden: &BTreeSet<Change>) -> Weighed {
+    let planned = plan.changes();
+    let admitted: BTreeSet<Change> = record.admitted.iter().map(removal).collect();
+    let before = record.held.as_ref().map(Held::read);
+    let weighed = |change: &Change| plan.causes.get(change).is_some_and(|cause| cause.is_weighed());
+    let mut held: BTreeSet<Change> = before
+        .into_iter()
+        .flat_map(|held| held.changes)
+        .filter(|change| planned.contains(change))
+        // A person who is said to have left loses everything, held or not.
+        .filter(|change| !change.removes_a_grant() || weighed(change))
+        .collect();
+    held.extend(sudden.intersection(&planned).cloned());
+    held.retain(|change| !admitted.contains(change));
+    let new_removals = planned
+        .into_iter()
+        .filter(|change| weighed(change) && !held.contains(change) && !admitted.contains(change))
+        .collect();
+    Weighed { new_removals, held }
+}
+
+/// Grants and revocations that follow from a group that changed all at once: its owner sits outside the cluster.
+pub fn sudden(desired: &Desired, record: &Record) -> BTreeSet<Change> {
+    let mut changes = BTreeSet::new();
+    for (group, people) in &desired.groups {
+        let before = granted_via(group, record);
+        if before.is_empty() {
+            continue;
+        }
+        let most = FEW.max(before.len() * PERCENT / 100);
+        let joined: BTreeSet<&ObjectId> = people.difference(&before).collect();
+        let left: BTreeSet<&ObjectId> = before.difference(people).collect();
+        if joined.len() > most {
+            let keys = desired.grants.iter().filter(|((id, _), wanted)| {
+                joined.contains(id) && wanted.member == *group && wanted.also.is_empty()
+            });
+            changes.extend(keys.map(|((id, right), _)| Change::Granted(*id, *right)));
+        }
+        if left.len() > most {
+            let gone = record
+                .grants
+                .iter()
+                .filter(|grant| left.contains(&grant.object_id) && grant.member == *group);
+            changes.extend(gone.map(|grant| Change::Revoked(grant.object_id, grant.right)));
+        }
+    }
+    changes
+}
+
+/// Whom the record says to hold something because he was in the group.
+fn granted_via(group: &SmtpAddress, record: &Record) -> BTreeSet<ObjectId> {
+    let via = |grant: &&RecordedGrant| grant.written_as().any(|written| written == group);
+    record
+        .grants
+        .iter()
+        .filter(via)
+        .map(|grant| grant.object_id)
+        .collect()
+}
+
+impl Held {
+    pub fn read(record: &HeldRecord) -> Self {
+        let HeldRecord {
+            since,
+            removals,
+            grants,
+        } = record;
+        let granted = grants.iter().filter_map(|grant| match grant.holder {
+            Holder::ObjectId(id) => Some(Change::Granted(id, grant.right)),
+            Holder::Sid(_) => None,
+        });
+        Self {
+            since: *since,
+            changes: removals.iter().map(removal).chain(granted).collect(),
+        }
+    }
+
+    pub fn to_record(&self) -> HeldRecord {
+        let grants = self.changes.iter().filter_map(|change| match change {
+            Change::Granted(id, right) => Some(entry(Holder::ObjectId(*id), *right)),
+            _ => None,
+        });
+        HeldRecord {
+            since: self.since,
+            removals: self.changes.iter().filter_map(admitted).collect(),
+            grants: grants.collect(),
+        }
+    }
+
+    /// What somebody has to write to let exactly these changes on this mailbox go on. The same changes held again
+    /// later have another one.
+    pub fn id(&self, mailbox: MailboxGuid) -> String {
+        let changes: Vec<String> = self.changes.iter().map(ToString::to_string).collect();
+        let text = format!("{mailbox}\n{}\n{}", self.since, changes.join("\n"));
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
+    }
+}
+
+/// The removal as it is recorded; None for a change that removes nothing.
+pub(super) fn admitted(change: &Change) -> Option<AdmittedRemoval> {
+    match change {
+        Change::Revoked(id, right) => Some(entry(Holder::ObjectId(*id), *right)),
+        Change::Evicted(holder, right) => Some(entry(holder.clone(), *right)),
+        _ => None,
+    }
+}
+
+/// Whether an admitted removal is among the changes that were made.
+pub fn is_done(entry: &AdmittedRemoval, made: &BTreeSet<Change>) -> bool {
+    made.contains(&removal(entry))
+}
+
+fn entry(holder: Holder, right: Right) -> AdmittedRemoval {
+    AdmittedRemoval { holder, right }
+}
+
+fn removal(entry: &AdmittedRemoval) -> Change {
+    match &entry.holder {
+        Holder::ObjectId(id) => Change::Revoked(*id, entry.right),
+        Holder::Sid(_) => Change::Evicted(entry.holder.clone(), entry.right),
+    }
+}
+
+impl Plan {
+    /// The plan with what is held and what was let go written into its records, so that neither a crash nor another
+    /// pass forgets it. Nothing that is held counts as granted.
+    pub fn remembering(mut self, held: Option<&Held>, let_go: &BTreeSet<Change>) -> Self {
+        let not_made: BTreeSet<(ObjectId, Right)> = held
+            .into_iter()
+            .flat_map(|held| &held.changes)
+            .filter_map(|change| match change {
+                Change::Granted(id, right) => Some((*id, *right)),
+                _ => None,
+            })
+            .collect();
+        let planned = self.changes();
+        self.announced
+            .grants
+            .retain(|grant| !not_made.contains(&(grant.object_id, grant.right)));
+        self.announced.held = held.map(Held::to_record);
+        let mut admitted_now: BTreeSet<AdmittedRemoval> = let_go.iter().filter_map(admitted).collect();
+        admitted_now.extend(
+            self.announced
+                .admitted
+                .iter()
+                .filter(|entry| planned.contains(&removal(entry)))
+                .cloned(),
+        );
+        self.announced.admitted = admitted_now.into_iter().collect();
+        self
+    }
+}
