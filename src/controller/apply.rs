@@ -83,7 +83,7 @@ impl Target<'_> {
         } = *self;
         let result = match step {
             Step::Set(settings) => return self.set(settings, applied).await,
-            Step::Revoke { object_id, right } => self.revoke(object_id, *right).await,
+            Step::Revoke { object_id, right } => self.revoke(object_id, *right, applied).await,
             Step::Evict(eviction) => self.evict(eviction, applied).await,
             Step::Remap {
                 object_id,
@@ -177,21 +177,30 @@ impl Target<'_> {
         removed
     }
 
-    /// Revokes by object id, or by SID when the account is gone: its permission would be back with it when it is
-    /// restored.
-    async fn revoke(&self, member: &ObjectId, right: Right) -> Result<Receipt, ExchangeError> {
-        let gone = match self.remove(&Holder::ObjectId(*member), right).await {
-            Err(error) if error.does_not_find(member) => error,
-            other => return other,
+    /// Revokes by object id, and by the SID of the grant when that removes nothing: the account may be gone, and its
+    /// permission would be back with it when it is restored; or it has another SID now, and the entry the old one.
+    async fn revoke(
+        &self,
+        member: &ObjectId,
+        right: Right,
+        applied: &mut Applied,
+    ) -> Result<Receipt, ExchangeError> {
+        let by_id = self.remove(&Holder::ObjectId(*member), right).await;
+        let removed_nothing = match &by_id {
+            Ok(receipt) => receipt.say_not_present(),
+            Err(error) => error.does_not_find(member),
         };
-        let Some(sid) = self.record.sid_of(member) else {
-            return Err(gone);
-        };
-        match self.remove(&Holder::Sid(sid.clone()), right).await {
+        let sid = self.record.sid_of(member).filter(|_| removed_nothing);
+        let Some(sid) = sid else { return by_id };
+        let removed = match self.remove(&Holder::Sid(sid.clone()), right).await {
             // Neither the account nor anything of it on the mailbox is left.
             Err(error) if error.does_not_find(sid.as_str()) => Ok(Receipt::default()),
             other => other,
+        };
+        if removed.as_ref().is_ok_and(Receipt::say_not_present) {
+            applied.stubborn.insert((Holder::Sid(sid.clone()), right));
         }
+        removed
     }
 
     async fn remove(&self, holder: &Holder, right: Right) -> Result<Receipt, ExchangeError> {

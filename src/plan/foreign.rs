@@ -177,7 +177,9 @@ impl Judge<'_> {
             .grants
             .iter()
             .any(|grant| grant.right == store && is_his(&grant.object_id));
-        if declared || recorded {
+        // What is to be revoked and can't be removed is told, although the record knows it.
+        let stuck = self.desired.stuck.contains(&(Holder::Sid(sid.clone()), store));
+        if declared || (recorded && !stuck) {
             rights.remove(store.as_str());
             // Comes along with Full Access and opens nothing more.
             rights.remove("ReadPermission");

@@ -64,6 +64,15 @@ impl GrantPlan {
         };
         let kept = |grant: &RecordedGrant| grant.written_as().any(|m| desired.kept_members.contains(m));
         let expired = !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
+        // Exchange shows it and says that it isn't there: tried again once an hour, when it no longer counts as stuck.
+        let stuck = grant.sid.as_ref().is_some_and(|sid| {
+            let row = (Holder::Sid(sid.clone()), grant.right);
+            desired.stuck.contains(&row)
+        });
+        if stuck {
+            self.settled.push(grant.clone());
+            return;
+        }
         let cause = if named(&policy.departed) {
             Cause::Departed
         } else if named(&policy.protected) || kept(grant) {

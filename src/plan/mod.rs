@@ -192,6 +192,15 @@ impl Observed {
         }
     }
 
+    /// Whether a row with this SID allows `right`. Send on Behalf has no rows.
+    pub fn shows(&self, sid: &Sid, right: Right) -> bool {
+        match right {
+            Right::FullAccess => self.full_access.allow(sid, right),
+            Right::SendAs => self.send_as.allow(sid, right),
+            Right::SendOnBehalf => false,
+        }
+    }
+
     /// The SID of `id` that any answer of this read carried.
     pub fn sid_of(&self, id: &ObjectId) -> Option<&Sid> {
         [&self.full_access, &self.send_as]

@@ -29,6 +29,7 @@ mod kit;
 mod kstatus;
 mod lanes;
 mod lease;
+mod matrix;
 mod metrics;
 mod new_mailbox;
 mod outages;

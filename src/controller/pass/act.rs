@@ -12,7 +12,7 @@ use crate::controller::fetch::Seen;
 use crate::controller::outcome::{Outcome, Progress, Stall};
 use crate::controller::validate::Wanted;
 use crate::lane::Lane;
-use crate::mail::{ObjectId, Right};
+use crate::mail::{Holder, ObjectId, Right, Sid};
 use crate::plan::{self, Change, Desired, Observed, Plan};
 
 /// What is known and wanted when a plan is made.
@@ -47,7 +47,14 @@ impl Judged {
             stubborn: _,
             error: _,
         } = applied;
-        let revoked = taken_away(&ground.record, &desired, &acknowledged);
+        let kept = record
+            .as_ref()
+            .map(|record| record.grants.as_slice())
+            .unwrap_or_default();
+        let revoked = taken_away(&ground.record, &desired, &acknowledged)
+            .into_iter()
+            .filter(|grant| !kept.iter().any(|other| same_right(other, grant)))
+            .collect();
         let granted = acknowledged.iter().filter_map(|change| match change {
             Change::Granted(id, right) => Some((*id, *right)),
             _ => None,
@@ -225,6 +232,7 @@ impl Pass<'_> {
             let sid = remembered.sid_of(id).cloned();
             confirmed.observed.prove(*id, *right, sid.as_ref());
         }
+        let remembered = with_unremoved(remembered, &before, &applied, &confirmed.observed);
         let rest = plan::plan(&judged.desired, &confirmed.observed, &remembered)
             .remembering(weighed.held.as_ref(), &BTreeSet::new());
         let free = weighed.without_held(&rest);
@@ -358,6 +366,33 @@ fn without_unmade(mut record: Record, before: &Record, applied: &Applied) -> Rec
         known(grant.object_id, grant.right) || !applied.not_found.contains(&(grant.object_id, grant.right))
     });
     record
+}
+
+/// Grants whose removal Exchange said was of something that does not exist, and which it goes on showing: they are still
+/// to be revoked.
+fn with_unremoved(mut record: Record, before: &Record, applied: &Applied, observed: &Observed) -> Record {
+    let unremoved = before.grants.iter().filter(|grant| {
+        let said_missing = |sid: &Sid| {
+            applied
+                .stubborn
+                .contains(&(Holder::Sid(sid.clone()), grant.right))
+        };
+        let shown = |sid: &Sid| observed.shows(sid, grant.right);
+        grant
+            .sid
+            .as_ref()
+            .is_some_and(|sid| said_missing(sid) && shown(sid))
+    });
+    for grant in unremoved {
+        if !record.grants.iter().any(|other| same_right(other, grant)) {
+            record.grants.push(grant.clone());
+        }
+    }
+    record
+}
+
+fn same_right(one: &RecordedGrant, other: &RecordedGrant) -> bool {
+    (one.object_id, one.right) == (other.object_id, other.right)
 }
 
 /// How a plan that was carried out ends, given what a second look still finds to do.
