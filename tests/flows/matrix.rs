@@ -5,7 +5,10 @@ use std::fmt::Debug;
 use super::kit::*;
 use super::support::world::{World, permission, with};
 use serde_json::{Value, json};
-use simulator::{GroupKind, MailboxView, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
+use shared_mailbox_operator::api::ForeignState;
+use simulator::{
+    AccessRow, GroupKind, MailboxView, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser, SendAsRow,
+};
 use uuid::Uuid;
 
 const GUEST: &str = "anna@fabrikam.com";
@@ -318,7 +321,7 @@ async fn a_right_that_exchange_refuses_is_refused_on_that_member_alone() {
     // A list of Full Access that is full: the 501st entry.
     let world = ready().await;
     for n in 0..499 {
-        let stray = simulator::AccessRow::of(&format!("S-1-5-21-1-2-3-{n}"));
+        let stray = AccessRow::of(&format!("S-1-5-21-1-2-3-{n}"));
         world.tenant.inject_access(SALES, &stray).unwrap();
     }
     world.apply(&team(&[FIRST, SECOND])).await;
@@ -380,4 +383,29 @@ async fn what_cannot_be_removed_is_told_and_never_said_to_be_revoked() {
         .unwrap();
     assert!(view(&world).full_access.is_empty() && view(&world).send_as.is_empty());
     assert_eq!((status.foreign_grants, status.revoked.len()), (None, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_with_another_sid_is_no_leftover() {
+    let world = ready().await;
+    let stray = "S-1-5-21-1-2-3-4";
+    for who in [THIRD, stray] {
+        world.tenant.inject_access(SALES, &AccessRow::of(who)).unwrap();
+        world.tenant.inject_send_as(SALES, &SendAsRow::of(who)).unwrap();
+    }
+    world.tenant.change_sid(THIRD).unwrap();
+    let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/remove-orphaned-grants": "1" } } });
+    world.apply(&with(sales(json!({})), &asked)).await;
+    until(&world, "the leftover is gone", || {
+        view(&world).full_access.len() == 1
+    })
+    .await;
+    world.sleep(2 * INTERVAL).await;
+    let third = world.tenant.object_id(THIRD).unwrap();
+    let held = view(&world);
+    assert_eq!((held.full_access[0].trustee, held.send_as), (third, vec![third]));
+    let status = world.mailbox("sales").await.status.unwrap();
+    let told: Vec<_> = status.foreign.iter().map(|row| row.state).collect();
+    assert_eq!(told, [ForeignState::Unknown; 2]);
+    assert_eq!(status.orphaned_grants, None);
 }

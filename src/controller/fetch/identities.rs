@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Fetch;
 use crate::api::{ForeignState, Record};
-use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow};
+use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow, UserRow};
 use crate::mail::{Holder, ObjectId, Sid, SmtpAddress};
 use crate::plan::{self, Desired, Identity, Observed};
 
@@ -17,21 +17,28 @@ impl Fetch<'_> {
         observed: &Observed,
         record: &Record,
     ) -> Result<BTreeMap<Holder, Identity>, ExchangeError> {
-        let strangers: BTreeSet<Holder> = plan::foreign(desired, observed, record)
-            .into_iter()
-            .filter(|row| row.state != ForeignState::Denied)
-            .filter_map(|row| row.holder)
-            .collect();
+        // Each with the sign-in names that its rows show.
+        let mut strangers: BTreeMap<Holder, BTreeSet<SmtpAddress>> = BTreeMap::new();
+        for row in plan::foreign(desired, observed, record) {
+            if let (Some(holder), false) = (row.holder, row.state == ForeignState::Denied) {
+                strangers
+                    .entry(holder)
+                    .or_default()
+                    .extend(row.shown.parse().ok());
+            }
+        }
         let directory = &self.tenant.directory;
         let mut identities = BTreeMap::new();
-        let (mut sids, mut ids) = (Vec::new(), Vec::new());
-        for stranger in strangers {
+        let (mut sids, mut ids) = (BTreeMap::new(), Vec::new());
+        for (stranger, names) in strangers {
             if let Some(known) = directory.identity(&stranger, self.now) {
                 identities.insert(stranger, known);
                 continue;
             }
             match stranger {
-                Holder::Sid(sid) => sids.push(sid),
+                Holder::Sid(sid) => {
+                    sids.insert(sid, names);
+                }
                 Holder::ObjectId(id) => ids.push(id),
             }
         }
@@ -43,11 +50,16 @@ impl Fetch<'_> {
         Ok(identities)
     }
 
-    async fn behind_sids(&self, sids: &[Sid]) -> Result<Vec<(Holder, Identity)>, ExchangeError> {
+    /// Whoever has these SIDs. Left out is who is neither there nor gone for sure.
+    async fn behind_sids(
+        &self,
+        shown: &BTreeMap<Sid, BTreeSet<SmtpAddress>>,
+    ) -> Result<Vec<(Holder, Identity)>, ExchangeError> {
         let gateway = &self.tenant.gateway;
+        let sids: Vec<Sid> = shown.keys().cloned().collect();
         let (users, groups) = futures::try_join!(
-            gateway.find_users_by_sid(self.lane, sids),
-            gateway.find_groups_by_sid(self.lane, sids),
+            gateway.find_users_by_sid(self.lane, &sids),
+            gateway.find_groups_by_sid(self.lane, &sids),
         )?;
         let mut known: BTreeMap<Sid, Identity> = BTreeMap::new();
         for user in users {
@@ -66,13 +78,24 @@ impl Fetch<'_> {
                     .map(|sid| (sid, identity(group.object_id, group.address))),
             );
         }
-        Ok(sids
-            .iter()
-            .map(|sid| {
-                let who = known.get(sid).cloned().unwrap_or(Identity::Gone);
-                (Holder::Sid(sid.clone()), who)
-            })
-            .collect())
+        // An entry may carry a SID that its account had before, under which nobody is found, while Exchange goes on
+        // showing who it is. A name proves nobody's identity, but that there is somebody: it is no leftover.
+        let nameless = shown.iter().filter(|(sid, _)| !known.contains_key(sid));
+        let names: Vec<SmtpAddress> = nameless.flat_map(|(_, names)| names.iter().cloned()).collect();
+        let there = gateway.find_users_by_address(self.lane, &names).await?;
+        let is_there = |name: &SmtpAddress| {
+            let answers = |user: &UserRow| {
+                user.user_principal_name.eq_ignore_ascii_case(name.as_str())
+                    || user.address.as_ref() == Some(name)
+            };
+            there.iter().any(answers)
+        };
+        let judge = |(sid, names): (&Sid, &BTreeSet<SmtpAddress>)| {
+            let found = known.get(sid).cloned();
+            let gone = || (!names.iter().any(is_there)).then_some(Identity::Gone);
+            Some((Holder::Sid(sid.clone()), found.or_else(gone)?))
+        };
+        Ok(shown.iter().filter_map(judge).collect())
     }
 
     async fn behind_ids(&self, ids: &[ObjectId]) -> Result<Vec<(Holder, Identity)>, ExchangeError> {
