@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::core::ObjectMeta;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
@@ -381,6 +382,16 @@ impl Index {
             .iter()
             .filter(|(other, ..)| *other == kind)
             .count()
+    }
+
+    /// Whether this very object, as it is now, can't be decoded.
+    pub fn is_unreadable(&self, kind: &'static str, metadata: &ObjectMeta) -> bool {
+        // Nearly always none is, and this is asked of every object.
+        !self.unreadable.is_empty() && {
+            let text = |part: &Option<String>| part.clone().unwrap_or_default();
+            let key = (kind, text(&metadata.namespace), text(&metadata.name));
+            self.unreadable.contains(&key)
+        }
     }
 
     /// Namespace and name of those.

@@ -27,6 +27,7 @@ mod report;
 mod tenant;
 mod tenant_check;
 mod timing;
+mod unreadable;
 mod validate;
 mod watch;
 mod worker;

@@ -20,6 +20,7 @@ use tokio::sync::watch::Sender;
 use super::context::Context;
 use super::index::{self, Changes, Index};
 use super::key::MailboxKey;
+use super::unreadable;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -126,7 +127,7 @@ pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
                     Ok(object) => K::key(object.meta()),
                     Err(invalid) => K::key(&invalid.metadata),
                 });
-                take_in(&context, object);
+                take_in(&context, object).await;
             }
             Ok(Event::InitDone) => {
                 let gone: Vec<K::Key> = K::known(&context.index())
@@ -140,7 +141,7 @@ pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
                 listed = HashSet::new();
                 let _ = synced.send_replace(true);
             }
-            Ok(Event::Apply(DeserializeGuard(object))) => take_in(&context, object),
+            Ok(Event::Apply(DeserializeGuard(object))) => take_in(&context, object).await,
             Ok(Event::Delete(DeserializeGuard(object))) => {
                 let key = match &object {
                     Ok(object) => K::key(object.meta()),
@@ -157,7 +158,7 @@ pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
     }
 }
 
-fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>) {
+async fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>) {
     match object {
         Ok(object) => {
             let changes = object.apply(&mut context.index(), context.clock);
@@ -173,6 +174,7 @@ fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>)
                 "an object can't be decoded"
             );
             context.index().mark_unreadable(K::KIND, &namespace, &name);
+            unreadable::tell::<K>(context, &invalid).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Rights of members over time: automapping, renames, unions, objects that can't be read.
 
 use super::kit::*;
+use super::support::kstatus::{Kstatus, of};
 use super::support::world::{World, condition, permission, with};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
@@ -176,6 +177,18 @@ async fn an_object_that_cannot_be_read_revokes_nobody_and_comes_back_when_it_can
     forget(&world);
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING, "what it declared before stays declared");
+    let newer = newer_permissions(&world).get("more").await.unwrap();
+    says(&stalled(&newer, "Unreadable"), &["can't read the resource"]);
+    assert_eq!(of(&newer), Kstatus::Failed);
+    assert_eq!(
+        world.kubernetes_writes(),
+        ["PUT mailboxpermissions/more/status"],
+        "once, and nobody else's"
+    );
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.wait_permission("team", "True", "Granted").await;
+    let unreadable = r#"sharedmailbox_objects{kind="MailboxPermission",state="unreadable"}"#;
+    assert!((world.metric(unreadable) - 1.0).abs() < 1e-9);
     // After a restart nobody knows what it declared.
     world.crash_operator().await;
     world.start_operator();
@@ -188,7 +201,8 @@ async fn an_object_that_cannot_be_read_revokes_nobody_and_comes_back_when_it_can
         .await;
     until(&world, "revocations go on", || view(&world).send_as.len() == 1).await;
     assert_eq!(view(&world).full_access.len(), 0);
-    assert!(world.readiness().is_some());
+    world.wait_permission("more", "True", "Granted").await;
+    assert!(world.metric(unreadable).abs() < 1e-9);
 }
 
 #[tokio::test(start_paused = true)]

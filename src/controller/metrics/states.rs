@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use tokio::time::Instant;
 
 use super::gauges::{GaugeFamily, Labels};
@@ -98,14 +98,20 @@ impl States {
     }
 
     fn read_index(&mut self, index: &Index, now: Timestamp) {
-        for mailbox in index.mailboxes() {
+        // What is known of an object that can't be read any more is its past.
+        let readable = |kind, metadata: &ObjectMeta| !index.is_unreadable(kind, metadata);
+        let mailboxes = index.mailboxes();
+        for mailbox in mailboxes.filter(|mailbox| readable(MAILBOX, &mailbox.metadata)) {
             self.read_mailbox(mailbox, now);
         }
-        for permission in index.permissions() {
+        let permissions = index.permissions();
+        for permission in permissions.filter(|permission| readable(PERMISSION, &permission.metadata)) {
             self.read_permission(permission);
         }
         for tenant in index.tenants() {
-            self.read_tenant(&tenant);
+            if readable(TENANT, &tenant.metadata) {
+                self.read_tenant(&tenant);
+            }
         }
         for kind in KINDS {
             let count = index.unreadable(kind);
