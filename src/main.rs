@@ -14,29 +14,21 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Crd => print_crds(),
         Command::Metrics => print_metrics(),
-        Command::Run(args) => {
-            let filter = runtime::telemetry::start(args.log_format, &args.log);
-            start(args, filter)
-        }
+        Command::Run(args) => start(args),
     }
 }
 
-fn start(args: runtime::args::Run, filter: runtime::telemetry::LogFilter) -> ExitCode {
+fn start(args: runtime::args::Run) -> ExitCode {
     // One provider for everything; an error only means that there is one already.
-    if rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .is_err()
-    {
-        tracing::debug!("a crypto provider was installed before");
-    }
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!(%error, "no async runtime");
+            let _ = writeln!(std::io::stderr(), "no async runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(runtime::run(args, filter)) {
+    match runtime.block_on(runtime::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the operator could not start");

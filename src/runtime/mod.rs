@@ -3,6 +3,8 @@
 pub mod args;
 pub mod lease;
 pub mod metrics;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod pulse;
 pub mod server;
 pub mod telemetry;
@@ -27,7 +29,6 @@ use crate::leadership::Leadership;
 use lease::Elector;
 use metrics::{KubernetesRequests, Telemetry};
 use pulse::Pulse;
-use telemetry::LogFilter;
 
 /// The name of the Lease, in the operator's namespace.
 const LEASE: &str = "shared-mailbox-operator";
@@ -55,14 +56,18 @@ pub enum StartError {
 }
 
 /// Runs the operator until SIGTERM or ctrl-c.
-pub async fn run(args: args::Run, filter: LogFilter) -> Result<(), StartError> {
+pub async fn run(args: args::Run) -> Result<(), StartError> {
+    let extra_roots = args.extra_ca.map(extra_roots).transpose();
+    let trusted = extra_roots.as_ref().ok().and_then(Option::as_deref);
+    // Before anything that may fail: whatever goes wrong is told in the log.
+    let filter = telemetry::start(args.log_format, &args.log, trusted);
+    let extra_roots = extra_roots?;
     let clock = Clock::system();
     if let Some(file) = args.log_from {
         tokio::spawn(filter.follow(file, clock));
     }
     let requests = KubernetesRequests::default();
     let client = kubernetes_client(&requests).await?;
-    let extra_roots = args.extra_ca.map(extra_roots).transpose()?;
     let http = crate::exchange::http::client(extra_roots.as_deref())
         .map_err(|error| StartError::Http(error.to_string()))?;
     let elector = args.leader_elect.then(|| {
@@ -106,6 +111,10 @@ pub async fn run(args: args::Run, filter: LogFilter) -> Result<(), StartError> {
     };
     server.abort();
     tracing::info!("stopped");
+    #[cfg(feature = "otlp")]
+    if let Err(error) = tokio::task::spawn_blocking(otlp::finish).await {
+        tracing::warn!(%error, "the last spans could not be sent");
+    }
     ended
 }
 

@@ -27,8 +27,9 @@ pub struct LogFilter {
     read: String,
 }
 
-/// Starts logging. A filter that can't be read falls back to `info` and says so.
-pub fn start(format: LogFormat, filter: &str) -> LogFilter {
+/// Starts logging. A filter that can't be read falls back to `info` and says so. Must be called within a tokio
+/// runtime.
+pub fn start(format: LogFormat, filter: &str, extra_roots: Option<&[u8]>) -> LogFilter {
     let parsed = EnvFilter::try_new(filter);
     let broken = parsed.is_err();
     let filter_in_use = parsed.unwrap_or_else(|_| EnvFilter::new("info"));
@@ -38,7 +39,12 @@ pub fn start(format: LogFormat, filter: &str) -> LogFilter {
         LogFormat::Json => lines.json().boxed(),
         LogFormat::Text => lines.boxed(),
     };
-    tracing_subscriber::registry().with(reloaded).with(lines).init();
+    let registry = tracing_subscriber::registry().with(reloaded);
+    let (spans, failed) = spans(extra_roots);
+    registry.with(spans).with(lines).init();
+    if let Some(error) = failed {
+        tracing::error!(error, "spans can't be sent");
+    }
     if broken {
         tracing::warn!(filter, "the log filter can't be read; logging at info");
     }
@@ -47,6 +53,25 @@ pub fn start(format: LogFormat, filter: &str) -> LogFilter {
         standard: filter.to_owned(),
         read: String::new(),
     }
+}
+
+/// What sends spans, and why it does not.
+#[cfg(feature = "otlp")]
+fn spans<S>(extra_roots: Option<&[u8]>) -> (Option<impl tracing_subscriber::Layer<S>>, Option<String>)
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    let http = crate::exchange::http::client(extra_roots).map_err(|error| error.to_string());
+    match http.and_then(super::otlp::layer) {
+        Ok(layer) => (layer, None),
+        Err(error) => (None, Some(error)),
+    }
+}
+
+/// Nothing sends spans.
+#[cfg(not(feature = "otlp"))]
+fn spans(_: Option<&[u8]>) -> (tracing_subscriber::layer::Identity, Option<String>) {
+    (tracing_subscriber::layer::Identity::new(), None)
 }
 
 impl LogFilter {
