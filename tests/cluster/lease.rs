@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use xtask::control_plane::{ControlPlane, Options};
 
-use super::operator::{Launch, Operator, wait};
+use super::operator::{Launch, Operator, built, wait};
 use super::server::{apply, client, install_kinds, kubectl, start};
 use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
@@ -202,6 +202,7 @@ impl Scene {
         let proxy = proxy_to_tenant(name, self.simulator.clone(), self.writes.clone()).await;
         let launch = Launch {
             name,
+            program: built(),
             kubeconfig: &kubeconfig,
             arguments: vec![
                 format!("--identity={name}"),

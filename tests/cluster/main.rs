@@ -15,6 +15,7 @@ mod support;
 
 mod chart;
 mod conformance;
+mod image;
 mod kinds;
 mod lease;
 mod main_job;

@@ -16,9 +16,24 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Launch<'a> {
     /// Of its log.
     pub name: &'a str,
+    /// The program with what runs it: [`built`], as a rule.
+    pub program: Vec<String>,
     pub kubeconfig: &'a Path,
     pub arguments: Vec<String>,
     pub environment: Vec<(&'a str, String)>,
+}
+
+impl Launch<'_> {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program[0]);
+        command.args(&self.program[1..]);
+        command
+    }
+}
+
+/// The operator as cargo built it.
+pub fn built() -> Vec<String> {
+    vec![env!("CARGO_BIN_EXE_shared-mailbox-operator").to_owned()]
 }
 
 /// Ended when it is dropped.
@@ -31,7 +46,7 @@ pub struct Operator {
 impl Operator {
     pub fn start(control_plane: &ControlPlane, launch: &Launch<'_>) -> Self {
         let listen = format!("127.0.0.1:{}", free_port().unwrap());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"));
+        let mut command = launch.command();
         command
             .arg("run")
             .args(&launch.arguments)
@@ -41,7 +56,7 @@ impl Operator {
 
     /// With the arguments as they are, `run` and `--listen` among them, and no variable of ours.
     pub fn start_exactly(control_plane: &ControlPlane, launch: &Launch<'_>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator"));
+        let mut command = launch.command();
         command.args(&launch.arguments).env_clear();
         let mut arguments = launch.arguments.iter();
         let listen = arguments.find_map(|argument| argument.strip_prefix("--listen="));
@@ -56,6 +71,7 @@ impl Operator {
     ) -> Self {
         let Launch {
             name,
+            program: _,
             kubeconfig,
             arguments: _,
             environment,

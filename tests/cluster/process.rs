@@ -8,15 +8,18 @@ use simulator::{Control, Delay, Faults, Seed, Simulator, serve};
 use tokio::net::TcpListener;
 use xtask::control_plane::{ControlPlane, Options};
 
-use super::operator::{Launch, Operator, wait};
+use super::operator::{Launch, Operator, built, wait};
 use super::server::{apply, install_kinds, kubectl, start};
 use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 /// Must be nowhere but in its Secret and in requests to the token endpoint.
 const CANARY: &str = "canary-4f1d7c0e9b";
+/// Of no use to the operator, which reads it all the same.
+const CANARY_BESIDE: &str = "canary-beside-77e2a1";
 fn start_operator(control_plane: &ControlPlane, endpoint: SocketAddr) -> Operator {
     let launch = Launch {
         name: "operator",
+        program: built(),
         kubeconfig: control_plane.kubeconfig(),
         arguments: vec![
             "--log=trace".to_owned(),
@@ -49,8 +52,11 @@ fn manifests(endpoint: SocketAddr) -> Value {
         { "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } },
         {
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": "exchange-credentials", "namespace": OPERATOR_NAMESPACE },
-            "stringData": { "clientSecret": CANARY }
+            "metadata": {
+                "name": "exchange-credentials", "namespace": OPERATOR_NAMESPACE,
+                "annotations": { "vault.example/path": CANARY_BESIDE }
+            },
+            "stringData": { "clientSecret": CANARY, "spare": CANARY_BESIDE }
         },
         with(tenant(), &endpoints),
         mailbox("sales", "sales@contoso.com"),
@@ -78,8 +84,10 @@ async fn the_operator_waits_for_its_kinds_works_tells_and_ends_in_order() {
     apply(&control_plane, "samples", &manifests(endpoint));
     kubectl_tells_what_is(&control_plane, &operator);
     metrics_count_what_was_done(&operator).await;
+    nobody_waits_for_an_older_edit(&control_plane, &operator);
+    let metrics = operator.wait_for("/metrics", 200).await;
     work_under_way_is_finished_before_the_end(&control_plane, &exchange, &mut operator).await;
-    nothing_tells_a_secret(&control_plane, &operator);
+    nothing_tells_a_secret(&control_plane, &operator, &metrics);
 }
 
 async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
@@ -183,6 +191,24 @@ async fn metrics_count_what_was_done(operator: &Operator) {
     }
 }
 
+/// `kubectl wait` compares the generation of which a condition speaks with that of the object.
+fn nobody_waits_for_an_older_edit(control_plane: &ControlPlane, operator: &Operator) {
+    let line = |timeout: u8| {
+        format!("wait --for=condition=Ready sharedmailbox/sales -n {NAMESPACE} --timeout={timeout}s")
+    };
+    kubectl(control_plane, &line(10)).unwrap();
+    operator.signal("STOP");
+    let edit = with(
+        mailbox("sales", "sales@contoso.com"),
+        &json!({ "spec": { "displayName": "Edited" } }),
+    );
+    apply(control_plane, "edited", &json!([edit]));
+    let waited = kubectl(control_plane, &line(2)).unwrap_err();
+    assert!(waited.contains("timed out"), "{waited}");
+    operator.signal("CONT");
+    kubectl(control_plane, &line(60)).unwrap();
+}
+
 /// SIGTERM in the middle of a slow creation.
 async fn work_under_way_is_finished_before_the_end(
     control_plane: &ControlPlane,
@@ -217,7 +243,7 @@ async fn work_under_way_is_finished_before_the_end(
     );
 }
 
-fn nothing_tells_a_secret(control_plane: &ControlPlane, operator: &Operator) {
+fn nothing_tells_a_secret(control_plane: &ControlPlane, operator: &Operator, metrics: &String) {
     let everything = "get exchangetenants,sharedmailboxes,mailboxpermissions,events.events.k8s.io -A -o json";
     let objects = kubectl(control_plane, everything).unwrap();
     assert!(
@@ -226,8 +252,17 @@ fn nothing_tells_a_secret(control_plane: &ControlPlane, operator: &Operator) {
     );
     let log = operator.log();
     assert!(log.contains("TRACE"), "the most talkative level is on");
-    for (place, text) in [("objects", &objects), ("log", &log)] {
-        for secret in [CANARY, &base64(CANARY), "Bearer ", "access_token"] {
+    for (place, text) in [("objects", &objects), ("log", &log), ("metrics", metrics)] {
+        for secret in [
+            CANARY,
+            &base64(CANARY),
+            CANARY_BESIDE,
+            &base64(CANARY_BESIDE),
+            "Bearer ",
+            "access_token",
+            // How each access token begins.
+            "eyJ",
+        ] {
             let line = text.lines().find(|line| line.contains(secret));
             assert!(line.is_none(), "{secret} in {place}: {line:?}");
         }

@@ -6,6 +6,7 @@
 //! - [`supervised`]: programs that never outlive us.
 //! - [`process`]: running commands to their end, and waiting for things to happen.
 //! - [`workspace`]: where the repository and its target folder are.
+//! - [`image`]: a container image as an archive, the same bytes for the same program.
 //! - [`interrupt`]: ctrl-c, noticed by everything that waits here.
 #![allow(
     clippy::disallowed_methods,
@@ -15,6 +16,7 @@
 pub mod chart_tools;
 pub mod control_plane;
 pub mod go_programs;
+pub mod image;
 pub mod interrupt;
 pub mod process;
 pub mod supervised;

@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test | generate | regression | control-plane`.
+//! Developer commands: `cargo xtask demo | test | generate | image | regression | control-plane`.
 #![allow(
     clippy::disallowed_methods,
     reason = "this drives real processes, which run in real time"
@@ -37,6 +37,8 @@ enum Command {
     Demo(commands::demo::Arguments),
     /// Run everything that CI runs
     Test,
+    /// Build the container image, as an OCI archive, without a container engine
+    Image(commands::image::Arguments),
     /// Write what is made from other files: CRDs, the CRD chart, manifests in deploy/, snapshots of the charts
     Generate(commands::generate::Arguments),
     /// Keep a failing run of the test bed as a named test
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let outcome = interrupt::install().and_then(|()| match arguments.command {
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Test => commands::test::run(),
+        Command::Image(arguments) => commands::image::run(&arguments),
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Regression(arguments) => commands::regression::run(&arguments),
         Command::ControlPlane(arguments) => commands::control_plane::run(&arguments),
@@ -86,6 +89,8 @@ mod tests {
             "test",
             "generate",
             "generate --check",
+            "image",
+            "image --profile image-test --output DIRECTORY",
             "control-plane",
             "control-plane --audit-log",
             "regression name line",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::Cluster;
-use crate::operator::{Launch, Operator};
+use crate::operator::{Launch, Operator, built};
 use crate::support::world::OPERATOR_NAMESPACE;
 
 /// The first container of a workload, as the API server has it.
@@ -33,6 +33,7 @@ impl Container {
         let mounted = self.mount(cluster, &cluster.file("pod"));
         let launch = Launch {
             name: "operator",
+            program: built(),
             kubeconfig: &self.kubeconfig(cluster),
             arguments: self.arguments(&mounted),
             environment: self.variables(),

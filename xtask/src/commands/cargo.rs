@@ -32,9 +32,15 @@ pub struct Programs(BTreeMap<String, PathBuf>);
 impl Programs {
     /// Runs a cargo command that builds (`build`, or `test --no-run`) and notes which programs came of it.
     pub fn build(arguments: &[&str]) -> Result<Self> {
+        Self::build_with(arguments, &[])
+    }
+
+    /// The same with more in the environment.
+    pub fn build_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
         let mut command = workspace::cargo();
         command
             .args(arguments)
+            .envs(environment.iter().copied())
             .arg("--message-format=json-render-diagnostics");
         let output = capture_stdout(&mut command)?;
         ensure!(

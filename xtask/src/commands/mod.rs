@@ -3,6 +3,7 @@
 pub mod control_plane;
 pub mod demo;
 pub mod generate;
+pub mod image;
 pub mod regression;
 pub mod test;
 

@@ -9,9 +9,11 @@ use xtask::workspace;
 
 use super::cargo::{Programs, cargo, succeed};
 use super::control_plane::BackgroundBuild;
-use super::{charts, generate};
+use super::{charts, generate, image};
 use crate::console::{Outcome, Steps};
 
+/// Tells the tests where the root of the image is.
+const IMAGE_ROOT_VARIABLE: &str = "SMO_IMAGE_ROOT";
 /// Installed by CI when it is missing, into the target folder.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
@@ -32,6 +34,8 @@ fn all(steps: &mut Steps) -> Result<()> {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                // The one place where optional parts are built.
+                "--all-features",
                 "--locked",
                 "--",
                 "--deny",
@@ -50,9 +54,13 @@ fn all(steps: &mut Steps) -> Result<()> {
         generate::check(programs.get("shared-mailbox-operator")?, &chart_tools)?;
         charts::lint(&chart_tools)
     })?;
+    let image = workspace::target_directory()?.join("image");
+    steps.run("image", || image::build("image-test", &image).map(drop))?;
+    let root = image.join("root");
     steps.run("unit, property, simulator and cluster tests", || {
         let mut environment = binaries.environment().to_vec();
         environment.push((REQUIRED_VARIABLE, Path::new("1")));
+        environment.push((IMAGE_ROOT_VARIABLE, &root));
         cargo(&["test", "--workspace", "--locked"], &environment)
     })?;
     steps.run_or_skip("licences and sources of dependencies", cargo_deny)
