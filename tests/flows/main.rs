@@ -23,6 +23,7 @@ mod day;
 mod departed;
 mod drift;
 mod edits;
+mod exact;
 mod grants;
 mod hostile;
 mod kit;

@@ -4,7 +4,7 @@
 mod act;
 mod crash;
 mod day;
-mod dice;
+pub mod dice;
 mod ledger;
 mod life;
 mod line;
