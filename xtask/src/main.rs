@@ -90,6 +90,7 @@ mod tests {
             "generate",
             "generate --check",
             "image",
+            "image --simulated-tenant",
             "image --profile image-test --output DIRECTORY",
             "control-plane",
             "control-plane --audit-log",

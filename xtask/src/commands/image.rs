@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use xtask::image::{Image, PROGRAM, Written};
+use xtask::image::{Image, Subject, Written};
 use xtask::workspace;
 
 use super::cargo::Programs;
@@ -20,6 +20,9 @@ pub struct Arguments {
     /// Where to write the archive; `image` in cargo's target folder when left out
     #[arg(long, value_name = "DIRECTORY")]
     output: Option<PathBuf>,
+    /// Build the image of the simulated tenant too
+    #[arg(long)]
+    simulated_tenant: bool,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -27,13 +30,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         Some(folder) => folder.clone(),
         None => workspace::target_directory()?.join("image"),
     };
-    let written = build(&arguments.profile, &folder)?;
-    println!("{} {}", written.archive.display(), written.digest);
+    let mut subjects = vec![Subject::Operator];
+    subjects.extend(arguments.simulated_tenant.then_some(Subject::SimulatedTenant));
+    for subject in subjects {
+        let written = build(subject, &arguments.profile, &folder)?;
+        println!("{} {}", written.archive.display(), written.digest);
+    }
     Ok(())
 }
 
-/// Builds the program with this profile, writes the archive into `folder`, and lays its root out beside it.
-pub fn build(profile: &str, folder: &Path) -> Result<Written> {
+/// Builds the program with this profile and writes the archive into `folder`; the operator's root is laid out beside it,
+/// for tests that run it there.
+pub fn build(subject: Subject, profile: &str, folder: &Path) -> Result<Written> {
     let (target, architecture) = match std::env::consts::ARCH {
         "x86_64" => ("x86_64-unknown-linux-gnu", "amd64"),
         "aarch64" => ("aarch64-unknown-linux-gnu", "arm64"),
@@ -44,12 +52,13 @@ pub fn build(profile: &str, folder: &Path) -> Result<Written> {
         "CARGO_TARGET_{}_RUSTFLAGS",
         target.to_uppercase().replace('-', "_")
     );
+    let program = subject.program();
     let arguments = [
         "build",
         "--package",
-        PROGRAM,
+        program,
         "--bin",
-        PROGRAM,
+        program,
         "--locked",
         "--profile",
         profile,
@@ -57,12 +66,16 @@ pub fn build(profile: &str, folder: &Path) -> Result<Written> {
         target,
     ];
     let programs = Programs::build_with(&arguments, &[(&variable, &flags)])?;
-    let image = Image::of(programs.get(PROGRAM)?, architecture, env!("CARGO_PKG_VERSION"))?;
+    let version = env!("CARGO_PKG_VERSION");
+    let image = Image::of(subject, programs.get(program)?, architecture, version)?;
     let written = image.write(folder)?;
-    image.unpack(&folder.join("root"))?;
+    if subject == Subject::Operator {
+        image.unpack(&folder.join("root"))?;
+    }
     let kilobytes = written.compressed / 1024;
     progress(&format!(
-        "{kilobytes} KiB compressed, profile {profile}, {}",
+        "{}: {kilobytes} KiB compressed, profile {profile}, {}",
+        subject.name(),
         written.digest
     ));
     ensure!(

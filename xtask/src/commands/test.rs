@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use xtask::go_programs::REQUIRED_VARIABLE;
+use xtask::image::Subject;
 use xtask::workspace;
 
 use super::cargo::{Programs, cargo, succeed};
@@ -55,7 +56,9 @@ fn all(steps: &mut Steps) -> Result<()> {
         charts::lint(&chart_tools)
     })?;
     let image = workspace::target_directory()?.join("image");
-    steps.run("image", || image::build("image-test", &image).map(drop))?;
+    steps.run("image", || {
+        image::build(Subject::Operator, "image-test", &image).map(drop)
+    })?;
     let root = image.join("root");
     steps.run("unit, property, simulator and cluster tests", || {
         let mut environment = binaries.environment().to_vec();

@@ -1,4 +1,4 @@
-//! The operator's container image: a static program, the authorities that it trusts, and nothing else.
+//! Container images: a static program, the authorities that it trusts, and nothing else.
 //!
 //! An image is what the OCI image specification says: blobs named by their SHA-256 digest (one layer, one
 //! configuration, one manifest) and an index, here in one tar archive (`oci-archive`), which `skopeo copy`,
@@ -21,8 +21,39 @@ use sha2::{Digest, Sha256};
 
 use archive::Entry;
 
-/// Where the program is in the image.
-pub const PROGRAM: &str = "shared-mailbox-operator";
+/// What gets an image of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Operator,
+    SimulatedTenant,
+}
+
+impl Subject {
+    /// Package and program, as cargo knows them, and where the program is in the image.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Operator => "shared-mailbox-operator",
+            Self::SimulatedTenant => "simulator",
+        }
+    }
+
+    /// What the image is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "shared-mailbox-operator",
+            Self::SimulatedTenant => "simulated-tenant",
+        }
+    }
+
+    /// What is run when nobody says otherwise.
+    fn command(self) -> &'static str {
+        match self {
+            Self::Operator => "run",
+            Self::SimulatedTenant => "serve",
+        }
+    }
+}
+
 /// Where the authorities are, as the program is told.
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// Nobody in particular, as distroless images call it.
@@ -30,6 +61,7 @@ const USER: &str = "65532";
 
 /// One image, for one architecture as OCI names it (`amd64`).
 pub struct Image {
+    subject: Subject,
     root: Vec<Entry>,
     architecture: &'static str,
     version: String,
@@ -84,7 +116,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl Image {
-    pub fn of(program: &Path, architecture: &'static str, version: &str) -> Result<Self> {
+    pub fn of(subject: Subject, program: &Path, architecture: &'static str, version: &str) -> Result<Self> {
         let bytes = fs::read(program).with_context(|| format!("can't read {}", program.display()))?;
         let passwd = format!("nonroot:x:{USER}:{USER}:nonroot:/:/nonexistent\n");
         let root = vec![
@@ -93,9 +125,10 @@ impl Image {
             Entry::folder("etc/ssl"),
             Entry::folder("etc/ssl/certs"),
             Entry::file(AUTHORITIES, roots::pem().into_bytes(), 0o644),
-            Entry::file(PROGRAM, bytes, 0o755),
+            Entry::file(subject.program(), bytes, 0o755),
         ];
         Ok(Self {
+            subject,
             root,
             architecture,
             version: version.to_owned(),
@@ -127,7 +160,7 @@ impl Image {
             layer.entry(),
             manifest.entry(),
         ];
-        let file = folder.join(format!("{PROGRAM}-{}.tar", self.architecture));
+        let file = folder.join(format!("{}-{}.tar", self.subject.name(), self.architecture));
         let write = || File::create(&file)?.write_all(&archive::tar(&entries)?);
         write().with_context(|| format!("can't write {}", file.display()))?;
         Ok(Written {
@@ -152,10 +185,10 @@ impl Image {
             "config": {
                 "User": format!("{USER}:{USER}"),
                 "Env": [format!("SSL_CERT_FILE=/{AUTHORITIES}")],
-                "Entrypoint": [format!("/{PROGRAM}")],
-                "Cmd": ["run"],
+                "Entrypoint": [format!("/{}", self.subject.program())],
+                "Cmd": [self.subject.command()],
                 "Labels": {
-                    "org.opencontainers.image.title": PROGRAM,
+                    "org.opencontainers.image.title": self.subject.name(),
                     "org.opencontainers.image.version": self.version,
                     "org.opencontainers.image.licenses": "Apache-2.0"
                 }
@@ -183,7 +216,7 @@ mod tests {
         let program = folder.join("program");
         fs::write(&program, "a program").unwrap();
         let write = |name: &str| {
-            let image = Image::of(&program, "amd64", "1.2.3").unwrap();
+            let image = Image::of(Subject::Operator, &program, "amd64", "1.2.3").unwrap();
             image.write(&folder.join(name)).unwrap()
         };
         let (one, two) = (write("one"), write("two"));
@@ -218,18 +251,30 @@ mod tests {
         let program = folder.join("program");
         fs::write(&program, "a program").unwrap();
         let root = folder.join("root");
-        Image::of(&program, "amd64", "1.2.3")
-            .unwrap()
-            .unpack(&root)
-            .unwrap();
+        let image = Image::of(Subject::Operator, &program, "amd64", "1.2.3").unwrap();
+        image.unpack(&root).unwrap();
         let mut top: Vec<_> = fs::read_dir(&root)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         top.sort();
-        assert_eq!(top, ["etc", PROGRAM]);
+        assert_eq!(top, ["etc", "shared-mailbox-operator"]);
         let authorities = fs::read_to_string(root.join(AUTHORITIES)).unwrap();
         assert!(authorities.matches("BEGIN CERTIFICATE").count() > 100);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn the_simulated_tenant_is_an_image_that_serves() {
+        let folder = temporary_directory("xtask-image").unwrap();
+        let program = folder.join("program");
+        fs::write(&program, "a program").unwrap();
+        let image = Image::of(Subject::SimulatedTenant, &program, "arm64", "1.2.3").unwrap();
+        let configuration = image.configuration("sha256:0");
+        assert_eq!(configuration["config"]["Entrypoint"], json!(["/simulator"]));
+        assert_eq!(configuration["config"]["Cmd"], json!(["serve"]));
+        let archive = image.write(&folder).unwrap().archive;
+        assert_eq!(archive, folder.join("simulated-tenant-arm64.tar"));
         fs::remove_dir_all(folder).unwrap();
     }
 }
