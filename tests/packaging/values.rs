@@ -1,9 +1,9 @@
-//! What the chart's schema refuses, before anything reaches a cluster.
+//! What the chart's schema refuses, before anything reaches a cluster, and which version the charts are.
 
 use xtask::chart_tools::ChartTools;
 use xtask::process::temporary_directory;
 
-use super::outcome;
+use super::{outcome, yaml};
 
 const CHART: &str = "charts/shared-mailbox-operator";
 
@@ -50,4 +50,19 @@ fn values_that_do_not_exist_or_make_no_sense_are_refused_by_name() {
     let (taken, said) = outcome(tools.helm(&home).args(["template", "x", CHART]).args(parent));
     assert!(taken, "{said}");
     std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
+fn the_charts_have_the_version_of_the_operator_that_they_run() {
+    for chart in ["shared-mailbox-operator", "shared-mailbox-operator-crds"] {
+        let chart = yaml(&format!("charts/{chart}/Chart.yaml"));
+        for field in ["version", "appVersion"] {
+            assert_eq!(
+                chart[field],
+                env!("CARGO_PKG_VERSION"),
+                "{field} of {}",
+                chart["name"]
+            );
+        }
+    }
 }
