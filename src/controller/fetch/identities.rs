@@ -78,6 +78,7 @@ impl Fetch<'_> {
                     .map(|sid| (sid, identity(group.object_id, group.address))),
             );
         }
+        self.add_aliases(&mut known).await?;
         // An entry may carry a SID that its account had before, under which nobody is found, while Exchange goes on
         // showing who it is. A name proves nobody's identity, but that there is somebody: it is no leftover.
         let nameless = shown.iter().filter(|(sid, _)| !known.contains_key(sid));
@@ -96,6 +97,27 @@ impl Fetch<'_> {
             Some((Holder::Sid(sid.clone()), found.or_else(gone)?))
         };
         Ok(shown.iter().filter_map(judge).collect())
+    }
+
+    /// Accounts come with their sign-in name and primary address; a pattern may name them by any other.
+    async fn add_aliases(&self, known: &mut BTreeMap<Sid, Identity>) -> Result<(), ExchangeError> {
+        let id_of = |identity: &Identity| match identity {
+            Identity::Known { object_id, .. } => *object_id,
+            Identity::Gone => None,
+        };
+        let ids: Vec<ObjectId> = known.values().filter_map(id_of).collect();
+        let recipients: BTreeMap<Holder, Identity> = self.behind_ids(&ids).await?.into_iter().collect();
+        for identity in known.values_mut() {
+            if let Identity::Known {
+                object_id: Some(id),
+                addresses,
+            } = identity
+                && let Some(Identity::Known { addresses: all, .. }) = recipients.get(&Holder::ObjectId(*id))
+            {
+                addresses.extend(all.iter().cloned());
+            }
+        }
+        Ok(())
     }
 
     async fn behind_ids(&self, ids: &[ObjectId]) -> Result<Vec<(Holder, Identity)>, ExchangeError> {
