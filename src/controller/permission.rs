@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
@@ -29,7 +30,7 @@ pub async fn write(
     }
     let refusals = new_refusals(object.status.as_ref(), &status);
     let mut next = MailboxPermission::clone(object);
-    let ready = condition::find(&status.conditions, Kind::Ready).cloned();
+    let conditions = status.conditions.clone();
     next.status = Some(status);
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<MailboxPermission> = Api::namespaced(context.client.clone(), &namespace);
@@ -46,26 +47,47 @@ pub async fn write(
         }
     }
     context.metrics.refused(index::PERMISSION, refusals);
-    let old = object
+    let before = object
         .status
         .as_ref()
-        .and_then(|status| condition::find(&status.conditions, Kind::Ready));
-    if let Some(ready) = ready
-        && old.is_none_or(|old| old.reason != ready.reason || old.status != ready.status)
-    {
-        let warning = matches!(
-            ready.reason.as_str(),
-            "PartiallyGranted" | "MembersRefused" | "MailboxNotFound"
-        );
-        let happening = Happening {
-            warning,
-            reason: &ready.reason,
-            action: "Reconcile",
-            note: &ready.message,
-        };
-        context.events.publish(object.as_ref(), happening).await;
+        .map_or(&[][..], |status| &status.conditions);
+    for kind in [Kind::ExpiresSoon, Kind::Ready] {
+        tell(context, object, kind, before, &conditions).await;
     }
     true
+}
+
+/// An event when a condition turned.
+async fn tell(
+    context: &Context,
+    object: &Arc<MailboxPermission>,
+    kind: Kind,
+    before: &[Condition],
+    now: &[Condition],
+) {
+    let Some(now) = condition::find(now, kind) else {
+        return;
+    };
+    let old = condition::find(before, kind);
+    if old.is_some_and(|old| old.reason == now.reason && old.status == now.status) {
+        return;
+    }
+    let reason = if kind == Kind::Ready {
+        now.reason.as_str()
+    } else {
+        kind.as_str()
+    };
+    let warning = matches!(
+        reason,
+        "PartiallyGranted" | "MembersRefused" | "MailboxNotFound" | "ExpiresSoon"
+    );
+    let happening = Happening {
+        warning,
+        reason,
+        action: "Reconcile",
+        note: &now.message,
+    };
+    context.events.publish(object.as_ref(), happening).await;
 }
 
 /// Members whom the access rules refuse now and did not refuse before.

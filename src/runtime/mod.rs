@@ -63,6 +63,7 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
     let filter = telemetry::start(args.log_format, &args.log, trusted);
     let extra_roots = extra_roots?;
     let clock = Clock::system();
+    tokio::spawn(async move { clock.follow_system().await });
     if let Some(file) = args.log_from {
         tokio::spawn(filter.follow(file, clock));
     }

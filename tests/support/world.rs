@@ -66,7 +66,7 @@ pub fn tenant() -> Value {
                 "members": ["*@contoso.com"],
                 "groups": ["sales-team@contoso.com", "plain-group@contoso.com", "all-staff@contoso.com"],
                 "rights": ["FullAccess", "SendAs", "SendOnBehalf"],
-                "powers": ["AllowSignIn"]
+                "powers": ["AllowSignIn", "Exclusive"]
             }]
         }
     })
@@ -127,6 +127,8 @@ pub struct World<S = ApiServer> {
     pub client: Client,
     pub simulator: Simulator,
     pub tenant: Control,
+    /// Of the operator that was started last.
+    pub clock: Clock,
     /// The operator's right to write.
     pub leadership: Leadership,
     /// All lives of the operator draw from it, so that no name is made up twice.
@@ -201,6 +203,7 @@ impl<S: Server> World<S> {
         let simulator = Simulator::new(seed);
         let world = Self {
             tenant: simulator.control(),
+            clock: server.clock(),
             chance: server.chance(),
             client,
             server,
@@ -241,10 +244,12 @@ impl<S: Server> World<S> {
         let (readiness, observed) = watch::channel(Readiness::Waiting("start"));
         let (stop, stopped) = oneshot::channel::<()>();
         self.metrics = Registry::default();
+        let clock = self.server.clock();
+        self.clock = clock;
         let operator = Operator {
             client,
             http,
-            clock: self.server.clock(),
+            clock,
             chance: self.chance.clone(),
             settings: Settings {
                 operator_namespace: OPERATOR_NAMESPACE.to_owned(),

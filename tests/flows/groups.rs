@@ -1,0 +1,155 @@
+//! Groups as they are, and person by person.
+
+use super::kit::*;
+use super::support::world::{World, permission, with};
+use serde_json::{Value, json};
+use shared_mailbox_operator::api::RightState;
+use simulator::{GroupKind, Seed, SeedGroup, SeedUser};
+
+const ALL_STAFF: &str = "all-staff@contoso.com";
+
+/// `all-staff`, a distribution list, person by person.
+fn expanded() -> Value {
+    with(
+        permission("team", "sales", &[], &["SendAs"]),
+        &json!({ "spec": { "members": [{ "group": ALL_STAFF, "expand": true }] } }),
+    )
+}
+
+fn seed(people: usize) -> Seed {
+    let names: Vec<String> = (0..people).map(|n| format!("person{n}@contoso.com")).collect();
+    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut seed = Seed::contoso();
+    seed.groups.retain(|group| group.address != ALL_STAFF);
+    for name in &names {
+        seed = seed.with_user(SeedUser::person(name, name));
+    }
+    seed.with_group(SeedGroup::new(
+        ALL_STAFF,
+        "All Staff",
+        GroupKind::Distribution,
+        &members,
+    ))
+}
+
+async fn with_group(people: usize) -> World {
+    let world = world(seed(people), json!({})).await;
+    world.apply(&sales(json!({}))).await;
+    world.apply(&expanded()).await;
+    world.wait_permission("team", "True", "Granted").await;
+    world.sleep(2).await;
+    forget(&world);
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn everybody_in_a_group_is_granted_followed_and_told() {
+    let world = with_group(3).await;
+    assert_eq!(view(&world).send_as.len(), 3);
+    let status = world.permission("team").await.status.unwrap();
+    assert_eq!(status.member_summary.as_deref(), Some("1/1"));
+    assert_eq!(status.members.len(), 4, "the group and its people");
+    assert!(
+        status.members[1..]
+            .iter()
+            .all(|member| member.via.as_deref() == Some(ALL_STAFF))
+    );
+
+    world
+        .tenant
+        .remove_group_member(ALL_STAFF, "person0@contoso.com")
+        .unwrap();
+    world.tenant.add_group_member(ALL_STAFF, FIRST).unwrap();
+    let (left, joined) = (
+        world.tenant.object_id("person0@contoso.com").unwrap(),
+        world.tenant.object_id(FIRST).unwrap(),
+    );
+    until(&world, "joiner in, leaver out", || {
+        view(&world).send_as.contains(&joined) && !view(&world).send_as.contains(&left)
+    })
+    .await;
+    assert_eq!(sent(&world, "Add-RecipientPermission"), 1);
+    assert_eq!(sent(&world, "Remove-RecipientPermission"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nested_people_are_granted_and_whoever_cannot_hold_a_grant_is_skipped() {
+    let seed = seed(1)
+        .with_group(SeedGroup::new(
+            "inner@contoso.com",
+            "Inner",
+            GroupKind::MailEnabledSecurity,
+            &[SECOND],
+        ))
+        .with_user(SeedUser::guest("anna@fabrikam.com", "Anna"));
+    let world = world(seed, json!({})).await;
+    for member in ["inner@contoso.com", "no.mailbox@contoso.com", "anna@fabrikam.com"] {
+        world.tenant.add_group_member(ALL_STAFF, member).unwrap();
+    }
+    world.apply(&sales(json!({}))).await;
+    world.apply(&expanded()).await;
+    let permission = world.wait_permission("team", "True", "Granted").await;
+    assert!(
+        view(&world)
+            .send_as
+            .contains(&world.tenant.object_id(SECOND).unwrap())
+    );
+    let members = permission.status.unwrap().members;
+    let skipped = members
+        .iter()
+        .filter(|member| member.rights[0].state == RightState::Skipped);
+    assert_eq!(skipped.count(), 2);
+    says(
+        members[0].message.as_deref().unwrap(),
+        &["4 people", "2 granted", "2 skipped"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_too_large_or_cannot_be_read_is_refused_and_keeps_what_it_had() {
+    let world = with_group(2).await;
+    world.tenant.set_graph_group_read(false);
+    world.tenant.revoke_tokens();
+    let permission = world.wait_permission("team", "False", "MembersRefused").await;
+    says(&stalled(&permission, "MembersRefused"), &["GroupMember.Read.All"]);
+    assert_eq!(view(&world).send_as.len(), 2);
+    world.tenant.set_graph_group_read(true);
+    world.wait_permission("team", "True", "Granted").await;
+    assert_eq!(world.writes(), NOTHING);
+
+    let large = super::groups::world_with_large_group().await;
+    let permission = large.wait_permission("team", "False", "MembersRefused").await;
+    says(
+        &stalled(&permission, "MembersRefused"),
+        &["201 people", "at most 200"],
+    );
+}
+
+async fn world_with_large_group() -> World {
+    let world = world(seed(201), json!({})).await;
+    world.apply(&sales(json!({}))).await;
+    world.apply(&expanded()).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_changes_all_at_once_is_held_until_exactly_that_is_approved() {
+    let world = with_group(20).await;
+    for number in 0..15 {
+        let name = format!("person{number}@contoso.com");
+        world.tenant.remove_group_member(ALL_STAFF, &name).unwrap();
+    }
+    let mailbox = world.wait_mailbox("sales", "False", "Held").await;
+    stalled(&mailbox, "Held");
+    assert_eq!(view(&world).send_as.len(), 20, "nobody lost anything");
+    let held = mailbox.status.unwrap().held.unwrap();
+    assert_eq!(held.count, 15);
+    approve(&world, &held.id).await;
+    until(&world, "fifteen are gone", || view(&world).send_as.len() == 5).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+async fn approve(world: &World, id: &str) {
+    let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/approve": id } } });
+    world.apply(&with(sales(json!({})), &asked)).await;
+}

@@ -1,0 +1,63 @@
+//! People who have left: they lose every grant on every managed mailbox, whatever manifests say.
+
+use super::kit::*;
+use super::support::world::{mailbox, permission, tenant, with};
+use serde_json::json;
+use simulator::{AccessRow, Seed, SendAsRow};
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_left_loses_what_was_declared_and_what_was_granted_by_hand_on_every_mailbox() {
+    let world = world(
+        Seed::contoso(),
+        json!({ "spec": { "protectedTrustees": [SECOND] } }),
+    )
+    .await;
+    settle(&world, &[FIRST, SECOND]).await;
+    world.apply(&mailbox("info", "info@contoso.com")).await;
+    world.wait_mailbox("info", "True", "UpToDate").await;
+    world
+        .tenant
+        .inject_access("info@contoso.com", &AccessRow::of(SECOND))
+        .unwrap();
+    world
+        .tenant
+        .inject_send_as("info@contoso.com", &SendAsRow::of(SECOND))
+        .unwrap();
+    let gone = world.tenant.object_id(SECOND).unwrap();
+    let departed = json!({ "spec": { "protectedTrustees": [SECOND], "departed": [SECOND] } });
+    world.apply(&with(tenant(), &departed)).await;
+    until(&world, "nothing is left", || {
+        world.tenant.mailboxes().iter().all(|mailbox| {
+            !mailbox.send_as.contains(&gone) && !mailbox.full_access.iter().any(|entry| entry.trustee == gone)
+        })
+    })
+    .await;
+    let first = world.tenant.object_id(FIRST).unwrap();
+    assert!(view(&world).send_as.contains(&first));
+    let told = world.wait_permission("team", "False", "PartiallyGranted").await;
+    says(&member_message(&told, SECOND), &["Departed", "spec.departed"]);
+    world.sleep(300).await;
+    stays_quiet(&world, std::time::Duration::from_secs(2 * INTERVAL)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_in_a_list_who_does_not_exist_is_lost_sight_of() {
+    let world = world(
+        Seed::contoso(),
+        json!({ "spec": { "departed": ["ghost@contoso.com"] } }),
+    )
+    .await;
+    let tenant = world.wait_tenant("True", "Connected").await;
+    assert_eq!(tenant.status.unwrap().unresolved, ["ghost@contoso.com"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permission_that_names_only_somebody_who_has_left_grants_nothing() {
+    let world = world(Seed::contoso(), json!({ "spec": { "departed": [FIRST] } })).await;
+    world.apply(&sales(json!({}))).await;
+    world
+        .apply(&permission("team", "sales", &[FIRST], &["SendAs"]))
+        .await;
+    world.wait_permission("team", "False", "MembersRefused").await;
+    assert!(view(&world).send_as.is_empty());
+}
