@@ -40,6 +40,7 @@ async fn a_mailbox_with_its_members_is_made_kept_changed_let_go_and_taken_up_aga
     an_unblocked_sign_in_is_blocked_again(&world).await;
     a_deleted_resource_lets_go_of_the_mailbox_without_a_call(&world).await;
     an_applied_again_resource_takes_the_mailbox_up_again(&world).await;
+    a_namespace_with_a_thousand_mailboxes_goes_while_exchange_is_away(&world).await;
     world.stop_operator().await;
 }
 
@@ -259,4 +260,49 @@ async fn event(world: &OnServer, reason: &str) {
             found.then_some(())
         })
         .await;
+}
+
+/// Retain never keeps a namespace: no finalizer waits for a tenant that does not answer, and nobody loses anything.
+async fn a_namespace_with_a_thousand_mailboxes_goes_while_exchange_is_away(world: &OnServer) {
+    const NAMESPACE: &str = "a-thousand";
+    world.ensure_namespace(NAMESPACE).await;
+    world
+        .tenant
+        .add_fault(simulator::FaultRule::always(simulator::Fault::ServerError {
+            status: 503,
+            exception: None,
+            message: None,
+        }));
+    let api: Api<SharedMailbox> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let made = (0..1_000).map(|number| {
+        let api = api.clone();
+        async move {
+            let object: SharedMailbox = serde_json::from_value(json!({
+                "metadata": {
+                    "name": format!("box{number}"), "finalizers": ["sharedmailbox.dev/mailbox"]
+                },
+                "spec": { "displayName": "Box", "emailAddress": format!("box{number}@contoso.com") }
+            }))
+            .unwrap();
+            api.create(&kube::api::PostParams::default(), &object)
+                .await
+                .unwrap();
+        }
+    });
+    futures::future::join_all(made).await;
+    world.tenant.clear_journal();
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(world.client.clone());
+    namespaces
+        .delete(NAMESPACE, &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    let gone = async {
+        while namespaces.get_opt(NAMESPACE).await.unwrap().is_some() {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), gone)
+        .await
+        .expect("the namespace is gone within a minute");
+    assert_eq!(world.writes(), Vec::<String>::new());
 }

@@ -36,6 +36,7 @@ mod kstatus;
 mod lanes;
 mod lease;
 mod left;
+mod many;
 mod matrix;
 mod metrics;
 mod new_mailbox;

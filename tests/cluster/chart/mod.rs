@@ -110,6 +110,7 @@ async fn the_charts_are_installed_do_their_work_with_the_rights_they_grant_and_l
     let mut operator = container.run(&cluster).await;
     the_samples_become_ready(&cluster, &address, &operator).await;
     teams_may_edit_their_mailboxes_and_nothing_else(&cluster);
+    approving_held_removals_needs_a_verb_of_its_own(&cluster);
     a_secret_that_no_value_names_is_refused_with_the_value(&cluster, &address);
     a_mailbox_is_let_go_of(&cluster);
     operator.signal("TERM");
@@ -181,6 +182,29 @@ async fn the_samples_become_ready(cluster: &Cluster, tenant: &str, operator: &Op
         kubectl(&cluster.control_plane, &line).unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
     }
     assert_eq!(operator.get("/readyz").await.unwrap().0, 200);
+}
+
+/// Whoever may edit a mailbox may not let held removals go on; whoever may approve may.
+fn approving_held_removals_needs_a_verb_of_its_own(cluster: &Cluster) {
+    cluster.kubectl(&format!(
+        "create rolebinding approvers --clusterrole={RELEASE}-approve --user=amy -n {NAMESPACE}"
+    ));
+    let annotate = |user: &str, annotation: &str| {
+        let line =
+            format!("annotate sharedmailbox sales {annotation} --overwrite -n {NAMESPACE} --as={user}");
+        kubectl(&cluster.control_plane, &line)
+    };
+    annotate("eva", "note=hello").unwrap();
+    let refused = annotate("eva", "sharedmailbox.dev/approve=all")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("it needs the verb approve on sharedmailboxes"),
+        "{refused}"
+    );
+    annotate("amy", "sharedmailbox.dev/approve=all").unwrap();
+    // What somebody else approved is no obstacle to other edits.
+    annotate("eva", "note=again").unwrap();
 }
 
 fn teams_may_edit_their_mailboxes_and_nothing_else(cluster: &Cluster) {

@@ -1,0 +1,76 @@
+//! Many members, and members that move: no write more than what changed.
+
+use super::kit::*;
+use super::support::world::{World, permission};
+use serde_json::json;
+use simulator::{AccessRow, Seed, SeedUser};
+
+#[tokio::test(start_paused = true)]
+async fn one_changed_right_on_a_mailbox_with_five_hundred_entries_is_one_write() {
+    let mut seed = Seed::contoso();
+    for number in 0..480 {
+        let name = format!("reader{number}@contoso.com");
+        seed = seed.with_user(SeedUser::person(&name, &name));
+    }
+    let world = world(seed, json!({})).await;
+    settle(&world, &[FIRST]).await;
+    for number in 0..480 {
+        let name = format!("reader{number}@contoso.com");
+        world.tenant.inject_access(SALES, &AccessRow::of(&name)).unwrap();
+    }
+    look_now(&world).await;
+    world.sleep(60).await;
+    let mailbox = world.mailbox("sales").await;
+    let near =
+        super::support::world::condition(&mailbox, "EntryLimitNear").expect("the limit is seen coming");
+    says(&near.2, &["481 entries", "500"]);
+    assert_eq!(mailbox.status.unwrap().foreign_grants, Some(480));
+    forget(&world);
+    world
+        .apply(&permission("more", "sales", &[SECOND], &["SendAs"]))
+        .await;
+    world.wait_permission("more", "True", "Granted").await;
+    world.sleep(60).await;
+    assert_eq!(world.writes(), ["Add-RecipientPermission"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_who_moves_from_one_permission_to_another_costs_no_write() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    world
+        .apply(&permission(
+            "other",
+            "sales",
+            &[SECOND],
+            &["FullAccess", "SendAs"],
+        ))
+        .await;
+    world.wait_permission("other", "True", "Granted").await;
+    world.apply(&team(&[FIRST])).await;
+    world.sleep(INTERVAL).await;
+    assert_eq!(world.writes(), NOTHING);
+    world.delete_permission("other").await;
+    until(&world, "the second is out", || view(&world).send_as.len() == 1).await;
+}
+
+/// What is left in the tenant and what was written, after both kinds were deleted in this order.
+async fn after_deleting(permission_first: bool) -> (usize, usize, Vec<String>) {
+    let world: World = sales_with(&[FIRST, SECOND]).await;
+    if permission_first {
+        world.delete_permission("team").await;
+        world.delete_mailbox("sales").await;
+    } else {
+        world.delete_mailbox("sales").await;
+        world.delete_permission("team").await;
+    }
+    world.sleep(INTERVAL).await;
+    let view = view(&world);
+    (view.full_access.len(), view.send_as.len(), world.writes())
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleting_mailbox_and_permission_together_keeps_every_grant_in_either_order() {
+    let kept = (2, 2, Vec::<String>::new());
+    assert_eq!(after_deleting(false).await, kept);
+    assert_eq!(after_deleting(true).await, kept);
+}
