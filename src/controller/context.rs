@@ -118,6 +118,8 @@ pub struct Memory {
     pub waits_for_tenant: Option<Lane>,
     /// When Exchange first did not find a mailbox that it had.
     pub missing_since: Option<Instant>,
+    /// Since when the record names permissions that are gone.
+    pub lost_since: Option<Instant>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
     /// A mailbox that New-Mailbox made under this name, for when its GUID could not be written to status.

@@ -14,6 +14,7 @@ mod deadlines;
 mod endpoints;
 mod events;
 mod fetch;
+mod going;
 mod index;
 mod key;
 mod metrics;

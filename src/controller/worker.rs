@@ -19,6 +19,7 @@ use super::breaker::Breaker;
 use super::context::{Context, Settings};
 use super::deadlines;
 use super::events::Events;
+use super::going::{Going, going};
 use super::index::Index;
 use super::key::{MailboxKey, Work};
 use super::metrics::Metrics;
@@ -279,6 +280,14 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
         Err(outcome) => return requeue(context, key, &outcome, lane),
     };
     let permissions = context.index().permissions_of(key);
+    match going(context, key, &object, &permissions).await {
+        Ok(Going::No) => {}
+        Ok(Going::AskAgain(wait)) => return Turn::new(PassResult::RequeueAfter, Some((wait, lane))),
+        Ok(Going::Everything) => {
+            return Turn::new(PassResult::RequeueAfter, Some((DEFAULT_INTERVAL, Lane::Sweep)));
+        }
+        Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
+    }
     let mut pass = Pass {
         context: context.as_ref(),
         key,

@@ -74,3 +74,24 @@ async fn deleting_mailbox_and_permission_together_keeps_every_grant_in_either_or
     assert_eq!(after_deleting(false).await, kept);
     assert_eq!(after_deleting(true).await, kept);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_loses_anything_because_a_namespace_goes_away_even_when_its_permissions_go_first() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    // A finalizer of somebody else keeps the mailbox, and so the namespace, for a while.
+    let held = json!({ "metadata": { "finalizers": ["sharedmailbox.dev/mailbox", "example.com/backup"] } });
+    world
+        .apply(&super::support::world::with(sales(json!({})), &held))
+        .await;
+    let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(world.client.clone());
+    let name = super::support::world::NAMESPACE;
+    world.delete_permission("team").await;
+    namespaces
+        .delete(name, &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    world.sleep(2 * INTERVAL).await;
+    let view = view(&world);
+    assert_eq!((view.full_access.len(), view.send_as.len()), (2, 2));
+    assert_eq!(world.writes(), NOTHING);
+}

@@ -1,0 +1,69 @@
+//! Whether a permission went by itself, or because everything around it goes.
+//!
+//! While a SharedMailbox, its namespace or our kinds go away, only the mailbox's own deletionPolicy decides about its
+//! grants. Kubernetes deletes in any order, and a permission may be gone before anything else shows what is happening.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Api, CustomResourceExt, ResourceExt};
+
+use super::context::Context;
+use super::key::MailboxKey;
+use crate::api::{MailboxPermission, RecordedGrant, SharedMailbox};
+
+/// `kubectl delete -f` deletes what a file holds one by one: what belongs together is gone within this time.
+const TOGETHER: Duration = Duration::from_secs(1);
+
+/// What to do about grants whose permissions are gone.
+pub enum Going {
+    /// Nothing goes, or what went did so by itself.
+    No,
+    /// Too early to tell.
+    AskAgain(Duration),
+    /// Everything goes: nobody loses anything by it.
+    Everything,
+}
+
+/// Looks only when the record names permissions that are not there any more.
+pub async fn going(
+    context: &Context,
+    key: &MailboxKey,
+    object: &SharedMailbox,
+    permissions: &[Arc<MailboxPermission>],
+) -> Result<Going, kube::Error> {
+    if !has_lost_permissions(object, permissions) {
+        context.remember(key, |memory| memory.lost_since = None);
+        return Ok(Going::No);
+    }
+    let now = context.clock.instant();
+    let since = context.remember(key, |memory| *memory.lost_since.get_or_insert(now));
+    let waited = now.saturating_duration_since(since);
+    if waited < TOGETHER {
+        return Ok(Going::AskAgain(TOGETHER.saturating_sub(waited)));
+    }
+    let namespaces: Api<Namespace> = Api::all(context.client.clone());
+    let namespace = namespaces.get_opt(&key.namespace).await?;
+    let kinds: Api<CustomResourceDefinition> = Api::all(context.client.clone());
+    let kind = kinds.get_opt(MailboxPermission::crd_name()).await?;
+    let stays = namespace.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none())
+        && kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none());
+    Ok(if stays { Going::No } else { Going::Everything })
+}
+
+fn has_lost_permissions(object: &SharedMailbox, permissions: &[Arc<MailboxPermission>]) -> bool {
+    let record = object
+        .status
+        .as_ref()
+        .and_then(|status| status.record.as_ref()?.read().ok());
+    let there: BTreeSet<String> = permissions
+        .iter()
+        .map(|permission| permission.name_any())
+        .collect();
+    let lost =
+        |grant: &RecordedGrant| !grant.by.is_empty() && grant.by.iter().all(|name| !there.contains(name));
+    record.is_some_and(|record| record.grants.iter().any(lost))
+}
