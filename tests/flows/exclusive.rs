@@ -8,7 +8,7 @@ use simulator::{AccessRight, AccessRow, Seed, SendAsRow, Standing};
 
 const NOBODY: &str = "S-1-5-21-1-2-3-4";
 
-fn exclusive(more: Value) -> Value {
+fn exclusive(more: &Value) -> Value {
     let mut policy = json!({ "mode": "Exclusive" });
     for (key, value) in more.as_object().unwrap() {
         policy[key] = value.clone();
@@ -55,7 +55,7 @@ async fn a_stranger_is_listed_under_additive_and_loses_everything_in_each_store_
     assert_eq!(states(&mailbox), [ForeignState::Foreign; 3]);
     assert_eq!(world.writes(), NOTHING);
 
-    world.apply(&exclusive(json!({}))).await;
+    world.apply(&exclusive(&json!({}))).await;
     until(&world, "strangers are gone", || {
         view(&world).full_access.len() == 1
             && view(&world).send_as.len() == 1
@@ -95,7 +95,7 @@ async fn whoever_is_ignored_or_protected_and_rows_that_deny_or_are_inherited_sta
         ..AccessRow::of("fifth.member@contoso.com")
     };
     world.tenant.inject_access(SALES, &inherited).unwrap();
-    world.apply(&exclusive(json!({ "ignore": [SECOND] }))).await;
+    world.apply(&exclusive(&json!({ "ignore": [SECOND] }))).await;
     world.sleep(300).await;
     let mailbox = world.wait_mailbox("sales", "True", "UpToDate").await;
     let mut seen = states(&mailbox);
@@ -131,7 +131,7 @@ async fn exclusive_needs_its_power() {
         "namespaces": { "names": ["team-sales"] }, "addresses": ["*@contoso.com"], "members": ["*@contoso.com"],
         "rights": ["FullAccess"] }] } }))
     .await;
-    world.apply(&exclusive(json!({}))).await;
+    world.apply(&exclusive(&json!({}))).await;
     sales_is_refused(
         &world,
         "AccessDenied",
@@ -180,7 +180,7 @@ async fn an_entry_that_exchange_shows_and_says_is_not_there_is_told_and_not_hamm
     world.tenant.inject_access(SALES, &AccessRow::of(SECOND)).unwrap();
     world.tenant.set_stubborn(SALES, SECOND, true).unwrap();
     world.tenant.inject_access(SALES, &AccessRow::of(THIRD)).unwrap();
-    world.apply(&exclusive(json!({}))).await;
+    world.apply(&exclusive(&json!({}))).await;
     let mailbox = world.wait_mailbox("sales", "False", "GrantStuck").await;
     says(
         &stalled(&mailbox, "GrantStuck"),
@@ -212,7 +212,7 @@ async fn nobody_is_removed_while_a_protected_person_could_not_be_looked_up() {
             &json!({ "spec": { "protectedTrustees": [SECOND] } }),
         ))
         .await;
-    world.apply(&exclusive(json!({}))).await;
+    world.apply(&exclusive(&json!({}))).await;
     world.start_operator();
     world.sleep(INTERVAL).await;
     assert!(holds_full_access(&world, SECOND));

@@ -195,9 +195,7 @@ fn approving_held_removals_needs_a_verb_of_its_own(cluster: &Cluster) {
         kubectl(&cluster.control_plane, &line)
     };
     annotate("eva", "note=hello").unwrap();
-    let refused = annotate("eva", "sharedmailbox.dev/approve=all")
-        .unwrap_err()
-        .to_string();
+    let refused = annotate("eva", "sharedmailbox.dev/approve=all").unwrap_err();
     assert!(
         refused.contains("it needs the verb approve on sharedmailboxes"),
         "{refused}"
