@@ -18,6 +18,8 @@ pub enum Act {
     Purge(String),
     /// An admin blocks (false) or unblocks an account in Entra.
     SignIn(String, bool),
+    /// Somebody joins (true) or leaves a group.
+    Member(String, String, bool),
     /// An admin renames a person.
     Rename(String, Rename),
     /// A backup without statuses is restored over a mailbox that carries its marker.

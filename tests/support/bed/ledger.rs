@@ -9,7 +9,8 @@ use serde_json::Value;
 use simulator::Control;
 use uuid::Uuid;
 
-use super::model::{self, Key, Right, Standing};
+use super::model::{self, Standing};
+use super::wishes::{self, Key, Right};
 use crate::support::world::World;
 
 /// Where the usual tenant keeps markers.
@@ -71,7 +72,15 @@ impl Ledger {
 
     /// Takes the newest manifests into account.
     pub fn note(&mut self, world: &World) {
-        let grants = model::wanted(world);
+        let grants = wishes::wanted(world);
+        for mailbox in model::exclusive(world) {
+            self.foreign_grants.retain(|(other, _, _)| *other != mailbox);
+            self.tolerated.retain(|(other, _, _)| *other != mailbox);
+        }
+        let departed = wishes::departed(world);
+        self.foreign_grants
+            .retain(|(_, person, _)| !departed.contains(person));
+        self.tolerated.retain(|(_, person, _)| !departed.contains(person));
         let staying = |mailbox: &Arc<Value>| mailbox["metadata"]["deletionTimestamp"].is_null();
         for mailbox in model::mailboxes(world).into_iter().filter(staying) {
             let name = model::name(&mailbox);
@@ -96,6 +105,11 @@ impl Ledger {
                 }
             }
         }
+        self.remember(world, grants);
+    }
+
+    /// What is wanted from now on.
+    fn remember(&mut self, world: &World, grants: BTreeMap<Key, bool>) {
         if self.history.last().is_none_or(|last| last.grants != grants) {
             self.were_there.retain(|key| grants.contains_key(key));
             self.history.push(Wanted {
@@ -140,7 +154,7 @@ impl Ledger {
             .or(world.tenant.object_id(text("Trustee")));
         let mailbox = world.tenant.mailbox(text("Identity"));
         if let (Some(mailbox), Some(trustee)) = (mailbox, trustee) {
-            let wanted = model::wanted(world);
+            let wanted = wishes::wanted(world);
             let name = model::marked_name(&mailbox);
             let declared = wanted.keys().any(|key| {
                 Some(&key.mailbox) == name.as_ref() && key.member == trustee && key.right == right
@@ -176,6 +190,9 @@ impl Ledger {
     /// Looks whether Ready tells the truth.
     pub fn look(&mut self, world: &World) {
         let now = world.server.now();
+        if wishes::something_ends(world) {
+            self.remember(world, wishes::wanted(world));
+        }
         let revisions = (world.server.revision(), world.tenant.revision());
         if self.looked_at != revisions {
             self.looked_at = revisions;

@@ -16,6 +16,7 @@ mod secrets;
 mod sequence;
 mod snapshot;
 mod wire;
+mod wishes;
 
 use std::time::Duration;
 
@@ -126,6 +127,14 @@ impl Bed {
             }
             Act::SignIn(user, enabled) => {
                 let _ = self.world.tenant.set_account_enabled(user, *enabled);
+            }
+            Act::Member(group, person, joins) => {
+                let _ = if *joins {
+                    self.world.tenant.add_group_member(group, person)
+                } else {
+                    self.world.tenant.remove_group_member(group, person)
+                };
+                self.ledger.refresh(&self.world.tenant, group);
             }
             Act::Rename(user, rename) => {
                 let _ = self.world.tenant.rename_user(user, rename);

@@ -9,39 +9,10 @@ use simulator::MailboxView;
 use uuid::Uuid;
 
 use super::ledger::Ledger;
+use super::wishes::{Key, Members, People, Right, grants_of, valid_member, wanted, wanted_by};
 use crate::support::world::{NAMESPACE, World};
 
 const GROUP: &str = "sharedmailbox.dev";
-/// The groups that the access rule names and that can hold rights.
-const GROUPS: [&str; 1] = ["sales-team@contoso.com"];
-/// In the directory, without a mailbox.
-const WITHOUT_MAILBOX: [&str; 1] = ["no.mailbox@contoso.com"];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Right {
-    FullAccess,
-    SendAs,
-    SendOnBehalf,
-}
-
-impl Right {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "FullAccess" => Some(Self::FullAccess),
-            "SendAs" => Some(Self::SendAs),
-            "SendOnBehalf" => Some(Self::SendOnBehalf),
-            _ => None,
-        }
-    }
-}
-
-/// One right of one member on the mailbox of one resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
-    pub mailbox: String,
-    pub member: Uuid,
-    pub right: Right,
-}
 
 /// What must become of a SharedMailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +32,10 @@ pub fn permissions(world: &World) -> Vec<Arc<Value>> {
     world.server.objects(GROUP, "mailboxpermissions", None)
 }
 
+pub fn tenants(world: &World) -> Vec<Arc<Value>> {
+    world.server.objects(GROUP, "exchangetenants", None)
+}
+
 pub fn name(object: &Value) -> String {
     object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
 }
@@ -70,7 +45,7 @@ pub fn texts(list: &Value) -> Vec<String> {
     items.filter_map(Value::as_str).map(str::to_lowercase).collect()
 }
 
-fn home(permission: &Value) -> String {
+pub fn home(permission: &Value) -> String {
     permission["spec"]["mailboxRef"]["name"]
         .as_str()
         .unwrap_or_default()
@@ -99,71 +74,11 @@ pub fn is_marked(world: &World, resource: &str) -> bool {
     view.and_then(|view| marked_name(&view)).as_deref() == Some(resource)
 }
 
-/// The object id of a member that may be granted something.
-fn valid_member(world: &World, member: &Value) -> Option<Uuid> {
-    let (kind, address) = match (member["user"].as_str(), member["group"].as_str()) {
-        (Some(user), _) => ("user", user.to_lowercase()),
-        (_, Some(group)) => ("group", group.to_lowercase()),
-        _ => return None,
-    };
-    let is_group = GROUPS.contains(&address.as_str());
-    let fits = if kind == "user" {
-        !is_group && world.tenant.mailbox(&address).is_some()
-    } else {
-        is_group
-    };
-    let known = !WITHOUT_MAILBOX.contains(&address.as_str()) && address.ends_with("@contoso.com");
-    if fits && known {
-        world.tenant.object_id(&address)
-    } else {
-        None
-    }
-}
-
-/// Every grant that the manifests ask for, with automapping.
-pub fn wanted(world: &World) -> BTreeMap<Key, bool> {
-    let mut grants = BTreeMap::new();
-    let mut people = People::default();
-    for permission in permissions(world) {
-        let mapped = permission["spec"]["autoMapping"].as_bool().unwrap_or(true);
-        for key in grants_of(world, &mut people, &permission) {
-            let both = grants.entry(key).or_insert(true);
-            *both &= mapped;
-        }
-    }
-    grants
-}
-
-/// Members that were looked up already: many manifests name the same people.
-#[derive(Default)]
-struct People(BTreeMap<String, Option<Uuid>>);
-
-impl People {
-    fn valid(&mut self, world: &World, member: &Value) -> Option<Uuid> {
-        let known = self.0.entry(member.to_string());
-        *known.or_insert_with(|| valid_member(world, member))
-    }
-}
-
-/// The grants that one manifest asks for.
-fn grants_of(world: &World, people: &mut People, permission: &Value) -> Vec<Key> {
-    let list = |field: &str| permission["spec"][field].as_array().cloned().unwrap_or_default();
-    let rights = list("rights");
-    let rights: Vec<Right> = rights
-        .iter()
-        .filter_map(Value::as_str)
-        .filter_map(Right::parse)
-        .collect();
-    let members = list("members");
-    let members = members.iter().filter_map(|member| people.valid(world, member));
-    let key = |member, right| Key {
-        mailbox: home(permission),
-        member,
-        right,
-    };
-    members
-        .flat_map(|member| rights.iter().map(move |right| (member, *right)))
-        .map(|(m, r)| key(m, r))
+/// Mailboxes, by object id, whose manifest tolerates no grant but its own.
+pub fn exclusive(world: &World) -> BTreeSet<Uuid> {
+    let all = mailboxes(world).into_iter();
+    all.filter(|mailbox| mailbox["spec"]["permissions"]["mode"] == "Exclusive")
+        .filter_map(|mailbox| Some(view_of(world, &mailbox)?.object_id))
         .collect()
 }
 
@@ -201,7 +116,7 @@ pub struct Standing {
 
 pub fn standing(world: &World) -> Standing {
     let mut wanted: BTreeMap<String, Vec<Key>> = BTreeMap::new();
-    for key in self::wanted(world).into_keys() {
+    for key in wanted_by(world, Members::Named).into_keys() {
         wanted.entry(key.mailbox.clone()).or_default().push(key);
     }
     let silent: BTreeSet<String> = permissions(world)
@@ -428,7 +343,7 @@ impl Judged<'_> {
         let Some(held) = view_of(self.world, self.mailbox).map(|view| held(&view)) else {
             return false;
         };
-        grants_of(self.world, &mut People::default(), permission)
+        grants_of(self.world, &mut People::default(), permission, Members::All)
             .into_iter()
             .all(|key| held.contains(&(key.member, key.right)))
     }

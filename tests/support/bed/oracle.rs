@@ -9,7 +9,8 @@ use simulator::{Actor, JournalEntry, JournalKind};
 use uuid::Uuid;
 
 use super::ledger::{id_of, objects};
-use super::model::{self, Key, Right};
+use super::model;
+use super::wishes::{Key, Right};
 use super::{Bed, INTERVAL};
 
 /// How long things may take in a run; faults and lag make it longer.
