@@ -119,6 +119,15 @@ impl Index {
         of_tenant.map(|seen| seen.recorded.grants).sum()
     }
 
+    /// On how many mailboxes of the tenant named `tenant` changes wait for approval.
+    pub fn held_mailboxes(&self, tenant: &str) -> usize {
+        let waits = |seen: &&SeenMailbox| {
+            let status = seen.object.status.as_ref();
+            seen.object.spec.tenant_ref.name == tenant && status.is_some_and(|status| status.held.is_some())
+        };
+        self.mailboxes.values().filter(waits).count()
+    }
+
     /// The mailboxes on which these people hold something, for them to lose it at once.
     pub fn held_by(&self, people: &People) -> Changes {
         let ids = people.ids.iter().copied().map(Person::Id);

@@ -424,7 +424,8 @@ async fn report(
 ) -> Result<(), kube::Error> {
     let generation = object.metadata.generation.unwrap_or_default();
     let old = object.status.clone().unwrap_or_default();
-    let verdicts = verdicts(checked);
+    let mut verdicts = verdicts(checked);
+    verdicts.extend(removals_held(context.index().held_mailboxes(&object.name_any())));
     let mut status = ExchangeTenantStatus {
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
@@ -465,6 +466,17 @@ async fn report(
         }
     }
     Ok(())
+}
+
+/// The advisory that somebody has something to approve.
+fn removals_held(mailboxes: usize) -> Option<Verdict> {
+    (mailboxes > 0).then(|| {
+        let text = format!(
+            "on {mailboxes} SharedMailboxes changes wait for approval (spec.safety): kubectl get sharedmailboxes -A shows \
+             them as Held"
+        );
+        Verdict::new(Kind::RevocationsHeld, true, "ApprovalNeeded", text)
+    })
 }
 
 /// Ready first.

@@ -88,6 +88,7 @@ async fn the_operator_waits_for_its_kinds_works_tells_and_ends_in_order() {
     let metrics = operator.wait_for("/metrics", 200).await;
     work_under_way_is_finished_before_the_end(&control_plane, &exchange, &mut operator).await;
     nothing_tells_a_secret(&control_plane, &operator, &metrics);
+    each_write_is_in_the_audit_log(&operator);
 }
 
 async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
@@ -267,6 +268,32 @@ fn nothing_tells_a_secret(control_plane: &ControlPlane, operator: &Operator, met
             assert!(line.is_none(), "{secret} in {place}: {line:?}");
         }
     }
+}
+
+/// Who or what asked, what it was before and after, and by which request.
+fn each_write_is_in_the_audit_log(operator: &Operator) {
+    let log = operator.log();
+    let records: Vec<&str> = log.lines().filter(|line| line.contains("mailbox_guid")).collect();
+    let about = |what: &str| records.iter().find(|record| record.contains(what));
+    for member in ["first.member@contoso.com", "second.member@contoso.com"] {
+        for right in ["FullAccess", "SendAs"] {
+            let what = format!("grant {right} to {member}");
+            let record = about(&what).unwrap_or_else(|| panic!("{what} is missing in {records:#?}"));
+            for part in [
+                "MailboxPermission team-sales/sales-team generation 1",
+                "absent",
+                "granted",
+                "request_id",
+            ] {
+                assert!(record.contains(part), "{part} is missing in {record}");
+            }
+        }
+    }
+    let block = about("block sign-in").expect("the block is there");
+    assert!(
+        block.contains("SharedMailbox team-sales/sales generation 1"),
+        "{block}"
+    );
 }
 
 fn base64(text: &str) -> String {

@@ -46,6 +46,10 @@ async fn more_than_the_limit_is_held_shown_by_name_and_goes_on_after_approval_of
     assert_eq!(held.count, 5);
     world.sleep(2 * INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
+    let (_, reason, message) =
+        super::support::world::condition(&world.tenant_resource().await, "RevocationsHeld").unwrap();
+    assert_eq!(reason, "ApprovalNeeded");
+    says(&message, &["1 SharedMailboxes"]);
     approve(&world, "something-else").await;
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING, "approval is of exactly these");
