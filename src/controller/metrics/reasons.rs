@@ -2,7 +2,7 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 33] = [
+const KNOWN: [&str; 34] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressInUse",
@@ -12,6 +12,7 @@ const KNOWN: [&str; 33] = [
     "DriftDetected",
     "DuplicateTenant",
     "EndpointNotAllowed",
+    "GrantStuck",
     "InvalidSpec",
     "MailboxGone",
     "MailboxNotFound",
