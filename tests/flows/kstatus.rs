@@ -5,7 +5,7 @@ use simulator::{Delay, Faults, Seed};
 
 use super::kit::*;
 use super::support::kstatus::{Kstatus, of};
-use super::support::world::World;
+use super::support::world::{World, tenant};
 
 async fn mailbox_is(world: &World) -> Kstatus {
     of(&world.mailbox("sales").await)
@@ -14,6 +14,7 @@ async fn mailbox_is(world: &World) -> Kstatus {
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_is_in_progress_until_it_is_made_and_again_after_each_edit() {
     let mut world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
     world.tenant.set_faults(Faults {
         latency: Delay::fixed(3000),
         ..Faults::default()
@@ -39,6 +40,21 @@ async fn a_mailbox_is_in_progress_until_it_is_made_and_again_after_each_edit() {
     world.start_operator();
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(mailbox_is(&world).await, Kstatus::Current);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_is_in_progress_while_its_tenant_has_not_been_checked_yet() {
+    let mut world = World::without_operator(Seed::contoso()).await;
+    world.tenant.set_faults(Faults {
+        latency: Delay::fixed(3000),
+        ..Faults::default()
+    });
+    world.apply(&tenant()).await;
+    world.start_operator();
+    world.apply(&sales(json!({}))).await;
+    world.sleep(2).await;
+    assert_eq!(mailbox_is(&world).await, Kstatus::InProgress);
+    world.wait_mailbox("sales", "True", "UpToDate").await;
 }
 
 #[tokio::test(start_paused = true)]
