@@ -9,13 +9,14 @@ use kube::core::ObjectMeta;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
+use super::holders::Holders;
 use super::key::{MailboxKey, Work};
 use crate::api::{
     APPROVE, ExchangeTenant, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, REMOVE_ORPHANS,
     SharedMailbox, reconcile_requests,
 };
 use crate::lane::Lane;
-use crate::mail::{ObjectId, Right, SmtpAddress};
+use crate::mail::{Right, SmtpAddress};
 use crate::plan::People;
 
 /// The kinds, as the API server names them.
@@ -37,29 +38,13 @@ pub struct Index {
     tenants: BTreeMap<String, Arc<ExchangeTenant>>,
     /// Objects, by kind, namespace and name, that could not be decoded: nobody knows what they declare.
     unreadable: BTreeSet<(&'static str, String, String)>,
-    /// Who holds something on which mailboxes, as their records say.
-    holders: HashMap<Person, BTreeSet<MailboxKey>>,
+    holders: Holders,
     deadlines: Deadlines,
 }
 
 struct SeenMailbox {
     object: Arc<SharedMailbox>,
     first_seen: Instant,
-    recorded: Recorded,
-}
-
-/// What the record of one mailbox says about grants.
-#[derive(Default)]
-struct Recorded {
-    grants: usize,
-    people: BTreeSet<Person>,
-}
-
-/// Somebody as a record names him.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Person {
-    Id(ObjectId),
-    Written(SmtpAddress),
 }
 
 impl Index {
@@ -114,9 +99,9 @@ impl Index {
 
     /// How many grants of ours there are on all mailboxes of the tenant named `tenant`.
     pub fn recorded_grants(&self, tenant: &str) -> usize {
-        let mailboxes = self.mailboxes.values();
-        let of_tenant = mailboxes.filter(|seen| seen.object.spec.tenant_ref.name == tenant);
-        of_tenant.map(|seen| seen.recorded.grants).sum()
+        let mailboxes = self.mailboxes.iter();
+        let of_tenant = mailboxes.filter(|(_, seen)| seen.object.spec.tenant_ref.name == tenant);
+        of_tenant.map(|(key, _)| self.holders.grants(key)).sum()
     }
 
     /// On how many mailboxes of the tenant named `tenant` changes wait for approval.
@@ -130,16 +115,7 @@ impl Index {
 
     /// The mailboxes on which these people hold something, for them to lose it at once.
     pub fn held_by(&self, people: &People) -> Changes {
-        let ids = people.ids.iter().copied().map(Person::Id);
-        let written = people.addresses.iter().cloned().map(Person::Written);
-        let keys: BTreeSet<&MailboxKey> = ids
-            .chain(written)
-            .filter_map(|person| self.holders.get(&person))
-            .flatten()
-            .collect();
-        keys.into_iter()
-            .map(|key| (Work::Mailbox(key.clone()), Lane::Revocation))
-            .collect()
+        self.holders.revocations_of(people)
     }
 
     /// What is due because the end of a permission has come, or is a day ahead.
@@ -216,7 +192,7 @@ impl Index {
             self.claims.entry(claim).or_default().insert(key.clone());
         }
         self.uids.insert(object.uid().unwrap_or_default());
-        let recorded = self.record(&key, &object);
+        self.holders.set(&key, &object);
         let replaced = before.is_some_and(|before| before.uid() != object.uid());
         let first_seen = self
             .mailboxes
@@ -228,7 +204,6 @@ impl Index {
             SeenMailbox {
                 object: Arc::new(object),
                 first_seen,
-                recorded,
             },
         );
         changes
@@ -238,7 +213,7 @@ impl Index {
         let mut changes = Changes::new();
         self.readable(MAILBOX, &key.namespace, &key.name);
         if let Some(gone) = self.mailboxes.remove(key) {
-            self.forget_holders(key, &gone.recorded.people);
+            self.holders.forget(key);
             self.unclaim(
                 key,
                 &gone.object.spec.tenant_ref.name,
@@ -250,36 +225,6 @@ impl Index {
             changes.push((Work::Mailbox(key.clone()), Lane::Edit));
         }
         changes
-    }
-
-    /// Takes note of who holds something on the mailbox.
-    fn record(&mut self, key: &MailboxKey, object: &SharedMailbox) -> Recorded {
-        let recorded = recorded(object);
-        let before = self
-            .mailboxes
-            .get_mut(key)
-            .map(|seen| std::mem::take(&mut seen.recorded.people));
-        let before = before.unwrap_or_default();
-        let gone = before.difference(&recorded.people).cloned().collect();
-        self.forget_holders(key, &gone);
-        for person in recorded.people.difference(&before) {
-            self.holders
-                .entry(person.clone())
-                .or_default()
-                .insert(key.clone());
-        }
-        recorded
-    }
-
-    fn forget_holders(&mut self, key: &MailboxKey, people: &BTreeSet<Person>) {
-        for person in people {
-            if let Some(keys) = self.holders.get_mut(person) {
-                keys.remove(key);
-                if keys.is_empty() {
-                    self.holders.remove(person);
-                }
-            }
-        }
     }
 
     /// Whoever waited for an address that is free now is looked at again.
@@ -489,24 +434,6 @@ fn rights_of(permission: &MailboxPermission) -> impl Iterator<Item = (SmtpAddres
 
 /// Annotations by which people ask for something.
 const REQUESTS: [&str; 4] = [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE, REMOVE_ORPHANS];
-
-fn recorded(object: &SharedMailbox) -> Recorded {
-    let record = object
-        .status
-        .as_ref()
-        .and_then(|status| status.record.as_ref()?.read().ok());
-    let Some(record) = record else {
-        return Recorded::default();
-    };
-    let people = record.grants.iter().flat_map(|grant| {
-        let written = grant.written_as().cloned().map(Person::Written);
-        written.chain([Person::Id(grant.object_id)])
-    });
-    Recorded {
-        grants: record.grants.len(),
-        people: people.collect(),
-    }
-}
 
 /// managedFields are most of an object's memory and nobody here reads them.
 fn prune(metadata: &mut kube::core::ObjectMeta) {

@@ -15,6 +15,7 @@ mod endpoints;
 mod events;
 mod fetch;
 mod going;
+mod holders;
 mod index;
 mod key;
 mod metrics;
