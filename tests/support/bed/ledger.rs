@@ -144,8 +144,8 @@ impl Ledger {
             self.given_away.insert(mailbox, world.server.now());
         }
         let right = match cmdlet {
-            "Add-MailboxPermission" => Right::FullAccess,
-            "Add-RecipientPermission" => Right::SendAs,
+            "Add-MailboxPermission" | "Remove-MailboxPermission" => Right::FullAccess,
+            "Add-RecipientPermission" | "Remove-RecipientPermission" => Right::SendAs,
             _ => return,
         };
         let trustee = world
@@ -154,6 +154,10 @@ impl Ledger {
             .or(world.tenant.object_id(text("Trustee")));
         let mailbox = world.tenant.mailbox(text("Identity"));
         if let (Some(mailbox), Some(trustee)) = (mailbox, trustee) {
+            if cmdlet.starts_with("Remove-") {
+                self.foreign_grants.remove(&(mailbox.object_id, trustee, right));
+                return;
+            }
             let wanted = wishes::wanted(world);
             let name = model::marked_name(&mailbox);
             let declared = wanted.keys().any(|key| {

@@ -255,11 +255,14 @@ async fn run(bed: &mut Bed, scenario: &Scenario, seed: u64) -> Result<(), String
     finish(bed, Patience::long()).await
 }
 
+/// The operator asks again so late who has an address.
+const LOOK_UPS_HOLD: Duration = Duration::from_mins(35);
+
 /// After the last fault: everything becomes right and stays so.
 pub async fn finish(bed: &mut Bed, patience: Patience) -> Result<(), String> {
     bed.settle(patience).await?;
-    // What replicas still hide may come up once more.
-    bed.pass(patience.untruth).await;
+    // What replicas still hide may come up once more, and so may a person's new address.
+    bed.pass(patience.untruth.max(LOOK_UPS_HOLD)).await;
     bed.settle(patience).await?;
     bed.stays().await?;
     bed.settle(Patience {
