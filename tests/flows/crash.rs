@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simulator::{Fault, FaultRule, Faults, Rename};
 
 use super::support::bed::{Act, Scenario, Story, crash_everywhere};
-use super::support::world::{mailbox, permission, with};
+use super::support::world::{mailbox, permission, tenant, with};
 
 const FIVE: [&str; 5] = [
     "first.member@contoso.com",
@@ -50,6 +50,68 @@ fn created() -> Story {
         Act::Apply(permission("lead", "sales", &FIVE[..1], &["FullAccess"])),
         Act::Settle,
     ]
+}
+
+const STAFF: &str = "all-staff@contoso.com";
+
+/// Nobody's Full Access is automapped.
+fn unmapped() -> Story {
+    let mut team = team(&FIVE);
+    team["spec"]["autoMapping"] = json!(false);
+    vec![
+        Act::Faults(unhurried()),
+        Act::Apply(sales()),
+        Act::Apply(team),
+        Act::Settle,
+    ]
+}
+
+/// The sixth member has rights for an hour.
+fn temporary() -> Story {
+    let temp = permission(
+        "temp",
+        "sales",
+        &[SIXTH],
+        &["FullAccess", "SendAs", "SendOnBehalf"],
+    );
+    let end = json!({ "spec": { "expiresAt": "2026-11-22T10:00:00Z" } });
+    [created(), vec![Act::Apply(with(temp, &end)), Act::Settle]].concat()
+}
+
+/// An admin has granted rights by hand.
+fn with_strangers() -> Story {
+    let full_access =
+        json!({ "Identity": "sales@contoso.com", "User": SIXTH, "AccessRights": ["FullAccess"] });
+    let send_as = json!({ "Identity": "sales@contoso.com", "Trustee": SIXTH, "AccessRights": ["SendAs"], "Confirm": false });
+    let by_hand = vec![
+        Act::Admin("Add-MailboxPermission", full_access),
+        Act::Admin("Add-RecipientPermission", send_as),
+    ];
+    [created(), by_hand, vec![Act::Settle]].concat()
+}
+
+fn exclusive() -> Value {
+    with(
+        sales(),
+        &json!({ "spec": { "permissions": { "mode": "Exclusive" } } }),
+    )
+}
+
+/// Everybody in a group, person by person.
+fn with_group() -> Story {
+    let staff = permission("staff", "sales", &[], &["SendAs"]);
+    let members = json!({ "spec": { "members": [{ "group": STAFF, "expand": true }] } });
+    vec![
+        Act::Faults(unhurried()),
+        Act::Apply(sales()),
+        Act::Apply(with(staff, &members)),
+        Act::Settle,
+    ]
+}
+
+/// The first member has left, and so has somebody whom only an admin gave rights.
+fn without_first() -> Value {
+    with(tenant(), &json!({ "spec": { "departed": [FIVE[0], SIXTH] } }))
 }
 
 fn scenario(name: &'static str, before: Story, story: Story) -> Scenario {
@@ -189,6 +251,26 @@ pub fn scenarios() -> Vec<Scenario> {
                 Act::Apply(sales()),
             ],
         ),
+        Scenario {
+            repeated: &["Remove-MailboxPermission", "Add-MailboxPermission"],
+            ..scenario("switch-automapping-on", unmapped(), vec![Act::Apply(team(&FIVE))])
+        },
+        scenario("end", temporary(), vec![Act::Wait(Duration::from_mins(70))]),
+        scenario(
+            "exclusive-clean-up",
+            with_strangers(),
+            vec![Act::Apply(exclusive())],
+        ),
+        scenario(
+            "group-change",
+            with_group(),
+            vec![
+                Act::Member(STAFF.to_owned(), FIVE[0].to_owned(), false),
+                Act::Member(STAFF.to_owned(), SIXTH.to_owned(), true),
+                Act::Wait(Duration::from_mins(12)),
+            ],
+        ),
+        scenario("departed", with_strangers(), vec![Act::Apply(without_first())]),
         scenario(
             "rights-and-members-together",
             created(),
@@ -244,5 +326,10 @@ crash_tests! {
     a_crash_while_a_mailbox_is_taken_up_again_makes_no_second: "delete-and-apply-again",
     a_crash_after_a_grant_that_is_taken_back_leaves_no_grant: "add-and-take-away-at-once",
     a_mailbox_whose_resource_goes_before_it_is_marked_is_marked_first: "delete-while-creating",
+    a_crash_between_revoke_and_grant_of_a_remapping_leaves_nobody_out: "switch-automapping-on",
+    a_crash_while_rights_end_leaves_none: "end",
+    a_crash_while_strangers_are_removed_leaves_none_and_takes_nobody_elses: "exclusive-clean-up",
+    a_crash_while_a_group_changes_forgets_neither_joiner_nor_leaver: "group-change",
+    a_crash_while_somebody_leaves_takes_everything_from_him: "departed",
     a_crash_while_much_changes_together_leaves_nothing_undone: "rights-and-members-together",
 }
