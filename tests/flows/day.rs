@@ -2,10 +2,6 @@
 
 use super::support::bed::replay_day;
 
-/// What a day may take of one core, so that nobody stops running it.
-#[cfg(target_os = "linux")]
-const SECONDS: u64 = 30;
-
 #[test]
 fn days_of_a_hundred_mailboxes_end_well() {
     let days = std::env::var("SMO_BED_DAYS")
@@ -21,9 +17,16 @@ fn days_of_a_hundred_mailboxes_end_well() {
         {
             let took = cpu_time().saturating_sub(before);
             eprintln!("day {day}: {} s of one core", took.as_secs_f64());
-            assert!(took.as_secs() < SECONDS, "day {day} took {took:?} of one core");
+            let in_time = limit().is_none_or(|seconds| took.as_secs() < seconds);
+            assert!(in_time, "day {day} took {took:?} of one core");
         }
     }
+}
+
+/// What a day may take of one core, for those who measure: `SMO_BED_SECONDS=30`, on optimised code.
+#[cfg(target_os = "linux")]
+fn limit() -> Option<u64> {
+    std::env::var("SMO_BED_SECONDS").ok()?.parse().ok()
 }
 
 /// What this thread has used so far. Whatever else the machine does meanwhile does not count.

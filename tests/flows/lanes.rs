@@ -92,3 +92,47 @@ async fn a_revocation_that_nobody_saw_before_a_restart_does_not_wait_behind_the_
     let looks = world.reads().iter().filter(|read| *read == "Get-Mailbox").count();
     assert!(looks <= 20, "{looks} of 41 mailboxes were looked at first");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_overtakes_ten_thousand_mailboxes_that_wait_for_their_repair() {
+    let mut world = World::without_operator(Seed::contoso()).await;
+    let slow = json!({ "spec": { "limits": { "writesPerMinute": 6 }, "access": [{
+        "namespaces": { "names": ["team-sales"] }, "addresses": ["*@contoso.com"], "members": ["*@contoso.com"],
+        "rights": ["FullAccess", "SendAs"], "maxMailboxes": 100_000 }] } });
+    world.apply(&with(tenant(), &slow)).await;
+    world.start_operator();
+    let members = ["first.member@contoso.com", "second.member@contoso.com"];
+    world.apply(&mailbox("sales", "sales@contoso.com")).await;
+    world
+        .apply(&permission("team", "sales", &members, &["SendAs"]))
+        .await;
+    world.wait_permission("team", "True", "Granted").await;
+    let api: kube::Api<shared_mailbox_operator::api::SharedMailbox> = world.api();
+    for number in 0..10_000 {
+        let name = format!("box{number}");
+        let object = serde_json::from_value(mailbox(&name, &format!("{name}@contoso.com"))).unwrap();
+        api.create(&kube::api::PostParams::default(), &object)
+            .await
+            .unwrap();
+    }
+    world.sleep(60).await;
+    let before = world.writes().len();
+    world
+        .apply(&permission("team", "sales", &members[..1], &["SendAs"]))
+        .await;
+    world
+        .wait("the revocation", async || {
+            (world.tenant.mailbox("sales@contoso.com")?.send_as.len() == 1).then_some(())
+        })
+        .await;
+    let after = world.writes();
+    let first = after[before..]
+        .iter()
+        .position(|name| name.starts_with("Remove-"))
+        .unwrap();
+    assert!(
+        first <= 4,
+        "only what was in flight went first: {:?}",
+        &after[before..=before + first]
+    );
+}

@@ -105,17 +105,14 @@ impl Ledger {
                 }
             }
         }
-        self.remember(world, grants);
+        self.remember(world.server.now(), grants);
     }
 
     /// What is wanted from now on.
-    fn remember(&mut self, world: &World, grants: BTreeMap<Key, bool>) {
+    fn remember(&mut self, from: Timestamp, grants: BTreeMap<Key, bool>) {
         if self.history.last().is_none_or(|last| last.grants != grants) {
             self.were_there.retain(|key| grants.contains_key(key));
-            self.history.push(Wanted {
-                from: world.server.now(),
-                grants,
-            });
+            self.history.push(Wanted { from, grants });
         }
     }
 
@@ -195,7 +192,9 @@ impl Ledger {
     pub fn look(&mut self, world: &World) {
         let now = world.server.now();
         if wishes::something_ends(world) {
-            self.remember(world, wishes::wanted(world));
+            // The operator may be quicker than this look.
+            let from = wishes::last_end(world).unwrap_or(now);
+            self.remember(from, wishes::wanted(world));
         }
         let revisions = (world.server.revision(), world.tenant.revision());
         if self.looked_at != revisions {

@@ -318,7 +318,7 @@ impl Judged<'_> {
             .unwrap_or_default();
         let valid = members
             .iter()
-            .all(|member| valid_member(self.world, member).is_some());
+            .all(|member| valid_member(self.world, member).is_some() || is_expanded(self.world, member));
         let ready = ready_of(permission);
         let granted = ready.0 == "True";
         let what = format!(
@@ -408,4 +408,10 @@ impl Judged<'_> {
             check(fine, format!("{member} holds {right:?}, which nobody asks for"));
         }
     }
+}
+
+/// A group that is granted person by person: whoever in it can't hold a grant lowers nothing.
+fn is_expanded(world: &World, member: &Value) -> bool {
+    let group = member["group"].as_str().unwrap_or_default();
+    member["expand"] == true && world.tenant.group_members(group).is_some()
 }

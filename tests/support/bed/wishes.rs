@@ -55,6 +55,16 @@ pub fn something_ends(world: &World) -> bool {
         .any(|permission| end_of(permission).is_some())
 }
 
+/// When time alone changed last what is wanted.
+pub fn last_end(world: &World) -> Option<Timestamp> {
+    let now = world.server.now();
+    let ends = permissions(world);
+    ends.iter()
+        .filter_map(|permission| end_of(permission))
+        .filter(|end| *end <= now)
+        .max()
+}
+
 fn end_of(permission: &Value) -> Option<Timestamp> {
     permission["spec"]["expiresAt"].as_str()?.parse().ok()
 }
