@@ -1,52 +1,135 @@
-//! Whether this process may write: judged by its own monotonic clock right before each external write.
+//! Whether this process may write: judged by its own monotonic clock right before each external write, and how many
+//! such writes are under way.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// A claim to be the one that works. Cheap to clone; all clones see the same claim.
 #[derive(Clone, Debug)]
 pub struct Leadership {
-    /// None: this process works alone and nobody is asked.
-    claim: Option<Arc<Mutex<Option<Instant>>>>,
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    claim: Claim,
+    /// Work ends: whatever the claim says, nothing new is begun.
+    stood_down: bool,
+    writes: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Claim {
+    /// This process works alone and nobody is asked.
+    Alone,
+    None,
+    Until(Instant),
+}
+
+impl Claim {
+    fn holds(self) -> bool {
+        match self {
+            Self::Alone => true,
+            Self::None => false,
+            Self::Until(deadline) => Instant::now() < deadline,
+        }
+    }
+}
+
+/// An external write under way. It stays under way when its task is cut off before [`Writing::ended`]: nobody knows
+/// then whether it is still being executed.
+#[must_use]
+#[derive(Debug)]
+pub struct Writing(Leadership);
+
+impl Writing {
+    /// It was answered, or is given up as lost.
+    pub fn ended(self) {
+        self.0.state.send_modify(|state| state.writes -= 1);
+    }
 }
 
 impl Leadership {
     /// For a process that works alone.
     pub fn alone() -> Self {
-        Self { claim: None }
+        Self::with(Claim::Alone)
     }
 
     /// Not leading until [`Self::hold_until`] says so.
     pub fn contested() -> Self {
+        Self::with(Claim::None)
+    }
+
+    fn with(claim: Claim) -> Self {
+        let state = State {
+            claim,
+            stood_down: false,
+            writes: 0,
+        };
         Self {
-            claim: Some(Arc::default()),
+            state: Arc::new(watch::Sender::new(state)),
         }
     }
 
     /// The claim holds until `deadline`, whatever happens to whoever extends it.
     pub fn hold_until(&self, deadline: Instant) {
-        self.set(Some(deadline));
+        self.set(Claim::Until(deadline));
     }
 
     pub fn give_up(&self) {
-        self.set(None);
+        self.set(Claim::None);
+    }
+
+    fn set(&self, claim: Claim) {
+        self.state.send_modify(|state| match state.claim {
+            Claim::Alone => {}
+            Claim::None | Claim::Until(_) => state.claim = claim,
+        });
     }
 
     pub fn is_current(&self) -> bool {
-        match &self.claim {
-            None => true,
-            Some(claim) => {
-                let deadline = *claim.lock().unwrap_or_else(PoisonError::into_inner);
-                deadline.is_some_and(|deadline| Instant::now() < deadline)
-            }
-        }
+        self.state.borrow().claim.holds()
     }
 
-    fn set(&self, deadline: Option<Instant>) {
-        if let Some(claim) = &self.claim {
-            *claim.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
-        }
+    /// Asked right before each external write; None when it must not be sent.
+    pub fn begin_write(&self) -> Option<Writing> {
+        let begun = self.state.send_if_modified(|state| {
+            let may = state.claim.holds() && !state.stood_down;
+            state.writes += usize::from(may);
+            may
+        });
+        begun.then(|| Writing(self.clone()))
+    }
+
+    /// Work ends here, for good: no external write is begun from now on. The claim stays, so that nobody else writes
+    /// beside those that are under way.
+    pub fn stand_down(&self) {
+        self.state.send_modify(|state| state.stood_down = true);
+    }
+
+    pub fn has_stood_down(&self) -> bool {
+        self.state.borrow().stood_down
+    }
+
+    /// Ends when work is to end.
+    pub async fn stood_down(&self) {
+        self.until(|state| state.stood_down).await;
+    }
+
+    /// Ends when no external write is under way.
+    pub async fn writes_ended(&self) {
+        self.until(|state| state.writes == 0).await;
+    }
+
+    pub fn is_writing(&self) -> bool {
+        self.state.borrow().writes > 0
+    }
+
+    async fn until(&self, reached: impl FnMut(&State) -> bool) {
+        // The sender, which is ours, lives as long as this borrow: there is no error.
+        let _ = self.state.subscribe().wait_for(reached).await;
     }
 }
 
@@ -66,5 +149,27 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!seen_elsewhere.is_current());
         assert!(Leadership::alone().is_current());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_stands_down_begins_no_write_and_waits_for_those_under_way() {
+        let leadership = Leadership::contested();
+        assert!(leadership.begin_write().is_none(), "nobody leads yet");
+        leadership.hold_until(Instant::now() + Duration::from_secs(10));
+        let under_way = leadership.begin_write().unwrap();
+        leadership.stand_down();
+        leadership.stood_down().await;
+        assert!(leadership.is_current() && leadership.begin_write().is_none());
+        let waits = tokio::time::timeout(Duration::from_secs(1), leadership.writes_ended());
+        assert!(waits.await.is_err() && leadership.is_writing());
+        under_way.ended();
+        leadership.writes_ended().await;
+    }
+
+    #[test]
+    fn a_write_that_is_cut_off_stays_under_way() {
+        let leadership = Leadership::alone();
+        drop(leadership.begin_write().unwrap());
+        assert!(leadership.is_writing());
     }
 }

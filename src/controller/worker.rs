@@ -43,9 +43,12 @@ const LONGEST_PASS: Duration = Duration::from_mins(20);
 const GATHERING: Duration = Duration::from_millis(800);
 /// Passes that are kept free for revocations.
 const RESERVED: usize = 8;
-/// Passes under way get so long to end before the process does: Kubernetes kills it after thirty seconds, and
-/// another replica waits for the lease. Each of their steps may be the last one anyway.
-const DRAIN: Duration = Duration::from_secs(10);
+/// Exchange gets so long to answer the writes that are under way when the process has to end: Kubernetes kills it
+/// after thirty seconds.
+const ANSWERED: Duration = Duration::from_secs(20);
+/// So long do passes have, once no write is under way, to write to Kubernetes what they did: another replica waits for
+/// the lease. Each of their steps may be the last one anyway.
+const CLOSING: Duration = Duration::from_millis(300);
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
 
@@ -73,7 +76,7 @@ pub enum Readiness {
 }
 
 impl Operator {
-    /// Runs until `shutdown` ends; work under way is finished, nothing new is started.
+    /// Runs until `shutdown` ends; writes under way are waited for, nothing new is started.
     pub async fn run(self, readiness: watch::Sender<Readiness>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = std::pin::pin!(shutdown);
         readiness.send_replace(Readiness::Waiting("the API server"));
@@ -155,7 +158,8 @@ impl Operator {
     }
 }
 
-/// Hands work out until `shutdown` ends, then waits for what is under way.
+/// Hands work out until `shutdown` ends, then waits for the writes that are under way. Nothing is written to Exchange or
+/// Kubernetes afterwards.
 async fn work(context: &Arc<Context>, shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
     let mut passes = JoinSet::new();
     let mut revocations = JoinSet::new();
@@ -167,16 +171,19 @@ async fn work(context: &Arc<Context>, shutdown: std::pin::Pin<&mut impl Future<O
         () = hand_out(context, RESERVED, Lane::Revocation, &mut revocations) => {}
     }
     tracing::info!(under_way = passes.len() + revocations.len(), "draining");
+    // The next write of each pass is refused, which ends it; the next leader takes it up.
+    context.leadership.stand_down();
+    let answered = tokio::time::timeout(ANSWERED, context.leadership.writes_ended()).await;
+    if answered.is_err() {
+        tracing::warn!("Exchange did not answer a write in time");
+    }
     let ends = async {
         while passes.join_next().await.is_some() {}
         while revocations.join_next().await.is_some() {}
     };
-    if tokio::time::timeout(DRAIN, ends).await.is_err() {
+    if tokio::time::timeout(CLOSING, ends).await.is_err() {
         let left = passes.len() + revocations.len();
-        tracing::warn!(
-            left,
-            "passes did not end in time and are broken off; the next leader takes them up"
-        );
+        tracing::info!(left, "passes are broken off; the next leader takes them up");
         passes.shutdown().await;
         revocations.shutdown().await;
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::auth::Token;
 use super::error::{ErrorClass, ExchangeError, Stage};
 use super::gateway::{
-    Attempts, Core, Gateway, NOT_LEADING, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to,
+    Attempts, Core, Gateway, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to, not_leading,
 };
 use super::metrics::Attempt;
 use super::text;
@@ -209,7 +209,7 @@ impl Core {
                 }
                 Verdict::Again(wait) => {
                     self.metrics.retried(class);
-                    self.clock.sleep(wait).await;
+                    self.pause(wait).await;
                 }
             }
         }
@@ -240,14 +240,21 @@ impl Core {
                     message,
                 ))
             })?;
-        if body.is_some() && !self.leadership.is_current() {
-            let error = ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, NOT_LEADING);
-            return Err(Failure::without_effect(error));
+        let writing = body.map(|_| self.leadership.begin_write());
+        let refused = match &writing {
+            Some(begun) => begun.is_none(),
+            None => self.leadership.has_stood_down(),
+        };
+        if refused {
+            return Err(not_leading(Stage::Graph, operation));
         }
         Span::current().record("client_request_id", tracing::field::display(id));
         let started = self.clock.instant();
         self.metrics.requested(Stage::Graph);
         let answer = answer_to(&self.http, request).await;
+        if let Some(writing) = writing.flatten() {
+            writing.ended();
+        }
         let result = match answer {
             Ok(response) if response.status().is_success() => {
                 Ok(serde_json::from_slice(response.body()).ok())

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, Client};
 use tokio::time::Instant;
 
 use super::pulse::Pulse;
+use crate::api::SharedMailbox;
 use crate::clock::Clock;
 use crate::leadership::Leadership;
 
@@ -30,6 +31,7 @@ const REQUEST: Duration = Duration::from_secs(3);
 
 pub struct Elector {
     api: Api<Lease>,
+    mailboxes: Api<SharedMailbox>,
     name: String,
     identity: String,
     clock: Clock,
@@ -51,7 +53,8 @@ impl Elector {
     /// `identity` must differ between any two processes.
     pub fn new(client: Client, namespace: &str, name: &str, identity: String, clock: Clock) -> Self {
         Self {
-            api: Api::namespaced(client, namespace),
+            api: Api::namespaced(client.clone(), namespace),
+            mailboxes: Api::all(client),
             name: name.to_owned(),
             identity,
             clock,
@@ -141,7 +144,8 @@ impl Elector {
         let now = MicroTime(self.clock.now());
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             // Somebody may have deleted it under a leader, who goes on until its own deadline.
-            if !self.leadership.is_current() && !self.is_stale(None) {
+            let mine = self.leadership.is_current() || self.is_stale(None);
+            if !mine && !self.nothing_is_declared().await? {
                 return Ok(false);
             }
             let lease = Lease {
@@ -168,6 +172,18 @@ impl Elector {
             .await?;
         self.seen = None;
         Ok(true)
+    }
+
+    /// True on a cluster without a SharedMailbox: a leader that lives on beside a deleted Lease has nothing to write
+    /// there. So the first start waits for nobody.
+    async fn nothing_is_declared(&self) -> Result<bool, kube::Error> {
+        let one = ListParams::default().limit(1);
+        match self.mailboxes.list_metadata(&one).await {
+            Ok(found) => Ok(found.items.is_empty()),
+            // The kinds are not installed yet.
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     fn is_expired(&mut self, lease: &Lease) -> bool {

@@ -166,8 +166,8 @@ fn shutdown() -> Result<impl Future<Output = ()>, StartError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => tracing::info!("SIGTERM: finishing what is under way"),
-            _ = interrupt.recv() => tracing::info!("SIGINT: finishing what is under way"),
+            _ = terminate.recv() => tracing::info!("SIGTERM: ending"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: ending"),
         }
     })
 }
@@ -205,6 +205,11 @@ pub async fn lead(
         () = kept => {}
     }
     let lost = !elector.leadership().is_current();
-    elector.release().await;
+    if elector.leadership().is_writing() {
+        // It may still be executed: nobody else writes before the lease has run out.
+        tracing::warn!("a write is not answered: the lease is not given back and runs out by itself");
+    } else {
+        elector.release().await;
+    }
     if lost { Err(StartError::LeaseLost) } else { Ok(()) }
 }

@@ -5,19 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
+use shared_mailbox_operator::api::{SharedMailbox, all_crds};
 use shared_mailbox_operator::clock::Clock;
+use shared_mailbox_operator::controller::Readiness;
+use shared_mailbox_operator::exchange::HttpService;
 use shared_mailbox_operator::leadership::Leadership;
+use shared_mailbox_operator::runtime::lead;
 use shared_mailbox_operator::runtime::lease::Elector;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use simulator::Seed;
+use simulator::{Delay, Faults, Seed};
 
 use super::support::api_server::ApiServer;
-use super::support::world::{World, mailbox, permission, tenant};
+use super::support::world::{
+    NAMESPACE, OPERATOR_NAMESPACE, Server, World, in_process, mailbox, permission, tenant,
+};
 
 struct Replica {
     leadership: Leadership,
@@ -55,9 +61,24 @@ impl Replica {
     }
 }
 
-fn server() -> ApiServer {
+/// With our kinds; nothing is declared yet.
+fn empty_server() -> ApiServer {
     let server = ApiServer::new("2026-11-22T09:00:00Z".parse().unwrap());
-    server.add_namespace("default");
+    for namespace in ["default", NAMESPACE] {
+        server.add_namespace(namespace);
+    }
+    for crd in all_crds() {
+        server.install_crd(crd);
+    }
+    server
+}
+
+/// On which somebody has declared a mailbox.
+async fn server() -> ApiServer {
+    let server = empty_server();
+    let mailboxes: Api<SharedMailbox> = Api::namespaced(server.client(), NAMESPACE);
+    let sales = serde_json::from_value(mailbox("sales", "sales@contoso.com")).unwrap();
+    mailboxes.create(&PostParams::default(), &sales).await.unwrap();
     server
 }
 
@@ -74,7 +95,9 @@ async fn hand_over(from: &Replica, to: &Replica) -> f64 {
 
 async fn leader_and_standby(server: &ApiServer, leaders_client: Client) -> (Replica, Replica) {
     let leader = Replica::start(server, leaders_client, "one");
-    sleep(Duration::from_secs(20)).await;
+    sleep(Duration::from_secs(14)).await;
+    assert!(!leader.leads(), "somebody may lead whose lease was deleted");
+    sleep(Duration::from_secs(6)).await;
     assert!(leader.leads());
     let standby = Replica::start(server, server.client(), "two");
     sleep(Duration::from_mins(2)).await;
@@ -83,8 +106,20 @@ async fn leader_and_standby(server: &ApiServer, leaders_client: Client) -> (Repl
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_start_on_a_cluster_waits_for_nobody() {
+    let without_kinds = ApiServer::new("2026-11-22T09:00:00Z".parse().unwrap());
+    without_kinds.add_namespace("default");
+    for server in [empty_server(), without_kinds] {
+        let first = Replica::start(&server, server.client(), "one");
+        let second = Replica::start(&server, server.client(), "two");
+        sleep(Duration::from_millis(1500)).await;
+        assert!(first.leads() ^ second.leads(), "one of two that start together");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_that_stops_in_order_hands_over_within_two_seconds() {
-    let server = server();
+    let server = server().await;
     let (mut leader, standby) = leader_and_standby(&server, server.client()).await;
     leader.stop.take().unwrap().send(()).unwrap();
     let took = hand_over(&leader, &standby).await;
@@ -93,7 +128,7 @@ async fn a_leader_that_stops_in_order_hands_over_within_two_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_is_killed_is_replaced_within_seventeen_seconds() {
-    let server = server();
+    let server = server().await;
     let (leader, standby) = leader_and_standby(&server, server.client()).await;
     leader.kill();
     let took = hand_over(&leader, &standby).await;
@@ -102,7 +137,7 @@ async fn a_leader_that_is_killed_is_replaced_within_seventeen_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_cut_off_from_the_api_server_stops_by_itself_before_another_takes_over() {
-    let server = server();
+    let server = server().await;
     let cut = Arc::new(AtomicBool::new(false));
     let is_cut = Arc::clone(&cut);
     let service = server.service();
@@ -135,7 +170,7 @@ async fn a_leader_cut_off_from_the_api_server_stops_by_itself_before_another_tak
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_lease_leaves_one_leader() {
-    let server = server();
+    let server = server().await;
     let (leader, standby) = leader_and_standby(&server, server.client()).await;
     let leases: Api<Lease> = Api::namespaced(server.client(), "default");
     leases.delete("lease", &DeleteParams::default()).await.unwrap();
@@ -189,4 +224,126 @@ async fn an_operator_whose_lease_ran_out_sends_no_write_even_in_the_middle_of_it
                 .then_some(())
         })
         .await;
+}
+
+const MAILBOXES: [&str; 8] = [
+    "sales", "support", "office", "legal", "press", "jobs", "billing", "info",
+];
+
+/// An operator that leads, and how to have it end.
+struct Led {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<bool>,
+}
+
+impl Led {
+    fn start(world: &mut World, name: &str, http: HttpService) -> Self {
+        let clock = world.server.clock();
+        let elector = Elector::new(
+            world.client.clone(),
+            OPERATOR_NAMESPACE,
+            "lease",
+            name.to_owned(),
+            clock,
+        );
+        let operator = world.new_operator(world.client.clone(), http, elector.leadership());
+        let (stop, stopped) = oneshot::channel();
+        let (readiness, _) = watch::channel(Readiness::Standby);
+        let stopped = async move {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(async move { lead(elector, |_| operator, readiness, stopped).await.is_ok() });
+        Self { stop, task }
+    }
+
+    /// How long it takes to end.
+    async fn stop(self) -> Duration {
+        let began = Instant::now();
+        self.stop.send(()).unwrap();
+        assert!(self.task.await.unwrap(), "it ends in order");
+        began.elapsed()
+    }
+}
+
+async fn holder(world: &World) -> Option<String> {
+    let leases: Api<Lease> = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
+    leases.get("lease").await.unwrap().spec?.holder_identity
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_leader_that_is_to_end_waits_for_the_answers_of_its_writes_alone() {
+    let mut world = World::without_operator(Seed::contoso()).await;
+    world.apply(&tenant()).await;
+    // Each request takes a second, so there is always one under way.
+    world.tenant.set_faults(Faults {
+        latency: Delay::fixed(100),
+        answer_delay: Delay::fixed(900),
+        ..Faults::default()
+    });
+    let http = in_process(&world.simulator);
+    let first = Led::start(&mut world, "first", http.clone());
+    for name in MAILBOXES {
+        world.apply(&mailbox(name, &format!("{name}@contoso.com"))).await;
+    }
+    let created = |world: &World| {
+        let creates = |write: &String| write.starts_with("New-Mailbox");
+        world.writes().into_iter().filter(creates).count()
+    };
+    world
+        .wait("the first creates", async || (created(&world) >= 3).then_some(()))
+        .await;
+    let took = first.stop().await;
+    assert!(took <= Duration::from_millis(1500), "{took:?}");
+    assert_eq!(holder(&world).await, None, "the lease is given back");
+    let written = world.writes();
+    assert!(created(&world) <= 5, "those under way and no more: {written:?}");
+    world.sleep(120).await;
+    assert_eq!(world.writes(), written, "nothing is written afterwards");
+
+    let _second = Led::start(&mut world, "second", http);
+    for name in MAILBOXES {
+        world.wait_mailbox(name, "True", "UpToDate").await;
+    }
+    assert_eq!(created(&world), MAILBOXES.len(), "none is made twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_write_is_never_answered_does_not_give_the_lease_back() {
+    let mut world = World::without_operator(Seed::contoso()).await;
+    world.apply(&tenant()).await;
+    let (hangs, hung) = watch::channel(false);
+    let simulator = world.simulator.clone();
+    let http = HttpService::new(tower::service_fn(move |request: http::Request<bytes::Bytes>| {
+        let create = String::from_utf8_lossy(request.body()).contains("New-Mailbox");
+        let (hangs, rest) = (hangs.clone(), in_process(&simulator));
+        async move {
+            if create {
+                hangs.send_replace(true);
+                std::future::pending::<()>().await;
+            }
+            tower::ServiceExt::oneshot(rest, request).await
+        }
+    }));
+    let first = Led::start(&mut world, "first", http);
+    world.apply(&mailbox("sales", "sales@contoso.com")).await;
+    hung.clone().wait_for(|hangs| *hangs).await.unwrap();
+    let took = first.stop().await;
+    assert!(
+        took >= Duration::from_secs(15),
+        "it waited for the answer: {took:?}"
+    );
+    assert!(
+        took < Duration::from_secs(30),
+        "Kubernetes would kill it: {took:?}"
+    );
+    assert_eq!(holder(&world).await.as_deref(), Some("first"));
+
+    let http = in_process(&world.simulator);
+    let began = Instant::now();
+    let _second = Led::start(&mut world, "second", http);
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert!(
+        began.elapsed() >= Duration::from_secs(15),
+        "the lease had to run out"
+    );
 }

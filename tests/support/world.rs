@@ -243,23 +243,7 @@ impl<S: Server> World<S> {
         assert!(self.operator.is_none(), "one operator at a time");
         let (readiness, observed) = watch::channel(Readiness::Waiting("start"));
         let (stop, stopped) = oneshot::channel::<()>();
-        self.metrics = Registry::default();
-        let clock = self.server.clock();
-        self.clock = clock;
-        let operator = Operator {
-            client,
-            http,
-            clock,
-            chance: self.chance.clone(),
-            settings: Settings {
-                operator_namespace: OPERATOR_NAMESPACE.to_owned(),
-                allowed_endpoints: Vec::new(),
-                concurrency: 16,
-            },
-            metrics: Metrics::register(&mut self.metrics),
-            gateway_metrics: GatewayMetrics::register(&mut self.metrics),
-            leadership: self.leadership.clone(),
-        };
+        let operator = self.new_operator(client, http, self.leadership.clone());
         let task = tokio::spawn(operator.run(readiness, async move {
             let _ = stopped.await;
         }));
@@ -270,7 +254,27 @@ impl<S: Server> World<S> {
         });
     }
 
-    /// SIGTERM: what is under way is finished.
+    /// An operator that somebody else runs.
+    pub fn new_operator(&mut self, client: Client, http: HttpService, leadership: Leadership) -> Operator {
+        self.metrics = Registry::default();
+        self.clock = self.server.clock();
+        Operator {
+            client,
+            http,
+            clock: self.clock,
+            chance: self.chance.clone(),
+            settings: Settings {
+                operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+                allowed_endpoints: Vec::new(),
+                concurrency: 16,
+            },
+            metrics: Metrics::register(&mut self.metrics),
+            gateway_metrics: GatewayMetrics::register(&mut self.metrics),
+            leadership,
+        }
+    }
+
+    /// SIGTERM: writes under way are waited for. The next operator is one that nobody told to stop.
     pub async fn stop_operator(&mut self) {
         if let Some(RunningOperator {
             stop,
@@ -280,6 +284,7 @@ impl<S: Server> World<S> {
         {
             let _ = stop.send(());
             task.await.unwrap();
+            self.leadership = Leadership::alone();
         }
     }
 

@@ -22,8 +22,8 @@ use tracing::{Instrument as _, Span};
 use self::budget::{Hold, WriteBudget};
 use self::queue::{Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
-use self::send::Outcome;
-pub(super) use self::send::{NOT_LEADING, STALE_ROLES, answer_to};
+use self::send::{NOT_LEADING, Outcome};
+pub(super) use self::send::{STALE_ROLES, answer_to, not_leading};
 use super::auth::TokenSource;
 use super::connection::Connection;
 use super::error::{ErrorClass, ExchangeError, Stage};
@@ -316,7 +316,7 @@ impl Core {
                 }
                 Verdict::Again(wait) => {
                     self.metrics.retried(class);
-                    self.clock.sleep(wait).await;
+                    self.pause(wait).await;
                 }
             }
         }
@@ -340,13 +340,29 @@ impl Core {
             )),
             whole_request_failed: false,
         };
-        if self.state().queue.push(waiting).is_err() {
-            return failed("too many calls wait for this tenant", false);
+        {
+            // Under the lock that empties the queue of a replica that stands down: nothing is put there afterwards.
+            let mut state = self.state();
+            if self.leadership.has_stood_down() {
+                return failed(NOT_LEADING, false);
+            }
+            if state.queue.push(waiting).is_err() {
+                return failed("too many calls wait for this tenant", false);
+            }
         }
         self.work.notify_one();
         outcome
             .await
             .unwrap_or_else(|_| failed("the request was given up", true))
+    }
+
+    /// Before something is tried again; no longer than this replica works.
+    pub(super) async fn pause(&self, wait: Duration) {
+        tokio::select! {
+            biased;
+            () = self.clock.sleep(wait) => {}
+            () = self.leadership.stood_down() => {}
+        }
     }
 
     /// Returns when the service may be called; an error when that takes longer than anybody waits here.
@@ -355,8 +371,9 @@ impl Core {
             let left = self.state().hold.remaining(self.clock.instant());
             match left {
                 None => return Ok(()),
-                Some(left) if left <= THROTTLED_PATIENCE => self.clock.sleep(left).await,
-                Some(left) => return Err(Failure::without_effect(throttled("", left))),
+                Some(_) if self.leadership.has_stood_down() => return Err(not_leading(Stage::Exchange, "")),
+                Some(left) if left <= THROTTLED_PATIENCE => self.pause(left).await,
+                Some(left) => return Err(throttled("", left)),
             }
         }
     }
@@ -407,8 +424,12 @@ impl Core {
     }
 }
 
-/// Sends what can be sent, for as long as the gateway lives. Requests in flight end with this task.
+/// Works for as long as the gateway lives. Requests in flight end with this task.
 async fn dispatch(core: Arc<Core>) {
+    futures::join!(send_what_may_go(&core), refuse_when_stood_down(&core));
+}
+
+async fn send_what_may_go(core: &Arc<Core>) {
     let mut requests = JoinSet::new();
     loop {
         let wait = loop {
@@ -420,7 +441,7 @@ async fn dispatch(core: Arc<Core>) {
                     };
                     requests.spawn(send::send(core.clone(), batch, slot));
                 }
-                Next::Refuse(calls, left) => refuse(calls, left),
+                Next::Refuse(calls, left) => refuse(calls, |cmdlet| throttled(cmdlet, left)),
                 Next::WaitFor(wait, reason) => break Some((wait, reason)),
                 Next::Idle => break None,
             }
@@ -442,10 +463,17 @@ async fn dispatch(core: Arc<Core>) {
     }
 }
 
-fn refuse(calls: Vec<Waiting>, left: Duration) {
+/// Whoever waits is told at once, so that work ends in order when it has to end.
+async fn refuse_when_stood_down(core: &Core) {
+    core.leadership.stood_down().await;
+    let waiting = core.state().queue.drain();
+    refuse(waiting, |cmdlet| not_leading(Stage::Exchange, cmdlet));
+}
+
+fn refuse(calls: Vec<Waiting>, why: impl Fn(&str) -> Failure) {
     for call in calls {
         let outcome = Outcome {
-            result: Err(Failure::without_effect(throttled(call.cmdlet.name, left))),
+            result: Err(why(call.cmdlet.name)),
             whole_request_failed: false,
         };
         // The caller may be gone.
@@ -453,9 +481,9 @@ fn refuse(calls: Vec<Waiting>, left: Duration) {
     }
 }
 
-fn throttled(operation: &str, left: Duration) -> ExchangeError {
+fn throttled(operation: &str, left: Duration) -> Failure {
     let message = "the tenant is throttled";
     let mut error = ExchangeError::new(ErrorClass::Throttled, Stage::Exchange, operation, message);
     error.retry_after = Some(left);
-    error
+    Failure::without_effect(error)
 }

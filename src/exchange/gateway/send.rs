@@ -106,14 +106,16 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
         }
     };
     let writes = batch.iter().any(|waiting| waiting.cmdlet.effect != Effect::Read);
-    if writes && !core.leadership.is_current() {
-        return whole(
-            batch,
-            &Failure::without_effect(error_of(ErrorClass::Transient, NOT_LEADING)),
-        );
+    let writing = writes.then(|| core.leadership.begin_write());
+    if matches!(writing, Some(None)) {
+        return whole(batch, &not_leading(Stage::Exchange, ""));
     }
     core.metrics.requested(Stage::Exchange);
-    let response = match answer_to(&core.http, request).await {
+    let response = answer_to(&core.http, request).await;
+    if let Some(writing) = writing.flatten() {
+        writing.ended();
+    }
+    let response = match response {
         Ok(response) => response,
         Err(lost) => {
             let mut error = error_of(ErrorClass::Transient, &lost.message);
@@ -220,6 +222,15 @@ impl Failure {
             whole_request_failed,
         }
     }
+}
+
+pub fn not_leading(stage: Stage, operation: &str) -> Failure {
+    Failure::without_effect(ExchangeError::new(
+        ErrorClass::Transient,
+        stage,
+        operation,
+        NOT_LEADING,
+    ))
 }
 
 /// `whole` and its callers put in the operation.

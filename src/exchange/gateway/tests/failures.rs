@@ -401,3 +401,40 @@ async fn logs_name_the_request_and_hold_no_secret_no_token_and_no_body() {
         assert!(!text.contains(secret), "{secret} is in {text}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_stands_down_has_writes_under_way_answered_and_all_that_waits_refused_at_once() {
+    let tenant = quiet();
+    let leadership = Leadership::alone();
+    let slow = Connection {
+        writes_per_minute: 1,
+        ..Tenant::connection()
+    };
+    let gateway = Gateway::led_by(
+        leadership.clone(),
+        slow,
+        tenant.service(),
+        Tenant::clock(),
+        GatewayMetrics::default(),
+    );
+    let grant = async |number| {
+        let answer = gateway.add_send_as(Lane::Edit, mailbox(number), &member(1)).await;
+        (answer.is_ok(), tokio::time::Instant::now())
+    };
+    let stops = async {
+        // The token took half a second, and so does the write.
+        tokio::time::sleep(LATENCY + LATENCY / 2).await;
+        assert!(leadership.is_writing());
+        leadership.stand_down();
+        let stood_down = tokio::time::Instant::now();
+        leadership.writes_ended().await;
+        (stood_down, stood_down.elapsed())
+    };
+    let ((sent, _), (waited, refused), (stood_down, quiet_after)) = tokio::join!(grant(1), grant(2), stops);
+    assert!(sent && !waited);
+    assert_eq!(refused, stood_down, "nobody waits for the budget any more");
+    assert!(quiet_after < LATENCY, "{quiet_after:?}");
+    assert!(!grant(3).await.0);
+    read(&gateway, Lane::Edit, 4).await.unwrap_err();
+    assert_eq!(tenant.requests().len(), 1);
+}

@@ -14,6 +14,7 @@ use crate::exchange::{
     Connection, ErrorClass, Gateway, GatewayMetrics, MailboxChange, NewMailbox, RecipientQuery, Stage,
 };
 use crate::lane::Lane;
+use crate::leadership::Leadership;
 use crate::mail::{Holder, MailboxGuid, ObjectId, OneTimeName};
 
 fn mailbox(number: u128) -> MailboxGuid {
