@@ -114,7 +114,7 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
     let status = report::mailbox(
         &pass.object,
         &creating.meaning(),
-        None,
+        &report::Sight::Nothing,
         Some(&ground.record),
         clock.now(),
     );

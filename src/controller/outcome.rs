@@ -155,6 +155,24 @@ impl Outcome {
         }
     }
 
+    /// How a pass ends that could only take access away, because of `stall`. Once that is told, a failure of Exchange's
+    /// is tried again as soon as any other.
+    pub fn of_refused(self, stall: Stall, told: bool) -> Self {
+        match self {
+            Self::Outdated => Self::Outdated,
+            Self::Unavailable(why) if told => Self::Unavailable(why),
+            Self::UpToDate
+            | Self::Observed
+            | Self::Drift(_)
+            | Self::Paused(_)
+            | Self::Progressing(_)
+            | Self::Unavailable(_)
+            | Self::Stalled(_)
+            | Self::Held(_)
+            | Self::NotYet => Self::Stalled(stall),
+        }
+    }
+
     pub fn result(&self) -> PassResult {
         match self {
             Self::UpToDate | Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::NotYet => {

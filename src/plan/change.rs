@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Plan, Step};
+use crate::api::{Record, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
 
 /// One thing that a write changes.
@@ -126,5 +127,24 @@ impl Plan {
             settled: self.settled.clone(),
         };
         (plan, left_out)
+    }
+
+    /// Only what takes access away; everything else is as if nobody had planned it, and the record goes on saying so.
+    pub fn only_taking_away(&self, record: &Record) -> Self {
+        let (only, _) =
+            self.keeping(|change| change.removes_a_grant() || *change == Change::SignIn { allowed: false });
+        let changes = only.changes();
+        let stays =
+            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
+        Self {
+            announced: record.clone(),
+            settled: Record {
+                grants: record.grants.iter().filter(stays).cloned().collect(),
+                held: None,
+                admitted: Vec::new(),
+                ..record.clone()
+            },
+            ..only
+        }
     }
 }

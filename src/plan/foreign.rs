@@ -1,6 +1,6 @@
 //! Grants that no manifest declares: what they are, and which of them go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cause, Desired, Entry, Eviction, Identity, Observed};
 use crate::api::{ForeignState, Record};
@@ -81,11 +81,13 @@ impl Foreign {
 
 /// Every grant on the mailbox that neither a manifest declares nor the record explains.
 pub fn foreign(desired: &Desired, observed: &Observed, record: &Record) -> Vec<Foreign> {
+    let sids = known_sids(observed, record);
     let judge = Judge {
         desired,
         observed,
         record,
-        unknown: unknown(desired, observed, record),
+        explained: explained(desired, record, &sids),
+        unknown: unknown(desired, record, &sids),
     };
     let full_access = observed
         .full_access
@@ -103,16 +105,71 @@ pub fn foreign(desired: &Desired, observed: &Observed, record: &Record) -> Vec<F
     all
 }
 
-/// Members without a known SID: they might be behind any row that is not tied to somebody else.
-fn unknown(desired: &Desired, observed: &Observed, record: &Record) -> BTreeSet<ObjectId> {
-    let known = |id: &ObjectId| {
-        record.sid_of(id).is_some() || observed.sid_of(id).is_some() || observed.tied_sid(id).is_some()
+/// The SIDs of people, from the record and from every answer of this read. A mailbox may have hundreds of rows and of
+/// members: looked up, not searched for.
+type Sids<'a> = BTreeMap<&'a ObjectId, BTreeSet<&'a Sid>>;
+
+fn known_sids<'a>(observed: &'a Observed, record: &'a Record) -> Sids<'a> {
+    let mut sids = Sids::new();
+    let mut learn = |id, sid| {
+        sids.entry(id).or_default().insert(sid);
     };
+    let recorded: BTreeMap<&ObjectId, &Sid> = record
+        .grants
+        .iter()
+        .rev()
+        .filter_map(|grant| Some((&grant.object_id, grant.sid.as_ref()?)))
+        .collect();
+    for holders in [&observed.send_as, &observed.full_access] {
+        let asked = holders
+            .asked
+            .iter()
+            .filter_map(|(id, sid)| Some((id, sid.as_ref()?)));
+        // What the record says counts, where it says something.
+        for (id, sid) in asked.filter(|(id, _)| !recorded.contains_key(id)) {
+            learn(id, sid);
+        }
+    }
+    for (id, sid) in recorded {
+        learn(id, sid);
+    }
+    for (holder, identity) in &observed.identities {
+        if let (
+            Holder::Sid(sid),
+            Identity::Known {
+                object_id: Some(id), ..
+            },
+        ) = (holder, identity)
+        {
+            learn(id, sid);
+        }
+    }
+    sids
+}
+
+/// Rows, by store and SID, that manifests declare or the record explains.
+fn explained<'a>(desired: &Desired, record: &'a Record, sids: &Sids<'a>) -> BTreeSet<(Right, &'a Sid)> {
+    let rows = |id: &ObjectId, right: Right| {
+        let his = sids.get(id).into_iter().flatten();
+        his.map(move |sid| (right, *sid)).collect::<Vec<_>>()
+    };
+    let declared = desired.grants.keys().flat_map(|(id, right)| rows(id, *right));
+    // What is to be revoked and can't be removed is told, although the record knows it.
+    let stuck = |row: &(Right, &Sid)| desired.stuck.contains(&(Holder::Sid(row.1.clone()), row.0));
+    let recorded = record
+        .grants
+        .iter()
+        .flat_map(|grant| rows(&grant.object_id, grant.right));
+    declared.chain(recorded.filter(|row| !stuck(row))).collect()
+}
+
+/// Members without a known SID: they might be behind any row that is not tied to somebody else.
+fn unknown(desired: &Desired, record: &Record, sids: &Sids<'_>) -> BTreeSet<ObjectId> {
     let wanted = desired.grants.keys().map(|(id, right)| (id, right));
     let recorded = record.grants.iter().map(|grant| (&grant.object_id, &grant.right));
     wanted
         .chain(recorded)
-        .filter(|(id, right)| **right != Right::SendOnBehalf && !known(id))
+        .filter(|(id, right)| **right != Right::SendOnBehalf && !sids.contains_key(id))
         .map(|(id, _)| *id)
         .collect()
 }
@@ -121,6 +178,7 @@ struct Judge<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
     record: &'a Record,
+    explained: BTreeSet<(Right, &'a Sid)>,
     unknown: BTreeSet<ObjectId>,
 }
 
@@ -163,23 +221,7 @@ impl Judge<'_> {
 
     /// Takes out what manifests declare or the record explains for the holder of the row.
     fn drop_explained(&self, rights: &mut BTreeSet<String>, store: Right, sid: &Sid) {
-        let is_his = |id: &ObjectId| {
-            self.record.sid_of(id).or_else(|| self.observed.sid_of(id)) == Some(sid)
-                || self.observed.tied_sid(id) == Some(sid)
-        };
-        let declared = self
-            .desired
-            .grants
-            .keys()
-            .any(|(id, right)| *right == store && is_his(id));
-        let recorded = self
-            .record
-            .grants
-            .iter()
-            .any(|grant| grant.right == store && is_his(&grant.object_id));
-        // What is to be revoked and can't be removed is told, although the record knows it.
-        let stuck = self.desired.stuck.contains(&(Holder::Sid(sid.clone()), store));
-        if declared || (recorded && !stuck) {
+        if self.explained.contains(&(store, sid)) {
             rights.remove(store.as_str());
             // Comes along with Full Access and opens nothing more.
             rights.remove("ReadPermission");
@@ -232,7 +274,7 @@ impl Judge<'_> {
                 (ForeignState::Orphaned, goes.then_some(Cause::Orphaned))
             }
             // Declared, and for now nobody can tell that it is he: he keeps what he has.
-            Some(Identity::Known { addresses, .. }) if !addresses.is_disjoint(&self.desired.kept_members) => {
+            Some(Identity::Known { addresses, .. }) if self.is_kept(addresses) => {
                 (ForeignState::Unknown, None)
             }
             Some(Identity::Known { addresses, .. }) if self.is_ignored(addresses) => {
@@ -244,6 +286,11 @@ impl Judge<'_> {
             }
             Some(Identity::Known { .. }) => (ForeignState::Foreign, exclusive),
         }
+    }
+
+    fn is_kept(&self, addresses: &BTreeSet<SmtpAddress>) -> bool {
+        let kept = &self.desired.kept;
+        kept.iter().any(|(written, _)| addresses.contains(written))
     }
 
     fn is_ignored(&self, addresses: &BTreeSet<SmtpAddress>) -> bool {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign};
 use crate::api::{Record, RecordedGrant};
-use crate::mail::{Holder, ObjectId, Right, Sid};
+use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 #[derive(Default)]
 pub(super) struct GrantPlan {
@@ -62,7 +62,8 @@ impl GrantPlan {
                     .written_as()
                     .any(|written| people.addresses.contains(written))
         };
-        let kept = |grant: &RecordedGrant| grant.written_as().any(|m| desired.kept_members.contains(m));
+        let is_kept = |written: &SmtpAddress| desired.kept.contains(&(written.clone(), grant.right));
+        let kept = grant.written_as().any(is_kept);
         let expired = !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
         // Exchange shows it and says that it isn't there: tried again once an hour, when it no longer counts as stuck.
         let stuck = grant.sid.as_ref().is_some_and(|sid| {
@@ -75,7 +76,7 @@ impl GrantPlan {
         }
         let cause = if named(&policy.departed) {
             Cause::Departed
-        } else if named(&policy.protected) || kept(grant) {
+        } else if named(&policy.protected) || kept {
             self.settled.push(grant.clone());
             return;
         } else if expired {

@@ -42,9 +42,9 @@ pub struct Desired {
     pub sign_in: SignIn,
     pub sign_in_control: SignInControl,
     pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
-    /// Members that are declared and can't be granted to now, be it that they are unknown or refused: what
-    /// they were granted before stays, because it is not undeclared.
-    pub kept_members: BTreeSet<SmtpAddress>,
+    /// Who is declared to hold what and can't be granted to now, be it that he is unknown or refused: what he was
+    /// granted before stays, because it is not undeclared.
+    pub kept: BTreeSet<(SmtpAddress, Right)>,
     /// What happens to grants that no manifest declares.
     pub policy: GrantPolicy,
     /// What is granted now is remembered to have been granted at this time.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
-use super::{Cause, Desired, Holders, Identity, Observed, OnBehalf, Plan, Settings, Step, plan};
+use super::{Cause, Change, Desired, Holders, Identity, Observed, OnBehalf, Plan, Settings, Step, plan};
 use crate::api::{Record, RecordedGrant, SignIn, SignInControl};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
@@ -393,6 +393,25 @@ proptest! {
     }
 
     #[test]
+    fn a_refused_mailbox_loses_what_its_plan_takes_away_and_nothing_else_happens_to_it(
+        desired in any_desired(),
+        tenant in any_tenant(),
+        record in any_record(),
+    ) {
+        let whole = plan(&desired, &tenant.look(&desired, &record), &record);
+        let only = whole.only_taking_away(&record);
+        let takes = |change: &Change| change.removes_a_grant() || *change == Change::SignIn { allowed: false };
+        let wanted: BTreeSet<Change> = whole.changes().into_iter().filter(takes).collect();
+        prop_assert_eq!(only.changes(), wanted);
+        prop_assert_eq!(&only.announced, &record);
+        let gone: Vec<&RecordedGrant> = record.grants.iter().filter(|grant| !only.settled.grants.contains(grant)).collect();
+        let revoked = |grant: &&RecordedGrant| only.changes().contains(&Change::Revoked(grant.object_id, grant.right));
+        prop_assert!(gone.iter().all(revoked));
+        prop_assert!(!only.settled.grants.iter().any(|grant| revoked(&grant)));
+        prop_assert_eq!((&only.settled.addresses, &only.settled.intent), (&record.addresses, &record.intent));
+    }
+
+    #[test]
     fn revocations_come_before_every_step_that_takes_nothing_away(
         desired in any_desired(), tenant in any_tenant(), record in any_record()
     ) {
@@ -443,7 +462,9 @@ fn recorded(who: u8, right: Right, auto_mapping: Option<bool>) -> RecordedGrant 
 #[test]
 fn a_member_who_cannot_be_resolved_any_more_keeps_what_was_granted() {
     let mut wanted = desired();
-    wanted.kept_members.insert(address("person1"));
+    for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
+        wanted.kept.insert((address("person1"), right));
+    }
     let record = Record {
         grants: vec![recorded(1, Right::SendAs, None)],
         ..Record::default()

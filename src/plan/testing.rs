@@ -87,7 +87,7 @@ pub fn desired() -> Desired {
         sign_in: SignIn::Blocked,
         sign_in_control: SignInControl::Exchange,
         grants: BTreeMap::new(),
-        kept_members: BTreeSet::new(),
+        kept: BTreeSet::new(),
         policy: GrantPolicy::default(),
         now: jiff::Timestamp::UNIX_EPOCH,
         expired: BTreeSet::new(),

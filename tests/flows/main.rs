@@ -45,6 +45,7 @@ mod ownership;
 mod recovery;
 mod refused_mailboxes;
 mod refused_members;
+mod refused_removals;
 mod refused_tenants;
 mod regressions;
 mod schedules;

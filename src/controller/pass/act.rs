@@ -23,6 +23,15 @@ struct Judged {
 }
 
 impl Judged {
+    /// What is to be done, and may be.
+    fn plan(&self, observed: &Observed, record: &Record) -> Plan {
+        let plan = plan::plan(&self.desired, observed, record);
+        match self.ground.refusal {
+            None => plan,
+            Some(_) => plan.only_taking_away(record),
+        }
+    }
+
     fn end(
         self,
         outcome: Outcome,
@@ -71,6 +80,7 @@ impl Judged {
             refused_grants,
             granted: granted.collect(),
             writes: ground.writes,
+            refused: ground.refusal.is_some(),
         };
         Ending {
             outcome,
@@ -100,16 +110,17 @@ impl Pass<'_> {
         desired: Desired,
         seen: Seen,
     ) -> Result<Ending, Outcome> {
-        let planned = plan::plan(&desired, &seen.observed, &ground.record);
-        let weighed = if ground.writes {
-            self.weigh(&ground, &desired, planned, seen.observed.guid).await?
-        } else {
-            WeighedPlan::free(planned)
-        };
         let judged = Judged {
             ground,
             wanted,
             desired,
+        };
+        let planned = judged.plan(&seen.observed, &judged.ground.record);
+        let weighed = if judged.ground.writes {
+            self.weigh(&judged.ground, &judged.desired, planned, seen.observed.guid)
+                .await?
+        } else {
+            WeighedPlan::free(planned)
         };
         let planned = &weighed.plan;
         if !judged.ground.writes {
@@ -233,7 +244,8 @@ impl Pass<'_> {
             confirmed.observed.prove(*id, *right, sid.as_ref());
         }
         let remembered = with_unremoved(remembered, &before, &applied, &confirmed.observed);
-        let rest = plan::plan(&judged.desired, &confirmed.observed, &remembered)
+        let rest = judged
+            .plan(&confirmed.observed, &remembered)
             .remembering(weighed.held.as_ref(), &BTreeSet::new());
         let free = weighed.without_held(&rest);
         let outcome = match verdict(&free, &applied) {

@@ -38,7 +38,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let ground = match self.prepare() {
-            Ok(ground) if ground.writes => ground,
+            Ok(ground) if ground.writes && ground.refusal.is_none() => ground,
             // The tenant is there and was not looked at yet.
             Err(Outcome::NotYet) => return Err(waiting("the ExchangeTenant has not been checked yet")),
             Ok(_) | Err(_) => return Ok(()),

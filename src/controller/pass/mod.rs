@@ -11,6 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -22,6 +23,7 @@ use super::outcome::{Outcome, Progress, Stall};
 use super::report;
 use super::tenant::Tenant;
 use super::validate::{self, Admitted, Wanted};
+use crate::api::condition::{self, Kind};
 use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, SharedMailbox};
 use crate::exchange::ErrorClass;
 use crate::lane::Lane;
@@ -73,6 +75,8 @@ pub struct View {
     /// What was granted in this pass.
     pub granted: BTreeSet<(ObjectId, Right)>,
     pub writes: bool,
+    /// The manifest is refused: what it declares is not what is to be.
+    pub refused: bool,
 }
 
 /// Everything that is known before the mailbox itself is read.
@@ -82,6 +86,8 @@ pub struct Ground {
     pub record: Record,
     pub owner: MarkerOwner,
     pub admitted: Admitted,
+    /// Why nothing but taking access away is done: the manifest is refused.
+    pub refusal: Option<Stall>,
 }
 
 impl From<Outcome> for Ending {
@@ -106,6 +112,40 @@ impl Pass<'_> {
 
     async fn look_and_act(&mut self) -> Result<Ending, Outcome> {
         let ground = self.prepare()?;
+        match ground.refusal.clone() {
+            None => self.look(ground).await,
+            Some(stall) => self.only_take_away(ground, stall).await,
+        }
+    }
+
+    /// A refused manifest changes nothing, yet nobody keeps by it what he is to lose: ends, departures and members who
+    /// were taken out do not wait, nor does the block of sign-in.
+    async fn only_take_away(&mut self, ground: Ground, stall: Stall) -> Result<Ending, Outcome> {
+        let told = self.is_told(&stall);
+        match self.look(ground).await {
+            Ok(ending) => Ok(Ending {
+                outcome: ending.outcome.of_refused(stall, told),
+                ..ending
+            }),
+            Err(outcome) => Err(outcome.of_refused(stall, told)),
+        }
+    }
+
+    /// Whether the status tells of this refusal already.
+    fn is_told(&self, stall: &Stall) -> bool {
+        let meaning = Outcome::Stalled(stall.clone()).meaning();
+        let status = self.object.status.as_ref();
+        let ready = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
+        let same = |ready: &Condition| {
+            meaning
+                .ready
+                .is_some_and(|told| ready.reason == told.reason && ready.message == told.message)
+        };
+        ready.is_some_and(same)
+            && status.and_then(|status| status.observed_generation) == self.object.metadata.generation
+    }
+
+    async fn look(&mut self, ground: Ground) -> Result<Ending, Outcome> {
         let fetch = self.fetch(&ground);
         let guid = self.known_mailbox(&ground.record);
         let members = fetch.directory(&ground.admitted);
@@ -239,14 +279,15 @@ impl Pass<'_> {
 
     pub fn desired(&self, ground: &Ground, wanted: &Wanted) -> Desired {
         let now = self.context.clock.instant();
-        let mut kept_members = wanted.kept_members.clone();
+        let mut kept = wanted.kept.clone();
         let unreadable = self
             .context
             .index()
             .has_unreadable_permissions(&self.key.namespace);
         if unreadable {
             // Nobody knows what such a permission declares, so nothing counts as undeclared.
-            kept_members.extend(ground.record.grants.iter().map(|grant| grant.member.clone()));
+            let grants = &ground.record.grants;
+            kept.extend(grants.iter().map(|grant| (grant.member.clone(), grant.right)));
         }
         Desired {
             owner: ground.owner.clone(),
@@ -258,11 +299,11 @@ impl Pass<'_> {
             sign_in: ground.admitted.sign_in,
             sign_in_control: ground.tenant.sign_in_control,
             grants: wanted.grants.clone(),
-            kept_members,
+            kept,
             policy: GrantPolicy {
                 // Nor does anything count as declared nowhere.
                 exclusive: ground.admitted.exclusive && !unreadable,
-                remove_orphans: self.wants_orphans_removed(),
+                remove_orphans: ground.refusal.is_none() && self.wants_orphans_removed(),
                 ignore: ground.admitted.ignore.clone(),
                 protected: ground.tenant.protected.clone(),
                 departed: ground.tenant.departed.clone(),

@@ -10,7 +10,7 @@ use crate::api::{Management, Record, SharedMailbox};
 use crate::controller::index::claims_of;
 use crate::controller::outcome::{Outcome, Stall};
 use crate::controller::tenant::{Tenant, TenantState};
-use crate::controller::validate::{self, Admitted, Surroundings};
+use crate::controller::validate::{self, Admitted, Refused, Surroundings};
 use crate::mail::{MarkerOwner, SmtpAddress};
 
 impl Pass<'_> {
@@ -48,13 +48,25 @@ impl Pass<'_> {
             name: self.key.name.clone(),
             uid: self.object.uid().unwrap_or_default(),
         };
-        let admitted = self.admit(&tenant).map_err(Outcome::Stalled)?;
+        let writes = management == Management::Enforce;
+        let (admitted, refusal) = match self.admit(&tenant) {
+            Ok(admitted) => (admitted, None),
+            Err(Refused { stall, declared }) => {
+                // Only a mailbox that was made, and marked, has something that could be taken away.
+                let made = self.known_mailbox(&record).is_some() && record.intent.is_none();
+                match declared.filter(|_| made && writes) {
+                    Some(declared) => (*declared, Some(stall)),
+                    None => return Err(Outcome::Stalled(stall)),
+                }
+            }
+        };
         Ok(Ground {
-            writes: management == Management::Enforce,
             tenant,
+            writes,
             record,
             owner,
             admitted,
+            refusal,
         })
     }
 
@@ -81,7 +93,7 @@ impl Pass<'_> {
         })
     }
 
-    fn admit(&self, tenant: &Tenant) -> Result<Admitted, Stall> {
+    fn admit(&self, tenant: &Tenant) -> Result<Admitted, Refused> {
         let index = self.context.index();
         let addresses = claims_of(&self.object);
         let has_mailbox = |mailbox: &SharedMailbox| {

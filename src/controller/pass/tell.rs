@@ -15,7 +15,7 @@ use crate::controller::events::Happening;
 use crate::controller::index;
 use crate::controller::outcome::{Meaning, Outcome, Progress};
 use crate::controller::permission;
-use crate::controller::report::{self, Facts};
+use crate::controller::report::{self, Facts, Sight};
 use crate::controller::validate::MemberVerdict;
 use crate::lane::Lane;
 
@@ -35,7 +35,8 @@ impl Pass<'_> {
     pub(super) async fn say_that_it_is_being_looked_at(&mut self) -> Result<(), Outcome> {
         let text = "waiting for Exchange to answer the first look-up".to_owned();
         let meaning = Outcome::Progressing(Progress::WaitingForExchange(text)).meaning();
-        let status = report::mailbox(&self.object, &meaning, None, None, self.context.clock.now());
+        let now = self.context.clock.now();
+        let status = report::mailbox(&self.object, &meaning, &Sight::Nothing, None, now);
         self.write_status(status).await
     }
 
@@ -95,7 +96,13 @@ impl Pass<'_> {
         let record_now = record.clone().or_else(|| self.recorded()).unwrap_or_default();
         let facts = view.as_ref().map(|view| view.facts(&record_now));
         let before = self.object.clone();
-        let mut status = report::mailbox(&before, &meaning, facts.as_ref(), record.as_ref(), now);
+        let refused = view.as_ref().is_some_and(|view| view.refused);
+        let sight = match &facts {
+            None => Sight::Nothing,
+            Some(facts) if refused => Sight::OfRefused(facts),
+            Some(facts) => Sight::Whole(facts),
+        };
+        let mut status = report::mailbox(&before, &meaning, &sight, record.as_ref(), now);
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(50).cloned().collect();
         }
@@ -127,11 +134,15 @@ impl Pass<'_> {
                         .permissions
                         .get(position)
                         .zip(view.wanted.verdicts.get(position));
-                    judged.map(|(permission, verdicts)| {
-                        report::permission(permission, verdicts, facts, &lost, now)
+                    judged.and_then(|(permission, verdicts)| {
+                        // An end comes whatever the mailbox's manifest says; nothing else follows from a refused one.
+                        if view.refused && !permission.expired {
+                            return report::permission_without_mailbox(object, &meaning, &lost, now);
+                        }
+                        Some(report::permission(permission, verdicts, facts, &lost, now))
                     })
                 }
-                _ => report::permission_without_mailbox(object, &meaning, now),
+                _ => report::permission_without_mailbox(object, &meaning, &lost, now),
             };
             if let Some(next) = next {
                 stale |= !permission::write(self.context, object, next).await;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-use super::{Facts, missing_grants};
+use super::{Facts, Sight, missing_grants};
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
@@ -40,7 +40,7 @@ const USERS_AT_ONCE: usize = 25;
 pub fn mailbox(
     object: &SharedMailbox,
     meaning: &Meaning,
-    facts: Option<&Facts<'_>>,
+    sight: &Sight<'_>,
     record: Option<&Record>,
     now: Timestamp,
 ) -> SharedMailboxStatus {
@@ -62,13 +62,20 @@ pub fn mailbox(
     status.summary = Some(ready.reason.to_string());
     let mut verdicts = vec![ready];
     verdicts.extend(meaning.progress.clone());
-    match facts {
-        Some(facts) => {
+    match sight {
+        Sight::Whole(facts) => {
             verdicts.extend(about_the_mailbox(facts));
             verdicts.extend(advisories(facts));
             fill_columns(&mut status, facts);
         }
-        None => verdicts.extend(kept(&status.conditions)),
+        Sight::OfRefused(facts) => {
+            let others = kept(&status.conditions).into_iter();
+            verdicts.extend(others.filter(|verdict| verdict.kind != Kind::SignInBlocked));
+            verdicts.push(sign_in(facts.desired, facts.observed));
+            status.sign_in = Some(sign_in_word(facts.observed).to_owned());
+            status.held = held(facts);
+        }
+        Sight::Nothing => verdicts.extend(kept(&status.conditions)),
     }
     status.conditions = condition::merge(&status.conditions, &verdicts, generation, now);
     status
@@ -207,6 +214,14 @@ fn sign_in(desired: &Desired, observed: &Observed) -> Verdict {
     }
 }
 
+fn sign_in_word(observed: &Observed) -> &'static str {
+    if observed.sign_in_is_blocked() {
+        "Blocked"
+    } else {
+        "Open"
+    }
+}
+
 fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
     let Facts {
         desired,
@@ -222,8 +237,7 @@ fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
         writes: _,
         propagation: _,
     } = facts;
-    let blocked = observed.sign_in_is_blocked();
-    status.sign_in = Some(if blocked { "Blocked" } else { "Open" }.to_owned());
+    status.sign_in = Some(sign_in_word(observed).to_owned());
     status.primary_address = Some(observed.primary.to_string());
     status.mailbox_guid = Some(observed.guid.to_string());
     status.object_id = observed

@@ -37,6 +37,15 @@ pub struct Facts<'a> {
     pub propagation: Duration,
 }
 
+/// What a pass saw of its mailbox.
+pub enum Sight<'a> {
+    /// It ended before it saw anything.
+    Nothing,
+    /// The manifest is refused: only what holds whatever is declared is told.
+    OfRefused(&'a Facts<'a>),
+    Whole(&'a Facts<'a>),
+}
+
 /// Lost rights that a status lists at most, and for how long.
 const SHOWN_REVOKED: usize = 100;
 const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);

@@ -1,6 +1,6 @@
 //! The status of a MailboxPermission.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -41,9 +41,10 @@ pub fn permission(
         };
         return finish_permission(object, told, revoked, now);
     }
+    let teller = Teller::new(permission, facts, now);
     let mut members = Members::default();
     for (member, verdict) in permission.members.iter().zip(verdicts) {
-        members.add(permission, member, verdict, facts, now);
+        members.add(&teller, member, verdict);
     }
     let (ready, progress) = permission_verdicts(&members.count, &members.refused, facts.writes);
     let told = Told {
@@ -94,20 +95,8 @@ struct Members {
 }
 
 impl Members {
-    fn add(
-        &mut self,
-        permission: &AdmittedPermission,
-        member: &AdmittedMember,
-        verdict: &MemberVerdict,
-        facts: &Facts<'_>,
-        now: Timestamp,
-    ) {
+    fn add(&mut self, teller: &Teller<'_>, member: &AdmittedMember, verdict: &MemberVerdict) {
         self.count.declared += 1;
-        let teller = Teller {
-            permission,
-            facts,
-            now,
-        };
         match verdict {
             MemberVerdict::Refused(refusal) => {
                 self.refused.push(refusal.message.clone());
@@ -126,7 +115,7 @@ impl Members {
                 entry.message = entry.message.or_else(|| note.clone());
                 self.entries.push(entry);
             }
-            MemberVerdict::Everybody(people) => self.add_group(&teller, member, people),
+            MemberVerdict::Everybody(people) => self.add_group(teller, member, people),
         }
     }
 
@@ -178,11 +167,34 @@ impl Members {
     }
 }
 
-/// Tells what becomes of one member.
+/// Tells what becomes of each member. There may be hundreds: what is known is looked up, not searched for.
 struct Teller<'a> {
     permission: &'a AdmittedPermission,
     facts: &'a Facts<'a>,
     now: Timestamp,
+    missing: BTreeSet<(ObjectId, Right)>,
+    recorded: BTreeMap<(ObjectId, Right), &'a RecordedGrant>,
+    /// What was told before, by address and group.
+    old: BTreeMap<(&'a str, Option<&'a str>), &'a MemberStatus>,
+}
+
+impl<'a> Teller<'a> {
+    fn new(permission: &'a AdmittedPermission, facts: &'a Facts<'a>, now: Timestamp) -> Self {
+        let recorded = facts.record.grants.iter();
+        let old = permission.object.status.iter().flat_map(|status| &status.members);
+        Self {
+            permission,
+            facts,
+            now,
+            missing: missing_grants(facts.rest),
+            recorded: recorded
+                .map(|grant| ((grant.object_id, grant.right), grant))
+                .collect(),
+            old: old
+                .map(|member| ((member.address.as_str(), member.via.as_deref()), member))
+                .collect(),
+        }
+    }
 }
 
 impl Teller<'_> {
@@ -227,23 +239,18 @@ impl Teller<'_> {
     }
 
     fn member(&self, text: &str, via: Option<&str>, id: ObjectId) -> MemberStatus {
-        let Self {
-            permission,
-            facts,
-            now: _,
-        } = self;
+        let (permission, facts) = (self.permission, self.facts);
         let refusals: Vec<&str> = permission
             .rights
             .iter()
             .filter_map(|right| facts.refused_grants.get(&(id, *right)))
             .map(String::as_str)
             .collect();
-        let missing = missing_grants(facts.rest);
-        let old = self.told_before(text, via);
+        let old = self.old.get(&(text, via)).copied();
         let rights: Vec<RightStatus> = permission
             .rights
             .iter()
-            .map(|right| self.right(id, *right, &missing, old))
+            .map(|right| self.right(id, *right, old))
             .collect();
         let message = if !refusals.is_empty() {
             Some(cut(&refusals.join("; "), 512))
@@ -266,25 +273,12 @@ impl Teller<'_> {
         }
     }
 
-    fn told_before(&self, text: &str, via: Option<&str>) -> Option<&MemberStatus> {
-        let members = &self.permission.object.status.as_ref()?.members;
-        members
-            .iter()
-            .find(|member| member.address == text && member.via.as_deref() == via)
-    }
-
-    fn right(
-        &self,
-        id: ObjectId,
-        right: Right,
-        missing: &BTreeSet<(ObjectId, Right)>,
-        old: Option<&MemberStatus>,
-    ) -> RightStatus {
+    fn right(&self, id: ObjectId, right: Right, old: Option<&MemberStatus>) -> RightStatus {
         let facts = self.facts;
         let sid = facts.record.sid_of(&id).or_else(|| facts.observed.tied_sid(&id));
         let state = if facts.refused_grants.contains_key(&(id, right)) {
             RightState::Refused
-        } else if missing.contains(&(id, right))
+        } else if self.missing.contains(&(id, right))
             || !matches!(facts.observed.presence(&id, right, sid), Presence::Present(_))
         {
             RightState::Pending
@@ -301,11 +295,7 @@ impl Teller<'_> {
             (RightState::Granted, _) => {
                 let after = |grant: Timestamp| grant.saturating_add(propagation(facts)).unwrap_or(grant);
                 let again = facts.granted.contains(&(id, right));
-                let recorded = facts
-                    .record
-                    .grants
-                    .iter()
-                    .find(|grant| grant.object_id == id && grant.right == right);
+                let recorded = self.recorded.get(&(id, right));
                 // What was there before us works already.
                 let granted = recorded
                     .and_then(|grant| grant.at)
@@ -340,12 +330,7 @@ impl Teller<'_> {
                     .to_owned(),
             );
         }
-        let recorded = self
-            .facts
-            .record
-            .grants
-            .iter()
-            .find(|grant| (grant.object_id, grant.right) == key);
+        let recorded = self.recorded.get(&key);
         let unknown = recorded.is_some_and(|grant| grant.auto_mapping.is_none());
         unknown.then(|| {
             "whether it is automapped is unknown: FullAccess was there before, and Exchange does not show it".to_owned()
@@ -422,10 +407,12 @@ fn states(rights: &[Right], state: impl Fn(Right) -> RightState) -> Vec<RightSta
         .collect()
 }
 
-/// The next status of a permission whose mailbox could not be looked at: what the mailbox says, told here.
+/// The next status of a permission whose mailbox could not be looked at, or whose manifest is refused: what the
+/// mailbox says, told here. `lost` is what the mailbox lost.
 pub fn permission_without_mailbox(
     object: &Arc<MailboxPermission>,
     mailbox: &Meaning,
+    lost: &[Revoked],
     now: Timestamp,
 ) -> Option<MailboxPermissionStatus> {
     let told = mailbox.ready.as_ref()?;
@@ -454,7 +441,8 @@ pub fn permission_without_mailbox(
         progress,
         ends: ends_soon(object, now),
     };
-    Some(finish_permission(object, told, told_revoked(object), now))
+    let revoked = revoked_from(&object.name_any(), lost);
+    Some(finish_permission(object, told, revoked, now))
 }
 
 /// The next status of a permission that names a mailbox that does not exist.

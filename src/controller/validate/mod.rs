@@ -18,7 +18,9 @@ pub use access::{AccessRules, MemberKind, Wish};
 pub use claims::Rival;
 pub use members::{Directory, Expansion, MemberVerdict, PersonVerdict, Resolution, Resolved};
 
-use crate::api::{MailboxPermission, Member, PermissionsMode, Power, SharedMailbox, SignIn};
+use crate::api::{
+    MailboxPermission, Member, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn,
+};
 use crate::controller::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, ObjectId, Right, SmtpAddress};
 use crate::plan::{People, WantedGrant};
@@ -90,13 +92,53 @@ pub struct Surroundings<'a> {
     pub now: Timestamp,
 }
 
+/// A mailbox whose manifest is refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub stall: Stall,
+    /// What its permissions ask for all the same, each member judged by the rules; None where the addresses can't be
+    /// read, by which rules judge.
+    pub declared: Option<Box<Admitted>>,
+}
+
 /// Judges the manifests as written.
 pub fn admit(
     mailbox: &SharedMailbox,
     permissions: &[Arc<MailboxPermission>],
     around: &Surroundings<'_>,
-) -> Result<Admitted, Stall> {
+) -> Result<Admitted, Refused> {
     let spec = &mailbox.spec;
+    let (address, aliases) = parse_addresses(spec).map_err(|stall| Refused {
+        stall,
+        declared: None,
+    })?;
+    let addresses: BTreeSet<SmtpAddress> = aliases.iter().chain([&address]).cloned().collect();
+    let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, &addresses, around);
+    let admitted = Admitted {
+        address,
+        aliases,
+        alias: None,
+        sign_in: spec.sign_in.unwrap_or(SignIn::Blocked),
+        permissions: permissions.iter().map(members_of).collect(),
+        exclusive: false,
+        ignore: Vec::new(),
+    };
+    match admit_mailbox(spec, &addresses, around) {
+        Ok((alias, ignore)) => Ok(Admitted {
+            alias,
+            exclusive: spec.permissions.mode == PermissionsMode::Exclusive,
+            ignore,
+            ..admitted
+        }),
+        Err(stall) => Err(Refused {
+            stall,
+            declared: Some(Box::new(admitted)),
+        }),
+    }
+}
+
+/// The primary address and the others.
+fn parse_addresses(spec: &SharedMailboxSpec) -> Result<(SmtpAddress, BTreeSet<SmtpAddress>), Stall> {
     let parse = |text: &String, field: &str| {
         text.parse::<SmtpAddress>()
             .map_err(|error| Stall::InvalidSpec(format!("spec.{field}: {error}")))
@@ -107,6 +149,15 @@ pub fn admit(
         aliases.insert(parse(text, &format!("aliases[{position}]"))?);
     }
     aliases.remove(&address);
+    Ok((address, aliases))
+}
+
+/// The nickname and whom Exclusive ignores, when everything about the mailbox itself is allowed.
+fn admit_mailbox(
+    spec: &SharedMailboxSpec,
+    addresses: &BTreeSet<SmtpAddress>,
+    around: &Surroundings<'_>,
+) -> Result<(Option<Nickname>, Vec<AddressPattern>), Stall> {
     let alias = spec.alias.as_ref().map(|text| text.parse()).transpose();
     let alias: Option<Nickname> =
         alias.map_err(|error| Stall::InvalidSpec(format!("spec.alias: {error}")))?;
@@ -114,26 +165,12 @@ pub fn admit(
         let text = "spec.displayName must hold more than blanks and no control characters";
         return Err(Stall::InvalidSpec(text.to_owned()));
     }
-    let addresses: BTreeSet<SmtpAddress> = aliases.iter().chain([&address]).cloned().collect();
-    let sign_in = spec.sign_in.unwrap_or(SignIn::Blocked);
-    let exclusive = spec.permissions.mode == PermissionsMode::Exclusive;
     let powers = [
-        (sign_in == SignIn::Allowed).then_some(Power::AllowSignIn),
-        exclusive.then_some(Power::Exclusive),
+        (spec.sign_in == Some(SignIn::Allowed)).then_some(Power::AllowSignIn),
+        (spec.permissions.mode == PermissionsMode::Exclusive).then_some(Power::Exclusive),
     ];
-    admit_addresses(&addresses, powers.into_iter().flatten(), around)?;
-    let ignore = parse_ignored(&spec.permissions.ignore)?;
-    let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, &addresses, around);
-    let permissions = permissions.iter().map(members_of).collect();
-    Ok(Admitted {
-        address,
-        aliases,
-        alias,
-        sign_in,
-        permissions,
-        exclusive,
-        ignore,
-    })
+    admit_addresses(addresses, powers.into_iter().flatten(), around)?;
+    Ok((alias, parse_ignored(&spec.permissions.ignore)?))
 }
 
 fn parse_ignored(patterns: &[String]) -> Result<Vec<AddressPattern>, Stall> {
@@ -187,7 +224,8 @@ fn admit_addresses(
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
-    pub kept_members: BTreeSet<SmtpAddress>,
+    /// Who is declared to hold what and can't be granted to now, as written.
+    pub kept: BTreeSet<(SmtpAddress, Right)>,
     /// MailboxPermissions, by name, whose end has come.
     pub expired: BTreeSet<String>,
     /// Who gets rights with each group that is expanded.
@@ -257,7 +295,8 @@ impl Wanted {
                 self.groups.entry(written.clone()).or_default().extend(ids);
             }
             MemberVerdict::Refused(_) => {
-                self.kept_members.insert(written.clone());
+                let kept = permission.rights.iter().map(|right| (written.clone(), *right));
+                self.kept.extend(kept);
             }
         }
     }
