@@ -357,6 +357,10 @@ pub struct ExchangeTenantStatus {
     /// Domains in which mailboxes can be made, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_domains: Vec<String>,
+    /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
+    /// was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// Removals that were let go at one time.

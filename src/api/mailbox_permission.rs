@@ -130,6 +130,10 @@ pub struct MailboxPermissionStatus {
     /// Who lost a right in the last 24 hours that was granted here, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<Revoked>,
+    /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
+    /// was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
 }
 
 /// A right that was taken away.

@@ -35,7 +35,7 @@ pub use shared_mailbox::{
 /// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.
 pub const FINALIZER: &str = "sharedmailbox.dev/mailbox";
 
-/// Asks for a look at a mailbox now; its value is echoed in `status.lastHandledReconcileAt`.
+/// On any of our kinds, asks for a look now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "sharedmailbox.dev/reconcile-requested-at";
 
 /// The same in Flux's words, for tools that know these.
@@ -44,6 +44,11 @@ pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 /// Both requests for a look, ours and Flux's, as they are written.
 pub fn reconcile_requests(annotations: &BTreeMap<String, String>) -> [Option<&String>; 2] {
     [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT].map(|key| annotations.get(key))
+}
+
+/// The one that a look answers: times written alike sort alike, so the later of the two was asked for last.
+pub fn last_reconcile_request(annotations: &BTreeMap<String, String>) -> Option<&String> {
+    reconcile_requests(annotations).into_iter().flatten().max()
 }
 
 /// On a Secret with credentials: when they end, as a day or a time. For metrics and alerts only.

@@ -205,7 +205,8 @@ pub struct SharedMailboxStatus {
     /// What would be done, while management is Observe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_plan: Vec<String>,
-    /// The value of the annotation sharedmailbox.dev/reconcile-requested-at that was last acted on.
+    /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
+    /// was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
     /// The value of the annotation sharedmailbox.dev/remove-orphaned-grants that was last acted on.

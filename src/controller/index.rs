@@ -491,7 +491,8 @@ fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermission
         && before.metadata.generation == after.metadata.generation
         && before.metadata.deletion_timestamp.is_some() == deleting
     {
-        return None;
+        let asked = reconcile_requests(before.annotations()) != reconcile_requests(after.annotations());
+        return asked.then_some(Lane::Edit);
     }
     let kept = |member| after.spec.members.contains(member);
     let loses = deleting
@@ -586,6 +587,12 @@ mod tests {
             index.apply_permission(permission("p", &["b@contoso.com"], 3)),
             sales(Lane::Revocation)
         );
+        let mut asked = permission("p", &["b@contoso.com"], 3);
+        asked
+            .annotations_mut()
+            .insert(FLUX_REQUESTED_AT.into(), "now".into());
+        assert_eq!(index.apply_permission(asked.clone()), sales(Lane::Edit));
+        assert_eq!(index.apply_permission(asked), vec![]);
         assert_eq!(index.delete_permission("team", "p"), sales(Lane::Revocation));
         assert_eq!(index.delete_permission("team", "p"), vec![]);
     }

@@ -21,7 +21,7 @@ use super::tenant::{DirectoryCache, Tenant, TenantState};
 use super::timing::Timing;
 use super::validate::AccessRules;
 use crate::api::condition::{self, Kind, Truth, Verdict};
-use crate::api::{EXPIRES_AT, ExchangeTenant, ExchangeTenantStatus};
+use crate::api::{EXPIRES_AT, ExchangeTenant, ExchangeTenantStatus, last_reconcile_request};
 use crate::exchange::{AcceptedDomain, Connection, ErrorClass, ExchangeError, Gateway, Stage};
 use crate::lane::Lane;
 use crate::mail::{ClusterId, Domain, TenantGuid};
@@ -430,6 +430,7 @@ async fn report(
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
         summary: verdicts.first().map(|ready| ready.reason.to_string()),
+        last_handled_reconcile_at: last_reconcile_request(object.annotations()).cloned(),
         ..old.clone()
     };
     if let Ok((tenant, domains)) = checked {

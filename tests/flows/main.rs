@@ -48,6 +48,7 @@ mod refused_members;
 mod refused_removals;
 mod refused_tenants;
 mod regressions;
+mod requests;
 mod schedules;
 mod sequences;
 mod settings;

@@ -10,7 +10,7 @@ use super::{Facts, Sight, missing_grants};
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
-    reconcile_requests,
+    last_reconcile_request,
 };
 use crate::controller::audit::Names;
 use crate::controller::outcome::Meaning;
@@ -49,15 +49,10 @@ pub fn mailbox(
     if let Some(record) = record {
         status.record = Some(RawRecord::from(record));
     }
-    // Times written alike sort alike: the later of the two requests is the one that was acted on last.
-    let requested = reconcile_requests(object.annotations())
-        .into_iter()
-        .flatten()
-        .max();
     let Some(ready) = meaning.ready.clone() else {
         return status;
     };
-    status.last_handled_reconcile_at = requested.cloned();
+    status.last_handled_reconcile_at = last_reconcile_request(object.annotations()).cloned();
     status.observed_generation = Some(generation);
     status.summary = Some(ready.reason.to_string());
     let mut verdicts = vec![ready];

@@ -9,7 +9,8 @@ use kube::ResourceExt;
 use super::{Facts, missing_grants, revoked_from, whole_seconds};
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
-    MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightState, RightStatus,
+    MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightState,
+    RightStatus, last_reconcile_request,
 };
 use crate::controller::deadlines::WARNED_BEFORE;
 use crate::controller::outcome::Meaning;
@@ -527,5 +528,6 @@ fn finish_permission(
         members,
         reason: object.spec.reason.clone(),
         revoked,
+        last_handled_reconcile_at: last_reconcile_request(object.annotations()).cloned(),
     }
 }
