@@ -238,3 +238,24 @@ async fn a_grant_that_exchange_refuses_for_good_is_refused_on_that_member_alone(
     world.wait_permission("team", "True", "Granted").await;
     assert_eq!(view(&world).send_as.len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_an_address_that_the_mailbox_only_asks_for_keeps_what_he_has() {
+    let world = World::start().await;
+    world.apply(&sales(json!({}))).await;
+    let mut staff = permission("staff", "sales", &[SECOND], &["SendAs"]);
+    let everybody = json!({ "group": "all-staff@contoso.com", "expand": true });
+    staff["spec"]["members"].as_array_mut().unwrap().push(everybody);
+    world.apply(&staff).await;
+    world.wait_permission("staff", "True", "Granted").await;
+    let held = view(&world).send_as;
+    let first = world.tenant.object_id(FIRST).unwrap();
+    assert!(held.contains(&first), "he is in the group");
+    for theirs in [FIRST, SECOND] {
+        world.apply(&sales(json!({ "emailAddress": theirs }))).await;
+        world.wait_mailbox("sales", "False", "SettingRefused").await;
+        world.sleep(INTERVAL).await;
+        assert_eq!(view(&world).send_as, held);
+        world.wait_permission("staff", "True", "Granted").await;
+    }
+}

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::support::bed::{replay_sequence, story_of};
+use super::support::bed::{ABOUT_PEOPLE, replay_sequence, story_of};
 
 const STEPS: usize = 20;
 
@@ -23,10 +23,12 @@ fn sequences(share: u8) {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[share; 32]);
     let mut runner = TestRunner::new_with_rng(config, rng);
     // A step that shrinks away becomes None.
-    let step = proptest::option::weighted(0.98, any::<u32>().no_shrink());
+    let number = || any::<u32>().no_shrink().prop_map(u64::from);
+    let about_people = number().prop_map(|number| ABOUT_PEOPLE + number);
+    let step = proptest::option::weighted(0.98, prop_oneof![2 => number(), 1 => about_people]);
     let steps = proptest::collection::vec(step, STEPS);
     let outcome = runner.run(&steps, |steps| {
-        let steps: Vec<u32> = steps.into_iter().flatten().collect();
+        let steps: Vec<u64> = steps.into_iter().flatten().collect();
         replay_sequence(&steps).map_err(|why| {
             let line: Vec<String> = steps.iter().map(ToString::to_string).collect();
             let story: Vec<String> = story_of(&steps).iter().map(|act| format!("  {act:?}")).collect();

@@ -169,6 +169,7 @@ impl Pass<'_> {
         let wanted = validate::resolve(
             &ground.admitted,
             namespace,
+            self.account(),
             &tenant.rules,
             &tenant.departed,
             &directory,

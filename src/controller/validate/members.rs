@@ -158,8 +158,10 @@ impl Admitted {
 /// What a member is judged by.
 pub(super) struct Bench<'a> {
     pub namespace: &'a str,
-    /// The addresses of the mailbox.
+    /// The addresses that the mailbox is to have.
     pub addresses: &'a BTreeSet<SmtpAddress>,
+    /// The mailbox itself, once it is known: who has one of its declared addresses may be somebody else.
+    pub mailbox: Option<ObjectId>,
     pub rules: &'a AccessRules,
     pub departed: &'a People,
     pub directory: &'a Directory,
@@ -259,11 +261,14 @@ impl Bench<'_> {
         if self.departed.include_id(&found.object_id) {
             return Err(departed(text));
         }
-        if found
-            .primary
-            .as_ref()
-            .is_some_and(|primary| self.addresses.contains(primary))
-        {
+        let is_the_mailbox = match self.mailbox {
+            Some(mailbox) => found.object_id == mailbox,
+            None => found
+                .primary
+                .iter()
+                .any(|primary| self.addresses.contains(primary)),
+        };
+        if is_the_mailbox {
             let text = format!("{text} is the mailbox itself, which holds every right on itself");
             return Err(Refusal::new("MemberIsMailbox", text));
         }

@@ -234,10 +234,11 @@ pub struct Wanted {
     pub verdicts: Vec<Vec<MemberVerdict>>,
 }
 
-/// Judges the members as the directory knows them.
+/// Judges the members as the directory knows them; `mailbox` is the account behind the mailbox, once it is known.
 pub fn resolve(
     admitted: &Admitted,
     namespace: &str,
+    mailbox: Option<ObjectId>,
     rules: &AccessRules,
     departed: &People,
     directory: &Directory,
@@ -251,6 +252,7 @@ pub fn resolve(
     let bench = members::Bench {
         namespace,
         addresses: &addresses,
+        mailbox,
         rules,
         departed,
         directory,

@@ -73,14 +73,7 @@ impl Ledger {
     /// Takes the newest manifests into account.
     pub fn note(&mut self, world: &World) {
         let grants = wishes::wanted(world);
-        for mailbox in model::exclusive(world) {
-            self.foreign_grants.retain(|(other, _, _)| *other != mailbox);
-            self.tolerated.retain(|(other, _, _)| *other != mailbox);
-        }
-        let departed = wishes::departed(world);
-        self.foreign_grants
-            .retain(|(_, person, _)| !departed.contains(person));
-        self.tolerated.retain(|(_, person, _)| !departed.contains(person));
+        self.give_up(world);
         let staying = |mailbox: &Arc<Value>| mailbox["metadata"]["deletionTimestamp"].is_null();
         for mailbox in model::mailboxes(world).into_iter().filter(staying) {
             let name = model::name(&mailbox);
@@ -106,6 +99,21 @@ impl Ledger {
             }
         }
         self.remember(world.server.now(), grants);
+    }
+
+    /// What may be taken away from strangers now may be gone from now on.
+    fn give_up(&mut self, world: &World) {
+        let exclusive = model::exclusive(world);
+        let departed = wishes::departed(world);
+        let may_go = |(mailbox, person, _): &(Uuid, Uuid, Right)| {
+            let ignored = exclusive.get(mailbox);
+            departed.contains(person) || ignored.is_some_and(|ignored| !ignored.contains(person))
+        };
+        let (given_up, kept) = std::mem::take(&mut self.foreign_grants)
+            .into_iter()
+            .partition(may_go);
+        self.foreign_grants = kept;
+        self.tolerated.extend::<BTreeSet<_>>(given_up);
     }
 
     /// What is wanted from now on.
@@ -143,12 +151,12 @@ impl Ledger {
         let right = match cmdlet {
             "Add-MailboxPermission" | "Remove-MailboxPermission" => Right::FullAccess,
             "Add-RecipientPermission" | "Remove-RecipientPermission" => Right::SendAs,
+            "Set-Mailbox" if parameters.get("GrantSendOnBehalfTo").is_some() => Right::SendOnBehalf,
             _ => return,
         };
-        let trustee = world
-            .tenant
-            .object_id(text("User"))
-            .or(world.tenant.object_id(text("Trustee")));
+        let added = parameters["GrantSendOnBehalfTo"]["Add"][0].as_str();
+        let names = [text("User"), text("Trustee"), added.unwrap_or_default()];
+        let trustee = names.into_iter().find_map(|name| world.tenant.object_id(name));
         let mailbox = world.tenant.mailbox(text("Identity"));
         if let (Some(mailbox), Some(trustee)) = (mailbox, trustee) {
             if cmdlet.starts_with("Remove-") {
@@ -171,7 +179,7 @@ impl Ledger {
     }
 
     /// True when the grant was ever declared: its removal may still be under way.
-    fn was_wanted(&self, name: Option<&str>, member: Uuid, right: Right) -> bool {
+    pub fn was_wanted(&self, name: Option<&str>, member: Uuid, right: Right) -> bool {
         let mut ever = self.history.iter().flat_map(|wanted| wanted.grants.keys());
         ever.any(|key| Some(key.mailbox.as_str()) == name && key.member == member && key.right == right)
     }

@@ -24,7 +24,7 @@ pub fn replay_line(scenarios: &[Scenario], line: &str) -> Result<(), String> {
             let steps = steps
                 .split(',')
                 .map(|step| step.parse().map_err(|error| format!("{step:?}: {error}")));
-            replay_sequence(&steps.collect::<Result<Vec<u32>, String>>()?)
+            replay_sequence(&steps.collect::<Result<Vec<u64>, String>>()?)
         }
         _ => Err(format!("no run is written like {line:?}")),
     }

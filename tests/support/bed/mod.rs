@@ -32,7 +32,7 @@ pub use day::replay_day;
 pub use line::replay_line;
 pub use oracle::Patience;
 pub use schedule::{replay_schedule, schedules, trace_schedule};
-pub use sequence::{replay_sequence, story_of};
+pub use sequence::{ABOUT_PEOPLE, replay_sequence, story_of};
 pub use wire::Phase;
 
 use self::ledger::Ledger;
@@ -183,6 +183,15 @@ impl Bed {
         while Instant::now() < end {
             tokio::time::sleep(self.look_every.min(end - Instant::now())).await;
             self.ledger.look(&self.world);
+        }
+    }
+
+    /// Waits until no declared right is still to end.
+    pub async fn pass_all_ends(&mut self) {
+        let left = wishes::next_ends(&self.world);
+        if let Some(last) = left.last() {
+            let wait = last.duration_since(self.world.server.now());
+            self.pass(wait.unsigned_abs()).await;
         }
     }
 

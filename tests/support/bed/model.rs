@@ -9,7 +9,9 @@ use simulator::MailboxView;
 use uuid::Uuid;
 
 use super::ledger::Ledger;
-use super::wishes::{Key, Members, People, Right, grants_of, valid_member, wanted, wanted_by};
+use super::wishes::{
+    Key, Members, People, Right, departed, grants_of, has_ended, valid_member, wanted, wanted_by,
+};
 use crate::support::world::{NAMESPACE, World};
 
 const GROUP: &str = "sharedmailbox.dev";
@@ -74,12 +76,24 @@ pub fn is_marked(world: &World, resource: &str) -> bool {
     view.and_then(|view| marked_name(&view)).as_deref() == Some(resource)
 }
 
-/// Mailboxes, by object id, whose manifest tolerates no grant but its own.
-pub fn exclusive(world: &World) -> BTreeSet<Uuid> {
+/// Mailboxes, by object id, whose manifest tolerates no grant but its own, and whom it ignores.
+pub fn exclusive(world: &World) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
     let all = mailboxes(world).into_iter();
-    all.filter(|mailbox| mailbox["spec"]["permissions"]["mode"] == "Exclusive")
-        .filter_map(|mailbox| Some(view_of(world, &mailbox)?.object_id))
+    all.filter(|mailbox| is_exclusive(mailbox))
+        .filter_map(|mailbox| Some((view_of(world, &mailbox)?.object_id, ignored(world, &mailbox))))
         .collect()
+}
+
+fn is_exclusive(mailbox: &Value) -> bool {
+    mailbox["spec"]["permissions"]["mode"] == "Exclusive"
+}
+
+fn ignored(world: &World, mailbox: &Value) -> BTreeSet<Uuid> {
+    let patterns = texts(&mailbox["spec"]["permissions"]["ignore"]);
+    let people = patterns
+        .iter()
+        .filter_map(|pattern| world.tenant.object_id(pattern));
+    people.collect()
 }
 
 /// Who truly holds what.
@@ -303,12 +317,83 @@ impl Judged<'_> {
         {
             self.permission(permission, fate, served, found);
         }
-        if served {
-            match view_of(self.world, self.mailbox) {
-                None => found.push(format!("{own}: there is no such mailbox")),
-                Some(view) => self.tenant(&view, found),
+        match view_of(self.world, self.mailbox) {
+            None if served => found.push(format!("{own}: there is no such mailbox")),
+            Some(view) if served => self.tenant(&view, found),
+            Some(view) if fate != Fate::Paused => self.refused(&view, found),
+            None | Some(_) => {}
+        }
+    }
+
+    /// On a mailbox that is ours and whose manifest is refused: what was declared and is not any more is gone, and so is
+    /// everything of people who have left.
+    fn refused(&self, view: &MailboxView, found: &mut Vec<String>) {
+        let own = name(self.mailbox);
+        if marked_name(view) != Some(own.clone()) || view.type_details != "SharedMailbox" {
+            return;
+        }
+        let permissions = permissions(self.world);
+        let here = permissions.iter().filter(|permission| home(permission) == own);
+        // Nobody looks into a group for a mailbox that its rule does not admit.
+        let groups = here.flat_map(|permission| {
+            permission["spec"]["members"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        });
+        if groups.into_iter().any(|member| member["expand"] == true) {
+            return;
+        }
+        let departed = departed(self.world);
+        for (member, right) in held(view).difference(&self.wanted_here()) {
+            let grant = (view.object_id, *member, *right);
+            let theirs =
+                self.ledger.foreign_grants.contains(&grant) || self.ledger.tolerated.contains(&grant);
+            let ours = self.ledger.was_wanted(Some(own.as_str()), *member, *right);
+            if departed.contains(member) || (ours && !theirs) {
+                found.push(format!("{own} is refused, and {member} still holds {right:?}"));
             }
         }
+    }
+
+    fn wanted_here(&self) -> BTreeSet<(Uuid, Right)> {
+        let own = name(self.mailbox);
+        let here = self.wanted.keys().filter(|key| key.mailbox == own);
+        here.map(|key| (key.member, key.right)).collect()
+    }
+
+    /// Whether a grant that no manifest asks for may be there.
+    fn is_excused(&self, grant: (Uuid, Uuid, Right)) -> bool {
+        if self.ledger.foreign_grants.contains(&grant) {
+            return true;
+        }
+        let (_, member, _) = grant;
+        let goes = is_exclusive(self.mailbox)
+            && !ignored(self.world, self.mailbox).contains(&member)
+            && !self.is_named(member);
+        self.ledger.tolerated.contains(&grant) && !goes && !departed(self.world).contains(&member)
+    }
+
+    /// Whether a permission names him, refused or not: he keeps what he has.
+    fn is_named(&self, member: Uuid) -> bool {
+        let own = name(self.mailbox);
+        let permissions = permissions(self.world);
+        let here = permissions
+            .iter()
+            .filter(|permission| home(permission) == own && !has_ended(self.world, permission));
+        let mut members = here.flat_map(|permission| {
+            permission["spec"]["members"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        });
+        members.any(|named| {
+            let address = named["user"]
+                .as_str()
+                .or(named["group"].as_str())
+                .unwrap_or_default();
+            self.world.tenant.object_id(address) == Some(member)
+        })
     }
 
     fn permission(&self, permission: &Value, fate: Fate, served: bool, found: &mut Vec<String>) {
@@ -318,7 +403,8 @@ impl Judged<'_> {
             .unwrap_or_default();
         let valid = members
             .iter()
-            .all(|member| valid_member(self.world, member).is_some() || is_expanded(self.world, member));
+            .all(|member| valid_member(self.world, member).is_some() || is_expanded(self.world, member))
+            || has_ended(self.world, permission);
         let ready = ready_of(permission);
         let granted = ready.0 == "True";
         let what = format!(
@@ -392,20 +478,17 @@ impl Judged<'_> {
                 format!("still has the address {gone}"),
             );
         }
-        let wanted: BTreeSet<(Uuid, Right)> = self
-            .wanted
-            .keys()
-            .filter(|key| key.mailbox == own)
-            .map(|key| (key.member, key.right))
-            .collect();
+        let wanted = self.wanted_here();
         let held = held(view);
         for (member, right) in wanted.difference(&held) {
             check(false, format!("{member} lacks {right:?}"));
         }
         for (member, right) in held.difference(&wanted) {
             let grant = (view.object_id, *member, *right);
-            let fine = self.ledger.foreign_grants.contains(&grant) || self.ledger.tolerated.contains(&grant);
-            check(fine, format!("{member} holds {right:?}, which nobody asks for"));
+            check(
+                self.is_excused(grant),
+                format!("{member} holds {right:?}, which nobody asks for"),
+            );
         }
     }
 }

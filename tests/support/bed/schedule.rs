@@ -261,6 +261,7 @@ const LOOK_UPS_HOLD: Duration = Duration::from_mins(35);
 /// After the last fault: everything becomes right and stays so.
 pub async fn finish(bed: &mut Bed, patience: Patience) -> Result<(), String> {
     bed.settle(patience).await?;
+    bed.pass_all_ends().await;
     // What replicas still hide may come up once more, and so may a person's new address.
     bed.pass(patience.untruth.max(LOOK_UPS_HOLD)).await;
     bed.settle(patience).await?;

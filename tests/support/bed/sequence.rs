@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use simulator::{Rename, Seed, SeedUser};
 
@@ -10,7 +11,7 @@ use super::crash::on_paused_time;
 use super::dice::Dice;
 use super::schedule::finish;
 use super::{Act, Bed, Patience, Story};
-use crate::support::world::{mailbox, permission, with};
+use crate::support::world::{START, mailbox, permission, tenant as usual_tenant, with};
 
 const MAILBOXES: [&str; 4] = ["sales", "info", "help", "events"];
 /// A mailbox that somebody made before us.
@@ -45,6 +46,8 @@ const USERS: [&str; 8] = [
     "stranger@fabrikam.com",
     "no.mailbox@contoso.com",
 ];
+/// People and a nested group.
+const STAFF: &str = "all-staff@contoso.com";
 const RIGHTS: [&str; 3] = ["FullAccess", "SendAs", "SendOnBehalf"];
 const NAMES: [&str; 3] = ["Sales", "Sales EMEA", "Büro & Empfang"];
 
@@ -53,18 +56,26 @@ pub fn tenant() -> Seed {
 }
 
 /// What a sequence of steps means.
-pub fn story_of(steps: &[u32]) -> Story {
+pub fn story_of(steps: &[u64]) -> Story {
     steps.iter().flat_map(|step| act(*step)).collect()
 }
 
+/// Steps from here on are about who holds what and for how long.
+pub const ABOUT_PEOPLE: u64 = 1 << 32;
+
 /// Small numbers are plain things, so that shrinking ends at them.
-fn act(step: u32) -> [Act; 2] {
-    let mut dice = Dice::of(u64::from(step / 64));
+fn act(step: u64) -> [Act; 2] {
+    let number = step % ABOUT_PEOPLE / 64;
+    let mut dice = Dice::of(number);
     // The first choices of each list are the plain ones.
     let mut choose = |count: usize| {
-        let most = u64::from(step / 64).min(count as u64 - 1) + 1;
+        let most = number.min(count as u64 - 1) + 1;
         usize::try_from(dice.below(most)).unwrap()
     };
+    if step >= ABOUT_PEOPLE {
+        let what = about_people(step % 16, &mut choose);
+        return [what, wait(step, &mut choose)];
+    }
     let name = MAILBOXES[choose(MAILBOXES.len())];
     let address = ADDRESSES[choose(ADDRESSES.len())];
     let user = USERS[choose(USERS.len())];
@@ -90,13 +101,60 @@ fn act(step: u32) -> [Act; 2] {
         14 => Act::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
         _ => Act::Crash,
     };
-    let wait = match (step / 16) % 4 {
+    [what, wait(step, &mut choose)]
+}
+
+fn wait(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Act {
+    match (step / 16) % 4 {
         0 => Act::Settle,
         1 => Act::Wait(Duration::ZERO),
         2 => Act::Wait(Duration::from_millis(u64::try_from(choose(5_000)).unwrap())),
         _ => Act::Wait(Duration::from_secs(u64::try_from(choose(400)).unwrap())),
-    };
-    [what, wait]
+    }
+}
+
+/// Rights that end, groups person by person, mailboxes whose rights are all declared, people who have left, and an
+/// admin who grants beside all that.
+fn about_people(what: u64, choose: &mut impl FnMut(usize) -> usize) -> Act {
+    let name = MAILBOXES[choose(MAILBOXES.len())];
+    let address = address_of_ours(choose(4));
+    let user = USERS[choose(5)];
+    match what {
+        0..=2 => {
+            let minutes = [10, 30, 60, 240][choose(4)];
+            let end = START.parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minutes);
+            let ends = json!({ "spec": { "expiresAt": end.to_string() } });
+            Act::Apply(with(some_permission(name, choose), &ends))
+        }
+        3 | 4 => {
+            let mut manifest = some_permission(name, choose);
+            if let Some(list) = manifest["spec"]["members"].as_array_mut() {
+                list.push(json!({ "group": STAFF, "expand": true }));
+            }
+            Act::Apply(manifest)
+        }
+        5 | 6 => Act::Member(STAFF.to_owned(), user.to_owned(), choose(2) == 0),
+        7..=9 => {
+            let ignore: &[&str] = if choose(3) == 2 { &[user] } else { &[] };
+            let all_declared = json!({ "permissions": { "mode": "Exclusive", "ignore": ignore } });
+            let manifest = some_mailbox(name, address, choose);
+            Act::Apply(with(manifest, &json!({ "spec": all_declared })))
+        }
+        10 | 11 => Act::Admin("Add-RecipientPermission", send_as(address, user)),
+        12 => Act::Admin("Remove-RecipientPermission", send_as(address, user)),
+        13 => Act::Admin("Set-Mailbox", on_behalf(address, user)),
+        14 => Act::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [user] } }))),
+        _ => Act::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [] } }))),
+    }
+}
+
+fn send_as(mailbox: &str, user: &str) -> Value {
+    json!({ "Identity": mailbox, "Trustee": user, "AccessRights": ["SendAs"], "Confirm": false })
+}
+
+fn on_behalf(mailbox: &str, user: &str) -> Value {
+    let add = json!({ "@odata.type": "#Exchange.GenericHashTable", "Add": [user] });
+    json!({ "Identity": mailbox, "GrantSendOnBehalfTo": add })
 }
 
 fn address_of_ours(number: usize) -> &'static str {
@@ -172,7 +230,7 @@ fn renamed(what: usize) -> Rename {
 }
 
 /// Tells the story of these steps and judges its end.
-pub fn replay_sequence(steps: &[u32]) -> Result<(), String> {
+pub fn replay_sequence(steps: &[u64]) -> Result<(), String> {
     on_paused_time(async {
         let mut bed = Bed::of(tenant()).await;
         bed.tell(&story_of(steps)).await?;

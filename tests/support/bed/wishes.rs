@@ -65,11 +65,21 @@ pub fn last_end(world: &World) -> Option<Timestamp> {
         .max()
 }
 
+/// When time alone will change what is wanted, the earliest first.
+pub fn next_ends(world: &World) -> Vec<Timestamp> {
+    let now = world.server.now();
+    let permissions = permissions(world);
+    let ends = permissions.iter().filter_map(|permission| end_of(permission));
+    let mut ends: Vec<Timestamp> = ends.filter(|end| *end > now).collect();
+    ends.sort_unstable();
+    ends
+}
+
 fn end_of(permission: &Value) -> Option<Timestamp> {
     permission["spec"]["expiresAt"].as_str()?.parse().ok()
 }
 
-fn has_ended(world: &World, permission: &Value) -> bool {
+pub fn has_ended(world: &World, permission: &Value) -> bool {
     end_of(permission).is_some_and(|end| end <= world.server.now())
 }
 
