@@ -21,4 +21,5 @@ mod lease;
 mod main_job;
 mod operator;
 mod process;
+mod secrets;
 mod server;

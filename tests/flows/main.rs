@@ -42,6 +42,7 @@ mod metrics;
 mod new_mailbox;
 mod outages;
 mod ownership;
+mod panics;
 mod recovery;
 mod refused_mailboxes;
 mod refused_members;

@@ -11,6 +11,7 @@
 
 pub mod api_server;
 pub mod bed;
+pub mod canary;
 pub mod conformance;
 pub mod kstatus;
 pub mod world;

@@ -32,6 +32,7 @@ pub use day::replay_day;
 pub use line::replay_line;
 pub use oracle::Patience;
 pub use schedule::{replay_schedule, schedules, trace_schedule};
+pub use secrets::Secrets;
 pub use sequence::{ABOUT_PEOPLE, replay_sequence, story_of};
 pub use wire::Phase;
 

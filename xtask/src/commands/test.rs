@@ -15,6 +15,8 @@ use crate::console::{Outcome, Steps};
 
 /// Tells the tests where the root of the image is.
 const IMAGE_ROOT_VARIABLE: &str = "SMO_IMAGE_ROOT";
+/// With optional parts, so that these are tested too; the image is the program without them.
+const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--locked"];
 /// Installed by CI when it is missing, into the target folder.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
@@ -35,7 +37,6 @@ fn all(steps: &mut Steps) -> Result<()> {
                 "clippy",
                 "--workspace",
                 "--all-targets",
-                // The one place where optional parts are built.
                 "--all-features",
                 "--locked",
                 "--",
@@ -46,7 +47,7 @@ fn all(steps: &mut Steps) -> Result<()> {
         )
     })?;
     let programs = steps.run("build of the tests", || {
-        Programs::build(&["test", "--workspace", "--locked", "--no-run"])
+        Programs::build(&[&TESTS[..], &["--no-run"]].concat())
     })?;
     let (binaries, chart_tools) = steps.run("build of the control plane and the chart tools", || {
         in_go.finish()
@@ -64,7 +65,7 @@ fn all(steps: &mut Steps) -> Result<()> {
         let mut environment = binaries.environment().to_vec();
         environment.push((REQUIRED_VARIABLE, Path::new("1")));
         environment.push((IMAGE_ROOT_VARIABLE, &root));
-        cargo(&["test", "--workspace", "--locked"], &environment)
+        cargo(&TESTS, &environment)
     })?;
     steps.run_or_skip("licences and sources of dependencies", cargo_deny)
 }
