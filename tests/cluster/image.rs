@@ -16,6 +16,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use xtask::control_plane::{ControlPlane, Options};
+use xtask::go_programs::REQUIRED_VARIABLE;
 
 use super::operator::{Launch, Operator, wait};
 use super::server::{apply, install_kinds, kubectl, start};
@@ -23,29 +24,89 @@ use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, 
 
 /// Set by `cargo xtask test`, which builds the image first.
 const ROOT_VARIABLE: &str = "SMO_IMAGE_ROOT";
-/// The image's user, as whom the program runs where the tests run as root.
+/// The image's user, as whom the program runs.
 const USER: &str = "65532";
+/// Name and minor number.
+const DEVICES: [(&str, &str); 3] = [("null", "3"), ("random", "8"), ("urandom", "9")];
+const AS_USER: [&str; 3] = ["--user", "--map-user=65532", "--map-group=65532"];
+
+/// Who may change the root of a process.
+enum Changer {
+    /// Root, by chroot.
+    Root,
+    /// Whoever may be somebody else in a user namespace of his own.
+    Unshare,
+}
+
+impl Changer {
+    fn find() -> Option<Self> {
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            return Some(Self::Root);
+        }
+        let mut unshare = Command::new(tool("unshare"));
+        unshare.args(["--user", "--map-root-user", "--mount", "true"]);
+        unshare
+            .status()
+            .is_ok_and(|status| status.success())
+            .then_some(Self::Unshare)
+    }
+
+    /// What runs the image's program in its root, as the image's user.
+    fn program(&self, root: &Path) -> Vec<String> {
+        let (root, program) = (root.display().to_string(), "/shared-mailbox-operator".to_owned());
+        match self {
+            Self::Root => vec![tool("chroot"), format!("--userspec={USER}:{USER}"), root, program],
+            Self::Unshare => {
+                // Only root can make devices; in namespaces of one's own, those of the machine can be shown.
+                let (mount, unshare) = (tool("mount"), tool("unshare"));
+                let shown = DEVICES.map(|(name, _)| format!("{mount} --bind /dev/{name} {root}/dev/{name}"));
+                let user = AS_USER.join(" ");
+                let script = format!(
+                    "{} && exec {unshare} {user} --root={root} {program} \"$@\"",
+                    shown.join(" && ")
+                );
+                let words = [
+                    &unshare,
+                    "--user",
+                    "--map-root-user",
+                    "--mount",
+                    &tool("sh"),
+                    "-c",
+                    &script,
+                    "sh",
+                ];
+                words.map(str::to_owned).to_vec()
+            }
+        }
+    }
+}
+
+/// Says why the test is skipped, and fails where nothing may be.
+fn skipped<T>(why: &str) -> Option<T> {
+    let required = std::env::var_os(REQUIRED_VARIABLE).is_some_and(|value| !value.is_empty());
+    assert!(!required, "{REQUIRED_VARIABLE} is set, and yet: {why}");
+    eprintln!("skipped: {why}");
+    None
+}
 
 /// A copy of the image's root with what Kubernetes adds to it; None where there is no image.
-fn root(control_plane: &ControlPlane) -> Option<PathBuf> {
+fn root(control_plane: &ControlPlane, changer: &Changer) -> Option<PathBuf> {
     let Some(image) = std::env::var_os(ROOT_VARIABLE) else {
-        eprintln!("skipped: there is no image ({ROOT_VARIABLE} is not set; `cargo xtask test` builds one)");
-        return None;
+        return skipped(&format!(
+            "there is no image ({ROOT_VARIABLE} is not set; `cargo xtask test` builds one)"
+        ));
     };
-    if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        eprintln!("skipped: only root may change the root of a process");
-        return None;
-    }
     let root = control_plane.directory().join("root");
     let place = root.to_str().unwrap();
     run("cp", &["-r", image.to_str().unwrap(), place]);
     // Every container has these, and a hosts file.
     fs::create_dir(root.join("dev")).unwrap();
-    for (name, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
-        run(
-            "mknod",
-            &["-m", "666", &format!("{place}/dev/{name}"), "c", "1", minor],
-        );
+    for (name, minor) in DEVICES {
+        let device = format!("{place}/dev/{name}");
+        match changer {
+            Changer::Root => run("mknod", &["-m", "666", &device, "c", "1", minor]),
+            Changer::Unshare => fs::write(device, "").unwrap(),
+        }
     }
     fs::write(root.join("etc/hosts"), "127.0.0.1 localhost\n").unwrap();
     fs::copy(control_plane.kubeconfig(), root.join("kubeconfig")).unwrap();
@@ -92,16 +153,6 @@ async fn tenant_over_tls(control_plane: &ControlPlane) -> SocketAddr {
     address
 }
 
-/// What changes the root and runs the image's program in it, as the image's user.
-fn in_root(root: &Path) -> Vec<String> {
-    vec![
-        tool("chroot"),
-        format!("--userspec={USER}:{USER}"),
-        root.display().to_string(),
-        "/shared-mailbox-operator".to_owned(),
-    ]
-}
-
 /// Where a program of the system is: the operator's environment has no PATH.
 fn tool(name: &str) -> String {
     let places = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(|folder| Path::new(folder).join(name));
@@ -126,12 +177,19 @@ async fn the_image_works_in_an_empty_root_over_tls() {
     let Some(control_plane) = start(without_controllers) else {
         return;
     };
-    let Some(root) = root(&control_plane) else { return };
+    let Some(changer) = Changer::find().or_else(|| {
+        skipped("only root, or whoever may make user namespaces, can change the root of a process")
+    }) else {
+        return;
+    };
+    let Some(root) = root(&control_plane, &changer) else {
+        return;
+    };
     install_kinds(&control_plane);
     let port = tenant_over_tls(&control_plane).await.port();
     let launch = Launch {
         name: "image",
-        program: in_root(&root),
+        program: changer.program(&root),
         kubeconfig: Path::new("/kubeconfig"),
         arguments: vec![
             "--extra-ca=/ca.crt".to_owned(),
