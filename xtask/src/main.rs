@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo | test | generate | image | regression | control-plane`.
+//! Developer commands: `cargo xtask demo | test | generate | image | upgrade | regression | control-plane`.
 #![allow(
     clippy::disallowed_methods,
     reason = "this drives real processes, which run in real time"
@@ -39,6 +39,11 @@ enum Command {
     Test,
     /// Build the container image, as an OCI archive, without a container engine
     Image(commands::image::Arguments),
+    /// Show that an earlier operator, this one and the earlier one again write nothing because of the change
+    ///
+    /// Builds the earlier one in a checkout of its own, lets it make the mailboxes, and reads in the simulated tenant's
+    /// journal what each change of hands wrote. Minutes for a thousand mailboxes.
+    Upgrade(commands::upgrade::Arguments),
     /// Write what is made from other files: CRDs, the CRD chart, manifests in deploy/, snapshots of the charts
     Generate(commands::generate::Arguments),
     /// Keep a failing run of the test bed as a named test
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => commands::demo::run(&arguments),
         Command::Test => commands::test::run(),
         Command::Image(arguments) => commands::image::run(&arguments),
+        Command::Upgrade(arguments) => commands::upgrade::run(&arguments),
         Command::Generate(arguments) => commands::generate::run(&arguments),
         Command::Regression(arguments) => commands::regression::run(&arguments),
         Command::ControlPlane(arguments) => commands::control_plane::run(&arguments),
@@ -95,6 +101,8 @@ mod tests {
             "control-plane",
             "control-plane --audit-log",
             "regression name line",
+            "upgrade --from v0.1.0",
+            "upgrade --from HEAD~1 --mailboxes 20",
         ] {
             let words = std::iter::once("xtask").chain(line.split(' '));
             assert!(Arguments::try_parse_from(words).is_ok(), "{line}");

@@ -38,9 +38,14 @@ impl Programs {
     /// The same with more in the environment.
     pub fn build_with(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
         let mut command = workspace::cargo();
+        command.envs(environment.iter().copied());
+        Self::built_by(command, arguments)
+    }
+
+    /// The same by a cargo of the caller's.
+    pub fn built_by(mut command: Command, arguments: &[&str]) -> Result<Self> {
         command
             .args(arguments)
-            .envs(environment.iter().copied())
             .arg("--message-format=json-render-diagnostics");
         let output = capture_stdout(&mut command)?;
         ensure!(

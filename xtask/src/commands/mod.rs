@@ -6,7 +6,9 @@ pub mod generate;
 pub mod image;
 pub mod regression;
 pub mod test;
+pub mod upgrade;
 
 mod cargo;
 mod charts;
 mod shell;
+mod stage;

@@ -9,14 +9,13 @@ use xtask::interrupt::Interrupted;
 use xtask::process::{capture, wait_until};
 
 use self::objects::{has, reference, stalled, tells};
-use self::stage::{OPERATOR, OPERATOR_NAMESPACE, SIMULATOR, Stage, client_secret};
 use super::cargo::Programs;
 use super::control_plane::{BackgroundBuild, stay};
 use super::shell::{attempt, chapter, say, show, typed};
+use super::stage::{OPERATOR, OPERATOR_NAMESPACE, SIMULATOR, Stage, client_secret, packages};
 use crate::console::progress;
 
-mod objects;
-mod stage;
+pub mod objects;
 
 /// The mailbox that an admin tampers with.
 const NAMESPACE: &str = "team-sales";
@@ -39,17 +38,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let control_plane = BackgroundBuild::start();
     progress("building the operator and the simulated tenant");
-    let packages = [
-        "--package",
-        OPERATOR,
-        "--bin",
-        OPERATOR,
-        "--package",
-        SIMULATOR,
-        "--bin",
-        SIMULATOR,
-    ];
-    let programs = Programs::build(&[&["build", "--locked"], &packages[..]].concat())?;
+    let programs = Programs::build(&packages(&[OPERATOR, SIMULATOR]))?;
     let binaries = control_plane.finish()?;
 
     chapter(
@@ -105,7 +94,7 @@ fn install(stage: &mut Stage) -> Result<()> {
     create_secret(stage)?;
     let arguments = stage.operator_arguments()?;
     say(&format!("$ {}", typed(Command::new(OPERATOR).args(&arguments))));
-    stage.start_operator(arguments)?;
+    stage.start_operator(OPERATOR, &stage.program(OPERATOR)?, arguments)?;
     say("ready\n");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What the demo runs on: a control plane, a simulated tenant and the operator, and how to talk to them.
+//! What some commands run on: a control plane, a simulated tenant and the operator, and how to talk to them.
 
 use std::fs;
 use std::net::TcpListener;
@@ -28,6 +28,14 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(200);
 /// Long enough for the operator to finish what it is writing.
 const OPERATOR_GRACE: Duration = Duration::from_secs(10);
+
+/// A cargo command that builds these programs, each of the package of its name.
+pub fn packages<'a>(programs: &[&'a str]) -> Vec<&'a str> {
+    let selected = programs
+        .iter()
+        .flat_map(|program| ["--package", program, "--bin", program]);
+    ["build", "--locked"].into_iter().chain(selected).collect()
+}
 
 /// Everything that runs. Dropping it stops the operator first and the control plane last.
 pub struct Stage {
@@ -74,13 +82,23 @@ impl Stage {
         Ok(arguments.to_vec())
     }
 
-    /// Starts the operator and returns once it says that it is ready.
-    pub fn start_operator(&mut self, arguments: Vec<String>) -> Result<()> {
+    /// One of the programs of this version.
+    pub fn program(&self, name: &str) -> Result<PathBuf> {
+        self.programs.get(name).map(Path::to_owned)
+    }
+
+    /// Starts an operator, whose log has that name, and returns once it says that it is ready.
+    pub fn start_operator(
+        &mut self,
+        name: &'static str,
+        program: &Path,
+        arguments: Vec<String>,
+    ) -> Result<()> {
         let listen = arguments
             .iter()
             .find_map(|argument| argument.strip_prefix("--listen="));
         let listen = listen.context("the operator needs --listen")?.to_owned();
-        let mut program = Program::new("operator", self.programs.get(OPERATOR)?);
+        let mut program = Program::new(name, program);
         program.arguments = arguments;
         program.grace = OPERATOR_GRACE;
         let kubeconfig = self.control_plane.kubeconfig().display().to_string();
@@ -92,6 +110,11 @@ impl Stage {
             Ok((http_status(&listen, "/readyz") == Some(200)).then_some(()))
         })?;
         ready.ok_or_else(|| operator.failure("the operator did not become ready in time"))
+    }
+
+    /// Stops the operator in order, and returns when it is gone.
+    pub fn stop_operator(&mut self) {
+        self.operator = None;
     }
 
     /// Fails when anything ended that should run.
@@ -107,8 +130,8 @@ impl Stage {
 
     /// The end of the operator's log, and where all logs are.
     pub fn operator_log(&self) -> String {
-        let log = self.logs().join("operator.log");
-        format!("logs: {}\n{}", self.logs().display(), tail(&log, 30))
+        let end = self.operator.as_ref().map(|operator| tail(operator.log(), 30));
+        format!("logs: {}\n{}", self.logs().display(), end.unwrap_or_default())
     }
 
     /// kubectl with the words of `line`, to be run in the root of the repository.
