@@ -105,6 +105,8 @@ pub enum Again {
     Interval,
     /// Soon, later with each try, at most after this long.
     Backoff { first: Duration, cap: Duration },
+    /// After this long, later with each try, at most with the tenant's drift interval.
+    Sooner(Duration),
     /// Not by itself.
     OnChange,
 }
@@ -136,6 +138,8 @@ const RETRY: Again = Again::Backoff {
     first: Duration::from_secs(5),
     cap: Duration::from_mins(5),
 };
+/// As long as the directory's "nobody" holds.
+const NEWCOMER: Again = Again::Sooner(Duration::from_secs(30));
 const STALLED: Again = Again::Backoff {
     first: Duration::from_mins(1),
     cap: SLOW,
@@ -215,6 +219,21 @@ impl Outcome {
                 let (reason, text) = stall.words();
                 stalled(reason, text, STALLED)
             }
+        }
+    }
+}
+
+impl Meaning {
+    /// Somebody is declared whom nobody knows yet: people are named before their accounts and mailboxes are made, and
+    /// then they wait for their rights.
+    pub fn awaiting_somebody(self) -> Self {
+        match self.again {
+            Again::Interval => Self {
+                again: NEWCOMER,
+                label: "awaiting_somebody",
+                ..self
+            },
+            Again::Backoff { .. } | Again::Sooner(_) | Again::OnChange => self,
         }
     }
 }
@@ -302,12 +321,14 @@ impl Again {
         match self {
             Self::Interval => Some(interval),
             Self::OnChange => None,
-            Self::Backoff { first, cap } => {
-                let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
-                Some(doubled.min(cap))
-            }
+            Self::Backoff { first, cap } => Some(doubled(first, failures).min(cap)),
+            Self::Sooner(first) => Some(doubled(first, failures).min(interval)),
         }
     }
+}
+
+fn doubled(first: Duration, tries: u32) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1).min(16)))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use super::going::{Going, going};
 use super::index::Index;
 use super::key::{MailboxKey, Work};
 use super::metrics::Metrics;
-use super::outcome::{Again, Outcome, PassResult};
+use super::outcome::{Again, Meaning, Outcome, PassResult};
 use super::pass::{self, Pass};
 use super::queue::{Queue, Taken};
 use super::tenant::{TenantState, Tenants};
@@ -308,14 +308,22 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
         tracing::warn!(why, "the pass could not be finished; it is tried again");
     }
     let shown = promises::shown(&ending, pass.recorded().as_ref());
+    let awaits_somebody = ending.awaits_somebody();
     let outcome = pass.report(ending).await;
     context.shown(key, shown);
-    requeue(context, key, &outcome, lane)
+    let meaning = match outcome.meaning() {
+        meaning if awaits_somebody => meaning.awaiting_somebody(),
+        meaning => meaning,
+    };
+    come_back(context, key, &outcome, &meaning, lane)
 }
 
 /// When an outcome brings the mailbox back, and in which lane.
 fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Turn {
-    let meaning = outcome.meaning();
+    come_back(context, key, outcome, &outcome.meaning(), lane)
+}
+
+fn come_back(context: &Context, key: &MailboxKey, outcome: &Outcome, meaning: &Meaning, lane: Lane) -> Turn {
     let failures = context.remember(key, |memory| {
         if matches!(outcome, Outcome::NotYet) {
             memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));

@@ -28,11 +28,6 @@ fn members(names: &[String]) -> serde_json::Value {
     permission("team", "sales", &names, &["SendAs"])
 }
 
-async fn approve(world: &World, id: &str) {
-    let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/approve": id } } });
-    world.apply(&with(sales(json!({})), &asked)).await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn more_than_the_limit_is_held_shown_by_name_and_goes_on_after_approval_of_exactly_that() {
     let world = with_people(10, json!({ "maxRevocations": 3, "maxRevocationPercent": 10 })).await;

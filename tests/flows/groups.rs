@@ -148,8 +148,3 @@ async fn a_group_that_changes_all_at_once_is_held_until_exactly_that_is_approved
     until(&world, "fifteen are gone", || view(&world).send_as.len() == 5).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
-
-async fn approve(world: &World, id: &str) {
-    let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/approve": id } } });
-    world.apply(&with(sales(json!({})), &asked)).await;
-}

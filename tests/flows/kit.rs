@@ -169,6 +169,12 @@ pub fn refusal(text: &str) -> Fault {
     }
 }
 
+/// Lets go on what is held on `sales` under this id.
+pub async fn approve(world: &World, id: &str) {
+    let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/approve": id } } });
+    world.apply(&with(sales(json!({})), &asked)).await;
+}
+
 /// Waits for something in the tenant, up to an hour.
 pub async fn until(world: &World, what: &str, check: impl Fn() -> bool) {
     world.wait(what, async || check().then_some(())).await;

@@ -22,7 +22,7 @@ use super::key::MailboxKey;
 use super::outcome::{Outcome, Progress, Stall};
 use super::report;
 use super::tenant::Tenant;
-use super::validate::{self, Admitted, Wanted};
+use super::validate::{self, Admitted, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, Wanted};
 use crate::api::condition::{self, Kind};
 use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, SharedMailbox};
 use crate::exchange::ErrorClass;
@@ -88,6 +88,22 @@ pub struct Ground {
     pub admitted: Admitted,
     /// Why nothing but taking access away is done: the manifest is refused.
     pub refusal: Option<Stall>,
+}
+
+impl Ending {
+    /// Whether a permission names somebody who may only not be there yet.
+    pub fn awaits_somebody(&self) -> bool {
+        let verdicts = self
+            .view
+            .iter()
+            .flat_map(|view| view.wanted.verdicts.iter().flatten());
+        verdicts
+            .filter_map(|verdict| match verdict {
+                MemberVerdict::Refused(refusal) => Some(refusal.reason),
+                MemberVerdict::One { .. } | MemberVerdict::Everybody(_) => None,
+            })
+            .any(|reason| reason == MEMBER_NOT_FOUND || reason == NO_MAILBOX)
+    }
 }
 
 impl From<Outcome> for Ending {

@@ -12,6 +12,10 @@ use crate::exchange::RecipientKind;
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::People;
 
+/// Reasons that pass when the person is made, or gets a mailbox.
+pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";
+pub const NO_MAILBOX: &str = "MemberHasNoMailbox";
+
 /// What a look-up of one member found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
@@ -237,7 +241,7 @@ impl Bench<'_> {
             Some(Resolution::Unusable(why)) => Err(Refusal::new("MemberCannotHoldRights", why.clone())),
             Some(Resolution::NotFound) | None => {
                 let text = format!("nobody in the tenant has the address or sign-in name {text}");
-                Err(Refusal::new("MemberNotFound", text))
+                Err(Refusal::new(MEMBER_NOT_FOUND, text))
             }
         }
     }
@@ -337,7 +341,7 @@ fn departed(who: &str) -> Refusal {
 
 fn no_mailbox(who: &str) -> Refusal {
     let text = format!("{who} is a person without a mailbox: only people with one can hold rights");
-    Refusal::new("MemberHasNoMailbox", text)
+    Refusal::new(NO_MAILBOX, text)
 }
 
 /// What somebody who gets his rights should know all the same.

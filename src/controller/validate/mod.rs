@@ -16,7 +16,9 @@ use kube::ResourceExt;
 
 pub use access::{AccessRules, MemberKind, Wish};
 pub use claims::Rival;
-pub use members::{Directory, Expansion, MemberVerdict, PersonVerdict, Resolution, Resolved};
+pub use members::{
+    Directory, Expansion, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict, Resolution, Resolved,
+};
 
 use crate::api::{
     MailboxPermission, Member, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn,

@@ -80,8 +80,18 @@ pub fn is_marked(world: &World, resource: &str) -> bool {
 pub fn exclusive(world: &World) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
     let all = mailboxes(world).into_iter();
     all.filter(|mailbox| is_exclusive(mailbox))
-        .filter_map(|mailbox| Some((view_of(world, &mailbox)?.object_id, ignored(world, &mailbox))))
+        .filter_map(|mailbox| {
+            // A status that was lost knows no mailbox; its marker leads to it again.
+            let view = view_of(world, &mailbox).or_else(|| marked(world, &name(&mailbox)))?;
+            Some((view.object_id, ignored(world, &mailbox)))
+        })
         .collect()
+}
+
+/// The mailbox that carries the marker of the resource of this name.
+fn marked(world: &World, resource: &str) -> Option<MailboxView> {
+    let mut all = world.tenant.mailboxes().into_iter();
+    all.find(|view| marked_name(view).as_deref() == Some(resource))
 }
 
 fn is_exclusive(mailbox: &Value) -> bool {
@@ -235,7 +245,8 @@ impl Judged<'_> {
             return Fate::Contended;
         }
         let own = match self.mailbox["status"]["mailboxGuid"].as_str() {
-            None => self.marked(),
+            // An earlier resource of this name may have left it.
+            None => marked(self.world, &name(self.mailbox)),
             Some(_) => match view_of(self.world, self.mailbox) {
                 Some(view) if self.is_marked_ours(&view) => Some(view),
                 _ => return Fate::Refused,
@@ -260,13 +271,6 @@ impl Judged<'_> {
             }
         }
         Fate::Ready
-    }
-
-    /// The mailbox that an earlier resource of this name left marked.
-    fn marked(&self) -> Option<MailboxView> {
-        let own = Some(name(self.mailbox));
-        let mut all = self.world.tenant.mailboxes().into_iter();
-        all.find(|view| marked_name(view) == own)
     }
 
     fn is_marked_ours(&self, view: &MailboxView) -> bool {
