@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
@@ -26,6 +27,7 @@ use super::support::world::{
 };
 
 struct Replica {
+    clock: Clock,
     leadership: Leadership,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -45,6 +47,7 @@ impl Replica {
             }
         });
         Self {
+            clock,
             leadership,
             stop: Some(stop),
             task,
@@ -166,6 +169,25 @@ async fn a_leader_cut_off_from_the_api_server_stops_by_itself_before_another_tak
         standby.leads() && !leader.leads(),
         "who was cut off does not take it back"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_moves_no_lease_and_hastens_or_delays_no_hand_over() {
+    let (hour, minute) = (SignedDuration::from_hours(1), SignedDuration::from_mins(1));
+    for (leaders, standbys) in [(hour, -hour), (-hour, hour), (minute, minute)] {
+        let server = server().await;
+        let (leader, standby) = leader_and_standby(&server, server.client()).await;
+        leader.clock.step(leaders);
+        standby.clock.step(standbys);
+        for _ in 0..600 {
+            sleep(Duration::from_millis(100)).await;
+            assert!(leader.leads() && !standby.leads(), "a leader that renews stays");
+        }
+        standby.clock.step(hour);
+        leader.kill();
+        let took = hand_over(&leader, &standby).await;
+        assert!((5.0..=17.1).contains(&took), "{took} s");
+    }
 }
 
 #[tokio::test(start_paused = true)]
