@@ -21,6 +21,10 @@ fn values_that_do_not_exist_or_make_no_sense_are_refused_by_name() {
         ("credentials.secretName=app", "secretName"),
         ("credentials.secretNames={A_b}", "/credentials/secretNames/0"),
         ("proxy.httpsProxy=proxy.contoso.com:3128", "/proxy/httpsProxy"),
+        (
+            "proxy.httpsProxy=http://me:secret@proxy:3128",
+            "/proxy/httpsProxy",
+        ),
         ("log.format=xml", "/log/format"),
         ("port=0", "/port"),
         (

@@ -98,7 +98,8 @@ annotations:
 
 {{- /* The port of a URL as in http://proxy.contoso.com:3128; the scheme's when it names none. */ -}}
 {{- define "smo.portOfUrl" -}}
-{{- $url := urlParse . -}}
+{{- /* A name and password in it are variables of the pod, which no URL may hold. */ -}}
+{{- $url := urlParse (regexReplaceAll "//[^/@]*@" . "//") -}}
 {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
 {{- default (ternary "443" "80" (eq $url.scheme "https")) $port -}}
 {{- end -}}
