@@ -328,8 +328,10 @@ fn assert_within(took: Duration, seconds: f64, what: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_ends_dies_or_loses_its_lease_object_leaves_one_writer() {
     let Some(scene) = Scene::set().await else { return };
+    let began = Instant::now();
     let mut first = scene.replica("first").await;
     scene.handed_to("first").await;
+    assert_within(began.elapsed(), 5.0, "the first start on a cluster");
     let mut second = scene.standby("second").await;
     first.signal("TERM");
     assert_within(scene.handed_to("second").await, 2.0, "hand-over after SIGTERM");
