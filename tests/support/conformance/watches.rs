@@ -316,7 +316,12 @@ pub async fn kubes_watcher_follows_a_collection(bench: Bench) {
     ] {
         bench.small_parcel("a").await;
         let mut events = pin!(watcher(bench.parcels(), config));
-        assert_eq!(follow(&mut events, 2).await, ["list a", "listed"]);
+        let first = follow(&mut events, 2).await;
+        // A busy server may begin from a cache that is a moment behind; then what it lacks comes as news.
+        assert!(
+            first == ["list a", "listed"] || first == ["listed", "apply a"],
+            "{first:?}"
+        );
         bench.small_parcel("b").await;
         relabel(&bench, "a", json!("red")).await;
         bench
