@@ -167,6 +167,9 @@ pub enum Fault {
     LostAnswer,
     /// All is done, and half of the answer's body comes.
     CutAnswer,
+    /// Answered as if all were done, and nothing of it stays: the server that took it died before it told the others.
+    /// The admin API only, and not for cmdlets that make or delete objects.
+    Forgotten,
 }
 
 impl Fault {
@@ -188,6 +191,7 @@ impl Fault {
             Self::LostRequest => "lostRequest",
             Self::LostAnswer => "lostAnswer",
             Self::CutAnswer => "cutAnswer",
+            Self::Forgotten => "forgotten",
         }
     }
 }

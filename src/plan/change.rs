@@ -55,10 +55,10 @@ impl Change {
         matches!(self, Self::Revoked(..) | Self::Evicted(..))
     }
 
-    /// Whether it is made again although Exchange acknowledged it a moment ago: repeating it costs a warning, missing
-    /// it leaves a door open.
+    /// Whether it is made again although Exchange acknowledged it a moment ago: somebody may have opened the door since,
+    /// which nothing but the account itself tells.
     fn is_repeated(&self) -> bool {
-        matches!(self, Self::Revoked(..) | Self::SignIn { .. })
+        matches!(self, Self::SignIn { .. })
     }
 }
 
@@ -87,8 +87,8 @@ impl fmt::Display for Change {
 pub type Acknowledged = BTreeSet<Change>;
 
 impl Plan {
-    /// The plan without what was acknowledged a moment ago, and whether something was left out. Revocations and the
-    /// sign-in block are never left out.
+    /// The plan without what was acknowledged a moment ago, and whether something was left out. The sign-in block is
+    /// never left out.
     pub fn without(&self, acknowledged: &Acknowledged) -> (Self, bool) {
         self.keeping(|change| change.is_repeated() || !acknowledged.contains(change))
     }

@@ -272,6 +272,18 @@ pub fn scenarios() -> Vec<Scenario> {
         ),
         scenario("departed", with_strangers(), vec![Act::Apply(without_first())]),
         scenario(
+            "only-observed",
+            created(),
+            vec![
+                Act::Apply(with(
+                    sales(),
+                    &json!({ "spec": { "management": "Observe", "displayName": "Sales EMEA" } }),
+                )),
+                Act::Apply(team(&[&FIVE[1..], &[SIXTH]].concat())),
+                Act::Wait(Duration::from_mins(1)),
+            ],
+        ),
+        scenario(
             "rights-and-members-together",
             created(),
             vec![Act::Apply(permission(
@@ -331,5 +343,6 @@ crash_tests! {
     a_crash_while_strangers_are_removed_leaves_none_and_takes_nobody_elses: "exclusive-clean-up",
     a_crash_while_a_group_changes_forgets_neither_joiner_nor_leaver: "group-change",
     a_crash_while_somebody_leaves_takes_everything_from_him: "departed",
+    a_crash_while_nothing_may_be_written_tells_what_is_and_not_what_ought_to_be: "only-observed",
     a_crash_while_much_changes_together_leaves_nothing_undone: "rights-and-members-together",
 }

@@ -200,3 +200,37 @@ async fn a_bad_hour_ends_in_the_same_state_as_a_good_one() {
         assert_eq!(made, 1, "seed {seed}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_exchange_acknowledges_and_forgets_is_not_told_as_done_and_done_again() {
+    let forgets: [&[&str]; 3] = [&["Add-*"], &["Set-Mailbox"], &["Remove-*"]];
+    for cmdlets in forgets {
+        let world = sales_with(&[FIRST, SECOND]).await;
+        world
+            .tenant
+            .add_fault(FaultRule::always(Fault::Forgotten).on(cmdlets));
+        world.apply(&sales(json!({ "displayName": "Sales EMEA" }))).await;
+        world.apply(&team(&[FIRST, THIRD])).await;
+        world.wait_mailbox("sales", "False", "WaitingForExchange").await;
+        let third = world.tenant.object_id(THIRD).unwrap();
+        for _ in 0..20 {
+            world.sleep(30).await;
+            let right = view(&world).display_name == "Sales EMEA" && view(&world).send_as.contains(&third);
+            let told = condition(&world.mailbox("sales").await, "Ready").unwrap().0;
+            assert!(right || told != "True", "{cmdlets:?}");
+        }
+        world.tenant.set_faults(Faults::default());
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        world.wait_permission("team", "True", "Granted").await;
+        let now = view(&world);
+        assert_eq!(
+            (
+                now.display_name.as_str(),
+                now.send_as.len(),
+                now.full_access.len()
+            ),
+            ("Sales EMEA", 2, 2)
+        );
+        assert!(now.send_as.contains(&third));
+    }
+}

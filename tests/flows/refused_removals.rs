@@ -160,6 +160,13 @@ async fn ends_departures_and_members_taken_out_do_not_wait_for_a_refused_mailbox
         world.apply(&departed).await;
         until(&world, "who has left has nothing", || holds(&world, FIRST) == 0).await;
         only_removals(&world);
+        let team = world.permission("team").await.status.unwrap();
+        let told = team.members.iter().map(|member| member.address.as_str());
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            NOTHING,
+            "{reason}: nobody is told as granted who is not"
+        );
         let mailbox = world.wait_mailbox("sales", "False", reason).await;
         stalled(&mailbox, reason);
         assert_eq!(

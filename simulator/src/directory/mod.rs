@@ -38,7 +38,7 @@ impl Deref for Seen {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     /// `None` is an object that is gone for good.
     object: History<Option<Arc<Object>>>,
@@ -47,7 +47,7 @@ struct Entry {
 }
 
 /// All objects. Writes push a new version of one object; nothing else is copied.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Directory {
     entries: Vec<Entry>,
     /// Everything that ever named an object, in lower case. A hit is checked against the version read.

@@ -73,13 +73,15 @@ fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Opt
         return lost_request(world, http, &items);
     }
     let struck = |fault: &Fault| outer == Some(fault) || faults.contains(&Some(fault.clone()));
+    let is_forgotten = |fault: Option<&Fault>| [outer, fault].contains(&Some(&Fault::Forgotten));
     let (lost, cut) = (struck(&Fault::LostAnswer), struck(&Fault::CutAnswer));
     let mut replies = Vec::with_capacity(items.len());
     for (item, fault) in items.into_iter().zip(&faults) {
         let made_up = fault.as_ref().and_then(crate::inject::reply);
-        let injected = made_up.is_some() || lost || cut;
+        let injected = made_up.is_some() || lost || cut || is_forgotten(fault.as_ref());
         let kind = kind(http, &item);
         let (reply, outcome) = match (item.invocation, made_up) {
+            (Ok(invocation), None) if is_forgotten(fault.as_ref()) => forgetting(world, http, &invocation),
             (Ok(invocation), None) => invoke(world, http, &invocation),
             (Ok(_), Some(reply)) | (Err(reply), _) => {
                 let status = reply.status;
@@ -132,6 +134,20 @@ fn batch_reply(replies: Vec<(Option<String>, Reply)>) -> Reply {
         })
         .collect();
     Reply::json(200, json!({"responses": responses}))
+}
+
+/// Answers as if it were done.
+fn forgetting(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply, Outcome) {
+    let before = world.directory.clone();
+    let (reply, outcome) = invoke(world, http, invocation);
+    world.directory = before;
+    (
+        reply,
+        Outcome {
+            changed: false,
+            ..outcome
+        },
+    )
 }
 
 /// Runs one cmdlet and puts its rows into the envelope.

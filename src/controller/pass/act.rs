@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::hold::WeighedPlan;
 use super::{Ending, Ground, Pass, View};
-use crate::api::{APPROVE, ForeignState, Record, RecordedGrant};
+use crate::api::{APPROVE, AdmittedRemoval, ForeignState, Record, RecordedGrant};
 use crate::controller::apply::{Applied, Target};
 use crate::controller::audit::{self, Names};
 use crate::controller::context::Memory;
@@ -13,7 +13,7 @@ use crate::controller::outcome::{Outcome, Progress, Stall};
 use crate::controller::validate::Wanted;
 use crate::lane::Lane;
 use crate::mail::{Holder, ObjectId, Right, Sid};
-use crate::plan::{self, Change, Desired, Observed, Plan};
+use crate::plan::{self, Acknowledged, Change, Desired, Observed, Plan};
 
 /// What is known and wanted when a plan is made.
 struct Judged {
@@ -30,6 +30,17 @@ impl Judged {
             None => plan,
             Some(_) => plan.only_taking_away(record),
         }
+    }
+
+    /// Removals that Exchange acknowledged a moment ago, and which it now shows, are done.
+    fn forget_removed(&mut self, acknowledged: &Acknowledged, observed: &Observed) {
+        let desired = &self.desired.grants;
+        self.ground.record.grants.retain(|grant| {
+            let key = (grant.object_id, grant.right);
+            desired.contains_key(&key)
+                || !acknowledged.contains(&Change::Revoked(key.0, key.1))
+                || is_shown(grant, observed)
+        });
     }
 
     fn end(
@@ -53,16 +64,21 @@ impl Judged {
             refused_grants,
             not_found: _,
             proven: _,
-            stubborn: _,
+            stubborn,
             error: _,
         } = applied;
         let kept = record
             .as_ref()
             .map(|record| record.grants.as_slice())
             .unwrap_or_default();
+        let stuck = |grant: &RecordedGrant| {
+            let row = |sid: &Sid| (Holder::Sid(sid.clone()), grant.right);
+            let said_missing = |sid: &Sid| stubborn.contains(&row(sid));
+            grant.sid.as_ref().is_some_and(said_missing) && kept.iter().any(|other| same_right(other, grant))
+        };
         let revoked = taken_away(&ground.record, &desired, &acknowledged)
             .into_iter()
-            .filter(|grant| !kept.iter().any(|other| same_right(other, grant)))
+            .filter(|grant| !stuck(grant))
             .collect();
         let granted = acknowledged.iter().filter_map(|change| match change {
             Change::Granted(id, right) => Some((*id, *right)),
@@ -110,11 +126,14 @@ impl Pass<'_> {
         desired: Desired,
         seen: Seen,
     ) -> Result<Ending, Outcome> {
-        let judged = Judged {
+        let mut judged = Judged {
             ground,
             wanted,
             desired,
         };
+        let now = self.context.clock.instant();
+        let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
+        judged.forget_removed(&acknowledged, &seen.observed);
         let planned = judged.plan(&seen.observed, &judged.ground.record);
         let weighed = if judged.ground.writes {
             self.weigh(&judged.ground, &judged.desired, planned, seen.observed.guid)
@@ -135,8 +154,6 @@ impl Pass<'_> {
             return Ok(judged.end(outcome, None, seen, weighed.plan, Applied::default()));
         }
         let free = weighed.free_steps();
-        let now = self.context.clock.instant();
-        let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
         let (todo, unseen) = free.without(&acknowledged);
         let generation = self.object.metadata.generation;
         let contested = self
@@ -260,8 +277,9 @@ impl Pass<'_> {
         } else {
             &rest.announced
         };
+        let is_marked = !rest.changes().contains(&Change::Marker);
         let record = Record {
-            intent: remembered.intent.clone(),
+            intent: remembered.intent.clone().filter(|_| !is_marked),
             ..after.clone()
         };
         let record = without_unmade(without_refused(record, &applied), &before, &applied);
@@ -351,8 +369,8 @@ fn remembered(planned: &Plan, applied: &Applied) -> Record {
     record.addresses.retain(|address| {
         planned.settled.addresses.contains(address) || !done(Change::AddressRemoved(address.clone()))
     });
-    let marker_planned = planned.changes().contains(&Change::Marker);
-    if !marker_planned || done(Change::Marker) {
+    // The intent says whose the mailbox is until a read shows the marker: an answer is not enough.
+    if !planned.changes().contains(&Change::Marker) {
         record.intent = None;
     }
     without_refused(record, applied)
@@ -380,27 +398,52 @@ fn without_unmade(mut record: Record, before: &Record, applied: &Applied) -> Rec
     record
 }
 
-/// Grants whose removal Exchange said was of something that does not exist, and which it goes on showing: they are still
-/// to be revoked.
+/// Grants and addresses that Exchange acknowledged as taken away, or said not to have, and goes on showing: they are
+/// still to go, be it that a replica lags or that the removal was forgotten. What was let go is not weighed again.
 fn with_unremoved(mut record: Record, before: &Record, applied: &Applied, observed: &Observed) -> Record {
-    let unremoved = before.grants.iter().filter(|grant| {
+    let removed = |grant: &RecordedGrant| {
         let said_missing = |sid: &Sid| {
             applied
                 .stubborn
                 .contains(&(Holder::Sid(sid.clone()), grant.right))
         };
-        let shown = |sid: &Sid| observed.shows(sid, grant.right);
-        grant
-            .sid
-            .as_ref()
-            .is_some_and(|sid| said_missing(sid) && shown(sid))
+        let acknowledged = Change::Revoked(grant.object_id, grant.right);
+        applied.acknowledged.contains(&acknowledged) || grant.sid.as_ref().is_some_and(said_missing)
+    };
+    let still_shown = before
+        .grants
+        .iter()
+        .filter(|grant| removed(grant) && is_shown(grant, observed));
+    let addresses = before.addresses.iter().filter(|address| {
+        let acknowledged = Change::AddressRemoved((*address).clone());
+        applied.acknowledged.contains(&acknowledged) && observed.addresses.contains(*address)
     });
-    for grant in unremoved {
+    for address in addresses {
+        if !record.addresses.contains(address) {
+            record.addresses.push(address.clone());
+        }
+    }
+    for grant in still_shown {
         if !record.grants.iter().any(|other| same_right(other, grant)) {
             record.grants.push(grant.clone());
+            record.admitted.push(AdmittedRemoval {
+                holder: Holder::ObjectId(grant.object_id),
+                right: grant.right,
+            });
         }
     }
     record
+}
+
+/// Whether a read shows the grant, as far as it can be told.
+fn is_shown(grant: &RecordedGrant, observed: &Observed) -> bool {
+    match grant.right {
+        Right::FullAccess | Right::SendAs => {
+            let shown = |sid: &Sid| observed.shows(sid, grant.right);
+            grant.sid.as_ref().is_some_and(shown)
+        }
+        Right::SendOnBehalf => observed.on_behalf.ids.contains(&grant.object_id),
+    }
 }
 
 fn same_right(one: &RecordedGrant, other: &RecordedGrant) -> bool {

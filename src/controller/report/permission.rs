@@ -430,20 +430,39 @@ pub fn permission_without_mailbox(
         .progress
         .as_ref()
         .map(|p| Verdict::new(p.kind, true, reason, text));
-    let members = object
-        .status
-        .as_ref()
-        .map(|status| status.members.clone())
-        .unwrap_or_default();
+    let revoked = revoked_from(&object.name_any(), lost);
     let told = Told {
-        members,
+        members: told_before_without(object, &revoked),
         count: None,
         ready,
         progress,
         ends: ends_soon(object, now),
     };
-    let revoked = revoked_from(&object.name_any(), lost);
     Some(finish_permission(object, told, revoked, now))
+}
+
+/// What was told of the members before, without what they have lost since.
+fn told_before_without(object: &MailboxPermission, revoked: &[Revoked]) -> Vec<MemberStatus> {
+    let is_lost = |id: &str, told: &RightStatus| {
+        told.since.as_ref().is_some_and(|since| {
+            let same = |entry: &Revoked| entry.object_id == id && entry.right == told.right;
+            revoked
+                .iter()
+                .any(|entry| same(entry) && entry.revoked_at.0 >= since.0)
+        })
+    };
+    let mut members = object
+        .status
+        .as_ref()
+        .map(|status| status.members.clone())
+        .unwrap_or_default();
+    for member in &mut members {
+        if let Some(id) = &member.object_id {
+            member.rights.retain(|told| !is_lost(id, told));
+        }
+    }
+    members.retain(|member| !member.rights.is_empty());
+    members
 }
 
 /// The next status of a permission that names a mailbox that does not exist.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use simulator::Control;
 use uuid::Uuid;
@@ -15,6 +15,10 @@ use crate::support::world::World;
 
 /// Where the usual tenant keeps markers.
 const MARKER_ATTRIBUTE: &str = "CustomAttribute15";
+
+/// So long two resources may contradict each other: they are written one after the other, and each write may be
+/// refused a few times.
+const CONTRADICTION: SignedDuration = SignedDuration::from_mins(5);
 
 /// The wanted grants from one moment on, with automapping where it means something.
 pub struct Wanted {
@@ -44,8 +48,12 @@ pub struct Ledger {
     pub untruth: Option<(Duration, Key)>,
     /// Rights that were there at some time since they were last asked for.
     were_there: BTreeSet<Key>,
-    /// A right that was never there since it was asked for, when Ready said that all is well.
-    pub lie: Option<(Timestamp, Key)>,
+    /// Mailboxes, by name and generation, whose settings were as declared at some time.
+    were_as_declared: BTreeSet<(String, i64)>,
+    /// Permissions that contradict their mailboxes, since when.
+    at_odds: BTreeMap<String, Timestamp>,
+    /// The first thing that was told and had never been so since it was asked for.
+    pub lie: Option<String>,
 }
 
 impl Ledger {
@@ -62,6 +70,8 @@ impl Ledger {
             looked_at: (0, 0),
             untruth: None,
             were_there: BTreeSet::new(),
+            were_as_declared: BTreeSet::new(),
+            at_odds: BTreeMap::new(),
             lie: None,
         };
         for object in objects(tenant) {
@@ -210,14 +220,40 @@ impl Ledger {
             let Standing {
                 held,
                 missing_while_ready: missing,
+                missing_while_told,
+                as_declared,
+                told_as_declared,
+                at_odds,
             } = model::standing(world);
             self.were_there.extend(held);
+            self.were_as_declared.extend(as_declared);
+            for key in missing_while_told.difference(&self.were_there) {
+                self.lie
+                    .get_or_insert_with(|| format!("{now}: {key:?} is told as granted and was never there"));
+            }
+            for told in told_as_declared.difference(&self.were_as_declared) {
+                self.lie
+                    .get_or_insert_with(|| format!("{now}: {told:?} is told as declared and never was"));
+            }
+            self.at_odds.retain(|name, _| at_odds.contains(name));
+            for name in at_odds {
+                self.at_odds.entry(name).or_insert(now);
+            }
             self.missing_while_ready.retain(|key, _| missing.contains(key));
             for key in missing {
-                if self.lie.is_none() && !self.were_there.contains(&key) {
-                    self.lie = Some((now, key.clone()));
+                if !self.were_there.contains(&key) {
+                    self.lie.get_or_insert_with(|| {
+                        format!("{now}: Ready was True and {key:?} had never been there")
+                    });
                 }
                 self.missing_while_ready.entry(key).or_insert(now);
+            }
+        }
+        for (name, since) in &self.at_odds {
+            if now.duration_since(*since) > CONTRADICTION {
+                self.lie.get_or_insert_with(|| {
+                    format!("{now}: permission {name} says since {since} that its mailbox is not ready, which says it is")
+                });
             }
         }
         for (key, since) in &self.missing_while_ready {

@@ -22,6 +22,8 @@ enum Fate {
     Ready,
     Refused,
     Paused,
+    /// Looked at and never written to: what it tells must be true, whatever it is.
+    Observed,
     /// Several claim the same address: one of them gets it.
     Contended,
 }
@@ -131,11 +133,20 @@ fn is_reported(object: &Value) -> bool {
     object["status"]["observedGeneration"] == object["metadata"]["generation"]
 }
 
-/// How wanted rights stand at one moment.
+/// What is and what is told at one moment.
+#[derive(Default)]
 pub struct Standing {
     pub held: BTreeSet<Key>,
     /// Not there, although mailbox and permissions say that all is well.
     pub missing_while_ready: BTreeSet<Key>,
+    /// Not there, although a permission's list of members says so.
+    pub missing_while_told: BTreeSet<Key>,
+    /// Mailboxes whose settings are as declared, by name and uid, with the generation that declares them.
+    pub as_declared: BTreeSet<(String, i64)>,
+    /// Mailboxes that say so.
+    pub told_as_declared: BTreeSet<(String, i64)>,
+    /// Permissions that say that their mailbox is not ready, while that says it is.
+    pub at_odds: BTreeSet<String>,
 }
 
 pub fn standing(world: &World) -> Standing {
@@ -148,26 +159,69 @@ pub fn standing(world: &World) -> Standing {
         .filter(|permission| !is_reported(permission) || ready_of(permission).0 != "True")
         .map(|permission| home(permission))
         .collect();
-    let mut standing = Standing {
-        held: BTreeSet::new(),
-        missing_while_ready: BTreeSet::new(),
-    };
+    let mut standing = Standing::default();
+    let told = told_as_granted(world);
     for mailbox in mailboxes(world) {
         let own = name(&mailbox);
-        let Some(keys) = wanted.remove(&own) else { continue };
         let Some(view) = view_of(world, &mailbox) else {
             continue;
         };
+        let ready = ready_of(&mailbox).0 == "True" && is_reported(&mailbox);
+        let generation = mailbox["metadata"]["generation"].as_i64().unwrap_or_default();
+        let uid = mailbox["metadata"]["uid"].as_str().unwrap_or_default();
+        let spec = (format!("{own} ({uid})"), generation);
+        if ready {
+            standing.told_as_declared.insert(spec.clone());
+            standing.at_odds.extend(at_odds(world, &own));
+        }
+        if settings_differ(&mailbox, &view).is_empty() {
+            standing.as_declared.insert(spec);
+        }
+        let Some(keys) = wanted.remove(&own) else { continue };
         let there = held(&view);
         let (held, missing) = keys
             .into_iter()
             .partition(|key| there.contains(&(key.member, key.right)));
+        let missing: Vec<Key> = missing;
         standing.held.extend::<Vec<Key>>(held);
-        if ready_of(&mailbox).0 == "True" && is_reported(&mailbox) && !silent.contains(&own) {
-            standing.missing_while_ready.extend::<Vec<Key>>(missing);
+        standing
+            .missing_while_told
+            .extend(missing.iter().filter(|key| told.contains(key)).cloned());
+        if ready && !silent.contains(&own) {
+            standing.missing_while_ready.extend(missing);
         }
     }
     standing
+}
+
+/// What the lists of members say.
+fn told_as_granted(world: &World) -> BTreeSet<Key> {
+    let mut told = BTreeSet::new();
+    for permission in permissions(world) {
+        let members = permission["status"]["members"].as_array().into_iter().flatten();
+        for member in members {
+            let Some(id) = member["objectId"].as_str().and_then(|id| id.parse().ok()) else {
+                continue;
+            };
+            let rights = member["rights"].as_array().into_iter().flatten();
+            let granted = rights.filter(|right| right["state"] == "Granted");
+            told.extend(granted.filter_map(|right| {
+                Some(Key {
+                    mailbox: home(&permission),
+                    member: id,
+                    right: Right::parse(right["right"].as_str()?)?,
+                })
+            }));
+        }
+    }
+    told
+}
+
+fn at_odds(world: &World, mailbox: &str) -> Vec<String> {
+    let all = permissions(world).into_iter();
+    all.filter(|permission| home(permission) == mailbox && ready_of(permission).1 == "MailboxNotReady")
+        .map(|permission| name(&permission))
+        .collect()
 }
 
 /// Everything that is not as it ought to be, now.
@@ -226,6 +280,9 @@ impl Judged<'_> {
     fn fate(&self) -> Fate {
         if self.mailbox["spec"]["management"] == "Paused" {
             return Fate::Paused;
+        }
+        if self.mailbox["spec"]["management"] == "Observe" {
+            return Fate::Observed;
         }
         let claims = Self::claims(self.mailbox);
         let own_uid = &self.mailbox["metadata"]["uid"];
@@ -324,7 +381,7 @@ impl Judged<'_> {
         match view_of(self.world, self.mailbox) {
             None if served => found.push(format!("{own}: there is no such mailbox")),
             Some(view) if served => self.tenant(&view, found),
-            Some(view) if fate != Fate::Paused => self.refused(&view, found),
+            Some(view) if !matches!(fate, Fate::Paused | Fate::Observed) => self.refused(&view, found),
             None | Some(_) => {}
         }
     }
@@ -441,39 +498,22 @@ impl Judged<'_> {
     fn tenant(&self, view: &MailboxView, found: &mut Vec<String>) {
         let own = name(self.mailbox);
         let spec = &self.mailbox["spec"];
+        found.extend(
+            settings_differ(self.mailbox, view)
+                .into_iter()
+                .map(|what| format!("{own}: {what}")),
+        );
         let mut check = |fine: bool, what: String| {
             if !fine {
                 found.push(format!("{own}: {what}"));
             }
         };
         check(
-            spec["displayName"] == view.display_name.as_str(),
-            format!("is called {:?}", view.display_name),
-        );
-        let primary = spec["emailAddress"].as_str().unwrap_or_default();
-        check(
-            view.primary_address.eq_ignore_ascii_case(primary),
-            format!("has address {}", view.primary_address),
-        );
-        let blocked = spec["signIn"] != "Allowed";
-        check(
-            view.account_disabled == blocked,
-            format!("sign-in blocked: {}", view.account_disabled),
-        );
-        check(
             marked_name(view) == Some(own.clone()),
             format!("is marked {:?}", view.custom_attributes),
         );
-        let addresses: BTreeSet<String> = view
-            .addresses
-            .iter()
-            .filter_map(|address| address.to_lowercase().strip_prefix("smtp:").map(str::to_owned))
-            .collect();
+        let addresses = addresses_of(view);
         let aliases: BTreeSet<String> = texts(&spec["aliases"]).into_iter().collect();
-        check(
-            aliases.is_subset(&addresses),
-            format!("lacks an alias: {addresses:?}"),
-        );
         let primaries = self.ledger.primaries.get(&own).cloned().unwrap_or_default();
         for gone in self.ledger.declared_aliases.get(&own).into_iter().flatten() {
             let may_stay = aliases.contains(gone) || primaries.contains(gone);
@@ -495,6 +535,34 @@ impl Judged<'_> {
             );
         }
     }
+}
+
+fn addresses_of(view: &MailboxView) -> BTreeSet<String> {
+    let all = view.addresses.iter();
+    all.filter_map(|address| address.to_lowercase().strip_prefix("smtp:").map(str::to_owned))
+        .collect()
+}
+
+/// What the mailbox itself, its address list and its account lack of what is declared.
+fn settings_differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
+    let spec = &mailbox["spec"];
+    let mut found = Vec::new();
+    if spec["displayName"] != view.display_name.as_str() {
+        found.push(format!("is called {:?}", view.display_name));
+    }
+    let primary = spec["emailAddress"].as_str().unwrap_or_default();
+    if !view.primary_address.eq_ignore_ascii_case(primary) {
+        found.push(format!("has address {}", view.primary_address));
+    }
+    if view.account_disabled != (spec["signIn"] != "Allowed") {
+        found.push(format!("sign-in blocked: {}", view.account_disabled));
+    }
+    let aliases: BTreeSet<String> = texts(&spec["aliases"]).into_iter().collect();
+    let addresses = addresses_of(view);
+    if !aliases.is_subset(&addresses) {
+        found.push(format!("lacks an alias: {addresses:?}"));
+    }
+    found
 }
 
 /// A group that is granted person by person: whoever in it can't hold a grant lowers nothing.

@@ -118,9 +118,7 @@ impl Bed {
         {
             wrongs.push(format!("Ready was True for {long:?} while {key:?} was missing"));
         }
-        if let Some((at, key)) = &self.ledger.lie {
-            wrongs.push(format!("{at}: Ready was True and {key:?} had never been there"));
-        }
+        wrongs.extend(self.ledger.lie.clone());
         let metrics = self.supervisor.metrics();
         self.wire.secrets.search("the metrics", metrics.as_bytes());
         wrongs.extend(self.wire.secrets.found());

@@ -177,6 +177,11 @@ fn exchange(dice: &mut Dice) -> Faults {
             });
         }
     }
+    if dice.percent(25) {
+        let rate = f64::from(u32::try_from(dice.between(1, 12)).unwrap()) / 100.0;
+        let rule = FaultRule::at_rate(rate, Fault::Forgotten);
+        rules.push(rule.on(&["Set-Mailbox", "Add-*Permission", "Remove-*Permission"]));
+    }
     let lag = match dice.below(4) {
         0 => Delay::default(),
         1 => Delay::spread(500, 5_000, 30_000),

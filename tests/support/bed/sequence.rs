@@ -133,7 +133,11 @@ fn about_people(what: u64, choose: &mut impl FnMut(usize) -> usize) -> Act {
             }
             Act::Apply(manifest)
         }
-        5 | 6 => Act::Member(STAFF.to_owned(), user.to_owned(), choose(2) == 0),
+        5 => Act::Apply(with(
+            some_mailbox(name, address, choose),
+            &json!({ "spec": { "management": "Observe" } }),
+        )),
+        6 => Act::Member(STAFF.to_owned(), user.to_owned(), choose(2) == 0),
         7..=9 => {
             let ignore: &[&str] = if choose(3) == 2 { &[user] } else { &[] };
             let all_declared = json!({ "permissions": { "mode": "Exclusive", "ignore": ignore } });

@@ -21,7 +21,7 @@ pub enum Right {
 }
 
 impl Right {
-    fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         match text {
             "FullAccess" => Some(Self::FullAccess),
             "SendAs" => Some(Self::SendAs),
