@@ -139,10 +139,9 @@ impl Target<'_> {
 
     /// Automapping is set with the grant only. A crash in between is repaired first: the record says so.
     async fn remap(&self, member: &ObjectId, auto_mapping: bool) -> Result<Receipt, ExchangeError> {
-        let holder = Holder::ObjectId(*member);
-        self.gateway
-            .remove_full_access(self.lane, self.guid, &holder)
-            .await?;
+        // Whether anything was there to be removed is no matter of a grant that is given again.
+        let mut unheeded = Applied::default();
+        self.revoke(member, Right::FullAccess, &mut unheeded).await?;
         self.gateway
             .add_full_access(self.lane, self.guid, member, auto_mapping)
             .await

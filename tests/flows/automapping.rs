@@ -103,3 +103,29 @@ async fn of_a_grant_that_was_there_before_it_is_unknown_and_said_so() {
     );
     assert_eq!(sent(&world, "Remove-MailboxPermission"), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_another_sid_than_his_entry_has_one_entry_afterwards() {
+    for wanted in [true, false] {
+        let world = with_readers(!wanted).await;
+        world.tenant.change_sid(FIRST).unwrap();
+        let own = with(
+            permission("own", "sales", &[FIRST], &["FullAccess"]),
+            &json!({ "spec": { "autoMapping": wanted } }),
+        );
+        world.apply(&own).await;
+        world.sleep(30).await;
+        world.apply(&readers(&[SECOND], !wanted)).await;
+        let id = world.tenant.object_id(FIRST).unwrap();
+        let entries = |world: &World| {
+            let view = view(world);
+            let his = view.full_access.iter().filter(|entry| entry.trustee == id);
+            his.map(|entry| entry.auto_mapping).collect::<Vec<_>>()
+        };
+        until(&world, "changed", || entries(&world) == [wanted]).await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        world.wait_permission("own", "True", "Granted").await;
+        world.sleep(INTERVAL).await;
+        assert_eq!(entries(&world), [wanted]);
+    }
+}
