@@ -4,6 +4,7 @@ mod act;
 mod close;
 mod hold;
 mod prepare;
+mod remember;
 mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -9,7 +9,8 @@ use serde_json::Value;
 use simulator::Control;
 use uuid::Uuid;
 
-use super::model::{self, Standing};
+use super::model;
+use super::standing::{Standing, standing};
 use super::wishes::{self, Key, Right};
 use crate::support::world::World;
 
@@ -224,7 +225,7 @@ impl Ledger {
                 as_declared,
                 told_as_declared,
                 at_odds,
-            } = model::standing(world);
+            } = standing(world);
             self.were_there.extend(held);
             self.were_as_declared.extend(as_declared);
             for key in missing_while_told.difference(&self.were_there) {

@@ -15,6 +15,7 @@ mod schedule;
 mod secrets;
 mod sequence;
 mod snapshot;
+mod standing;
 mod wire;
 mod wishes;
 

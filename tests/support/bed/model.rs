@@ -120,7 +120,7 @@ pub fn held(view: &MailboxView) -> BTreeSet<(Uuid, Right)> {
     full.chain(send_as).chain(on_behalf).collect()
 }
 
-fn ready_of(object: &Value) -> (String, String) {
+pub fn ready_of(object: &Value) -> (String, String) {
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
     let found = conditions
         .into_iter()
@@ -129,99 +129,8 @@ fn ready_of(object: &Value) -> (String, String) {
     (text("status"), text("reason"))
 }
 
-fn is_reported(object: &Value) -> bool {
+pub fn is_reported(object: &Value) -> bool {
     object["status"]["observedGeneration"] == object["metadata"]["generation"]
-}
-
-/// What is and what is told at one moment.
-#[derive(Default)]
-pub struct Standing {
-    pub held: BTreeSet<Key>,
-    /// Not there, although mailbox and permissions say that all is well.
-    pub missing_while_ready: BTreeSet<Key>,
-    /// Not there, although a permission's list of members says so.
-    pub missing_while_told: BTreeSet<Key>,
-    /// Mailboxes whose settings are as declared, by name and uid, with the generation that declares them.
-    pub as_declared: BTreeSet<(String, i64)>,
-    /// Mailboxes that say so.
-    pub told_as_declared: BTreeSet<(String, i64)>,
-    /// Permissions that say that their mailbox is not ready, while that says it is.
-    pub at_odds: BTreeSet<String>,
-}
-
-pub fn standing(world: &World) -> Standing {
-    let mut wanted: BTreeMap<String, Vec<Key>> = BTreeMap::new();
-    for key in wanted_by(world, Members::Named).into_keys() {
-        wanted.entry(key.mailbox.clone()).or_default().push(key);
-    }
-    let silent: BTreeSet<String> = permissions(world)
-        .iter()
-        .filter(|permission| !is_reported(permission) || ready_of(permission).0 != "True")
-        .map(|permission| home(permission))
-        .collect();
-    let mut standing = Standing::default();
-    let told = told_as_granted(world);
-    for mailbox in mailboxes(world) {
-        let own = name(&mailbox);
-        let Some(view) = view_of(world, &mailbox) else {
-            continue;
-        };
-        let ready = ready_of(&mailbox).0 == "True" && is_reported(&mailbox);
-        let generation = mailbox["metadata"]["generation"].as_i64().unwrap_or_default();
-        let uid = mailbox["metadata"]["uid"].as_str().unwrap_or_default();
-        let spec = (format!("{own} ({uid})"), generation);
-        if ready {
-            standing.told_as_declared.insert(spec.clone());
-            standing.at_odds.extend(at_odds(world, &own));
-        }
-        if settings_differ(&mailbox, &view).is_empty() {
-            standing.as_declared.insert(spec);
-        }
-        let Some(keys) = wanted.remove(&own) else { continue };
-        let there = held(&view);
-        let (held, missing) = keys
-            .into_iter()
-            .partition(|key| there.contains(&(key.member, key.right)));
-        let missing: Vec<Key> = missing;
-        standing.held.extend::<Vec<Key>>(held);
-        standing
-            .missing_while_told
-            .extend(missing.iter().filter(|key| told.contains(key)).cloned());
-        if ready && !silent.contains(&own) {
-            standing.missing_while_ready.extend(missing);
-        }
-    }
-    standing
-}
-
-/// What the lists of members say.
-fn told_as_granted(world: &World) -> BTreeSet<Key> {
-    let mut told = BTreeSet::new();
-    for permission in permissions(world) {
-        let members = permission["status"]["members"].as_array().into_iter().flatten();
-        for member in members {
-            let Some(id) = member["objectId"].as_str().and_then(|id| id.parse().ok()) else {
-                continue;
-            };
-            let rights = member["rights"].as_array().into_iter().flatten();
-            let granted = rights.filter(|right| right["state"] == "Granted");
-            told.extend(granted.filter_map(|right| {
-                Some(Key {
-                    mailbox: home(&permission),
-                    member: id,
-                    right: Right::parse(right["right"].as_str()?)?,
-                })
-            }));
-        }
-    }
-    told
-}
-
-fn at_odds(world: &World, mailbox: &str) -> Vec<String> {
-    let all = permissions(world).into_iter();
-    all.filter(|permission| home(permission) == mailbox && ready_of(permission).1 == "MailboxNotReady")
-        .map(|permission| name(&permission))
-        .collect()
 }
 
 /// Everything that is not as it ought to be, now.
@@ -544,7 +453,7 @@ fn addresses_of(view: &MailboxView) -> BTreeSet<String> {
 }
 
 /// What the mailbox itself, its address list and its account lack of what is declared.
-fn settings_differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
+pub fn settings_differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
     let spec = &mailbox["spec"];
     let mut found = Vec::new();
     if spec["displayName"] != view.display_name.as_str() {
