@@ -219,6 +219,14 @@ async fn what_exchange_acknowledges_and_forgets_is_not_told_as_done_and_done_aga
             let told = condition(&world.mailbox("sales").await, "Ready").unwrap().0;
             assert!(right || told != "True", "{cmdlets:?}");
         }
+        let second = world.tenant.object_id(SECOND).unwrap();
+        let told = world.mailbox("sales").await.status.unwrap().revoked.len();
+        let gone = !view(&world).send_as.contains(&second);
+        assert_eq!(
+            told,
+            if gone { 2 } else { 0 },
+            "{cmdlets:?}: who still holds it is not told as revoked"
+        );
         world.tenant.set_faults(Faults::default());
         world.wait_mailbox("sales", "True", "UpToDate").await;
         world.wait_permission("team", "True", "Granted").await;
@@ -232,5 +240,36 @@ async fn what_exchange_acknowledges_and_forgets_is_not_told_as_done_and_done_aga
             ("Sales EMEA", 2, 2)
         );
         assert!(now.send_as.contains(&third));
+        let told = world.mailbox("sales").await.status.unwrap().revoked.len();
+        assert_eq!(told, 2, "{cmdlets:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_is_sent_once_and_told_when_a_lagging_replica_shows_it() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    world.tenant.set_faults(Faults {
+        lag: Lag {
+            delay: Delay::fixed(40_000),
+            replicas: 1,
+        },
+        ..Faults::default()
+    });
+    world.apply(&team(&[FIRST])).await;
+    world.sleep(20).await;
+    assert_eq!(view(&world).send_as.len(), 1);
+    let mailbox = world.wait_mailbox("sales", "False", "WaitingForExchange").await;
+    let status = mailbox.status.unwrap();
+    assert_eq!((status.revoked.len(), status.foreign_grants), (0, None));
+    let status = world
+        .wait_mailbox("sales", "True", "UpToDate")
+        .await
+        .status
+        .unwrap();
+    assert_eq!((status.revoked.len(), status.foreign_grants), (2, None));
+    world.sleep(2 * INTERVAL).await;
+    assert_eq!(
+        world.writes(),
+        ["Remove-MailboxPermission", "Remove-RecipientPermission"]
+    );
 }

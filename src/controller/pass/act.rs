@@ -15,7 +15,7 @@ use crate::controller::fetch::Seen;
 use crate::controller::outcome::{Outcome, Progress, Stall};
 use crate::controller::validate::Wanted;
 use crate::lane::Lane;
-use crate::mail::{Holder, ObjectId, Sid};
+use crate::mail::ObjectId;
 use crate::plan::{self, Acknowledged, Change, Desired, Observed, Plan};
 
 /// What is known and wanted when a plan is made.
@@ -23,6 +23,8 @@ struct Judged {
     ground: Ground,
     wanted: Wanted,
     desired: Desired,
+    /// Grants that were taken away before and that this look shows no more.
+    gone: Vec<RecordedGrant>,
 }
 
 impl Judged {
@@ -38,12 +40,15 @@ impl Judged {
     /// Removals that Exchange acknowledged a moment ago, and which it now shows, are done.
     fn forget_removed(&mut self, acknowledged: &Acknowledged, observed: &Observed) {
         let desired = &self.desired.grants;
-        self.ground.record.grants.retain(|grant| {
+        let record = &mut self.ground.record;
+        let (gone, left) = std::mem::take(&mut record.grants).into_iter().partition(|grant| {
             let key = (grant.object_id, grant.right);
-            desired.contains_key(&key)
-                || !acknowledged.contains(&Change::Revoked(key.0, key.1))
-                || is_shown(grant, observed)
+            !desired.contains_key(&key)
+                && acknowledged.contains(&Change::Revoked(key.0, key.1))
+                && !is_shown(grant, observed)
         });
+        record.grants = left;
+        self.gone = gone;
     }
 
     fn end(
@@ -58,6 +63,7 @@ impl Judged {
             ground,
             wanted,
             desired,
+            gone,
         } = self;
         let Applied {
             acknowledged,
@@ -67,22 +73,17 @@ impl Judged {
             refused_grants,
             not_found: _,
             proven: _,
-            stubborn,
+            stubborn: _,
             error: _,
         } = applied;
         let kept = record
             .as_ref()
             .map(|record| record.grants.as_slice())
             .unwrap_or_default();
-        let stuck = |grant: &RecordedGrant| {
-            let row = |sid: &Sid| (Holder::Sid(sid.clone()), grant.right);
-            let said_missing = |sid: &Sid| stubborn.contains(&row(sid));
-            grant.sid.as_ref().is_some_and(said_missing) && kept.iter().any(|other| same_right(other, grant))
-        };
-        let revoked = taken_away(&ground.record, &desired, &acknowledged)
-            .into_iter()
-            .filter(|grant| !stuck(grant))
-            .collect();
+        let removed = taken_away(&ground.record, &desired, &acknowledged).into_iter();
+        // What is still shown is not revoked yet.
+        let removed = removed.filter(|grant| !kept.iter().any(|other| same_right(other, grant)));
+        let revoked = gone.into_iter().chain(removed).collect();
         let granted = acknowledged.iter().filter_map(|change| match change {
             Change::Granted(id, right) => Some((*id, *right)),
             _ => None,
@@ -124,6 +125,7 @@ impl Pass<'_> {
             ground,
             wanted,
             desired,
+            gone: Vec::new(),
         };
         let now = self.context.clock.instant();
         let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
@@ -240,7 +242,8 @@ impl Pass<'_> {
             Ok(confirmed) => confirmed,
             Err(error) => {
                 let outcome = Outcome::of_error(&error);
-                let revoked = taken_away(&before, &judged.desired, &applied.acknowledged);
+                let removed = taken_away(&before, &judged.desired, &applied.acknowledged);
+                let revoked = judged.gone.into_iter().chain(removed).collect();
                 return Ok(Ending {
                     outcome,
                     record: Some(remembered),
