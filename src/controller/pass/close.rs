@@ -11,7 +11,7 @@ use crate::controller::fetch::Located;
 use crate::controller::outcome::{Outcome, Progress};
 use crate::controller::validate::Wanted;
 use crate::mail::MailboxGuid;
-use crate::plan::{self, Desired, GrantPolicy, Standing};
+use crate::plan::{self, Change, Desired, GrantPolicy, Standing};
 
 /// A mailbox that surely was made is looked for so long while its resource waits to go; one whose create was
 /// never answered for as long as that stays ambiguous.
@@ -74,6 +74,11 @@ impl Pass<'_> {
         if plan::standing(&ground.owner, &seen.observed, &ground.record, alive) != Standing::JustCreated {
             return Ok(());
         }
+        let now = self.context.clock.instant();
+        let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
+        if acknowledged.contains(&Change::Marker) {
+            return Err(waiting("Exchange does not show the marker yet"));
+        }
         let target = Target {
             gateway: &ground.tenant.gateway,
             lane: self.lane,
@@ -82,9 +87,24 @@ impl Pass<'_> {
             record: &ground.record,
         };
         let plan = plan::plan(&desired, &seen.observed, &Record::default());
-        match target.apply(&plan).await.error {
-            Some(error) => Err(waiting(&error.to_string())),
-            None => Ok(()),
+        let applied = target.apply(&plan).await;
+        self.context.remember(self.key, |memory| {
+            memory.acknowledge(applied.acknowledged, now);
+        });
+        if let Some(error) = applied.error {
+            return Err(waiting(&error.to_string()));
+        }
+        // An answer is not enough: once the resource is gone, nobody looks again.
+        let seen = self
+            .fetch(ground)
+            .mailbox(guid, seen.observed.object_id, &desired, &Record::default())
+            .await
+            .map_err(|error| waiting(&error.to_string()))?;
+        let left = plan::plan(&desired, &seen.observed, &Record::default()).changes();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(waiting("Exchange does not show the marker yet"))
         }
     }
 }

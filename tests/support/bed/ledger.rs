@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use simulator::Control;
 use uuid::Uuid;
@@ -16,10 +16,6 @@ use crate::support::world::World;
 
 /// Where the usual tenant keeps markers.
 const MARKER_ATTRIBUTE: &str = "CustomAttribute15";
-
-/// So long two resources may contradict each other: they are written one after the other, and each write may be
-/// refused a few times.
-const CONTRADICTION: SignedDuration = SignedDuration::from_mins(5);
 
 /// The wanted grants from one moment on, with automapping where it means something.
 pub struct Wanted {
@@ -53,6 +49,8 @@ pub struct Ledger {
     were_as_declared: BTreeSet<(String, i64)>,
     /// Permissions that contradict their mailboxes, since when.
     at_odds: BTreeMap<String, Timestamp>,
+    /// The longest such time that was seen, and of which permission.
+    pub contradiction: Option<(Duration, String)>,
     /// The first thing that was told and had never been so since it was asked for.
     pub lie: Option<String>,
 }
@@ -73,6 +71,7 @@ impl Ledger {
             were_there: BTreeSet::new(),
             were_as_declared: BTreeSet::new(),
             at_odds: BTreeMap::new(),
+            contradiction: None,
             lie: None,
         };
         for object in objects(tenant) {
@@ -210,6 +209,10 @@ impl Ledger {
     /// Looks whether Ready tells the truth.
     pub fn look(&mut self, world: &World) {
         let now = world.server.now();
+        if !self.foreign_grants.is_empty() {
+            // A mailbox may be known only a while after its manifest turned Exclusive.
+            self.give_up(world);
+        }
         if wishes::something_ends(world) {
             // The operator may be quicker than this look.
             let from = wishes::last_end(world).unwrap_or(now);
@@ -251,10 +254,13 @@ impl Ledger {
             }
         }
         for (name, since) in &self.at_odds {
-            if now.duration_since(*since) > CONTRADICTION {
-                self.lie.get_or_insert_with(|| {
-                    format!("{now}: permission {name} says since {since} that its mailbox is not ready, which says it is")
-                });
+            let long = now.duration_since(*since).unsigned_abs();
+            if self
+                .contradiction
+                .as_ref()
+                .is_none_or(|(longest, _)| long > *longest)
+            {
+                self.contradiction = Some((long, name.clone()));
             }
         }
         for (key, since) in &self.missing_while_ready {

@@ -22,6 +22,9 @@ pub struct Patience {
     pub old_plans: Duration,
     /// How long Ready may say True while a right is missing in the tenant itself.
     pub untruth: Duration,
+    /// How long a permission may say that its mailbox is not ready while that says it is: they are written one after
+    /// the other, and an outage may come between.
+    pub contradiction: Duration,
 }
 
 impl Patience {
@@ -31,6 +34,7 @@ impl Patience {
             convergence: Duration::from_mins(40),
             old_plans: Duration::from_mins(2),
             untruth: INTERVAL + Duration::from_mins(2),
+            contradiction: Duration::from_mins(5),
         }
     }
 
@@ -40,6 +44,7 @@ impl Patience {
             convergence: Duration::from_hours(3),
             old_plans: Duration::from_mins(30),
             untruth: INTERVAL + Duration::from_mins(50),
+            contradiction: Duration::from_mins(40),
         }
     }
 }
@@ -119,6 +124,13 @@ impl Bed {
             wrongs.push(format!("Ready was True for {long:?} while {key:?} was missing"));
         }
         wrongs.extend(self.ledger.lie.clone());
+        if let Some((long, name)) = &self.ledger.contradiction
+            && *long > patience.contradiction
+        {
+            wrongs.push(format!(
+                "permission {name} said for {long:?} that its mailbox was not ready, which said it was"
+            ));
+        }
         let metrics = self.supervisor.metrics();
         self.wire.secrets.search("the metrics", metrics.as_bytes());
         wrongs.extend(self.wire.secrets.found());
