@@ -102,16 +102,22 @@ async fn an_address_that_is_taken_between_look_and_create_is_told_after_ten_minu
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
 
+/// `sales` was just made; Exchange acknowledges the next `times` settings and forgets them.
+async fn made_and_marked_in_vain(times: u64) -> World {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    world
+        .tenant
+        .add_fault(FaultRule::next(times, Fault::Forgotten).on(&["Set-Mailbox"]));
+    world.apply(&sales(json!({}))).await;
+    until(&world, "made", || world.tenant.mailbox(SALES).is_some()).await;
+    world
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_marker_that_exchange_acknowledges_and_forgets_is_set_again_be_the_resource_there_or_about_to_go() {
     for deleted in [false, true] {
-        let world = World::start().await;
-        world.wait_tenant("True", "Connected").await;
-        world
-            .tenant
-            .add_fault(FaultRule::next(1, Fault::Forgotten).on(&["Set-Mailbox"]));
-        world.apply(&sales(json!({}))).await;
-        until(&world, "made", || world.tenant.mailbox(SALES).is_some()).await;
+        let world = made_and_marked_in_vain(1).await;
         if deleted {
             world.delete_mailbox("sales").await;
             world.sleep(10 * 60).await;
@@ -132,13 +138,7 @@ async fn a_marker_that_exchange_acknowledges_and_forgets_is_set_again_be_the_res
 /// The answer to the mark that is set while the resource waits to go is forgotten too.
 #[tokio::test(start_paused = true)]
 async fn a_resource_does_not_go_before_a_read_shows_its_marker() {
-    let world = World::start().await;
-    world.wait_tenant("True", "Connected").await;
-    world
-        .tenant
-        .add_fault(FaultRule::next(3, Fault::Forgotten).on(&["Set-Mailbox"]));
-    world.apply(&sales(json!({}))).await;
-    until(&world, "made", || world.tenant.mailbox(SALES).is_some()).await;
+    let world = made_and_marked_in_vain(3).await;
     world.delete_mailbox("sales").await;
     world.sleep(20 * 60).await;
     assert!(view(&world).custom_attributes.contains_key(&15));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::api::{AdmittedRemoval, Record, RecordedGrant};
 use crate::controller::apply::Applied;
-use crate::mail::{Holder, ObjectId, Right, Sid};
+use crate::mail::{Holder, Right, Sid};
 use crate::plan::{self, Change, Desired, Observed, Plan};
 
 /// Grants of ours that Exchange acknowledged as taken away.
@@ -26,7 +26,7 @@ pub(super) fn remembered(planned: &Plan, applied: &Applied) -> Record {
             .settled
             .grants
             .iter()
-            .any(|s| s.object_id == grant.object_id && s.right == grant.right);
+            .any(|other| same_right(other, grant));
         settled || !done(Change::Revoked(grant.object_id, grant.right))
     });
     let cleared = done(Change::AutoMappingCleared);
@@ -64,12 +64,9 @@ pub(super) fn without_refused(mut record: Record, applied: &Applied) -> Record {
 
 /// A grant that was announced just now and not made, because its member is gone, leaves nothing to revoke.
 pub(super) fn without_unmade(mut record: Record, before: &Record, applied: &Applied) -> Record {
-    let known = |id: ObjectId, right: Right| {
-        let same = |grant: &RecordedGrant| grant.object_id == id && grant.right == right;
-        before.grants.iter().any(same)
-    };
     record.grants.retain(|grant| {
-        known(grant.object_id, grant.right) || !applied.not_found.contains(&(grant.object_id, grant.right))
+        let known = before.grants.iter().any(|other| same_right(other, grant));
+        known || !applied.not_found.contains(&(grant.object_id, grant.right))
     });
     record
 }
