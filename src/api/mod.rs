@@ -25,7 +25,10 @@ pub use mailbox_permission::{
     MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, Revoked,
     RightState, RightStatus,
 };
-pub use record::{AdmittedRemoval, HeldRecord, Intent, RawRecord, Record, RecordedGrant, UnreadableRecord};
+pub use record::{
+    AdmittedRemoval, HeldRecord, Intent, RawRecord, Record, RecordedGrant, Removed, UnreadableRecord,
+    Withdrawn,
+};
 pub use schema::all_crds;
 pub use shared_mailbox::{
     DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, NamedRef, PermissionsMode,

@@ -47,12 +47,32 @@ pub struct Record {
     /// Grants that were made, or are about to be made, because a manifest declares them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<RecordedGrant>,
+    /// What was taken away while a replica may not have known of it yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
     /// Removals that were let go and are perhaps not done yet: they are not weighed a second time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admitted: Vec<AdmittedRemoval>,
     /// What waits for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldRecord>,
+}
+
+/// A removal that a read showed done. Perhaps the replica that was read knew nothing of the grant yet, and Exchange
+/// forgot what it had acknowledged: it is looked for until no replica can be so old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Until when; used for waiting only, never as proof.
+    pub until: Timestamp,
+    #[serde(flatten)]
+    pub what: Withdrawn,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Withdrawn {
+    Grant(RecordedGrant),
+    Address(SmtpAddress),
 }
 
 /// One removal of a grant.
@@ -115,7 +135,7 @@ pub struct RecordedGrant {
     /// The MailboxPermissions that declare it, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
-    /// When it was announced; None when it was there before us. For people, never as proof.
+    /// When it was announced, or made anew; None when it was there before us. For people and for waiting, never as proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }
@@ -193,12 +213,27 @@ mod tests {
         ]
     }"#;
 
+    /// What was added to the first format since, and must be readable for ever, too: never edit this text.
+    const WITH_REMOVED: &str = r#"{
+        "format": 1,
+        "removed": [
+            { "until": "2026-11-25T09:35:00Z", "grant": {
+              "objectId": "00000000-0000-4000-8000-000000000001", "right": "SendAs",
+              "member": "first.member@contoso.com", "by": ["team"], "at": "2026-11-25T09:00:00Z" } },
+            { "until": "2026-11-25T09:35:00Z", "address": "info@contoso.com" }
+        ]
+    }"#;
+
     #[test]
     fn a_record_of_the_first_format_reads_and_writes_back_the_same() {
         let raw: RawRecord = serde_json::from_str(FIRST_FORMAT).unwrap();
         let record = raw.read().unwrap();
         assert_eq!(record.grants.len(), 2);
         assert_eq!(record.grants[0].auto_mapping, Some(true));
+        assert_eq!(RawRecord::from(&record), raw);
+        let raw: RawRecord = serde_json::from_str(WITH_REMOVED).unwrap();
+        let record = raw.read().unwrap();
+        assert_eq!(record.removed.len(), 2);
         assert_eq!(RawRecord::from(&record), raw);
     }
 

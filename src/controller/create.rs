@@ -13,15 +13,13 @@ use super::validate::Wanted;
 use crate::api::{Intent, Record};
 use crate::exchange::{CreatedMailbox, ErrorClass, ExchangeError, NewMailbox};
 use crate::mail::{Nickname, OneTimeName};
-use crate::plan::{self, Creation, Observed};
+use crate::plan::{self, Creation, Observed, SHOWN_BY_THEN};
 
 /// After a create whose answer is unknown: how long its mailbox is looked for before the same create is sent
 /// again. Exchange refuses a second one with the same addresses, so this only spares it the question.
 const LOOKED_FOR: Duration = Duration::from_mins(1);
 /// How long a conflict may be with the mailbox of an announced create that is not shown yet.
 pub const AMBIGUOUS: Duration = Duration::from_mins(10);
-/// How long an announced create stands in the way of another one: longer than any lag of a replica.
-const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
 
 pub async fn create(
     pass: &mut Pass<'_>,
@@ -89,6 +87,7 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
         let surely_unsent = unsent.as_ref() == Some(&earlier.one_time_name);
         let same = earlier.address == ground.admitted.address
             && (ground.admitted.alias.is_none() || earlier.nickname() == ground.admitted.alias);
+        // Another one has to wait until no replica can hide the first.
         let wait = if same { LOOKED_FOR } else { SHOWN_BY_THEN };
         if !surely_unsent && age < wait {
             let text = format!(

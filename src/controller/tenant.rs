@@ -18,8 +18,6 @@ use crate::plan::{Identity, People};
 /// A tenant whose connection was checked.
 pub struct Tenant {
     pub gateway: Gateway,
-    /// Of the connection behind the gateway; another one needs another gateway.
-    pub fingerprint: u64,
     pub guid: TenantGuid,
     pub rules: AccessRules,
     pub management: Management,
@@ -51,10 +49,21 @@ pub enum TenantState {
     NotReady(String),
 }
 
+/// What is known through one connection to a tenant, be the tenant usable or not: a pause that the service asked for
+/// holds for every request, those of a check that failed included.
+#[derive(Clone)]
+pub struct Connected {
+    /// Of the connection behind the gateway; another one needs another gateway.
+    pub fingerprint: u64,
+    pub gateway: Gateway,
+    pub directory: Arc<DirectoryCache>,
+}
+
 /// All tenants that were checked, by name.
 #[derive(Default)]
 pub struct Tenants {
     states: RwLock<HashMap<String, TenantState>>,
+    connections: Mutex<HashMap<String, Connected>>,
     /// When each tenant's credential ends, where that is known: also while the tenant can't be used.
     credential_expiries: RwLock<HashMap<String, Timestamp>>,
 }
@@ -73,6 +82,29 @@ impl Tenants {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned(), state);
+    }
+
+    /// The connection with this fingerprint, as it was left, or a new one.
+    pub fn connected(&self, name: &str, fingerprint: u64, connect: impl FnOnce() -> Gateway) -> Connected {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = connections
+            .get(name)
+            .filter(|known| known.fingerprint == fingerprint);
+        let connected = known.cloned().unwrap_or_else(|| Connected {
+            fingerprint,
+            gateway: connect(),
+            directory: Arc::default(),
+        });
+        connections.insert(name.to_owned(), connected.clone());
+        connected
+    }
+
+    /// The next connection starts afresh, with a new token.
+    pub fn disconnect(&self, name: &str) {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
     }
 
     pub fn credential_expiry(&self, name: &str) -> Option<Timestamp> {
@@ -96,6 +128,7 @@ impl Tenants {
 
     pub fn remove(&self, name: &str) {
         self.set_credential_expiry(name, None);
+        self.disconnect(name);
         self.states
             .write()
             .unwrap_or_else(PoisonError::into_inner)

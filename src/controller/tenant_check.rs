@@ -17,7 +17,7 @@ use super::endpoints;
 use super::events::Happening;
 use super::outcome::PassResult;
 use super::people::{self, Named};
-use super::tenant::{DirectoryCache, Tenant, TenantState};
+use super::tenant::{Connected, Tenant, TenantState};
 use super::timing::Timing;
 use super::validate::AccessRules;
 use crate::api::condition::{self, Kind, Truth, Verdict};
@@ -79,6 +79,10 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
         Err(Fault::Unreachable(_)) => (PassResult::Error, BROKEN),
         Err(Fault::Stalled { .. }) => (PassResult::Stalled, BROKEN),
     };
+    if matches!(checked, Err(Fault::Stalled { .. })) {
+        // Somebody is about to change something: an old token may know nothing of a role that is granted then.
+        context.tenants.disconnect(name);
+    }
     let state = match &checked {
         Ok((tenant, _)) => Some(TenantState::Ready(Arc::clone(tenant))),
         // A connection that worked is kept: each call finds out for itself whether it works again.
@@ -190,12 +194,21 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         Some(TenantState::Ready(old)) => Some(old),
         _ => None,
     };
-    let fingerprint = fingerprint(&connection);
-    let (gateway, directory) = connected(
-        context,
-        connection,
-        old.filter(|old| old.fingerprint == fingerprint),
-    );
+    let Connected {
+        fingerprint: _,
+        gateway,
+        directory,
+    } = context
+        .tenants
+        .connected(&object.name_any(), fingerprint(&connection), || {
+            Gateway::led_by(
+                context.leadership.clone(),
+                connection,
+                context.http.clone(),
+                context.clock,
+                context.gateway_metrics.clone(),
+            )
+        });
     let answered = gateway.tenant_guid().await.map_err(|error| of_error(&error))?;
     if answered != guid {
         return Err(changed(&guid.to_string(), &answered.to_string()));
@@ -218,7 +231,6 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         .map_err(|message| Fault::stalled("InvalidSpec", message))?;
     let tenant = Tenant {
         gateway,
-        fingerprint,
         guid,
         rules: AccessRules::parse(&spec.access),
         management: spec.management,
@@ -242,27 +254,6 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         propagation,
     };
     Ok((Arc::new(tenant), domains))
-}
-
-/// The gateway of an unchanged connection, with what it knows, or a new one.
-fn connected(
-    context: &Context,
-    connection: Connection,
-    same: Option<&Arc<Tenant>>,
-) -> (Gateway, Arc<DirectoryCache>) {
-    match same {
-        Some(old) => (old.gateway.clone(), Arc::clone(&old.directory)),
-        None => (
-            Gateway::led_by(
-                context.leadership.clone(),
-                connection,
-                context.http.clone(),
-                context.clock,
-                context.gateway_metrics.clone(),
-            ),
-            Arc::new(DirectoryCache::default()),
-        ),
-    }
 }
 
 fn changed(pinned: &str, shown: &str) -> Fault {

@@ -258,7 +258,7 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
         Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
     };
     if object.metadata.deletion_timestamp.is_some() {
-        let pass = Pass {
+        let mut pass = Pass {
             context: context.as_ref(),
             key,
             lane,

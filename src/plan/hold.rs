@@ -140,11 +140,6 @@ pub(super) fn admitted(change: &Change) -> Option<AdmittedRemoval> {
     }
 }
 
-/// Whether an admitted removal is among the changes that were made.
-pub fn is_done(entry: &AdmittedRemoval, made: &BTreeSet<Change>) -> bool {
-    made.contains(&removal(entry))
-}
-
 fn entry(holder: Holder, right: Right) -> AdmittedRemoval {
     AdmittedRemoval { holder, right }
 }

@@ -7,6 +7,7 @@ mod hold;
 mod ownership;
 #[cfg(test)]
 mod properties;
+mod removed;
 mod settings;
 mod step;
 #[cfg(test)]
@@ -18,8 +19,9 @@ use jiff::Timestamp;
 
 pub use change::{Acknowledged, Change};
 pub use foreign::{Foreign, GrantPolicy, People, foreign};
-pub use hold::{Held, Weighed, is_done, sudden, weigh};
+pub use hold::{Held, Weighed, sudden, weigh};
 pub use ownership::{NotOurs, Standing, standing};
+pub use removed::{SHOWN_BY_THEN, believe, recall};
 pub use settings::Settings;
 pub use step::{Cause, Eviction, Plan, Step};
 
@@ -287,6 +289,7 @@ pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
         intent: record.intent.clone(),
         addresses: addresses_to_remember(desired, observed, record),
         grants: grants.announced,
+        removed: record.removed.clone(),
         admitted: record.admitted.clone(),
         held: record.held.clone(),
         ..Record::default()
@@ -295,6 +298,7 @@ pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
         intent: None,
         addresses: desired.aliases.iter().cloned().collect(),
         grants: grants.settled,
+        removed: record.removed.clone(),
         ..Record::default()
     };
     let mut steps = grants.revocations;

@@ -23,28 +23,6 @@ fn second_holds(world: &World) -> bool {
     view.full_access.iter().any(|entry| entry.trustee == id) || view.send_as.contains(&id)
 }
 
-async fn events(world: &World, name: &str) -> Vec<String> {
-    let events: kube::Api<k8s_openapi::api::events::v1::Event> =
-        kube::Api::namespaced(world.client.clone(), super::support::world::NAMESPACE);
-    let all = events.list(&kube::api::ListParams::default()).await.unwrap();
-    let about = all.items.into_iter().filter(|event| {
-        let regarding = event
-            .regarding
-            .as_ref()
-            .and_then(|regarding| regarding.name.clone());
-        regarding.as_deref() == Some(name)
-    });
-    about
-        .map(|event| {
-            format!(
-                "{}: {}",
-                event.reason.unwrap_or_default(),
-                event.note.unwrap_or_default()
-            )
-        })
-        .collect()
-}
-
 #[tokio::test(start_paused = true)]
 async fn rights_end_within_a_second_are_announced_a_day_ahead_and_stay_listed_for_a_day() {
     let world = sales_with(&[FIRST]).await;
@@ -73,7 +51,7 @@ async fn rights_end_within_a_second_are_announced_a_day_ahead_and_stay_listed_fo
     assert_eq!(condition(&permission, "Granted").unwrap().0, "False");
     assert_eq!(status.revoked.len(), 2);
     assert_eq!(status.reason.as_deref(), Some("holiday cover"));
-    let told = events(&world, "temp").await.join("\n");
+    let told = told_about(&world, "temp").await.join("\n");
     says(
         &told,
         &["ExpiresSoon", "Expired", "RightsRevoked: revoked (holiday cover)"],

@@ -183,6 +183,8 @@ fn some<T: Copy + Ord>(dice: &mut Dice, all: &[T]) -> BTreeSet<T> {
 
 /// An admin grants something or renames somebody, and somebody asks for a look.
 async fn by_hand(world: &World, model: &mut Model, dice: &mut Dice) -> String {
+    // A grant that was given and taken away within half an hour, and is there again, is one that Exchange forgot to remove.
+    world.sleep(2_400).await;
     let who = *dice.pick(&PEOPLE);
     let id = model.ids[who];
     let words = if dice.percent(30) {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use kube::Resource;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
+use kube::{Api, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::MailboxPermission;
@@ -29,6 +31,22 @@ pub async fn world(seed: Seed, change: Value) -> World {
 /// The mailbox `sales`, with `change` merged into its spec.
 pub fn sales(change: Value) -> Value {
     with(mailbox("sales", SALES), &Value::from_iter([("spec", change)]))
+}
+
+/// The events about the resource of this name: reason and note.
+pub async fn told_about(world: &World, name: &str) -> Vec<String> {
+    let events: Api<Event> = world.api();
+    let all = events.list(&ListParams::default()).await.unwrap();
+    let about = all.items.into_iter().filter(|event| {
+        let regarding = event.regarding.as_ref();
+        regarding.and_then(|regarding| regarding.name.as_deref()) == Some(name)
+    });
+    about
+        .map(|event| {
+            let (reason, note) = (event.reason.unwrap_or_default(), event.note.unwrap_or_default());
+            format!("{reason}: {note}")
+        })
+        .collect()
 }
 
 /// Full Access and Send As on `sales`, in the permission `team`.

@@ -146,3 +146,35 @@ async fn a_resource_does_not_go_before_a_read_shows_its_marker() {
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(sent(&world, "New-Mailbox"), 1);
 }
+
+/// Its create was never answered, so after ten minutes it would count as never made.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_was_seen_while_its_resource_waits_to_go_is_marked_however_long_it_takes() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    world
+        .tenant
+        .add_fault(FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"]));
+    let busy = Fault::ServerError {
+        status: 503,
+        exception: None,
+        message: None,
+    };
+    world
+        .tenant
+        .add_fault(FaultRule::always(busy).on(&["Get-MailboxPermission"]));
+    world.apply(&sales(json!({}))).await;
+    until(&world, "made", || world.tenant.mailbox(SALES).is_some()).await;
+    world.delete_mailbox("sales").await;
+    world.sleep(15 * 60).await;
+    world.tenant.set_faults(Faults::default());
+    world.sleep(10 * 60).await;
+    let left = view(&world);
+    assert!(
+        left.account_disabled && left.custom_attributes.contains_key(&15),
+        "{left:?}"
+    );
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(sent(&world, "New-Mailbox"), 1);
+}

@@ -1,9 +1,10 @@
 //! Exchange slow, away, lagging, or silent at the wrong moment.
 
 use super::kit::*;
-use super::support::world::{World, condition};
+use super::support::world::{World, condition, permission, tenant, with};
 use serde_json::json;
-use simulator::{Delay, Fault, FaultRule, Faults, Lag, Surface};
+use shared_mailbox_operator::api::RECONCILE_REQUESTED_AT;
+use simulator::{Delay, Fault, FaultRule, Faults, Lag, Seed, Surface};
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_leaves_the_objects_alone_and_shows_on_the_tenant() {
@@ -272,4 +273,133 @@ async fn a_removal_is_sent_once_and_told_when_a_lagging_replica_shows_it() {
         world.writes(),
         ["Remove-MailboxPermission", "Remove-RecipientPermission"]
     );
+}
+
+/// The removal is acknowledged, forgotten, and a replica that does not know of the grant yet seems to show it done.
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_is_forgotten_while_a_replica_does_not_show_the_grant_yet_is_done_in_the_end() {
+    let world = sales_with(&[FIRST]).await;
+    let writes = ["Set-Mailbox", "Remove-*"];
+    let every_right = |members: &[&str]| {
+        permission(
+            "team",
+            "sales",
+            members,
+            &["FullAccess", "SendAs", "SendOnBehalf"],
+        )
+    };
+    world.tenant.set_faults(Faults {
+        lag: Lag {
+            delay: Delay::fixed(1_500_000),
+            replicas: 1,
+        },
+        ..Faults::default()
+    });
+    world
+        .apply(&sales(json!({ "aliases": ["info@contoso.com"] })))
+        .await;
+    world.apply(&every_right(&[FIRST, SECOND])).await;
+    world.sleep(60).await;
+    let second = world.tenant.object_id(SECOND).unwrap();
+    let holds = |view: &simulator::MailboxView| {
+        let full_access = view.full_access.iter().any(|row| row.trustee == second);
+        [
+            full_access,
+            view.send_as.contains(&second),
+            view.on_behalf.contains(&second),
+        ]
+    };
+    let has_address = |view: &simulator::MailboxView| {
+        let addresses = view.addresses.iter();
+        addresses
+            .filter(|address| address.ends_with("info@contoso.com"))
+            .count()
+            == 1
+    };
+    let now = view(&world);
+    assert_eq!((holds(&now), has_address(&now)), ([true; 3], true));
+    world
+        .tenant
+        .add_fault(FaultRule::always(Fault::Forgotten).on(&writes));
+    world.apply(&sales(json!({}))).await;
+    world.apply(&every_right(&[FIRST])).await;
+    world.sleep(300).await;
+    let now = view(&world);
+    assert_eq!((holds(&now), has_address(&now)), ([true; 3], true), "forgotten");
+    world.tenant.set_faults(Faults::default());
+    world.sleep(4 * INTERVAL).await;
+    let now = view(&world);
+    assert_eq!((holds(&now), has_address(&now)), ([false; 3], false));
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(4 * INTERVAL).await;
+    let mailbox = world.mailbox("sales").await.status.unwrap();
+    assert_eq!(mailbox.foreign_grants, None);
+    let record = mailbox.record.unwrap().read().unwrap();
+    assert_eq!(
+        (record.removed.len(), record.addresses.len()),
+        (0, 0),
+        "nothing is remembered for ever"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_observe_an_earlier_removal_is_not_told_again_with_each_look() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    world.tenant.set_faults(Faults {
+        lag: Lag {
+            delay: Delay::fixed(40_000),
+            replicas: 1,
+        },
+        ..Faults::default()
+    });
+    world.apply(&team(&[FIRST])).await;
+    world.wait_mailbox("sales", "False", "WaitingForExchange").await;
+    world.apply(&sales(json!({ "management": "Observe" }))).await;
+    for look in 0..10 {
+        world.sleep(10).await;
+        let asked = json!({ "metadata": { "annotations": { RECONCILE_REQUESTED_AT: look.to_string() } } });
+        world
+            .apply(&with(sales(json!({ "management": "Observe" })), &asked))
+            .await;
+    }
+    assert_eq!(world.mailbox("sales").await.status.unwrap().revoked.len(), 0);
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(world.mailbox("sales").await.status.unwrap().revoked.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_event_about_a_removal_names_the_person_as_the_manifest_did() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    world.sleep(3600).await;
+    world.apply(&team(&[FIRST])).await;
+    until(&world, "the right is gone", || view(&world).send_as.len() == 1).await;
+    world.sleep(60).await;
+    let told = told_about(&world, "sales").await.join("\n");
+    says(&told, &["Changed: ", &format!("revoke SendAs of {SECOND}")]);
+}
+
+/// A new process knows nothing of the tenant but that.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_first_check_was_asked_for_holds_for_the_next_one() {
+    let mut world = World::without_operator(Seed::contoso()).await;
+    let throttled = Fault::Throttled {
+        retry_after_seconds: Some(86),
+    };
+    world.tenant.add_fault(FaultRule::always(throttled));
+    world.apply(&tenant()).await;
+    world.start_operator();
+    world.wait_tenant("Unknown", "Unreachable").await;
+    world.sleep(900).await;
+    let journal = world.tenant.journal();
+    let asked: Vec<_> = journal
+        .iter()
+        .filter(|entry| entry.status == 429)
+        .map(|entry| entry.at)
+        .collect();
+    assert!(asked.len() > 5, "{asked:?}");
+    for pair in asked.windows(2) {
+        let waited = pair[1].duration_since(pair[0]).as_secs();
+        assert!(waited >= 86, "{asked:?}");
+    }
 }

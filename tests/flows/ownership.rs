@@ -2,18 +2,12 @@
 
 use super::kit::*;
 use super::support::world::{World, condition, permission};
-use k8s_openapi::api::events::v1::Event;
-use kube::Api;
-use kube::api::ListParams;
 use serde_json::json;
 use shared_mailbox_operator::api::SharedMailbox;
 
-async fn events(world: &World, reason: &str) -> usize {
-    let api: Api<Event> = world.api();
-    let all = api.list(&ListParams::default()).await.unwrap().items;
-    all.iter()
-        .filter(|event| event.reason.as_deref() == Some(reason))
-        .count()
+async fn times_told(world: &World, reason: &str) -> usize {
+    let told = told_about(world, "sales").await;
+    told.iter().filter(|event| event.starts_with(reason)).count()
 }
 
 async fn until_deleted(world: &World) {
@@ -171,7 +165,7 @@ async fn deleted_and_applied_again_it_is_the_same_mailbox() {
     assert_eq!(after.exchange_guid, before.exchange_guid);
     assert_eq!((after.full_access.len(), after.send_as.len()), (2, 2));
     assert!(after.custom_attributes[&15].contains(object.metadata.uid.as_deref().unwrap()));
-    assert_eq!(events(&world, "Reattached").await, 1);
+    assert_eq!(times_told(&world, "Reattached: ").await, 1);
     world.apply(&team(&[FIRST])).await;
     until(&world, "the second member is revoked", || {
         view(&world).send_as.len() == 1
@@ -192,7 +186,11 @@ async fn what_is_observed_is_taken_up_without_a_word() {
     let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
     says(&stalled(&object, "DriftDetected"), &["mark the mailbox as ours"]);
     world.sleep(5 * INTERVAL).await;
-    assert_eq!(events(&world, "Reattached").await, 0, "nothing was taken up");
+    assert_eq!(
+        times_told(&world, "Reattached: ").await,
+        0,
+        "nothing was taken up"
+    );
     assert_eq!(world.writes(), NOTHING);
 }
 

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::hold::WeighedPlan;
-use super::remember::{
-    is_shown, remembered, same_right, taken_away, with_unremoved, without_refused, without_unmade,
-};
+use super::remember::{remembered, without_refused, without_unmade};
 use super::{Ending, Ground, Pass, View};
 use crate::api::{APPROVE, ForeignState, Record, RecordedGrant};
 use crate::controller::apply::{Applied, Target};
@@ -23,7 +21,7 @@ struct Judged {
     ground: Ground,
     wanted: Wanted,
     desired: Desired,
-    /// Grants that were taken away before and that this look shows no more.
+    /// Grants that were taken away and that a look of this pass was the first to show no more.
     gone: Vec<RecordedGrant>,
 }
 
@@ -37,18 +35,16 @@ impl Judged {
         }
     }
 
-    /// Removals that Exchange acknowledged a moment ago, and which it now shows, are done.
-    fn forget_removed(&mut self, acknowledged: &Acknowledged, observed: &Observed) {
-        let desired = &self.desired.grants;
+    /// Takes up what was taken away earlier and is shown nevertheless, and lets go what was acknowledged a moment ago and
+    /// is shown no more.
+    fn look_for_removed(&mut self, acknowledged: &Acknowledged, observed: &Observed) {
+        // Where nothing is written, the record is not either: it would be told once more with each pass.
+        if !self.ground.writes {
+            return;
+        }
         let record = &mut self.ground.record;
-        let (gone, left) = std::mem::take(&mut record.grants).into_iter().partition(|grant| {
-            let key = (grant.object_id, grant.right);
-            !desired.contains_key(&key)
-                && acknowledged.contains(&Change::Revoked(key.0, key.1))
-                && !is_shown(grant, observed)
-        });
-        record.grants = left;
-        self.gone = gone;
+        plan::recall(record, &self.desired, observed);
+        self.gone = plan::believe(record, &self.desired, acknowledged, observed);
     }
 
     fn end(
@@ -76,14 +72,6 @@ impl Judged {
             stubborn: _,
             error: _,
         } = applied;
-        let kept = record
-            .as_ref()
-            .map(|record| record.grants.as_slice())
-            .unwrap_or_default();
-        let removed = taken_away(&ground.record, &desired, &acknowledged).into_iter();
-        // What is still shown is not revoked yet.
-        let removed = removed.filter(|grant| !kept.iter().any(|other| same_right(other, grant)));
-        let revoked = gone.into_iter().chain(removed).collect();
         let granted = acknowledged.iter().filter_map(|change| match change {
             Change::Granted(id, right) => Some((*id, *right)),
             _ => None,
@@ -107,7 +95,7 @@ impl Judged {
             record,
             view: Some(view),
             done,
-            revoked,
+            revoked: gone,
         }
     }
 }
@@ -129,7 +117,7 @@ impl Pass<'_> {
         };
         let now = self.context.clock.instant();
         let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
-        judged.forget_removed(&acknowledged, &seen.observed);
+        judged.look_for_removed(&acknowledged, &seen.observed);
         let planned = judged.plan(&seen.observed, &judged.ground.record);
         let weighed = if judged.ground.writes {
             self.weigh(&judged.ground, &judged.desired, planned, seen.observed.guid)
@@ -196,7 +184,7 @@ impl Pass<'_> {
     /// Does what is to be done and looks again.
     async fn carry_out(
         &mut self,
-        judged: Judged,
+        mut judged: Judged,
         weighed: &WeighedPlan,
         todo: &Plan,
         observed: &Observed,
@@ -229,7 +217,11 @@ impl Pass<'_> {
         let departed: Vec<ObjectId> = applied.not_found.iter().map(|(id, _)| *id).collect();
         judged.ground.tenant.directory.forget(&departed);
         let before = judged.ground.record.clone();
-        let remembered = without_unmade(remembered(planned, &applied), &before, &applied);
+        let mut remembered = without_unmade(
+            remembered(planned, &applied, judged.desired.now),
+            &before,
+            &applied,
+        );
         let read = self.fetch(&judged.ground);
         let confirmed = match applied.error.take() {
             Some(error) => Err(error),
@@ -242,14 +234,12 @@ impl Pass<'_> {
             Ok(confirmed) => confirmed,
             Err(error) => {
                 let outcome = Outcome::of_error(&error);
-                let removed = taken_away(&before, &judged.desired, &applied.acknowledged);
-                let revoked = judged.gone.into_iter().chain(removed).collect();
                 return Ok(Ending {
                     outcome,
                     record: Some(remembered),
                     view: None,
                     done: applied.done,
-                    revoked,
+                    revoked: judged.gone,
                 });
             }
         };
@@ -257,7 +247,14 @@ impl Pass<'_> {
             let sid = remembered.sid_of(id).cloned();
             confirmed.observed.prove(*id, *right, sid.as_ref());
         }
-        let remembered = with_unremoved(remembered, &before, &applied, &confirmed.observed);
+        let acknowledged = applied.acknowledged.iter().cloned().collect();
+        let gone = plan::believe(
+            &mut remembered,
+            &judged.desired,
+            &acknowledged,
+            &confirmed.observed,
+        );
+        judged.gone.extend(gone);
         let rest = judged
             .plan(&confirmed.observed, &remembered)
             .remembering(weighed.held.as_ref(), &BTreeSet::new());

@@ -21,7 +21,7 @@ impl Pass<'_> {
     /// Before a resource is let go: a mailbox that it made gets marker, name and block, for nobody could tell
     /// afterwards whose it is, and anybody could sign in to it. Nobody is called when it has them. `Err`: not yet,
     /// and when to try again; a tenant that can't be used never holds a deletion up.
-    pub(in crate::controller) async fn close(&self) -> Result<(), Outcome> {
+    pub(in crate::controller) async fn close(&mut self) -> Result<(), Outcome> {
         let status = self.object.status.as_ref();
         let known = status.and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
         let record = status.and_then(|status| status.record.as_ref()?.read().ok());
@@ -43,18 +43,29 @@ impl Pass<'_> {
             Err(Outcome::NotYet) => return Err(waiting("the ExchangeTenant has not been checked yet")),
             Ok(_) | Err(_) => return Ok(()),
         };
-        match known {
-            Some(guid) => self.mark(&ground, guid).await,
-            None => match self
-                .fetch(&ground)
-                .locate(&ground.admitted, &ground.owner, &ground.record)
-                .await
-            {
-                Ok(Ok(Located::Mailbox(guid))) => self.mark(&ground, guid).await,
-                Ok(Ok(Located::Nowhere(_)) | Err(_)) => Err(waiting("its mailbox is not shown yet")),
-                Err(error) => Err(waiting(&error.to_string())),
-            },
-        }
+        let guid = match known {
+            Some(guid) => guid,
+            None => self.find(&ground).await?,
+        };
+        self.mark(&ground, guid).await
+    }
+
+    /// Looks for a mailbox that was perhaps made. Once it was seen it surely was, whatever a replica shows later.
+    async fn find(&mut self, ground: &Ground) -> Result<MailboxGuid, Outcome> {
+        let located = self
+            .fetch(ground)
+            .locate(&ground.admitted, &ground.owner, &ground.record)
+            .await;
+        let guid = match located {
+            Ok(Ok(Located::Mailbox(guid))) => guid,
+            Ok(Ok(Located::Nowhere(_)) | Err(_)) => return Err(waiting("its mailbox is not shown yet")),
+            Err(error) => return Err(waiting(&error.to_string())),
+        };
+        let mut status = self.object.status.clone().unwrap_or_default();
+        status.mailbox_guid = Some(guid.to_string());
+        status.tenant_guid = Some(ground.tenant.guid.to_string());
+        self.write_status(status).await?;
+        Ok(guid)
     }
 
     async fn mark(&self, ground: &Ground, guid: MailboxGuid) -> Result<(), Outcome> {

@@ -93,7 +93,9 @@ impl Pass<'_> {
         }
         let meaning = outcome.meaning();
         let now = self.context.clock.now();
-        let record_now = record.clone().or_else(|| self.recorded()).unwrap_or_default();
+        // As announced before the writes: it names those who have lost something, too.
+        let announced = self.recorded().unwrap_or_default();
+        let record_now = record.clone().unwrap_or_else(|| announced.clone());
         let facts = view.as_ref().map(|view| view.facts(&record_now));
         let before = self.object.clone();
         let refused = view.as_ref().is_some_and(|view| view.refused);
@@ -114,7 +116,7 @@ impl Pass<'_> {
         if !nothing_to_tell && let Err(failed) = self.write_status(status).await {
             return failed;
         }
-        let done = named(&done, view.as_ref(), &record_now);
+        let done = named(&done, view.as_ref(), &announced);
         self.tell_about(&before, &meaning, &done).await;
         if let Some(view) = &view {
             self.tell_permissions(view, &revoked).await;
@@ -280,7 +282,6 @@ impl View {
                 .flatten()
                 .filter(|verdict| matches!(verdict, MemberVerdict::Refused(_)))
                 .count(),
-            granted: &self.granted,
             writes: self.writes,
             propagation: self.tenant.propagation,
         }

@@ -228,7 +228,6 @@ fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
         refused_grants,
         tenant,
         members_refused: _,
-        granted: _,
         writes: _,
         propagation: _,
     } = facts;

@@ -29,8 +29,6 @@ pub struct Facts<'a> {
     pub tenant: TenantGuid,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
-    /// What was granted in this pass.
-    pub granted: &'a BTreeSet<(ObjectId, Right)>,
     /// False under Observe.
     pub writes: bool,
     /// After how long people may use what was granted.

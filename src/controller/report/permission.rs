@@ -295,12 +295,9 @@ impl Teller<'_> {
             }
             (RightState::Granted, _) => {
                 let after = |grant: Timestamp| grant.saturating_add(propagation(facts)).unwrap_or(grant);
-                let again = facts.granted.contains(&(id, right));
                 let recorded = self.recorded.get(&(id, right));
                 // What was there before us works already.
-                let granted = recorded
-                    .and_then(|grant| grant.at)
-                    .map(|at| if again { self.now } else { at });
+                let granted = recorded.and_then(|grant| grant.at);
                 let expected = granted.map(after).filter(|expected| *expected > self.now);
                 RightStatus {
                     right,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use super::oracle::MEMORY_HOLDS;
 use super::snapshot::End;
 use super::{Bed, Patience, Phase, Story};
 
@@ -97,7 +98,8 @@ async fn run(scenario: &Scenario, crash_at: Option<(usize, Phase)>) -> Result<(E
     bed.tell(&scenario.story).await?;
     bed.settle(Patience::usual()).await?;
     let effects = bed.wire.effects();
-    bed.pass(std::time::Duration::from_mins(3)).await;
+    // Also by then what was taken away is no longer looked for.
+    bed.pass(MEMORY_HOLDS).await;
     bed.calm();
     bed.settle(Patience::usual()).await?;
     let end = bed.end(sequence, requests);

@@ -304,23 +304,21 @@ impl Judged<'_> {
         }
         let permissions = permissions(self.world);
         let here = permissions.iter().filter(|permission| home(permission) == own);
-        // Nobody looks into a group for a mailbox that its rule does not admit.
-        let groups = here.flat_map(|permission| {
+        let mut members = here.flat_map(|permission| {
             permission["spec"]["members"]
                 .as_array()
                 .cloned()
                 .unwrap_or_default()
         });
-        if groups.into_iter().any(|member| member["expand"] == true) {
-            return;
-        }
+        // Nobody looks into a group for a mailbox that its rule does not admit: who left it may keep what he has.
+        let expands = members.any(|member| member["expand"] == true);
         let departed = departed(self.world);
         for (member, right) in held(view).difference(&self.wanted_here()) {
             let grant = (view.object_id, *member, *right);
             let theirs =
                 self.ledger.foreign_grants.contains(&grant) || self.ledger.tolerated.contains(&grant);
             let ours = self.ledger.was_wanted(Some(own.as_str()), *member, *right);
-            if departed.contains(member) || (ours && !theirs) {
+            if departed.contains(member) || (ours && !theirs && !expands) {
                 found.push(format!("{own} is refused, and {member} still holds {right:?}"));
             }
         }

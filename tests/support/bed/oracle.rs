@@ -22,8 +22,8 @@ pub struct Patience {
     pub old_plans: Duration,
     /// How long Ready may say True while a right is missing in the tenant itself.
     pub untruth: Duration,
-    /// How long a permission may say that its mailbox is not ready while that says it is: they are written one after
-    /// the other, and an outage may come between.
+    /// How long a permission may say that its mailbox is not ready, or a right that is there not granted, while the mailbox
+    /// says that all is as declared: they are written one after the other, and an outage may come between.
     pub contradiction: Duration,
 }
 
@@ -55,6 +55,9 @@ const UNDER_WAY: SignedDuration = SignedDuration::from_mins(1);
 /// Requests to one side in one simulated minute, above which something turns in circles. Each mailbox of a story
 /// needs fewer than this for a create with all its members.
 const BUSY_MINUTE: usize = 400;
+
+/// So late the operator has asked again who has an address, and no longer looks for what it took away.
+pub const MEMORY_HOLDS: Duration = Duration::from_mins(50);
 
 impl Bed {
     /// Two drift intervals in which nothing may be written anywhere; what Exchange refuses for good may be asked
@@ -128,7 +131,8 @@ impl Bed {
             && *long > patience.contradiction
         {
             wrongs.push(format!(
-                "permission {name} said for {long:?} that its mailbox was not ready, which said it was"
+                "permission {name} said for {long:?} that its mailbox was not ready, or a right not granted, and the \
+                 mailbox said otherwise"
             ));
         }
         let metrics = self.supervisor.metrics();

@@ -10,6 +10,7 @@ use simulator::{Delay, Fault, FaultRule, Faults, Lag, Surface};
 
 use super::crash::on_paused_time;
 use super::dice::Dice;
+use super::oracle::MEMORY_HOLDS;
 use super::{Act, Bed, Patience, Scenario, Story};
 use crate::support::api_server::{Call, Disturbance, Staleness, Verb};
 
@@ -212,11 +213,11 @@ fn exchange(dice: &mut Dice) -> Faults {
     forgetting(faults)
 }
 
-/// With writes that are acknowledged and forgotten, at times. Not where replicas lag: one may hide what is to go, see
-/// "What it does not show" in docs/test-bed.md. The dice are others, so that older lines keep their weather.
+/// With writes that are acknowledged and forgotten, at times. The dice are others, so that older lines keep the rest of
+/// their weather.
 fn forgetting(mut faults: Faults) -> Faults {
     let mut dice = Dice::of(faults.seed ^ 0xf0);
-    if faults.lag.delay == Delay::default() && dice.percent(60) {
+    if dice.percent(60) {
         let rate = f64::from(u32::try_from(dice.between(2, 15)).unwrap()) / 100.0;
         let rule = FaultRule::at_rate(rate, Fault::Forgotten);
         let on_writes = rule.on(&["Set-Mailbox", "Add-*Permission", "Remove-*Permission"]);
@@ -269,15 +270,12 @@ async fn run(bed: &mut Bed, scenario: &Scenario, seed: u64) -> Result<(), String
     finish(bed, Patience::long()).await
 }
 
-/// The operator asks again so late who has an address.
-const LOOK_UPS_HOLD: Duration = Duration::from_mins(35);
-
 /// After the last fault: everything becomes right and stays so.
 pub async fn finish(bed: &mut Bed, patience: Patience) -> Result<(), String> {
     bed.settle(patience).await?;
     bed.pass_all_ends().await;
-    // What replicas still hide may come up once more, and so may a person's new address.
-    bed.pass(patience.untruth.max(LOOK_UPS_HOLD)).await;
+    // What replicas still hide may come up once more, and so may a person's new address; what is over is forgotten.
+    bed.pass(patience.untruth.max(MEMORY_HOLDS)).await;
     bed.settle(patience).await?;
     bed.stays().await?;
     bed.settle(Patience {

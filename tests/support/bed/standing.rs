@@ -20,7 +20,8 @@ pub struct Standing {
     pub as_declared: BTreeSet<(String, i64)>,
     /// Mailboxes that say so.
     pub told_as_declared: BTreeSet<(String, i64)>,
-    /// Permissions that say that their mailbox is not ready, while that says it is.
+    /// Permissions that say that their mailbox is not ready, or that somebody does not hold a right yet that he holds,
+    /// while the mailbox says it is as declared.
     pub at_odds: BTreeSet<String>,
 }
 
@@ -35,7 +36,8 @@ pub fn standing(world: &World) -> Standing {
         .map(|permission| home(permission))
         .collect();
     let mut standing = Standing::default();
-    let told = told_as_granted(world);
+    let told = told_as(world, "Granted");
+    let pending = told_as(world, "Pending");
     for mailbox in mailboxes(world) {
         let own = name(&mailbox);
         let Some(view) = view_of(world, &mailbox) else {
@@ -58,10 +60,15 @@ pub fn standing(world: &World) -> Standing {
             .into_iter()
             .partition(|key| there.contains(&(key.member, key.right)));
         let missing: Vec<Key> = missing;
-        standing.held.extend::<Vec<Key>>(held);
+        let held: Vec<Key> = held;
+        if ready {
+            let late = held.iter().filter_map(|key| pending.get(key));
+            standing.at_odds.extend(late.cloned());
+        }
+        standing.held.extend(held);
         standing
             .missing_while_told
-            .extend(missing.iter().filter(|key| told.contains(key)).cloned());
+            .extend(missing.iter().filter(|key| told.contains_key(key)).cloned());
         if ready && !silent.contains(&own) {
             standing.missing_while_ready.extend(missing);
         }
@@ -69,9 +76,9 @@ pub fn standing(world: &World) -> Standing {
     standing
 }
 
-/// What the lists of members say.
-fn told_as_granted(world: &World) -> BTreeSet<Key> {
-    let mut told = BTreeSet::new();
+/// The rights that the lists of members tell to be in this state, each with the permission that says so.
+fn told_as(world: &World, state: &str) -> BTreeMap<Key, String> {
+    let mut told = BTreeMap::new();
     for permission in permissions(world) {
         let members = permission["status"]["members"].as_array().into_iter().flatten();
         for member in members {
@@ -79,14 +86,17 @@ fn told_as_granted(world: &World) -> BTreeSet<Key> {
                 continue;
             };
             let rights = member["rights"].as_array().into_iter().flatten();
-            let granted = rights.filter(|right| right["state"] == "Granted");
-            told.extend(granted.filter_map(|right| {
-                Some(Key {
+            for right in rights.filter(|right| right["state"] == state) {
+                let Some(right) = right["right"].as_str().and_then(Right::parse) else {
+                    continue;
+                };
+                let key = Key {
                     mailbox: home(&permission),
                     member: id,
-                    right: Right::parse(right["right"].as_str()?)?,
-                })
-            }));
+                    right,
+                };
+                told.insert(key, name(&permission));
+            }
         }
     }
     told

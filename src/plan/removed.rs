@@ -1,0 +1,253 @@
+//! What was taken away and is believed only once no replica can hide it any more.
+//!
+//! A read that does not show a grant says little when it comes from a replica that has not seen the grant made: that
+//! Exchange acknowledged the removal does not mean that it keeps it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Acknowledged, Change, Desired, Observed};
+use crate::api::{AdmittedRemoval, Record, RecordedGrant, Removed, Withdrawn};
+use crate::mail::{Holder, Right, Sid, SmtpAddress};
+
+/// Longer than any lag of a replica.
+pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
+
+/// What was taken away and is shown nevertheless is to go once more; what is declared again, or can't be hidden any more,
+/// is forgotten.
+pub fn recall(record: &mut Record, desired: &Desired, observed: &Observed) {
+    for removed in std::mem::take(&mut record.removed) {
+        let is_over = removed.until <= desired.now;
+        match &removed.what {
+            Withdrawn::Grant(grant) if is_declared(grant, desired) => {}
+            Withdrawn::Address(address) if is_own(address, desired) => {}
+            Withdrawn::Grant(grant) if is_shown(grant, observed) => {
+                // It was weighed when it was taken away.
+                record.admitted.push(AdmittedRemoval {
+                    holder: Holder::ObjectId(grant.object_id),
+                    right: grant.right,
+                });
+                record.grants.push(grant.clone());
+            }
+            Withdrawn::Address(address) if observed.addresses.contains(address) => {
+                record.addresses.push(address.clone());
+            }
+            Withdrawn::Grant(_) | Withdrawn::Address(_) if is_over => {}
+            Withdrawn::Grant(_) | Withdrawn::Address(_) => record.removed.push(removed),
+        }
+    }
+}
+
+/// Takes grants out whose removal Exchange acknowledged and which it does not show, and addresses that nobody declares
+/// and it does not show. What a replica may not know of yet is looked for a while longer: any address, and grants that
+/// were made lately. Returns the grants.
+pub fn believe(
+    record: &mut Record,
+    desired: &Desired,
+    acknowledged: &Acknowledged,
+    observed: &Observed,
+) -> Vec<RecordedGrant> {
+    let (gone, left) = std::mem::take(&mut record.grants)
+        .into_iter()
+        .partition::<Vec<_>, _>(|grant| {
+            let revoked = Change::Revoked(grant.object_id, grant.right);
+            !is_declared(grant, desired) && acknowledged.contains(&revoked) && !is_shown(grant, observed)
+        });
+    record.grants = left;
+    let (hidden, left) = std::mem::take(&mut record.addresses)
+        .into_iter()
+        .partition::<Vec<_>, _>(|address| !is_own(address, desired) && !observed.addresses.contains(address));
+    record.addresses = left;
+    let grants = gone.iter().filter_map(|grant| {
+        let until = shown_by_then(grant.at?);
+        let what = Withdrawn::Grant(grant.clone());
+        (until > desired.now).then_some(Removed { until, what })
+    });
+    let addresses = hidden.into_iter().map(|address| Removed {
+        until: shown_by_then(desired.now),
+        what: Withdrawn::Address(address),
+    });
+    record.removed.extend(grants.chain(addresses));
+    gone
+}
+
+/// When every replica shows what was written at `written`.
+fn shown_by_then(written: Timestamp) -> Timestamp {
+    let lag = SignedDuration::try_from(SHOWN_BY_THEN).unwrap_or(SignedDuration::ZERO);
+    written.saturating_add(lag).unwrap_or(Timestamp::MAX)
+}
+
+fn is_declared(grant: &RecordedGrant, desired: &Desired) -> bool {
+    desired.grants.contains_key(&(grant.object_id, grant.right))
+}
+
+fn is_own(address: &SmtpAddress, desired: &Desired) -> bool {
+    *address == desired.address || desired.aliases.contains(address)
+}
+
+/// Whether a read shows the grant, as far as it can be told.
+fn is_shown(grant: &RecordedGrant, observed: &Observed) -> bool {
+    let id = &grant.object_id;
+    match grant.right {
+        Right::FullAccess | Right::SendAs => {
+            let known = [grant.sid.as_ref(), observed.sid_of(id), observed.tied_sid(id)];
+            let shown = |sid: &Sid| observed.shows(sid, grant.right);
+            known.into_iter().flatten().any(shown)
+        }
+        Right::SendOnBehalf => observed.on_behalf.ids.contains(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
+    use super::super::{Holders, OnBehalf};
+    use super::*;
+
+    const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+    fn grant(right: Right, at: Option<Timestamp>) -> RecordedGrant {
+        RecordedGrant {
+            object_id: person(1),
+            right,
+            sid: None,
+            auto_mapping: None,
+            remapping: false,
+            member: address("person1"),
+            also: Vec::new(),
+            by: vec!["team".to_owned()],
+            at,
+        }
+    }
+
+    fn recorded(right: Right, at: Option<Timestamp>) -> Record {
+        Record {
+            grants: vec![grant(right, at)],
+            ..Record::default()
+        }
+    }
+
+    fn acknowledged(right: Right) -> Acknowledged {
+        Acknowledged::from([Change::Revoked(person(1), right)])
+    }
+
+    fn showing(right: Right) -> Observed {
+        let holders = Holders {
+            entries: vec![entry(1, &[right.as_str()])],
+            ..Holders::default()
+        };
+        let mut observed = our_mailbox();
+        // The row carries a SID: who is behind it was looked up.
+        observed.identities = [(Holder::Sid(sid(1)), identity(1))].into();
+        match right {
+            Right::FullAccess => observed.full_access = holders,
+            Right::SendAs => observed.send_as = holders,
+            Right::SendOnBehalf => {
+                observed.on_behalf = OnBehalf {
+                    ids: [person(1)].into(),
+                    untied: 0,
+                }
+            }
+        }
+        observed
+    }
+
+    const RIGHTS: [Right; 3] = [Right::FullAccess, Right::SendAs, Right::SendOnBehalf];
+
+    #[test]
+    fn a_grant_that_was_made_and_taken_away_and_is_shown_again_is_to_go_without_being_weighed() {
+        for right in RIGHTS {
+            let mut desired = desired();
+            let mut record = recorded(right, Some(desired.now));
+            let gone = believe(&mut record, &desired, &acknowledged(right), &our_mailbox());
+            assert_eq!((gone.len(), record.grants.len(), record.removed.len()), (1, 0, 1));
+            desired.now += 20 * MINUTE;
+            recall(&mut record, &desired, &our_mailbox());
+            assert_eq!((record.grants.len(), record.removed.len()), (0, 1), "looked for");
+            recall(&mut record, &desired, &showing(right));
+            assert_eq!((record.grants.len(), record.removed.len()), (1, 0), "{right}");
+            let plan = super::super::plan(&desired, &showing(right), &record);
+            assert_eq!(plan.changes(), acknowledged(right));
+            let weighed = super::super::weigh(&plan, &record, &Acknowledged::new());
+            assert!(weighed.new_removals.is_empty(), "{weighed:?}");
+        }
+    }
+
+    #[test]
+    fn it_is_forgotten_once_no_replica_can_hide_it_or_once_it_is_declared_again() {
+        let mut desired = desired();
+        let mut record = recorded(Right::SendAs, Some(desired.now));
+        believe(
+            &mut record,
+            &desired,
+            &acknowledged(Right::SendAs),
+            &our_mailbox(),
+        );
+        let mut declared = desired.clone();
+        wants(&mut declared, 1, Right::SendAs, true);
+        let mut again = record.clone();
+        recall(&mut again, &declared, &showing(Right::SendAs));
+        assert_eq!(again, Record::default());
+        desired.now += 35 * MINUTE;
+        recall(&mut record, &desired, &our_mailbox());
+        assert_eq!(record, Record::default());
+    }
+
+    #[test]
+    fn a_grant_that_every_replica_knows_is_gone_when_it_is_not_shown() {
+        let mut desired = desired();
+        desired.now += 35 * MINUTE;
+        for at in [Some(Timestamp::UNIX_EPOCH), None] {
+            let mut record = recorded(Right::FullAccess, at);
+            let gone = believe(
+                &mut record,
+                &desired,
+                &acknowledged(Right::FullAccess),
+                &our_mailbox(),
+            );
+            assert_eq!((gone.len(), record), (1, Record::default()));
+        }
+    }
+
+    #[test]
+    fn nothing_is_gone_that_is_shown_or_declared_or_was_not_acknowledged() {
+        let right = Right::SendAs;
+        let plain = desired();
+        let mut declared = desired();
+        wants(&mut declared, 1, right, true);
+        let none = Acknowledged::new();
+        for (desired, acknowledged, observed) in [
+            (&plain, acknowledged(right), showing(right)),
+            (&declared, acknowledged(right), our_mailbox()),
+            (&plain, none, our_mailbox()),
+        ] {
+            let mut record = recorded(right, Some(desired.now));
+            assert!(believe(&mut record, desired, &acknowledged, &observed).is_empty());
+            assert_eq!(record, recorded(right, Some(desired.now)));
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_not_shown_is_looked_for_like_a_grant() {
+        let mut desired = desired();
+        let mut record = Record {
+            addresses: vec![address("info")],
+            ..Record::default()
+        };
+        let none = Acknowledged::new();
+        believe(&mut record, &desired, &none, &our_mailbox());
+        assert_eq!((record.addresses.len(), record.removed.len()), (0, 1));
+        let mut shown = our_mailbox();
+        shown.addresses.insert(address("info"));
+        let mut back = record.clone();
+        recall(&mut back, &desired, &shown);
+        assert_eq!(
+            (back.addresses.as_slice(), back.removed.len()),
+            (&[address("info")][..], 0)
+        );
+        desired.now += 35 * MINUTE;
+        recall(&mut record, &desired, &our_mailbox());
+        assert_eq!(record, Record::default());
+    }
+}
