@@ -45,8 +45,12 @@ pub struct Tenant {
 #[derive(Clone)]
 pub enum TenantState {
     Ready(Arc<Tenant>),
-    /// Why, for the mailboxes' messages.
-    NotReady(String),
+    NotReady {
+        /// For the mailboxes' messages.
+        why: String,
+        /// It may go away by itself.
+        passing: bool,
+    },
 }
 
 /// What is known through one connection to a tenant, be the tenant usable or not: a pause that the service asked for

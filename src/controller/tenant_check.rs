@@ -87,8 +87,11 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
         Ok((tenant, _)) => Some(TenantState::Ready(Arc::clone(tenant))),
         // A connection that worked is kept: each call finds out for itself whether it works again.
         Err(Fault::Unreachable(_)) if matches!(before, Some(TenantState::Ready(_))) => None,
-        Err(Fault::Stalled { message, .. } | Fault::Unreachable(message)) => {
-            Some(TenantState::NotReady(message.clone()))
+        Err(fault @ (Fault::Stalled { message: why, .. } | Fault::Unreachable(why))) => {
+            Some(TenantState::NotReady {
+                why: why.clone(),
+                passing: matches!(fault, Fault::Unreachable(_)),
+            })
         }
     };
     if let Some(state) = state {
@@ -130,7 +133,7 @@ fn newly_departed(before: Option<&TenantState>, after: &TenantState) -> People {
 /// Whether mailboxes may come to another end with `after`.
 fn changes_something(before: Option<&TenantState>, after: &TenantState) -> bool {
     match (before, after) {
-        (Some(TenantState::NotReady(old)), TenantState::NotReady(new)) => old != new,
+        (Some(TenantState::NotReady { why: old, .. }), TenantState::NotReady { why: new, .. }) => old != new,
         (Some(TenantState::Ready(old)), TenantState::Ready(new)) => {
             old.rules != new.rules
                 || old.management != new.management
@@ -170,45 +173,11 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         propagation,
         safety,
     } = Timing::of(spec).map_err(|message| Fault::stalled("InvalidSpec", message))?;
-    let endpoints = endpoints::resolve(
-        spec.cloud,
-        spec.endpoints.as_ref(),
-        &context.settings.allowed_endpoints,
-    )
-    .map_err(|message| Fault::stalled("EndpointNotAllowed", message))?;
-    let Credential { secret, expires } = credential(context, object).await?;
-    context.tenants.set_credential_expiry(&object.name_any(), expires);
-    let connection = Connection {
-        tenant: guid,
-        endpoints,
-        client_id: spec
-            .credentials
-            .client_id
-            .parse()
-            .map_err(|_| Fault::stalled("InvalidSpec", "spec.credentials.clientId is no GUID"))?,
-        secret,
-        max_concurrent: usize::try_from(spec.limits.max_concurrent_requests).unwrap_or(1),
-        writes_per_minute: u32::try_from(spec.limits.writes_per_minute).unwrap_or(1),
-    };
-    let old = match before {
-        Some(TenantState::Ready(old)) => Some(old),
-        _ => None,
-    };
     let Connected {
         fingerprint: _,
         gateway,
         directory,
-    } = context
-        .tenants
-        .connected(&object.name_any(), fingerprint(&connection), || {
-            Gateway::led_by(
-                context.leadership.clone(),
-                connection,
-                context.http.clone(),
-                context.clock,
-                context.gateway_metrics.clone(),
-            )
-        });
+    } = connected(context, object, guid).await?;
     let answered = gateway.tenant_guid().await.map_err(|error| of_error(&error))?;
     if answered != guid {
         return Err(changed(&guid.to_string(), &answered.to_string()));
@@ -222,6 +191,10 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         .find(|domain| domain.initial)
         .map(|domain| domain.name.clone())
         .ok_or_else(|| Fault::Unreachable("Get-AcceptedDomain shows no initial domain".to_owned()))?;
+    let old = match before {
+        Some(TenantState::Ready(old)) => Some(old),
+        _ => None,
+    };
     let Named {
         protected,
         departed,
@@ -254,6 +227,45 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         propagation,
     };
     Ok((Arc::new(tenant), domains))
+}
+
+/// The gateway of an unchanged connection, with what it knows, or a new one.
+async fn connected(context: &Context, object: &ExchangeTenant, guid: TenantGuid) -> Result<Connected, Fault> {
+    let spec = &object.spec;
+    let endpoints = endpoints::resolve(
+        spec.cloud,
+        spec.endpoints.as_ref(),
+        &context.settings.allowed_endpoints,
+    )
+    .map_err(|message| Fault::stalled("EndpointNotAllowed", message))?;
+    let name = object.name_any();
+    let Credential { secret, expires } = credential(context, object).await?;
+    context.tenants.set_credential_expiry(&name, expires);
+    let connection = Connection {
+        tenant: guid,
+        endpoints,
+        client_id: spec
+            .credentials
+            .client_id
+            .parse()
+            .map_err(|_| Fault::stalled("InvalidSpec", "spec.credentials.clientId is no GUID"))?,
+        secret,
+        max_concurrent: usize::try_from(spec.limits.max_concurrent_requests).unwrap_or(1),
+        writes_per_minute: u32::try_from(spec.limits.writes_per_minute).unwrap_or(1),
+    };
+    let connect = |connection| {
+        Gateway::led_by(
+            context.leadership.clone(),
+            connection,
+            context.http.clone(),
+            context.clock,
+            context.gateway_metrics.clone(),
+        )
+    };
+    let fingerprint = fingerprint(&connection);
+    Ok(context
+        .tenants
+        .connected(&name, fingerprint, || connect(connection)))
 }
 
 fn changed(pinned: &str, shown: &str) -> Fault {

@@ -336,7 +336,7 @@ fn come_back(context: &Context, key: &MailboxKey, outcome: &Outcome, meaning: &M
         .map(|mailbox| mailbox.spec.tenant_ref.name.clone());
     let interval = match tenant.and_then(|name| context.tenants.get(&name)) {
         Some(TenantState::Ready(tenant)) => tenant.interval,
-        Some(TenantState::NotReady(_)) | None => DEFAULT_INTERVAL,
+        Some(TenantState::NotReady { .. }) | None => DEFAULT_INTERVAL,
     };
     let delay = meaning.again.delay(interval, failures);
     // What somebody waits for keeps its place; the regular look goes to the end.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign};
+use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign, removed};
 use crate::api::{Record, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
@@ -66,11 +66,7 @@ impl GrantPlan {
         let kept = grant.written_as().any(is_kept);
         let expired = !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
         // Exchange shows it and says that it isn't there: tried again once an hour, when it no longer counts as stuck.
-        let stuck = grant.sid.as_ref().is_some_and(|sid| {
-            let row = (Holder::Sid(sid.clone()), grant.right);
-            desired.stuck.contains(&row)
-        });
-        if stuck {
+        if removed::is_stuck(grant, desired) {
             self.settled.push(grant.clone());
             return;
         }

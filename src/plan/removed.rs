@@ -39,7 +39,7 @@ pub fn recall(record: &mut Record, desired: &Desired, observed: &Observed) {
     }
 }
 
-/// Takes grants out whose removal Exchange acknowledged and which it does not show, and addresses that nobody declares
+/// Takes grants out whose removal Exchange acknowledged, or which it said not to have, and does not show, and addresses that nobody declares
 /// and it does not show. What a replica may not know of yet is looked for a while longer: any address, and grants that
 /// were made lately. Returns the grants.
 pub fn believe(
@@ -51,8 +51,9 @@ pub fn believe(
     let (gone, left) = std::mem::take(&mut record.grants)
         .into_iter()
         .partition::<Vec<_>, _>(|grant| {
-            let revoked = Change::Revoked(grant.object_id, grant.right);
-            !is_declared(grant, desired) && acknowledged.contains(&revoked) && !is_shown(grant, observed)
+            let revoked = acknowledged.contains(&Change::Revoked(grant.object_id, grant.right));
+            let is_gone = (revoked || is_stuck(grant, desired)) && !is_shown(grant, observed);
+            is_gone && !is_declared(grant, desired)
         });
     record.grants = left;
     let (hidden, left) = std::mem::take(&mut record.addresses)
@@ -80,6 +81,13 @@ fn shown_by_then(written: Timestamp) -> Timestamp {
 
 fn is_declared(grant: &RecordedGrant, desired: &Desired) -> bool {
     desired.grants.contains_key(&(grant.object_id, grant.right))
+}
+
+/// Whether Exchange has shown its row and said that it does not exist.
+pub(super) fn is_stuck(grant: &RecordedGrant, desired: &Desired) -> bool {
+    let row = |sid: &Sid| (Holder::Sid(sid.clone()), grant.right);
+    let sid = grant.sid.as_ref();
+    sid.is_some_and(|sid| desired.stuck.contains(&row(sid)))
 }
 
 fn is_own(address: &SmtpAddress, desired: &Desired) -> bool {
@@ -208,6 +216,19 @@ mod tests {
             );
             assert_eq!((gone.len(), record), (1, Record::default()));
         }
+    }
+
+    #[test]
+    fn a_row_that_exchange_said_not_to_have_is_gone_once_it_is_not_shown_any_more() {
+        let right = Right::FullAccess;
+        let mut desired = desired();
+        desired.stuck.insert((Holder::Sid(sid(1)), right));
+        let mut record = recorded(right, None);
+        record.grants[0].sid = Some(sid(1));
+        let none = Acknowledged::new();
+        assert!(believe(&mut record, &desired, &none, &showing(right)).is_empty());
+        assert_eq!(believe(&mut record, &desired, &none, &our_mailbox()).len(), 1);
+        assert_eq!(record, Record::default());
     }
 
     #[test]

@@ -49,6 +49,14 @@ pub async fn told_about(world: &World, name: &str) -> Vec<String> {
         .collect()
 }
 
+/// How many shared mailboxes there are.
+pub fn shared_mailboxes(world: &World) -> usize {
+    let all = world.tenant.mailboxes();
+    all.iter()
+        .filter(|mailbox| mailbox.type_details == "SharedMailbox")
+        .count()
+}
+
 /// Full Access and Send As on `sales`, in the permission `team`.
 pub fn team(members: &[&str]) -> Value {
     permission("team", "sales", members, &["FullAccess", "SendAs"])

@@ -49,6 +49,7 @@ mod refused_members;
 mod refused_removals;
 mod refused_tenants;
 mod regressions;
+mod removals;
 mod requests;
 mod schedules;
 mod sequences;

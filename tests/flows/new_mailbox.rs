@@ -47,13 +47,7 @@ async fn a_lost_answer_to_new_mailbox_leads_to_one_mailbox() {
             "{fault:?}: {reasons:?}"
         );
         assert_eq!(sent(&world, "New-Mailbox"), sent_often, "{fault:?}");
-        let made = world
-            .tenant
-            .mailboxes()
-            .iter()
-            .filter(|m| m.type_details == "SharedMailbox")
-            .count();
-        assert_eq!(made, 1);
+        assert_eq!(shared_mailboxes(&world), 1);
         assert_eq!(view(&world).display_name, "sales");
     }
 }
@@ -69,13 +63,7 @@ async fn a_lost_answer_that_is_also_slow_to_show_still_leads_to_one_mailbox() {
     });
     world.apply(&sales(json!({}))).await;
     reasons_until_ready(&world).await;
-    let made = world
-        .tenant
-        .mailboxes()
-        .iter()
-        .filter(|m| m.type_details == "SharedMailbox")
-        .count();
-    assert_eq!(made, 1);
+    assert_eq!(shared_mailboxes(&world), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,4 +165,30 @@ async fn a_mailbox_that_was_seen_while_its_resource_waits_to_go_is_marked_howeve
     world.apply(&sales(json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(sent(&world, "New-Mailbox"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_unusable_for_minutes_lets_no_resource_go_before_its_mailbox_is_marked() {
+    let refused = FaultRule::always(Fault::Unauthorized);
+    for (trouble, told) in [
+        (outage(), ("Unknown", "Unreachable")),
+        (refused, ("False", "NotAuthorized")),
+    ] {
+        let mut world = made_and_marked_in_vain(u64::MAX).await;
+        world.delete_mailbox("sales").await;
+        world.sleep(60).await;
+        world.tenant.set_faults(Faults::default());
+        world.tenant.add_fault(trouble);
+        world.crash_operator().await;
+        world.start_operator();
+        world.wait_tenant(told.0, told.1).await;
+        world.sleep(120).await;
+        world.tenant.set_faults(Faults::default());
+        world.sleep(600).await;
+        let left = view(&world);
+        assert!(
+            left.account_disabled && left.custom_attributes.contains_key(&15),
+            "{told:?}: {left:?}"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::hold::WeighedPlan;
-use super::remember::{remembered, without_refused, without_unmade};
+use super::remember::{remembered, without_unmade};
 use super::{Ending, Ground, Pass, View};
 use crate::api::{APPROVE, ForeignState, Record, RecordedGrant};
 use crate::controller::apply::{Applied, Target};
@@ -184,7 +184,7 @@ impl Pass<'_> {
     /// Does what is to be done and looks again.
     async fn carry_out(
         &mut self,
-        mut judged: Judged,
+        judged: Judged,
         weighed: &WeighedPlan,
         todo: &Plan,
         observed: &Observed,
@@ -216,12 +216,7 @@ impl Pass<'_> {
         self.take_note(&applied);
         let departed: Vec<ObjectId> = applied.not_found.iter().map(|(id, _)| *id).collect();
         judged.ground.tenant.directory.forget(&departed);
-        let before = judged.ground.record.clone();
-        let mut remembered = without_unmade(
-            remembered(planned, &applied, judged.desired.now),
-            &before,
-            &applied,
-        );
+        let remembered = remembered(planned, &applied, &judged.ground.record, judged.desired.now);
         let read = self.fetch(&judged.ground);
         let confirmed = match applied.error.take() {
             Some(error) => Err(error),
@@ -230,19 +225,27 @@ impl Pass<'_> {
                     .await
             }
         };
-        let mut confirmed = match confirmed {
-            Ok(confirmed) => confirmed,
-            Err(error) => {
-                let outcome = Outcome::of_error(&error);
-                return Ok(Ending {
-                    outcome,
-                    record: Some(remembered),
-                    view: None,
-                    done: applied.done,
-                    revoked: judged.gone,
-                });
-            }
-        };
+        match confirmed {
+            Ok(confirmed) => Ok(self.conclude(judged, weighed, applied, remembered, confirmed)),
+            Err(error) => Ok(Ending {
+                outcome: Outcome::of_error(&error),
+                record: Some(remembered),
+                view: None,
+                done: applied.done,
+                revoked: judged.gone,
+            }),
+        }
+    }
+
+    /// What a second look says about a plan that was carried out: only that counts.
+    fn conclude(
+        &self,
+        mut judged: Judged,
+        weighed: &WeighedPlan,
+        applied: Applied,
+        mut remembered: Record,
+        mut confirmed: Seen,
+    ) -> Ending {
         for (id, right) in &applied.proven {
             let sid = remembered.sid_of(id).cloned();
             confirmed.observed.prove(*id, *right, sid.as_ref());
@@ -276,8 +279,8 @@ impl Pass<'_> {
             intent: remembered.intent.clone().filter(|_| !is_marked),
             ..after.clone()
         };
-        let record = without_unmade(without_refused(record, &applied), &before, &applied);
-        Ok(judged.end(outcome, Some(record), confirmed, rest, applied))
+        let record = without_unmade(record, &judged.ground.record, &applied);
+        judged.end(outcome, Some(record), confirmed, rest, applied)
     }
 
     /// What this process remembers of a plan that was carried out.

@@ -9,6 +9,7 @@ use crate::controller::apply::Target;
 use crate::controller::create::AMBIGUOUS;
 use crate::controller::fetch::Located;
 use crate::controller::outcome::{Outcome, Progress};
+use crate::controller::tenant::TenantState;
 use crate::controller::validate::Wanted;
 use crate::mail::MailboxGuid;
 use crate::plan::{self, Change, Desired, GrantPolicy, Standing};
@@ -20,7 +21,8 @@ const LOOKED_FOR_WHEN_MADE: Duration = Duration::from_hours(1);
 impl Pass<'_> {
     /// Before a resource is let go: a mailbox that it made gets marker, name and block, for nobody could tell
     /// afterwards whose it is, and anybody could sign in to it. Nobody is called when it has them. `Err`: not yet,
-    /// and when to try again; a tenant that can't be used never holds a deletion up.
+    /// and when to try again. A tenant that can't be used until somebody acts holds a deletion up for minutes only: it
+    /// may be no more than a token that was refused.
     pub(in crate::controller) async fn close(&mut self) -> Result<(), Outcome> {
         let status = self.object.status.as_ref();
         let known = status.and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
@@ -34,8 +36,16 @@ impl Pass<'_> {
             AMBIGUOUS
         };
         let unsent = self.context.remember(self.key, |memory| memory.unsent.clone());
-        if self.context.clock.since(intent.at) >= patience || unsent == Some(intent.one_time_name) {
+        let age = self.context.clock.since(intent.at);
+        if age >= patience || unsent == Some(intent.one_time_name) {
             return Ok(());
+        }
+        let tenant = &self.object.spec.tenant_ref.name;
+        match self.context.tenants.get(tenant) {
+            Some(TenantState::NotReady { why, passing }) if passing || age < AMBIGUOUS => {
+                return Err(waiting(&why));
+            }
+            _ => {}
         }
         let ground = match self.prepare() {
             Ok(ground) if ground.writes && ground.refusal.is_none() => ground,

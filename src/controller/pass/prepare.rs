@@ -75,8 +75,8 @@ impl Pass<'_> {
         match self.context.tenants.get(name) {
             Some(TenantState::Ready(tenant)) => Ok(tenant),
             // What was reported for this very spec stays: an outage of the tenant is the tenant's to tell.
-            Some(TenantState::NotReady(_)) if self.is_reported() => Err(Outcome::NotYet),
-            Some(TenantState::NotReady(why)) => Err(Outcome::Stalled(Stall::TenantNotReady(format!(
+            Some(TenantState::NotReady { .. }) if self.is_reported() => Err(Outcome::NotYet),
+            Some(TenantState::NotReady { why, .. }) => Err(Outcome::Stalled(Stall::TenantNotReady(format!(
                 "the ExchangeTenant {name:?} is not ready: {why}"
             )))),
             None if self.context.index().has_tenant(name) => Err(Outcome::NotYet),

@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-use crate::api::{Record, RecordedGrant};
+use crate::api::Record;
 use crate::controller::apply::Applied;
 use crate::mail::Right;
 use crate::plan::{Change, Plan};
 
 /// What must be remembered after a plan was carried out, perhaps in part: everything announced. What Exchange
 /// acknowledged as taken away stays until a read shows it.
-pub(super) fn remembered(planned: &Plan, applied: &Applied, now: Timestamp) -> Record {
+pub(super) fn remembered(planned: &Plan, applied: &Applied, before: &Record, now: Timestamp) -> Record {
     let done = |change: Change| applied.acknowledged.contains(&change);
     let mut record = planned.announced.clone();
     let cleared = done(Change::AutoMappingCleared);
@@ -19,40 +19,29 @@ pub(super) fn remembered(planned: &Plan, applied: &Applied, now: Timestamp) -> R
         let remapped = grant.right == Right::FullAccess && [true, false].iter().any(remapped);
         if again || remapped {
             grant.at = Some(now);
+            grant.remapping = false;
         }
-        if grant.right == Right::FullAccess {
-            grant.remapping &= !(again || remapped);
-            if cleared {
-                grant.auto_mapping = Some(false);
-            }
+        if cleared && grant.right == Right::FullAccess {
+            grant.auto_mapping = Some(false);
         }
     }
     // The intent says whose the mailbox is until a read shows the marker: an answer is not enough.
     if !planned.changes().contains(&Change::Marker) {
         record.intent = None;
     }
-    without_refused(record, applied)
+    without_unmade(record, before, applied)
 }
 
-/// A grant that Exchange refused for good was never made.
-pub(super) fn without_refused(mut record: Record, applied: &Applied) -> Record {
-    record.grants.retain(|grant| {
-        !applied
-            .refused_grants
-            .contains_key(&(grant.object_id, grant.right))
-    });
-    record
-}
-
-/// A grant that was announced just now and not made, because its member is gone, leaves nothing to revoke.
+/// A grant that Exchange refused for good was never made. One that was announced just now and not made, because its
+/// member is gone, leaves nothing to revoke either.
 pub(super) fn without_unmade(mut record: Record, before: &Record, applied: &Applied) -> Record {
     record.grants.retain(|grant| {
-        let known = before.grants.iter().any(|other| same_right(other, grant));
-        known || !applied.not_found.contains(&(grant.object_id, grant.right))
+        let key = (grant.object_id, grant.right);
+        let known = before
+            .grants
+            .iter()
+            .any(|other| (other.object_id, other.right) == key);
+        !applied.refused_grants.contains_key(&key) && (known || !applied.not_found.contains(&key))
     });
     record
-}
-
-fn same_right(one: &RecordedGrant, other: &RecordedGrant) -> bool {
-    (one.object_id, one.right) == (other.object_id, other.right)
 }
