@@ -73,14 +73,17 @@ impl Context {
         self.promises().forget(key);
     }
 
-    /// Wants all mailboxes of a tenant to be looked at: those that waited for it in the lanes in which they came.
-    pub fn enqueue_mailboxes_of(&self, tenant: &str, others: Lane) {
+    /// Wants all mailboxes of a tenant to be looked at that waited for it, in the lanes in which they came, and the others
+    /// in theirs; None: not the others.
+    pub fn enqueue_mailboxes_of(&self, tenant: &str, others: Option<Lane>) {
         let keys = self.index().of_tenant(tenant);
         for key in keys {
-            let lane = self.remember(&key, |memory| memory.waits_for_tenant.take());
-            let work = Work::Mailbox(key);
-            self.metrics.queued(&work);
-            self.queue.add(work, lane.unwrap_or(others));
+            let waited = self.remember(&key, |memory| memory.waits_for_tenant.take());
+            if let Some(lane) = waited.or(others) {
+                let work = Work::Mailbox(key);
+                self.metrics.queued(&work);
+                self.queue.add(work, lane);
+            }
         }
     }
 

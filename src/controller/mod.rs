@@ -26,6 +26,7 @@ mod permission;
 mod promises;
 mod queue;
 mod report;
+mod requests;
 mod tenant;
 mod tenant_check;
 mod timing;

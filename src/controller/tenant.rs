@@ -17,6 +17,8 @@ use crate::plan::{Identity, People};
 
 /// A tenant whose connection was checked.
 pub struct Tenant {
+    /// Of the manifest that was checked.
+    pub generation: Option<i64>,
     pub gateway: Gateway,
     pub guid: TenantGuid,
     pub rules: AccessRules,
@@ -103,12 +105,13 @@ impl Tenants {
         connected
     }
 
-    /// The next connection starts afresh, with a new token.
-    pub fn disconnect(&self, name: &str) {
+    /// The connection, be the tenant usable or not.
+    pub fn connection(&self, name: &str) -> Option<Connected> {
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+            .get(name)
+            .cloned()
     }
 
     pub fn credential_expiry(&self, name: &str) -> Option<Timestamp> {
@@ -132,7 +135,10 @@ impl Tenants {
 
     pub fn remove(&self, name: &str) {
         self.set_credential_expiry(name, None);
-        self.disconnect(name);
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name);
         self.states
             .write()
             .unwrap_or_else(PoisonError::into_inner)

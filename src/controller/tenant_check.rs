@@ -64,7 +64,7 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
         Ok(Some(object)) if object.metadata.deletion_timestamp.is_none() => object,
         Ok(_) => {
             context.tenants.remove(name);
-            context.enqueue_mailboxes_of(name, Lane::Edit);
+            context.enqueue_mailboxes_of(name, Some(Lane::Edit));
             return (PassResult::Success, None);
         }
         Err(error) => {
@@ -79,9 +79,11 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
         Err(Fault::Unreachable(_)) => (PassResult::Error, BROKEN),
         Err(Fault::Stalled { .. }) => (PassResult::Stalled, BROKEN),
     };
-    if matches!(checked, Err(Fault::Stalled { .. })) {
+    if matches!(checked, Err(Fault::Stalled { .. }))
+        && let Some(connected) = context.tenants.connection(name)
+    {
         // Somebody is about to change something: an old token may know nothing of a role that is granted then.
-        context.tenants.disconnect(name);
+        connected.gateway.forget_tokens().await;
     }
     let state = match &checked {
         Ok((tenant, _)) => Some(TenantState::Ready(Arc::clone(tenant))),
@@ -96,6 +98,7 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
     };
     if let Some(state) = state {
         let changed = changes_something(before.as_ref(), &state);
+        let is_ready = matches!(state, TenantState::Ready(_));
         let left = newly_departed(before.as_ref(), &state);
         context.tenants.set(name, state);
         // Whoever has left loses what we know of at once, and whatever else there is with the look at every mailbox.
@@ -104,7 +107,9 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (PassResult, Option<Dura
         if changed {
             // After a restart what waits for the first check keeps its place.
             let lane = if before.is_none() { Lane::Sweep } else { Lane::Edit };
-            context.enqueue_mailboxes_of(name, lane);
+            context.enqueue_mailboxes_of(name, Some(lane));
+        } else if is_ready {
+            context.enqueue_mailboxes_of(name, None);
         }
     }
     match report(context, &api, &object, &checked).await {
@@ -203,6 +208,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         .await
         .map_err(|message| Fault::stalled("InvalidSpec", message))?;
     let tenant = Tenant {
+        generation: object.metadata.generation,
         gateway,
         guid,
         rules: AccessRules::parse(&spec.access),

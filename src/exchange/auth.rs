@@ -162,6 +162,13 @@ impl TokenSource {
         }
     }
 
+    /// The next [`Self::get`] asks for a new token, whatever Entra said before.
+    pub async fn forget(&self) {
+        let mut state = self.state.lock().await;
+        state.token = None;
+        state.failed = None;
+    }
+
     fn token(&self, granted: Granted, number: u64) -> Token {
         let Granted {
             access_token,

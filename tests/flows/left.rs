@@ -61,3 +61,22 @@ async fn a_permission_that_names_only_somebody_who_has_left_grants_nothing() {
     world.wait_permission("team", "False", "MembersRefused").await;
     assert!(view(&world).send_as.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_declared_in_the_same_moment_for_somebody_who_has_left_is_not_granted_for_an_instant() {
+    let world = sales_with(&[FIRST]).await;
+    let departed = json!({ "spec": { "departed": [SECOND] } });
+    world.apply(&with(tenant(), &departed)).await;
+    world.apply(&team(&[FIRST, SECOND, THIRD])).await;
+    world.wait_permission("team", "False", "PartiallyGranted").await;
+    let third = world.tenant.object_id(THIRD).unwrap();
+    assert!(
+        view(&world).send_as.contains(&third),
+        "the others wait for nobody"
+    );
+    assert_eq!(
+        world.writes(),
+        ["Add-MailboxPermission", "Add-RecipientPermission"],
+        "nothing for the second, and nothing to take back"
+    );
+}

@@ -73,6 +73,8 @@ impl Pass<'_> {
     fn tenant(&self) -> Result<Arc<Tenant>, Outcome> {
         let name = &self.object.spec.tenant_ref.name;
         match self.context.tenants.get(name) {
+            // Whoever has left, or what no rule admits any more, is granted nothing by what was checked before.
+            Some(TenantState::Ready(tenant)) if self.has_changed(&tenant) => Err(Outcome::NotYet),
             Some(TenantState::Ready(tenant)) => Ok(tenant),
             // What was reported for this very spec stays: an outage of the tenant is the tenant's to tell.
             Some(TenantState::NotReady { .. }) if self.is_reported() => Err(Outcome::NotYet),
@@ -84,6 +86,12 @@ impl Pass<'_> {
                 "spec.tenantRef.name: there is no ExchangeTenant {name:?}; the platform team has to make it"
             )))),
         }
+    }
+
+    /// Whether the ExchangeTenant was edited since it was checked.
+    fn has_changed(&self, checked: &Tenant) -> bool {
+        let newest = self.context.index().tenant(&self.object.spec.tenant_ref.name);
+        newest.is_some_and(|newest| newest.metadata.generation > checked.generation)
     }
 
     /// True when the status already speaks of this generation and the mailbox was there.

@@ -207,6 +207,12 @@ impl Gateway {
         })
     }
 
+    /// The next calls come with new tokens.
+    pub async fn forget_tokens(&self) {
+        self.core.exchange_tokens.forget().await;
+        self.core.graph_tokens.forget().await;
+    }
+
     /// How things stand now.
     pub fn reading(&self) -> GatewayReading {
         let now = self.core.clock.instant();

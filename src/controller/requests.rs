@@ -1,0 +1,78 @@
+//! What a changed manifest asks for, and how urgent that is.
+
+use kube::ResourceExt;
+use kube::core::ObjectMeta;
+
+use crate::api::{
+    APPROVE, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, REMOVE_ORPHANS, SharedMailbox,
+    reconcile_requests,
+};
+use crate::lane::Lane;
+
+/// Annotations by which people ask for something.
+const REQUESTS: [&str; 4] = [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE, REMOVE_ORPHANS];
+
+/// managedFields are most of an object's memory and nobody here reads them.
+pub fn prune(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = metadata.annotations.as_mut() {
+        annotations.retain(|key, _| REQUESTS.contains(&key.as_str()));
+    }
+}
+
+/// Our own status writes and our own finalizer ask for nothing.
+pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
+    let request = |m: &SharedMailbox| {
+        let requested = REQUESTS.map(|name| m.annotations().get(name).cloned());
+        (
+            m.uid(),
+            m.metadata.generation,
+            requested,
+            m.metadata.deletion_timestamp.is_some(),
+        )
+    };
+    request(before) == request(after)
+}
+
+/// After a restart what is already reported waits behind what is not.
+pub fn first_lane(object: &SharedMailbox) -> Lane {
+    let reported = object
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
+    if reported.is_some() && reported == object.metadata.generation {
+        Lane::Sweep
+    } else {
+        Lane::Edit
+    }
+}
+
+/// Taking somebody away is a revocation; None when nothing is asked for.
+pub fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermission) -> Option<Lane> {
+    let Some(before) = before else {
+        let reported = after
+            .status
+            .as_ref()
+            .and_then(|status| status.observed_generation);
+        let known = reported.is_some() && reported == after.metadata.generation;
+        return Some(if known { Lane::Sweep } else { Lane::Edit });
+    };
+    let deleting = after.metadata.deletion_timestamp.is_some();
+    if before.uid() == after.uid()
+        && before.metadata.generation == after.metadata.generation
+        && before.metadata.deletion_timestamp.is_some() == deleting
+    {
+        let asked = reconcile_requests(before.annotations()) != reconcile_requests(after.annotations());
+        return asked.then_some(Lane::Edit);
+    }
+    let kept = |member| after.spec.members.contains(member);
+    let loses = deleting
+        || before.uid() != after.uid()
+        || !before.spec.members.iter().all(kept)
+        || !before
+            .spec
+            .rights
+            .iter()
+            .all(|right| after.spec.rights.contains(right));
+    Some(if loses { Lane::Revocation } else { Lane::Edit })
+}
