@@ -485,6 +485,8 @@ mod tests {
             ..Default::default()
         });
         assert_eq!(index.apply_mailbox(written, now), vec![]);
+        let wiped = mailbox("sales", "sales@contoso.com", 1);
+        assert_eq!(index.apply_mailbox(wiped, now), sales(Lane::Edit));
         assert_eq!(
             index.apply_mailbox(mailbox("sales", "sales@contoso.com", 2), now),
             sales(Lane::Edit)

@@ -20,8 +20,10 @@ pub fn prune(metadata: &mut ObjectMeta) {
     }
 }
 
-/// Our own status writes and our own finalizer ask for nothing.
+/// Our own status writes and our own finalizer ask for nothing. A status that is gone, as after a restore, is to be told
+/// again.
 pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
+    let wiped = before.status.is_some() && after.status.is_none();
     let request = |m: &SharedMailbox| {
         let requested = REQUESTS.map(|name| m.annotations().get(name).cloned());
         (
@@ -31,7 +33,7 @@ pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bo
             m.metadata.deletion_timestamp.is_some(),
         )
     };
-    request(before) == request(after)
+    request(before) == request(after) && !wiped
 }
 
 /// After a restart what is already reported waits behind what is not.
@@ -63,7 +65,8 @@ pub fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermis
         && before.metadata.deletion_timestamp.is_some() == deleting
     {
         let asked = reconcile_requests(before.annotations()) != reconcile_requests(after.annotations());
-        return asked.then_some(Lane::Edit);
+        let wiped = before.status.is_some() && after.status.is_none();
+        return (asked || wiped).then_some(Lane::Edit);
     }
     let kept = |member| after.spec.members.contains(member);
     let loses = deleting
