@@ -90,16 +90,21 @@ async fn an_address_that_is_taken_between_look_and_create_is_told_after_ten_minu
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
 
-/// `sales` was just made; Exchange acknowledges the next `times` settings and forgets them.
-async fn made_and_marked_in_vain(times: u64) -> World {
+/// `sales` was just made, with these faults from before.
+async fn made_amid(faults: impl IntoIterator<Item = FaultRule>) -> World {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
-    world
-        .tenant
-        .add_fault(FaultRule::next(times, Fault::Forgotten).on(&["Set-Mailbox"]));
+    for fault in faults {
+        world.tenant.add_fault(fault);
+    }
     world.apply(&sales(json!({}))).await;
     until(&world, "made", || world.tenant.mailbox(SALES).is_some()).await;
     world
+}
+
+/// `sales` was just made; Exchange acknowledges the next `times` settings and forgets them.
+async fn made_and_marked_in_vain(times: u64) -> World {
+    made_amid([FaultRule::next(times, Fault::Forgotten).on(&["Set-Mailbox"])]).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,21 +143,16 @@ async fn a_resource_does_not_go_before_a_read_shows_its_marker() {
 /// Its create was never answered, so after ten minutes it would count as never made.
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_was_seen_while_its_resource_waits_to_go_is_marked_however_long_it_takes() {
-    let world = World::start().await;
-    world.wait_tenant("True", "Connected").await;
-    world
-        .tenant
-        .add_fault(FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"]));
     let busy = Fault::ServerError {
         status: 503,
         exception: None,
         message: None,
     };
-    world
-        .tenant
-        .add_fault(FaultRule::always(busy).on(&["Get-MailboxPermission"]));
-    world.apply(&sales(json!({}))).await;
-    until(&world, "made", || world.tenant.mailbox(SALES).is_some()).await;
+    let world = made_amid([
+        FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"]),
+        FaultRule::always(busy).on(&["Get-MailboxPermission"]),
+    ])
+    .await;
     world.delete_mailbox("sales").await;
     world.sleep(15 * 60).await;
     world.tenant.set_faults(Faults::default());
