@@ -20,10 +20,13 @@ pub fn prune(metadata: &mut ObjectMeta) {
     }
 }
 
-/// Our own status writes and our own finalizer ask for nothing. A status that is gone, as after a restore, is to be told
-/// again.
+/// A status that is gone, as after a restore, is to be told again.
+fn is_wiped<S>(before: Option<&S>, after: Option<&S>) -> bool {
+    before.is_some() && after.is_none()
+}
+
+/// Our own status writes and our own finalizer ask for nothing.
 pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
-    let wiped = before.status.is_some() && after.status.is_none();
     let request = |m: &SharedMailbox| {
         let requested = REQUESTS.map(|name| m.annotations().get(name).cloned());
         (
@@ -33,16 +36,20 @@ pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bo
             m.metadata.deletion_timestamp.is_some(),
         )
     };
-    request(before) == request(after) && !wiped
+    request(before) == request(after) && !is_wiped(before.status.as_ref(), after.status.as_ref())
+}
+
+pub fn first_lane(object: &SharedMailbox) -> Lane {
+    let status = object.status.as_ref();
+    lane_when_seen_first(
+        status.and_then(|status| status.observed_generation),
+        object.metadata.generation,
+    )
 }
 
 /// After a restart what is already reported waits behind what is not.
-pub fn first_lane(object: &SharedMailbox) -> Lane {
-    let reported = object
-        .status
-        .as_ref()
-        .and_then(|status| status.observed_generation);
-    if reported.is_some() && reported == object.metadata.generation {
+fn lane_when_seen_first(reported: Option<i64>, generation: Option<i64>) -> Lane {
+    if reported.is_some() && reported == generation {
         Lane::Sweep
     } else {
         Lane::Edit
@@ -52,12 +59,9 @@ pub fn first_lane(object: &SharedMailbox) -> Lane {
 /// Taking somebody away is a revocation; None when nothing is asked for.
 pub fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermission) -> Option<Lane> {
     let Some(before) = before else {
-        let reported = after
-            .status
-            .as_ref()
-            .and_then(|status| status.observed_generation);
-        let known = reported.is_some() && reported == after.metadata.generation;
-        return Some(if known { Lane::Sweep } else { Lane::Edit });
+        let status = after.status.as_ref();
+        let reported = status.and_then(|status| status.observed_generation);
+        return Some(lane_when_seen_first(reported, after.metadata.generation));
     };
     let deleting = after.metadata.deletion_timestamp.is_some();
     if before.uid() == after.uid()
@@ -65,8 +69,8 @@ pub fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermis
         && before.metadata.deletion_timestamp.is_some() == deleting
     {
         let asked = reconcile_requests(before.annotations()) != reconcile_requests(after.annotations());
-        let wiped = before.status.is_some() && after.status.is_none();
-        return (asked || wiped).then_some(Lane::Edit);
+        let asked = asked || is_wiped(before.status.as_ref(), after.status.as_ref());
+        return asked.then_some(Lane::Edit);
     }
     let kept = |member| after.spec.members.contains(member);
     let loses = deleting

@@ -259,7 +259,8 @@ async fn connected(context: &Context, object: &ExchangeTenant, guid: TenantGuid)
         max_concurrent: usize::try_from(spec.limits.max_concurrent_requests).unwrap_or(1),
         writes_per_minute: u32::try_from(spec.limits.writes_per_minute).unwrap_or(1),
     };
-    let connect = |connection| {
+    let fingerprint = fingerprint(&connection);
+    let connect = || {
         Gateway::led_by(
             context.leadership.clone(),
             connection,
@@ -268,10 +269,7 @@ async fn connected(context: &Context, object: &ExchangeTenant, guid: TenantGuid)
             context.gateway_metrics.clone(),
         )
     };
-    let fingerprint = fingerprint(&connection);
-    Ok(context
-        .tenants
-        .connected(&name, fingerprint, || connect(connection)))
+    Ok(context.tenants.connected(&name, fingerprint, connect))
 }
 
 fn changed(pinned: &str, shown: &str) -> Fault {

@@ -211,8 +211,7 @@ impl GrantPlan {
             .filter(|((_, right), _)| *right == Right::FullAccess);
         let nobody = wishes.all(|(_, wanted)| !wanted.auto_mapping);
         let is_full_access = |grant: &&mut RecordedGrant| grant.right == Right::FullAccess;
-        let declared = |grant: &RecordedGrant| desired.grants.contains_key(&(grant.object_id, grant.right));
-        let kept = |grant: &RecordedGrant| grant.right == Right::FullAccess && !declared(grant);
+        let kept = |grant: &RecordedGrant| grant.right == Right::FullAccess && !desired.declares_grant(grant);
         let open = |grant: &RecordedGrant| grant.right == Right::FullAccess && grant.auto_mapping.is_none();
         let to_do = !self.remappings.is_empty() || self.settled.iter().any(open);
         if !nobody || !to_do || self.settled.iter().any(kept) {

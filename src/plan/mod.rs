@@ -25,7 +25,7 @@ pub use removed::{SHOWN_BY_THEN, believe, recall};
 pub use settings::Settings;
 pub use step::{Cause, Eviction, Plan, Step};
 
-use crate::api::{Record, SignIn, SignInControl};
+use crate::api::{Record, RecordedGrant, SignIn, SignInControl};
 use crate::mail::{
     Holder, MailboxGuid, MarkerOwner, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress,
 };
@@ -57,6 +57,18 @@ pub struct Desired {
     pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
     /// Rows that Exchange shows and says do not exist when they are to go.
     pub stuck: BTreeSet<(Holder, Right)>,
+}
+
+impl Desired {
+    /// Whether the manifest asks for the address, be it as the primary one.
+    fn declares_address(&self, address: &SmtpAddress) -> bool {
+        *address == self.address || self.aliases.contains(address)
+    }
+
+    /// Whether a manifest asks for what was granted.
+    fn declares_grant(&self, grant: &RecordedGrant) -> bool {
+        self.grants.contains_key(&(grant.object_id, grant.right))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

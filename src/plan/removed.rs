@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Acknowledged, Change, Desired, Observed};
 use crate::api::{AdmittedRemoval, Record, RecordedGrant, Removed, Withdrawn};
-use crate::mail::{Holder, Right, Sid, SmtpAddress};
+use crate::mail::{Holder, Right, Sid};
 
 /// Longer than any lag of a replica.
 pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
@@ -20,8 +20,8 @@ pub fn recall(record: &mut Record, desired: &Desired, observed: &Observed) {
     for removed in std::mem::take(&mut record.removed) {
         let is_over = removed.until <= desired.now;
         match &removed.what {
-            Withdrawn::Grant(grant) if is_declared(grant, desired) => {}
-            Withdrawn::Address(address) if is_own(address, desired) => {}
+            Withdrawn::Grant(grant) if desired.declares_grant(grant) => {}
+            Withdrawn::Address(address) if desired.declares_address(address) => {}
             Withdrawn::Grant(grant) if is_shown(grant, observed) => {
                 // It was weighed when it was taken away.
                 record.admitted.push(AdmittedRemoval {
@@ -53,12 +53,14 @@ pub fn believe(
         .partition::<Vec<_>, _>(|grant| {
             let revoked = acknowledged.contains(&Change::Revoked(grant.object_id, grant.right));
             let is_gone = (revoked || is_stuck(grant, desired)) && !is_shown(grant, observed);
-            is_gone && !is_declared(grant, desired)
+            is_gone && !desired.declares_grant(grant)
         });
     record.grants = left;
     let (hidden, left) = std::mem::take(&mut record.addresses)
         .into_iter()
-        .partition::<Vec<_>, _>(|address| !is_own(address, desired) && !observed.addresses.contains(address));
+        .partition::<Vec<_>, _>(|address| {
+            !desired.declares_address(address) && !observed.addresses.contains(address)
+        });
     record.addresses = left;
     let grants = gone.iter().filter_map(|grant| {
         let until = shown_by_then(grant.at?);
@@ -75,12 +77,7 @@ pub fn believe(
 
 /// When every replica shows what was written at `written`.
 fn shown_by_then(written: Timestamp) -> Timestamp {
-    let lag = SignedDuration::try_from(SHOWN_BY_THEN).unwrap_or(SignedDuration::ZERO);
-    written.saturating_add(lag).unwrap_or(Timestamp::MAX)
-}
-
-fn is_declared(grant: &RecordedGrant, desired: &Desired) -> bool {
-    desired.grants.contains_key(&(grant.object_id, grant.right))
+    written.saturating_add(SHOWN_BY_THEN).unwrap_or(Timestamp::MAX)
 }
 
 /// Whether Exchange has shown its row and said that it does not exist.
@@ -88,10 +85,6 @@ pub(super) fn is_stuck(grant: &RecordedGrant, desired: &Desired) -> bool {
     let row = |sid: &Sid| (Holder::Sid(sid.clone()), grant.right);
     let sid = grant.sid.as_ref();
     sid.is_some_and(|sid| desired.stuck.contains(&row(sid)))
-}
-
-fn is_own(address: &SmtpAddress, desired: &Desired) -> bool {
-    *address == desired.address || desired.aliases.contains(address)
 }
 
 /// Whether a read shows the grant, as far as it can be told.
@@ -112,6 +105,7 @@ mod tests {
     use super::super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
     use super::super::{Holders, OnBehalf};
     use super::*;
+    use jiff::SignedDuration;
 
     const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 

@@ -29,11 +29,12 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, record: &Record, gran
         mailbox: observed.guid,
     }
     .to_string();
-    let declared = |address: &SmtpAddress| *address == desired.address || desired.aliases.contains(address);
     // Exchange refuses to take the primary address away; the address that is about to become primary or the
     // one that stays primary is declared anyway.
     let withdrawn = |address: &&SmtpAddress| {
-        !declared(address) && observed.addresses.contains(*address) && observed.primary != **address
+        !desired.declares_address(address)
+            && observed.addresses.contains(*address)
+            && observed.primary != **address
     };
     Settings {
         marker: (observed.attribute != marker).then_some((desired.marker_attribute, marker)),

@@ -107,6 +107,15 @@ async fn made_and_marked_in_vain(times: u64) -> World {
     made_amid([FaultRule::next(times, Fault::Forgotten).on(&["Set-Mailbox"])]).await
 }
 
+/// `sales` is what a resource may leave behind.
+fn assert_marked_and_blocked(world: &World, when: impl std::fmt::Debug) {
+    let left = view(world);
+    assert!(
+        left.account_disabled && left.custom_attributes.contains_key(&15),
+        "{when:?}: {left:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_marker_that_exchange_acknowledges_and_forgets_is_set_again_be_the_resource_there_or_about_to_go() {
     for deleted in [false, true] {
@@ -114,11 +123,7 @@ async fn a_marker_that_exchange_acknowledges_and_forgets_is_set_again_be_the_res
         if deleted {
             world.delete_mailbox("sales").await;
             world.sleep(10 * 60).await;
-            let left = view(&world);
-            assert!(
-                left.account_disabled && left.custom_attributes.contains_key(&15),
-                "{left:?}"
-            );
+            assert_marked_and_blocked(&world, "left behind");
             world.apply(&sales(json!({}))).await;
         }
         let mailbox = world.wait_mailbox("sales", "True", "UpToDate").await;
@@ -143,25 +148,16 @@ async fn a_resource_does_not_go_before_a_read_shows_its_marker() {
 /// Its create was never answered, so after ten minutes it would count as never made.
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_was_seen_while_its_resource_waits_to_go_is_marked_however_long_it_takes() {
-    let busy = Fault::ServerError {
-        status: 503,
-        exception: None,
-        message: None,
-    };
     let world = made_amid([
         FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"]),
-        FaultRule::always(busy).on(&["Get-MailboxPermission"]),
+        outage().on(&["Get-MailboxPermission"]),
     ])
     .await;
     world.delete_mailbox("sales").await;
     world.sleep(15 * 60).await;
     world.tenant.set_faults(Faults::default());
     world.sleep(10 * 60).await;
-    let left = view(&world);
-    assert!(
-        left.account_disabled && left.custom_attributes.contains_key(&15),
-        "{left:?}"
-    );
+    assert_marked_and_blocked(&world, "left behind");
     world.apply(&sales(json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(sent(&world, "New-Mailbox"), 1);
@@ -185,10 +181,6 @@ async fn a_tenant_that_is_unusable_for_minutes_lets_no_resource_go_before_its_ma
         world.sleep(120).await;
         world.tenant.set_faults(Faults::default());
         world.sleep(600).await;
-        let left = view(&world);
-        assert!(
-            left.account_disabled && left.custom_attributes.contains_key(&15),
-            "{told:?}: {left:?}"
-        );
+        assert_marked_and_blocked(&world, told);
     }
 }

@@ -41,11 +41,10 @@ impl Pass<'_> {
             return Ok(());
         }
         let tenant = &self.object.spec.tenant_ref.name;
-        match self.context.tenants.get(tenant) {
-            Some(TenantState::NotReady { why, passing }) if passing || age < AMBIGUOUS => {
-                return Err(waiting(&why));
-            }
-            _ => {}
+        if let Some(TenantState::NotReady { why, passing }) = self.context.tenants.get(tenant)
+            && (passing || age < AMBIGUOUS)
+        {
+            return Err(waiting(&why));
         }
         let ground = match self.prepare() {
             Ok(ground) if ground.writes && ground.refusal.is_none() => ground,

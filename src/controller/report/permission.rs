@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{Facts, missing_grants, revoked_from, whole_seconds};
@@ -294,7 +294,7 @@ impl Teller<'_> {
                 told.clone()
             }
             (RightState::Granted, _) => {
-                let after = |grant: Timestamp| grant.saturating_add(propagation(facts)).unwrap_or(grant);
+                let after = |grant: Timestamp| grant.saturating_add(facts.propagation).unwrap_or(grant);
                 let recorded = self.recorded.get(&(id, right));
                 // What was there before us works already.
                 let granted = recorded.and_then(|grant| grant.at);
@@ -334,10 +334,6 @@ impl Teller<'_> {
             "whether it is automapped is unknown: FullAccess was there before, and Exchange does not show it".to_owned()
         })
     }
-}
-
-fn propagation(facts: &Facts<'_>) -> SignedDuration {
-    SignedDuration::try_from(facts.propagation).unwrap_or(SignedDuration::ZERO)
 }
 
 #[derive(Default)]

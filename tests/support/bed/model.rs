@@ -56,6 +56,13 @@ pub fn home(permission: &Value) -> String {
         .to_owned()
 }
 
+fn members_of(permission: &Value) -> Vec<Value> {
+    permission["spec"]["members"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
+}
+
 /// The mailbox whose GUID the resource knows.
 pub fn view_of(world: &World, mailbox: &Value) -> Option<MailboxView> {
     let guid: Uuid = mailbox["status"]["mailboxGuid"].as_str()?.parse().ok()?;
@@ -304,12 +311,7 @@ impl Judged<'_> {
         }
         let permissions = permissions(self.world);
         let here = permissions.iter().filter(|permission| home(permission) == own);
-        let mut members = here.flat_map(|permission| {
-            permission["spec"]["members"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default()
-        });
+        let mut members = here.flat_map(|permission| members_of(permission));
         // Nobody looks into a group for a mailbox that its rule does not admit: who left it may keep what he has.
         let expands = members.any(|member| member["expand"] == true);
         let departed = departed(self.world);
@@ -349,12 +351,7 @@ impl Judged<'_> {
         let here = permissions
             .iter()
             .filter(|permission| home(permission) == own && !has_ended(self.world, permission));
-        let mut members = here.flat_map(|permission| {
-            permission["spec"]["members"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default()
-        });
+        let mut members = here.flat_map(|permission| members_of(permission));
         members.any(|named| {
             let address = named["user"]
                 .as_str()
@@ -365,10 +362,7 @@ impl Judged<'_> {
     }
 
     fn permission(&self, permission: &Value, fate: Fate, served: bool, found: &mut Vec<String>) {
-        let members = permission["spec"]["members"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
+        let members = members_of(permission);
         let valid = members
             .iter()
             .all(|member| valid_member(self.world, member).is_some() || is_expanded(self.world, member))
