@@ -13,7 +13,7 @@ const TESTS: &str = "tests/packaging/alerts.yaml";
 /// What a runbook has to answer, in this order.
 const QUESTIONS: [&str; 4] = [
     "## What it means",
-    "## What to look at",
+    "## What to check",
     "## What to do",
     "## When it is over",
 ];
