@@ -1,5 +1,5 @@
--- Health of SharedMailbox, MailboxPermission and ExchangeTenant for Argo CD, which counts kinds that it does not know as
--- healthy. The same reading of conditions as Flux and `kubectl wait` have; only Paused has a colour of its own here.
+-- Health of SharedMailbox, MailboxPermission and ExchangeTenant for Argo CD, which counts custom resources that it does not
+-- know as healthy. It reads conditions like Flux and `kubectl wait`; only Paused has a health of its own (Suspended).
 local function condition(name)
   for _, found in ipairs(obj.status.conditions) do
     if found.type == name then
@@ -16,7 +16,7 @@ if obj.status == nil or obj.status.conditions == nil then
   return { status = "Progressing", message = "Waiting for shared-mailbox-operator" }
 end
 if obj.status.observedGeneration ~= obj.metadata.generation then
-  return { status = "Progressing", message = "The last change has not been looked at yet" }
+  return { status = "Progressing", message = "The last change has not been reconciled yet" }
 end
 
 local ready = condition("Ready")

@@ -68,7 +68,7 @@ fn argo_cd_sees_each_state_of_an_object_as_it_is() {
         (
             object(1, &[("Ready", "True", "UpToDate")]),
             "Progressing",
-            "The last change has not been looked at yet",
+            "The last change has not been reconciled yet",
         ),
         (
             object(

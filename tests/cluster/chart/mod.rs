@@ -124,7 +124,7 @@ async fn the_charts_are_installed_do_their_work_with_the_rights_they_grant_and_l
 /// The CRD chart as it was before a field came.
 fn older_kinds_are_installed(cluster: &Cluster) {
     let without = cluster.helm(&format!("install {RELEASE} {CHART} --dry-run=server"));
-    assert!(without.contains("The kinds are missing"), "{without}");
+    assert!(without.contains("The CRDs are missing"), "{without}");
     let older = cluster.file("older-crds");
     copy(&workspace::root().join(CRD_CHART), &older);
     let template = older.join("templates/sharedmailboxes.sharedmailbox.dev.yaml");
@@ -149,7 +149,7 @@ fn the_operator_is_installed(cluster: &Cluster, tenant: &str) -> Container {
         notes.contains("kubectl create secret generic exchange-credentials"),
         "{notes}"
     );
-    assert!(!notes.contains("The kinds are missing"), "{notes}");
+    assert!(!notes.contains("The CRDs are missing"), "{notes}");
     cluster.kubectl(&format!(
         "create secret generic exchange-credentials -n {OPERATOR_NAMESPACE} --from-literal=clientSecret=simulated-secret"
     ));
