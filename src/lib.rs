@@ -6,6 +6,7 @@
 //! - [`mail`]: value types (address, object id, SID, right, marker), parsed once and valid ever after.
 //! - [`controller`]: Kubernetes watches feed an index and a queue; one task a mailbox runs
 //!   fetch → validate → plan → apply → report.
+//! - [`rules`]: what the ExchangeTenant lets a namespace have; plain functions on values.
 //! - [`plan`]: desired × observed × record → ordered steps; plain functions on values.
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
@@ -20,4 +21,5 @@ pub mod lane;
 pub mod leadership;
 pub mod mail;
 pub mod plan;
+pub mod rules;
 pub mod runtime;

@@ -1,37 +1,21 @@
 //! From a change in Kubernetes to the same change in Exchange, and back to a status.
 //!
-//! [`watch`] feeds the [`index`], which says what a change asks for; the [`queue`] hands it out by lane; one
-//! [`pass`] a mailbox runs [`fetch`] → [`validate`] → [`crate::plan`] → [`apply`] → [`report`]. What an ending
-//! means for conditions, events, requeue and metrics stands in [`outcome`] alone. Tenants are checked by
-//! [`tenant_check`] and used through [`tenant`].
+//! - [`state`]: what is known, and what is to be done next. The watches ([`watch`]) feed its index, which says what a
+//!   change asks for; its queue hands that out by lane. It knows nothing of how the work is done.
+//! - [`tenant`]: checks an ExchangeTenant and keeps its connection.
+//! - [`reconcile`]: one mailbox: fetch → validate → [`crate::plan`] → apply → report. What an ending means for
+//!   conditions, events, requeue and metrics stands in `reconcile::outcome` alone.
+//! - [`worker`]: takes work out of the queue and runs it.
+//!
+//! [`context`] is what every task shares.
 
-mod apply;
-mod audit;
-mod breaker;
 mod context;
-mod create;
-mod deadlines;
-mod endpoints;
 mod events;
-mod fetch;
-mod going;
-mod holders;
-mod index;
-mod key;
 mod metrics;
-mod outcome;
-mod pass;
-mod people;
-mod permission;
-mod promises;
-mod queue;
-mod report;
-mod requests;
+mod reconcile;
+mod state;
 mod tenant;
-mod tenant_check;
-mod timing;
 mod unreadable;
-mod validate;
 mod watch;
 mod worker;
 

@@ -18,8 +18,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch::Sender;
 
 use super::context::Context;
-use super::index::{self, Changes, Index};
-use super::key::MailboxKey;
+use super::state::index::{self, Changes, Index};
+use super::state::key::MailboxKey;
 use super::unreadable;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::chance::Chance;

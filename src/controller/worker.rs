@@ -15,20 +15,22 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use super::breaker::Breaker;
 use super::context::{Context, Settings};
-use super::deadlines;
 use super::events::Events;
-use super::going::{Going, going};
-use super::index::Index;
-use super::key::{MailboxKey, Work};
 use super::metrics::Metrics;
-use super::outcome::{Again, Meaning, Outcome, PassResult};
-use super::pass::{self, Pass};
-use super::queue::{Queue, Taken};
-use super::tenant::{TenantState, Tenants};
+use super::reconcile::cascading_deletion::{Going, going};
+use super::reconcile::outcome::{Again, Meaning, Outcome, PassResult};
+use super::reconcile::pass::{self, Pass};
+use super::reconcile::permission;
+use super::state::breaker::Breaker;
+use super::state::deadlines;
+use super::state::index::Index;
+use super::state::key::{MailboxKey, Work};
+use super::state::pending;
+use super::state::queue::{Queue, Taken};
+use super::state::tenants::{TenantState, Tenants};
+use super::tenant::check;
 use super::watch::{crds_installed, feed};
-use super::{permission, promises, tenant_check};
 use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -232,7 +234,7 @@ async fn one(context: &Arc<Context>, key: &Work, lane: Lane) -> Turn {
     let too_long = || Turn::new(PassResult::Timeout, Some((DEFAULT_INTERVAL, Lane::Repair)));
     match key {
         Work::Tenant(name) => {
-            let check = tokio::time::timeout(LONGEST_PASS, tenant_check::run(context, name)).await;
+            let check = tokio::time::timeout(LONGEST_PASS, check::run(context, name)).await;
             check.map_or_else(
                 |_| too_long(),
                 |(result, again)| Turn::new(result, again.map(|delay| (delay, Lane::Repair))),
@@ -307,7 +309,7 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
     if let Outcome::Unavailable(why) = &ending.outcome {
         tracing::warn!(why, "the pass could not be finished; it is tried again");
     }
-    let shown = promises::shown(&ending, pass.recorded().as_ref());
+    let shown = pending::shown(&ending, pass.recorded().as_ref());
     let awaits_somebody = ending.awaits_somebody();
     let outcome = pass.report(ending).await;
     context.shown(key, shown);

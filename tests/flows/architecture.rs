@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 /// What each module of the crate may name, below its own.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("chance", &[]),
     ("clock", &[]),
     ("lane", &[]),
     ("leadership", &[]),
     ("mail", &[]),
     ("api", &["mail"]),
+    ("rules", &["api", "mail"]),
     ("plan", &["api", "mail"]),
     ("exchange", &["clock", "lane", "leadership", "mail"]),
     (
@@ -24,6 +25,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "leadership",
             "mail",
             "plan",
+            "rules",
         ],
     ),
     (

@@ -16,10 +16,10 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::context::Context;
-use super::index;
-use super::key::Work;
-use super::outcome::PassResult;
-use super::promises::Kept;
+use crate::controller::reconcile::outcome::PassResult;
+use crate::controller::state::index;
+use crate::controller::state::key::Work;
+use crate::controller::state::pending::Kept;
 use crate::lane::Lane;
 use crate::plan::Change;
 

@@ -13,10 +13,10 @@ use super::{KINDS, reasons};
 use crate::api::condition::{self, Kind};
 use crate::api::{ExchangeTenant, MailboxPermission, RightState, SharedMailbox};
 use crate::controller::context::Context;
-use crate::controller::index::{Index, MAILBOX, PERMISSION, TENANT};
-use crate::controller::key::Work;
-use crate::controller::queue::Place;
-use crate::controller::tenant::TenantState;
+use crate::controller::state::index::{Index, MAILBOX, PERMISSION, TENANT};
+use crate::controller::state::key::Work;
+use crate::controller::state::queue::Place;
+use crate::controller::state::tenants::TenantState;
 use crate::exchange::GatewayReading;
 use crate::lane::Lane;
 

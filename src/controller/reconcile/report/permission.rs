@@ -12,11 +12,11 @@ use crate::api::{
     MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightState,
     RightStatus, last_reconcile_request,
 };
-use crate::controller::deadlines::WARNED_BEFORE;
-use crate::controller::outcome::Meaning;
-use crate::controller::validate::{
+use crate::controller::reconcile::outcome::Meaning;
+use crate::controller::reconcile::validate::{
     AdmittedMember, AdmittedPermission, MemberVerdict, PersonVerdict, Refusal,
 };
+use crate::controller::state::deadlines::WARNED_BEFORE;
 use crate::mail::{ObjectId, Right};
 use crate::plan::Presence;
 

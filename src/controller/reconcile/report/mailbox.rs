@@ -12,8 +12,8 @@ use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
     last_reconcile_request,
 };
-use crate::controller::audit::Names;
-use crate::controller::outcome::Meaning;
+use crate::controller::reconcile::audit::Names;
+use crate::controller::reconcile::outcome::Meaning;
 use crate::mail::{ObjectId, Right};
 use crate::plan::{self, Desired, Held, Observed, Step};
 

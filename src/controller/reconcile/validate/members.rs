@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{
-    AccessRules, Admitted, AdmittedMember, AdmittedPermission, MemberKind, Refusal, Surroundings, Wish,
-    member_text,
-};
+use super::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Surroundings, member_text};
 use crate::api::{MailboxPermission, SharedMailbox};
 use crate::exchange::RecipientKind;
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::People;
+use crate::rules::{AccessRules, MemberKind, Wish};
 
 /// Reasons that pass when the person is made, or gets a mailbox.
 pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";

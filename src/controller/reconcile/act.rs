@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use super::apply::{Applied, Target};
+use super::audit::{self, Names};
+use super::fetch::Seen;
 use super::hold::WeighedPlan;
+use super::outcome::{Outcome, Progress, Stall};
+use super::pass::{Ending, Ground, Pass, View};
 use super::remember::{remembered, without_unmade};
-use super::{Ending, Ground, Pass, View};
+use super::validate::Wanted;
 use crate::api::{APPROVE, ForeignState, Record, RecordedGrant};
-use crate::controller::apply::{Applied, Target};
-use crate::controller::audit::{self, Names};
 use crate::controller::context::Memory;
-use crate::controller::fetch::Seen;
-use crate::controller::outcome::{Outcome, Progress, Stall};
-use crate::controller::validate::Wanted;
 use crate::lane::Lane;
 use crate::mail::ObjectId;
 use crate::plan::{self, Acknowledged, Change, Desired, Observed, Plan};

@@ -1,12 +1,5 @@
 //! One pass over one mailbox: fetch → validate → plan → apply → report.
 
-mod act;
-mod close;
-mod hold;
-mod prepare;
-mod remember;
-mod tell;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
@@ -16,16 +9,16 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use super::context::Context;
 use super::create;
 use super::fetch::{Fetch, Located};
-use super::key::MailboxKey;
 use super::outcome::{Outcome, Progress, Stall};
 use super::report;
-use super::tenant::Tenant;
 use super::validate::{self, Admitted, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, Wanted};
 use crate::api::condition::{self, Kind};
 use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, SharedMailbox};
+use crate::controller::context::Context;
+use crate::controller::state::key::MailboxKey;
+use crate::controller::state::tenants::Tenant;
 use crate::exchange::ErrorClass;
 use crate::lane::Lane;
 use crate::mail::{MailboxGuid, MarkerOwner, ObjectId, Right};
@@ -214,7 +207,7 @@ impl Pass<'_> {
     }
 
     /// By its GUID in status, or as this process remembers it from the create that the record announces.
-    fn known_mailbox(&self, record: &Record) -> Option<MailboxGuid> {
+    pub(super) fn known_mailbox(&self, record: &Record) -> Option<MailboxGuid> {
         let status = self.object.status.as_ref();
         let written = status.and_then(|status| status.mailbox_guid.as_ref()?.parse().ok());
         let made = self.context.remember(self.key, |memory| memory.made.clone());
@@ -233,7 +226,7 @@ impl Pass<'_> {
     }
 
     /// The account behind the mailbox, as far as the status knows it.
-    fn account(&self) -> Option<ObjectId> {
+    pub(super) fn account(&self) -> Option<ObjectId> {
         self.object.status.as_ref()?.object_id.as_ref()?.parse().ok()
     }
 

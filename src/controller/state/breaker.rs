@@ -9,8 +9,8 @@ use kube::Api;
 use kube::api::PostParams;
 use tokio::sync::Mutex;
 
-use super::context::Context;
 use crate::api::{ExchangeTenant, Revocations};
+use crate::controller::context::Context;
 
 /// The larger of the two limits counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

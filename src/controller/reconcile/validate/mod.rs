@@ -4,7 +4,6 @@
 //! Twice in a pass: [`admit`] judges the manifests as written, before any look-up (else the directory becomes
 //! an oracle); [`resolve`] judges the members as the directory knows them.
 
-pub mod access;
 mod claims;
 mod members;
 
@@ -14,7 +13,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-pub use access::{AccessRules, MemberKind, Wish};
 pub use claims::Rival;
 pub use members::{
     Directory, Expansion, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict, Resolution, Resolved,
@@ -23,9 +21,10 @@ pub use members::{
 use crate::api::{
     MailboxPermission, Member, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn,
 };
-use crate::controller::outcome::Stall;
+use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, ObjectId, Right, SmtpAddress};
 use crate::plan::{People, WantedGrant};
+use crate::rules::{AccessRules, MemberKind, Wish};
 
 /// A mailbox and its permissions, as written and allowed.
 #[derive(Clone, Debug)]

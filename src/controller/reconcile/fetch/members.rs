@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::try_join_all;
 
 use super::Fetch;
-use crate::controller::validate::{Admitted, Directory, Expansion, MemberKind, Resolution, Resolved};
+use crate::controller::reconcile::validate::{Admitted, Directory, Expansion, Resolution, Resolved};
 use crate::exchange::{ErrorClass, ExchangeError, RecipientIdentity, RecipientQuery, RecipientRow};
 use crate::mail::{ObjectId, SmtpAddress};
+use crate::rules::MemberKind;
 
 impl Fetch<'_> {
     /// Everything about the members that the directory tells. Look-ups go out together and are remembered for a while.

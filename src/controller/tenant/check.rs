@@ -12,20 +12,20 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::context::Context;
 use super::endpoints;
-use super::events::Happening;
-use super::outcome::PassResult;
 use super::people::{self, Named};
-use super::tenant::{Connected, Tenant, TenantState};
 use super::timing::Timing;
-use super::validate::AccessRules;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{EXPIRES_AT, ExchangeTenant, ExchangeTenantStatus, last_reconcile_request};
+use crate::controller::context::Context;
+use crate::controller::events::Happening;
+use crate::controller::reconcile::outcome::PassResult;
+use crate::controller::state::tenants::{Connected, Tenant, TenantState};
 use crate::exchange::{AcceptedDomain, Connection, ErrorClass, ExchangeError, Gateway, Stage};
 use crate::lane::Lane;
 use crate::mail::{ClusterId, Domain, TenantGuid};
 use crate::plan::People;
+use crate::rules::AccessRules;
 
 /// A working connection is looked at again this often, a broken one sooner: nobody tells us of a new Secret.
 const CHECKED: Duration = Duration::from_mins(5);

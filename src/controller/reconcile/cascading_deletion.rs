@@ -11,9 +11,9 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt, ResourceExt};
 
-use super::context::Context;
-use super::key::MailboxKey;
 use crate::api::{MailboxPermission, RecordedGrant, SharedMailbox};
+use crate::controller::context::Context;
+use crate::controller::state::key::MailboxKey;
 
 /// `kubectl delete -f` deletes what a file holds one by one: what belongs together is gone within this time.
 const TOGETHER: Duration = Duration::from_secs(1);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::breaker::Limits;
 use crate::api::{ExchangeTenantSpec, Safety};
+use crate::controller::state::breaker::Limits;
 
 /// How often, how soon and how much.
 pub struct Timing {

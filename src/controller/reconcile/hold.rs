@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 
-use super::{Ground, Pass, of_kube};
+use super::outcome::{Outcome, Progress};
+use super::pass::{Ground, Pass, of_kube};
 use crate::api::APPROVE;
-use crate::controller::outcome::{Outcome, Progress};
 use crate::mail::MailboxGuid;
 use crate::plan::{self, Change, Desired, Held, Plan};
 

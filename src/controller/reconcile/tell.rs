@@ -5,18 +5,18 @@ use std::sync::Arc;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
-use super::{Ending, Pass, View, of_kube};
+use super::audit::Names;
+use super::outcome::{Meaning, Outcome, Progress};
+use super::pass::{Ending, Pass, View, of_kube};
+use super::permission;
+use super::report::{self, Facts, Sight};
+use super::validate::MemberVerdict;
 use crate::api::condition::{self, Kind};
 use crate::api::{
     MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, SharedMailbox, SharedMailboxStatus,
 };
-use crate::controller::audit::Names;
 use crate::controller::events::Happening;
-use crate::controller::index;
-use crate::controller::outcome::{Meaning, Outcome, Progress};
-use crate::controller::permission;
-use crate::controller::report::{self, Facts, Sight};
-use crate::controller::validate::MemberVerdict;
+use crate::controller::state::index;
 use crate::lane::Lane;
 
 impl Pass<'_> {

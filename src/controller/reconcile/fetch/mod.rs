@@ -9,9 +9,9 @@ use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
 use super::outcome::Stall;
-use super::tenant::Tenant;
 use super::validate::Admitted;
 use crate::api::Record;
+use crate::controller::state::tenants::Tenant;
 use crate::exchange::{
     ErrorClass, ExchangeError, FullAccessRow, MailboxRow, RecipientIdentity, RecipientKind, RecipientQuery,
     RecipientRow, SendAsRow, UserRow,

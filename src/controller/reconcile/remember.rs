@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use super::apply::Applied;
 use crate::api::Record;
-use crate::controller::apply::Applied;
 use crate::mail::Right;
 use crate::plan::{Change, Plan};
 

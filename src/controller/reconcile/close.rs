@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::{Ground, Pass};
+use super::apply::Target;
+use super::create::AMBIGUOUS;
+use super::fetch::Located;
+use super::outcome::{Outcome, Progress};
+use super::pass::{Ground, Pass};
+use super::validate::Wanted;
 use crate::api::Record;
-use crate::controller::apply::Target;
-use crate::controller::create::AMBIGUOUS;
-use crate::controller::fetch::Located;
-use crate::controller::outcome::{Outcome, Progress};
-use crate::controller::tenant::TenantState;
-use crate::controller::validate::Wanted;
+use crate::controller::state::tenants::TenantState;
 use crate::mail::MailboxGuid;
 use crate::plan::{self, Change, Desired, GrantPolicy, Standing};
 

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::breaker::Limits;
-use super::validate::{AccessRules, Expansion, MemberKind, Resolution};
 use crate::api::{Management, SignInControl};
+use crate::controller::reconcile::validate::{Expansion, Resolution};
 use crate::exchange::Gateway;
 use crate::mail::{ClusterId, Domain, Holder, ObjectId, SmtpAddress, TenantGuid};
 use crate::plan::{Identity, People};
+use crate::rules::{AccessRules, MemberKind};
 
 /// A tenant whose connection was checked.
 pub struct Tenant {

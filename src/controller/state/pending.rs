@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::index::Changes;
 use super::key::{MailboxKey, Work};
-use super::outcome::Outcome;
-use super::pass::Ending;
 use crate::api::Record;
+use crate::controller::reconcile::outcome::Outcome;
+use crate::controller::reconcile::pass::Ending;
 use crate::lane::Lane;
 use crate::plan::Plan;
 

@@ -5,11 +5,11 @@ use std::fmt;
 
 use kube::ResourceExt;
 
-use super::access::{AccessRules, Wish};
 use super::is_older;
 use crate::api::{Management, SharedMailbox};
-use crate::controller::index::{Index, claims_of};
+use crate::controller::state::index::{Index, claims_of};
 use crate::mail::SmtpAddress;
+use crate::rules::{AccessRules, Wish};
 
 /// Another resource with the better right to an address.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::context::Context;
 use super::index::Changes;
 use super::key::{MailboxKey, Work};
 use crate::api::MailboxPermission;
 use crate::api::condition::{self, Kind};
+use crate::controller::context::Context;
 use crate::lane::Lane;
 
 /// So long before its end a permission says that it will end.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use super::{Ground, Pass};
+use super::outcome::{Outcome, Stall};
+use super::pass::{Ground, Pass};
+use super::validate::{self, Admitted, Refused, Surroundings};
 use crate::api::{Management, Record, SharedMailbox};
-use crate::controller::index::claims_of;
-use crate::controller::outcome::{Outcome, Stall};
-use crate::controller::tenant::{Tenant, TenantState};
-use crate::controller::validate::{self, Admitted, Refused, Surroundings};
+use crate::controller::state::index::claims_of;
+use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::mail::{MarkerOwner, SmtpAddress};
 
 impl Pass<'_> {

@@ -8,13 +8,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
-use super::context::Context;
-use super::events::Happening;
-use super::index;
-use super::key::MailboxKey;
 use super::report;
 use crate::api::condition::{self, Kind};
 use crate::api::{MailboxPermission, MailboxPermissionStatus, MemberStatus};
+use crate::controller::context::Context;
+use crate::controller::events::Happening;
+use crate::controller::state::index;
+use crate::controller::state::key::MailboxKey;
 
 /// How long a permission waits for its mailbox before it counts as stalled.
 const PATIENCE: Duration = Duration::from_mins(10);
