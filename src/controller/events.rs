@@ -1,8 +1,8 @@
 //! Events on resources: for people who run `kubectl describe`. Written on transitions only, so they need no
-//! series; one that can't be written is logged and never fails a pass.
+//! series; one that can't be written is logged and never fails a reconcile.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::events::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
@@ -24,8 +24,8 @@ pub struct Events {
     instance: String,
 }
 
-/// What happened to an object.
-pub struct Happening<'a> {
+/// What happened to an object, as people read it.
+pub struct Event<'a> {
     pub warning: bool,
     /// UpperCamelCase, like the reasons of conditions.
     pub reason: &'a str,
@@ -34,7 +34,7 @@ pub struct Happening<'a> {
     pub note: &'a str,
 }
 
-/// A warning's note also names the request that failed last in this pass. A condition never does: it would be
+/// A warning's note also names the request that failed last in this reconcile. A condition never does: it would be
 /// rewritten with each try.
 fn traced(warning: bool, note: &str) -> String {
     match trail::last_failed_request().filter(|_| warning) {
@@ -53,20 +53,20 @@ impl Events {
         }
     }
 
-    pub async fn publish<K>(&self, object: &K, happening: Happening<'_>)
+    pub async fn publish<K>(&self, object: &K, event: Event<'_>)
     where
         K: Resource<DynamicType = ()>,
     {
-        let Happening {
+        let Event {
             warning,
             reason,
             action,
             note,
-        } = happening;
+        } = event;
         let regarding: ObjectReference = object.object_ref(&());
         // Events of cluster-scoped objects live in the namespace `default`.
         let namespace = object.namespace().unwrap_or_else(|| "default".to_owned());
-        let event = Event {
+        let event = v1::Event {
             metadata: ObjectMeta {
                 name: Some(format!(
                     "{}.{}",
@@ -84,9 +84,9 @@ impl Events {
             regarding: Some(regarding),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(self.instance.clone()),
-            ..Event::default()
+            ..v1::Event::default()
         };
-        let api: Api<Event> = Api::namespaced(self.client.clone(), &namespace);
+        let api: Api<v1::Event> = Api::namespaced(self.client.clone(), &namespace);
         if let Err(error) = api.create(&PostParams::default(), &event).await {
             tracing::warn!(%error, reason, "an event could not be written");
         }

@@ -1,54 +1,86 @@
-//! Objects that can't be decoded, mostly of a newer version after a downgrade: each says so in its own status and
-//! holds up no other.
+//! Objects that can't be decoded, mostly of a newer version after a downgrade: each says so in its own status. A task of
+//! its own writes that, so that no watch waits for the API server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Api;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::core::error_boundary::InvalidObject;
+use kube::{Api, Resource};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::context::Context;
-use super::watch::Indexed;
 use crate::api::condition::{self, Kind, Verdict};
 
-/// The watch waits meanwhile.
+/// The next object waits meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const REASON: &str = "Unreadable";
 
-/// Writes into the object's status that it can't be read, once; a failure is told in the log only.
-pub async fn tell<K: Indexed>(context: &Context, invalid: &InvalidObject) {
-    let told = tokio::time::timeout(TIMEOUT, write::<K>(context, invalid)).await;
-    let name = invalid.metadata.name.as_deref();
-    match told {
-        Ok(Ok(())) => {}
-        // It is gone, or somebody else wrote: the watch shows it again.
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() || status.is_conflict() => {}
-        Ok(Err(error)) => {
-            tracing::warn!(%error, name, "the status of an unreadable object could not be written");
+/// An object that can't be decoded, as a watch showed it.
+pub struct Unreadable {
+    resource: ApiResource,
+    namespace: Option<String>,
+    name: String,
+    resource_version: Option<String>,
+    error: String,
+}
+
+impl Unreadable {
+    pub fn new<K: Resource<DynamicType = ()>>(invalid: InvalidObject) -> Self {
+        let InvalidObject { error, metadata } = invalid;
+        Self {
+            resource: ApiResource::erase::<K>(&()),
+            namespace: metadata.namespace,
+            name: metadata.name.unwrap_or_default(),
+            resource_version: metadata.resource_version,
+            error,
         }
-        Err(_) => tracing::warn!(
-            name,
-            "the status of an unreadable object could not be written in time"
-        ),
     }
 }
 
-async fn write<K: Indexed>(context: &Context, invalid: &InvalidObject) -> Result<(), kube::Error> {
-    let resource = ApiResource::erase::<K>(&());
-    let api: Api<DynamicObject> = match &invalid.metadata.namespace {
-        Some(namespace) => Api::namespaced_with(context.client.clone(), namespace, &resource),
-        None => Api::all_with(context.client.clone(), &resource),
+/// Writes into the status of each object that it can't be read, for ever; a failure is reported in the log only.
+pub async fn report(context: Arc<Context>, mut found: UnboundedReceiver<Unreadable>) {
+    while let Some(object) = found.recv().await {
+        let name = &object.name;
+        match tokio::time::timeout(TIMEOUT, write(&context, &object)).await {
+            Ok(Ok(())) => {}
+            // It is gone, or somebody else wrote: the watch shows it again.
+            Ok(Err(kube::Error::Api(status))) if status.is_not_found() || status.is_conflict() => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, name, "the status of an unreadable object could not be written");
+            }
+            Err(_) => tracing::warn!(
+                name,
+                "the status of an unreadable object could not be written in time"
+            ),
+        }
+    }
+}
+
+async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::Error> {
+    let Unreadable {
+        resource,
+        namespace,
+        name,
+        resource_version,
+        error,
+    } = unreadable;
+    let api: Api<DynamicObject> = match namespace {
+        Some(namespace) => Api::namespaced_with(context.client.clone(), namespace, resource),
+        None => Api::all_with(context.client.clone(), resource),
     };
-    let name = invalid.metadata.name.clone().unwrap_or_default();
-    let mut object = api.get(&name).await?;
+    let mut object = api.get(name).await?;
+    if object.metadata.resource_version != *resource_version {
+        // Perhaps it can be read now; if not, the watch shows it again.
+        return Ok(());
+    }
     let generation = object.metadata.generation.unwrap_or_default();
     let old: Vec<Condition> =
         serde_json::from_value(object.data["status"]["conditions"].clone()).unwrap_or_default();
     let text = format!(
-        "this version of the operator can't read the resource, and does nothing about it until it can: {}",
-        invalid.error
+        "this version of the operator can't read the resource, and does nothing about it until it can: {error}"
     );
     let verdicts = [
         Verdict::new(Kind::Ready, false, REASON, text.as_str()),
@@ -71,6 +103,6 @@ async fn write<K: Indexed>(context: &Context, invalid: &InvalidObject) -> Result
     status["conditions"] = json!(conditions);
     status["observedGeneration"] = json!(generation);
     status["summary"] = json!(REASON);
-    api.replace_status(&name, &PostParams::default(), &object).await?;
+    api.replace_status(name, &PostParams::default(), &object).await?;
     Ok(())
 }

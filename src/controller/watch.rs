@@ -15,12 +15,13 @@ use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch::Sender;
 
 use super::context::Context;
-use super::state::index::{self, Changes, Index};
-use super::state::key::MailboxKey;
-use super::unreadable;
+use super::state::index::Index;
+use super::state::key::{self, Changes, MailboxKey};
+use super::unreadable::Unreadable;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -42,7 +43,7 @@ pub trait Indexed:
 impl Indexed for SharedMailbox {
     type Key = MailboxKey;
 
-    const KIND: &'static str = index::MAILBOX;
+    const KIND: &'static str = key::MAILBOX;
 
     fn key(metadata: &kube::core::ObjectMeta) -> MailboxKey {
         let (namespace, name) = names(metadata);
@@ -65,7 +66,7 @@ impl Indexed for SharedMailbox {
 impl Indexed for MailboxPermission {
     type Key = (String, String);
 
-    const KIND: &'static str = index::PERMISSION;
+    const KIND: &'static str = key::PERMISSION;
 
     fn key(metadata: &kube::core::ObjectMeta) -> (String, String) {
         names(metadata)
@@ -87,7 +88,7 @@ impl Indexed for MailboxPermission {
 impl Indexed for ExchangeTenant {
     type Key = String;
 
-    const KIND: &'static str = index::TENANT;
+    const KIND: &'static str = key::TENANT;
 
     fn key(metadata: &kube::core::ObjectMeta) -> String {
         names(metadata).1
@@ -113,8 +114,13 @@ fn names(metadata: &kube::core::ObjectMeta) -> (String, String) {
     )
 }
 
-/// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in.
-pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
+/// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in; objects that
+/// can't be decoded go to `unreadable`.
+pub async fn feed<K: Indexed>(
+    context: Arc<Context>,
+    synced: Sender<bool>,
+    unreadable: UnboundedSender<Unreadable>,
+) {
     let api: Api<DeserializeGuard<K>> = Api::all(context.client.clone());
     let events = watcher(api, watcher::Config::default()).backoff(backoff(context.chance.clone()));
     let mut events = std::pin::pin!(events);
@@ -127,28 +133,28 @@ pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
                     Ok(object) => K::key(object.meta()),
                     Err(invalid) => K::key(&invalid.metadata),
                 });
-                take_in(&context, object).await;
+                take_in(&context, &unreadable, object);
             }
             Ok(Event::InitDone) => {
-                let gone: Vec<K::Key> = K::known(&context.index())
+                let gone: Vec<K::Key> = K::known(&context.state.index())
                     .into_iter()
                     .filter(|key| !listed.contains(key))
                     .collect();
                 for key in gone {
-                    let changes = K::delete(&mut context.index(), &key);
-                    context.ask(changes);
+                    let changes = K::delete(&mut context.state.index(), &key);
+                    context.request(changes);
                 }
                 listed = HashSet::new();
                 let _ = synced.send_replace(true);
             }
-            Ok(Event::Apply(DeserializeGuard(object))) => take_in(&context, object).await,
+            Ok(Event::Apply(DeserializeGuard(object))) => take_in(&context, &unreadable, object),
             Ok(Event::Delete(DeserializeGuard(object))) => {
                 let key = match &object {
                     Ok(object) => K::key(object.meta()),
                     Err(invalid) => K::key(&invalid.metadata),
                 };
-                let changes = K::delete(&mut context.index(), &key);
-                context.ask(changes);
+                let changes = K::delete(&mut context.state.index(), &key);
+                context.request(changes);
             }
             Err(error) => {
                 context.metrics.watch_failed(K::KIND);
@@ -158,11 +164,15 @@ pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>) {
     }
 }
 
-async fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidObject>) {
+fn take_in<K: Indexed>(
+    context: &Context,
+    unreadable: &UnboundedSender<Unreadable>,
+    object: Result<K, InvalidObject>,
+) {
     match object {
         Ok(object) => {
-            let changes = object.apply(&mut context.index(), context.clock);
-            context.ask(changes);
+            let changes = object.apply(&mut context.state.index(), context.clock);
+            context.request(changes);
         }
         Err(invalid) => {
             let (namespace, name) = names(&invalid.metadata);
@@ -173,8 +183,9 @@ async fn take_in<K: Indexed>(context: &Arc<Context>, object: Result<K, InvalidOb
                 error = invalid.error,
                 "an object can't be decoded"
             );
-            context.index().mark_unreadable(K::KIND, &namespace, &name);
-            unreadable::tell::<K>(context, &invalid).await;
+            context.state.index().mark_unreadable(K::KIND, &namespace, &name);
+            // Only when the process ends does nobody listen.
+            let _ = unreadable.send(Unreadable::new::<K>(invalid));
         }
     }
 }

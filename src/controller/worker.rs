@@ -1,9 +1,8 @@
 //! Puts the parts together: watches, workers, and when they may start.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -11,25 +10,23 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::context::{Context, Settings};
 use super::events::Events;
-use super::metrics::Metrics;
-use super::reconcile::cascading_deletion::{Going, going};
-use super::reconcile::outcome::{Again, Meaning, Outcome, PassResult};
+use super::metrics::{Metrics, ReconcileResult};
+use super::reconcile::cascading_deletion::{CascadingDeletion, cascading_deletion};
+use super::reconcile::outcome::{Disposition, Outcome, Requeue};
 use super::reconcile::pass::{self, Pass};
 use super::reconcile::permission;
-use super::state::breaker::Breaker;
-use super::state::deadlines;
-use super::state::index::Index;
+use super::reconcile::remaining::remaining;
 use super::state::key::{MailboxKey, Work};
-use super::state::pending;
-use super::state::queue::{Queue, Taken};
-use super::state::tenants::{TenantState, Tenants};
+use super::state::queue::Taken;
+use super::state::tenants::TenantState;
 use super::tenant::check;
+use super::unreadable;
 use super::watch::{crds_installed, feed};
 use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
 use crate::chance::Chance;
@@ -38,20 +35,22 @@ use crate::exchange::{GatewayMetrics, HttpService, trail};
 use crate::lane::Lane;
 use crate::leadership::Leadership;
 
-/// No pass may take longer; Exchange itself allows a cmdlet fifteen minutes.
-const LONGEST_PASS: Duration = Duration::from_mins(20);
+/// No reconcile may take longer; Exchange itself allows a cmdlet fifteen minutes.
+const LONGEST_RECONCILE: Duration = Duration::from_mins(20);
 /// A new mailbox waits so long for its permissions, so that they are in its first plan; its first status still
 /// comes within a second.
 const GATHERING: Duration = Duration::from_millis(800);
-/// Passes that are kept free for revocations.
+/// Reconciles for which only revocations are taken.
 const RESERVED: usize = 8;
 /// Exchange gets so long to answer the writes that are under way when the process has to end: Kubernetes kills it
 /// after thirty seconds.
 const ANSWERED: Duration = Duration::from_secs(20);
-/// So long do passes have, once no write is under way, to write to Kubernetes what they did: another replica waits for
+/// So long do reconciles have, once no write is under way, to write to Kubernetes what they did: another replica waits for
 /// the lease. Each of their steps may be the last one anyway.
 const CLOSING: Duration = Duration::from_millis(300);
 const AFTER_PANIC: Duration = Duration::from_mins(1);
+/// A clock that is set ahead is noticed within this time.
+const DEADLINE_TICK: Duration = Duration::from_secs(1);
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Everything the operator needs from outside.
@@ -88,15 +87,29 @@ impl Operator {
             () = &mut shutdown => return,
         };
         let mut background = JoinSet::new();
+        let (unreadable, found) = mpsc::unbounded_channel();
+        background.spawn(unreadable::report(Arc::clone(&context), found));
         let mut synced = Vec::new();
         let (sender, receiver) = watch::channel(false);
-        background.spawn(feed::<ExchangeTenant>(Arc::clone(&context), sender));
+        background.spawn(feed::<ExchangeTenant>(
+            Arc::clone(&context),
+            sender,
+            unreadable.clone(),
+        ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
-        background.spawn(feed::<SharedMailbox>(Arc::clone(&context), sender));
+        background.spawn(feed::<SharedMailbox>(
+            Arc::clone(&context),
+            sender,
+            unreadable.clone(),
+        ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
-        background.spawn(feed::<MailboxPermission>(Arc::clone(&context), sender));
+        background.spawn(feed::<MailboxPermission>(
+            Arc::clone(&context),
+            sender,
+            unreadable,
+        ));
         synced.push(receiver);
         readiness.send_replace(Readiness::Waiting("the first list of every kind"));
         for mut receiver in synced {
@@ -107,11 +120,11 @@ impl Operator {
                 () = &mut shutdown => return,
             }
         }
-        let owed = context.index().owed_revocations();
-        context.ask(owed);
+        let owed = context.state.index().owed_revocations();
+        context.request(owed);
         readiness.send_replace(Readiness::Ready);
         tracing::info!("all watches are in; working");
-        background.spawn(deadlines::keep(Arc::clone(&context)));
+        background.spawn(queue_what_is_due(Arc::clone(&context)));
         work(&context, shutdown).await;
         background.shutdown().await;
     }
@@ -142,51 +155,64 @@ impl Operator {
             clock,
             chance,
             settings,
-            index: Mutex::new(Index::default()),
-            queue: Queue::default(),
-            tenants: Tenants::default(),
+            state: Arc::default(),
             metrics,
             gateway_metrics,
             leadership,
-            breaker: Breaker::default(),
             cluster_uid,
-            memory: Mutex::new(HashMap::new()),
-            promises: Mutex::default(),
         });
-        context.metrics.watch(&context);
+        context
+            .metrics
+            .read_from(&context.state, clock, context.settings.concurrency);
         readiness.send_replace(Readiness::Waiting("the CRDs"));
         crds_installed(&context).await;
         context
     }
 }
 
+/// Queues what the end of a permission asks for when it comes, for ever.
+async fn queue_what_is_due(context: Arc<Context>) {
+    loop {
+        let now = context.clock.now();
+        let due = context.state.index().due(now);
+        context.enqueue(due);
+        let next = context.state.index().next_deadline();
+        // Without a deadline a new one is noticed a tick after it came, which is soon enough.
+        let wait = next.map_or(DEADLINE_TICK, |next| {
+            let left = Duration::try_from(next.duration_since(context.clock.now())).unwrap_or_default();
+            left.clamp(Duration::from_millis(1), DEADLINE_TICK)
+        });
+        context.clock.sleep(wait).await;
+    }
+}
+
 /// Hands work out until `shutdown` ends, then waits for the writes that are under way. Nothing is written to Exchange or
 /// Kubernetes afterwards.
 async fn work(context: &Arc<Context>, shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
-    let mut passes = JoinSet::new();
+    let mut reconciles = JoinSet::new();
     let mut revocations = JoinSet::new();
     tokio::select! {
         biased;
         () = shutdown => {}
-        () = hand_out(context, context.settings.concurrency.max(1), Lane::Sweep, &mut passes) => {}
-        // Passes that wait for the tenant's budget may hold every slot; taking access away waits for none.
+        () = hand_out(context, context.settings.concurrency.max(1), Lane::Sweep, &mut reconciles) => {}
+        // Reconciles that wait for the tenant's budget may hold every slot; taking access away waits for none.
         () = hand_out(context, RESERVED, Lane::Revocation, &mut revocations) => {}
     }
-    tracing::info!(under_way = passes.len() + revocations.len(), "draining");
-    // The next write of each pass is refused, which ends it; the next leader takes it up.
+    tracing::info!(under_way = reconciles.len() + revocations.len(), "draining");
+    // The next write of each reconcile is refused, which ends it; the next leader takes it up.
     context.leadership.stand_down();
     let answered = tokio::time::timeout(ANSWERED, context.leadership.writes_ended()).await;
     if answered.is_err() {
         tracing::warn!("Exchange did not answer a write in time");
     }
     let ends = async {
-        while passes.join_next().await.is_some() {}
+        while reconciles.join_next().await.is_some() {}
         while revocations.join_next().await.is_some() {}
     };
     if tokio::time::timeout(CLOSING, ends).await.is_err() {
-        let left = passes.len() + revocations.len();
-        tracing::info!(left, "passes are broken off; the next leader takes them up");
-        passes.shutdown().await;
+        let left = reconciles.len() + revocations.len();
+        tracing::info!(left, "reconciles are broken off; the next leader takes them up");
+        reconciles.shutdown().await;
         revocations.shutdown().await;
     }
 }
@@ -198,64 +224,64 @@ async fn hand_out(context: &Arc<Context>, slots: usize, least: Lane, running: &m
         while running.len() >= slots {
             running.join_next().await;
         }
-        let Taken { key, lane, waited } = context.queue.next(least).await;
+        let Taken { key, lane, waited } = context.state.queue.next(least).await;
         context.metrics.taken(&key, waited);
         let context = Arc::clone(context);
         let span = key.span(lane);
         let task = async move {
             let started = context.clock.instant();
-            let pass = AssertUnwindSafe(trail::followed(one(&context, &key, lane)));
-            let pass = pass.catch_unwind().await;
-            let Turn { result, again } = pass.unwrap_or_else(|_| {
-                tracing::error!("a pass broke off: this is a bug; the work is tried again");
-                Turn::new(PassResult::Panic, Some((AFTER_PANIC, Lane::Repair)))
+            let run = AssertUnwindSafe(trail::followed(run_item(&context, &key, lane)));
+            let run = run.catch_unwind().await;
+            let Completed { result, requeue } = run.unwrap_or_else(|_| {
+                tracing::error!("a reconcile panicked: this is a bug; the work is tried again");
+                Completed::new(ReconcileResult::Panic, Some((AFTER_PANIC, Lane::Repair)))
             });
             let took = context.clock.instant().duration_since(started);
-            context.metrics.passed(&key, result, again.is_some(), took);
-            context.queue.done(key, again);
+            context.metrics.reconciled(&key, result, requeue.is_some(), took);
+            context.state.queue.done(key, requeue);
         };
         running.spawn(task.instrument(span));
     }
 }
 
 /// How a piece of work went, and when it comes back by itself.
-struct Turn {
-    result: PassResult,
-    again: Option<(Duration, Lane)>,
+struct Completed {
+    result: ReconcileResult,
+    requeue: Option<(Duration, Lane)>,
 }
 
-impl Turn {
-    fn new(result: PassResult, again: Option<(Duration, Lane)>) -> Self {
-        Self { result, again }
+impl Completed {
+    fn new(result: ReconcileResult, requeue: Option<(Duration, Lane)>) -> Self {
+        Self { result, requeue }
     }
 }
 
-async fn one(context: &Arc<Context>, key: &Work, lane: Lane) -> Turn {
-    let too_long = || Turn::new(PassResult::Timeout, Some((DEFAULT_INTERVAL, Lane::Repair)));
+async fn run_item(context: &Arc<Context>, key: &Work, lane: Lane) -> Completed {
+    let too_long = || Completed::new(ReconcileResult::Timeout, Some((DEFAULT_INTERVAL, Lane::Repair)));
     match key {
         Work::Tenant(name) => {
-            let check = tokio::time::timeout(LONGEST_PASS, check::run(context, name)).await;
+            let check = tokio::time::timeout(LONGEST_RECONCILE, check::run(context, name)).await;
             check.map_or_else(
                 |_| too_long(),
-                |(result, again)| Turn::new(result, again.map(|delay| (delay, Lane::Repair))),
+                |(result, again)| Completed::new(result, again.map(|delay| (delay, Lane::Repair))),
             )
         }
         Work::Mailbox(key) => {
-            let pass = tokio::time::timeout(LONGEST_PASS, Box::pin(mailbox(context, key, lane))).await;
-            pass.unwrap_or_else(|_| too_long())
+            let run = tokio::time::timeout(LONGEST_RECONCILE, Box::pin(mailbox(context, key, lane))).await;
+            run.unwrap_or_else(|_| too_long())
         }
     }
 }
 
-/// One pass over a mailbox; when it comes back.
-async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
+/// Reconciles one mailbox; when it comes back.
+async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Completed {
     let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
     let object = match api.get_opt(&key.name).await {
         Ok(Some(object)) => object,
         Ok(None) => {
-            context.forget(key);
+            context.state.forget(key);
             let again = permission::report_missing_mailbox(context, key).await;
-            return Turn::new(PassResult::Success, again.map(|delay| (delay, Lane::Sweep)));
+            return Completed::new(ReconcileResult::Success, again.map(|delay| (delay, Lane::Sweep)));
         }
         Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
     };
@@ -273,7 +299,7 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
         }
         // Retain: the mailbox stays as it is, with its marker and its grants.
         return match set_finalizer(&api, &pass.object, false).await {
-            Ok(_) => Turn::new(PassResult::Success, None),
+            Ok(_) => Completed::new(ReconcileResult::Success, None),
             Err(outcome) => requeue(context, key, &outcome, lane),
         };
     }
@@ -281,19 +307,24 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
         let waited = pass::seen_for(context, key);
         if waited < GATHERING {
             let again = Some((GATHERING.saturating_sub(waited), Lane::Edit));
-            return Turn::new(PassResult::RequeueAfter, again);
+            return Completed::new(ReconcileResult::RequeueAfter, again);
         }
     }
     let object = match set_finalizer(&api, &object, true).await {
         Ok(object) => object,
         Err(outcome) => return requeue(context, key, &outcome, lane),
     };
-    let permissions = context.index().permissions_of(key);
-    match going(context, key, &object, &permissions).await {
-        Ok(Going::No) => {}
-        Ok(Going::AskAgain(wait)) => return Turn::new(PassResult::RequeueAfter, Some((wait, lane))),
-        Ok(Going::Everything) => {
-            return Turn::new(PassResult::RequeueAfter, Some((DEFAULT_INTERVAL, Lane::Sweep)));
+    let permissions = context.state.index().permissions_of(key);
+    match cascading_deletion(context, key, &object, &permissions).await {
+        Ok(CascadingDeletion::No) => {}
+        Ok(CascadingDeletion::Unknown(wait)) => {
+            return Completed::new(ReconcileResult::RequeueAfter, Some((wait, lane)));
+        }
+        Ok(CascadingDeletion::UnderWay) => {
+            return Completed::new(
+                ReconcileResult::RequeueAfter,
+                Some((DEFAULT_INTERVAL, Lane::Sweep)),
+            );
         }
         Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
     }
@@ -307,47 +338,54 @@ async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Turn {
     };
     let ending = pass.run().await;
     if let Outcome::Unavailable(why) = &ending.outcome {
-        tracing::warn!(why, "the pass could not be finished; it is tried again");
+        tracing::warn!(why, "the reconcile could not be finished; it is tried again");
     }
-    let shown = pending::shown(&ending, pass.recorded().as_ref());
+    let remaining = remaining(&ending, pass.recorded().as_ref());
     let awaits_somebody = ending.awaits_somebody();
     let outcome = pass.report(ending).await;
-    context.shown(key, shown);
-    let meaning = match outcome.meaning() {
-        meaning if awaits_somebody => meaning.awaiting_somebody(),
-        meaning => meaning,
+    context.update_pending(key, remaining);
+    let disposition = match outcome.disposition() {
+        disposition if awaits_somebody => disposition.awaiting_somebody(),
+        disposition => disposition,
     };
-    come_back(context, key, &outcome, &meaning, lane)
+    come_back(context, key, &outcome, &disposition, lane)
 }
 
 /// When an outcome brings the mailbox back, and in which lane.
-fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Turn {
-    come_back(context, key, outcome, &outcome.meaning(), lane)
+fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Completed {
+    come_back(context, key, outcome, &outcome.disposition(), lane)
 }
 
-fn come_back(context: &Context, key: &MailboxKey, outcome: &Outcome, meaning: &Meaning, lane: Lane) -> Turn {
-    let failures = context.remember(key, |memory| {
-        if matches!(outcome, Outcome::NotYet) {
+fn come_back(
+    context: &Context,
+    key: &MailboxKey,
+    outcome: &Outcome,
+    disposition: &Disposition,
+    lane: Lane,
+) -> Completed {
+    let failures = context.state.remember(key, |memory| {
+        if matches!(outcome, Outcome::TenantPending) {
             memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
         }
-        memory.count_ending(meaning.label)
+        memory.count_ending(disposition.label)
     });
     let tenant = context
+        .state
         .index()
         .mailbox(key)
         .map(|mailbox| mailbox.spec.tenant_ref.name.clone());
-    let interval = match tenant.and_then(|name| context.tenants.get(&name)) {
+    let interval = match tenant.and_then(|name| context.state.tenants.get(&name)) {
         Some(TenantState::Ready(tenant)) => tenant.interval,
         Some(TenantState::NotReady { .. }) | None => DEFAULT_INTERVAL,
     };
-    let delay = meaning.again.delay(interval, failures);
-    // What somebody waits for keeps its place; the regular look goes to the end.
-    let lane = if meaning.again == Again::Interval {
+    let delay = disposition.requeue.delay(interval, failures);
+    // What somebody waits for keeps its place; the regular recheck goes to the end.
+    let lane = if disposition.requeue == Requeue::Interval {
         Lane::Sweep
     } else {
         lane
     };
-    Turn::new(outcome.result(), delay.map(|delay| (delay, lane)))
+    Completed::new(outcome.result(), delay.map(|delay| (delay, lane)))
 }
 
 /// Puts our finalizer on or takes it off; the object as it is afterwards.

@@ -3,11 +3,13 @@
 
 mod gauges;
 mod reasons;
+mod result;
 mod states;
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,18 +17,16 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::context::Context;
-use crate::controller::reconcile::outcome::PassResult;
-use crate::controller::state::index;
-use crate::controller::state::key::Work;
-use crate::controller::state::pending::Kept;
+use crate::clock::Clock;
+use crate::controller::state::State;
+use crate::controller::state::key::{KINDS, Work};
+use crate::controller::state::pending::Effect;
 use crate::lane::Lane;
 use crate::plan::Change;
 
 pub use gauges::{GaugeFamily, Gauges};
+pub use result::ReconcileResult;
 use states::States;
-
-const KINDS: [&str; 3] = [index::MAILBOX, index::PERMISSION, index::TENANT];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
@@ -59,6 +59,12 @@ struct PropertyLabels {
     property: &'static str,
 }
 
+/// What gauges are read from.
+struct Source {
+    state: Weak<State>,
+    clock: Clock,
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Clones share their values.
@@ -80,8 +86,8 @@ pub struct Metrics {
     effect_seconds: Histograms<LaneLabels>,
     drift_found: Family<PropertyLabels, Counter>,
     drift_repaired: Family<PropertyLabels, Counter>,
-    /// What the states are read from at each scrape; nothing before work has begun.
-    context: Arc<Mutex<Weak<Context>>>,
+    /// What gauges are read from at each scrape; nothing before work has begun.
+    source: Arc<Mutex<Option<Source>>>,
 }
 
 /// 10 ms to a minute and a half: a quiet look takes a second, a creation under load minutes.
@@ -119,7 +125,7 @@ impl Default for Metrics {
             effect_seconds: Family::new_with_constructor(effect_seconds),
             drift_found: Family::default(),
             drift_repaired: Family::default(),
-            context: Arc::default(),
+            source: Arc::default(),
         };
         for controller in Work::CONTROLLERS {
             let labels = ControllerLabels { controller };
@@ -133,7 +139,7 @@ impl Default for Metrics {
             }
             drop(metrics.pass_seconds.get_or_create(&labels));
             drop(metrics.most_passes.get_or_create(&labels));
-            for result in PassResult::ALL.map(PassResult::label) {
+            for result in ReconcileResult::ALL.map(ReconcileResult::label) {
                 drop(metrics.passes.get_or_create(&ResultLabels { controller, result }));
             }
             let labels = QueueLabels { name: controller };
@@ -165,10 +171,10 @@ impl Metrics {
         let metrics = Self::default();
         metrics.register_passes(registry);
         metrics.register_ours(registry);
-        let context = Arc::clone(&metrics.context);
+        let source = Arc::clone(&metrics.source);
         registry.register_collector(Box::new(Gauges::new(move || {
-            let context = context.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-            context.map_or_else(Vec::new, |context| States::of(&context).families())
+            let read = |source: &Source| Some(States::of(&*source.state.upgrade()?, source.clock).families());
+            source.lock().as_ref().and_then(read).unwrap_or_default()
         })));
         metrics
     }
@@ -262,10 +268,13 @@ impl Metrics {
         );
     }
 
-    /// From now on states are read from this context, until it is gone.
-    pub fn watch(&self, context: &Arc<Context>) {
-        *self.context.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(context);
-        let most = i64::try_from(context.settings.concurrency).unwrap_or(i64::MAX);
+    /// From now on gauges are read from `state`, until it is gone; `concurrency` reconciles run at a time.
+    pub fn read_from(&self, state: &Arc<State>, clock: Clock, concurrency: usize) {
+        *self.source.lock() = Some(Source {
+            state: Arc::downgrade(state),
+            clock,
+        });
+        let most = i64::try_from(concurrency).unwrap_or(i64::MAX);
         for controller in Work::CONTROLLERS {
             self.most_passes
                 .get_or_create(&ControllerLabels { controller })
@@ -289,8 +298,8 @@ impl Metrics {
             .observe(waited.as_secs_f64());
     }
 
-    /// A pass over `work` has ended.
-    pub fn passed(&self, work: &Work, result: PassResult, comes_back: bool, took: Duration) {
+    /// A reconcile of `work` has ended.
+    pub fn reconciled(&self, work: &Work, result: ReconcileResult, comes_back: bool, took: Duration) {
         let controller = work.controller();
         let labels = ResultLabels {
             controller,
@@ -299,17 +308,17 @@ impl Metrics {
         self.passes.get_or_create(&labels).inc();
         let labels = ControllerLabels { controller };
         let failed = match result {
-            PassResult::Success | PassResult::Requeue | PassResult::RequeueAfter => false,
-            PassResult::Error => true,
-            PassResult::Stalled => {
+            ReconcileResult::Success | ReconcileResult::Requeue | ReconcileResult::RequeueAfter => false,
+            ReconcileResult::Error => true,
+            ReconcileResult::Stalled => {
                 self.terminal_errors.get_or_create(&labels).inc();
                 true
             }
-            PassResult::Panic => {
+            ReconcileResult::Panic => {
                 self.panics.get_or_create(&labels).inc();
                 true
             }
-            PassResult::Timeout => {
+            ReconcileResult::Timeout => {
                 self.timeouts.get_or_create(&labels).inc();
                 true
             }
@@ -323,7 +332,7 @@ impl Metrics {
         self.work_seconds.get_or_create(&labels).observe(seconds);
         if comes_back {
             self.adds.get_or_create(&labels).inc();
-            if result != PassResult::Success {
+            if result != ReconcileResult::Success {
                 self.retries.get_or_create(&labels).inc();
             }
         }
@@ -340,13 +349,13 @@ impl Metrics {
             .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
-    pub fn kept(&self, kept: &Kept) {
+    pub fn took_effect(&self, effect: &Effect) {
         let labels = LaneLabels {
-            lane: kept.lane.label(),
+            lane: effect.lane.label(),
         };
         self.effect_seconds
             .get_or_create(&labels)
-            .observe(kept.took.as_secs_f64());
+            .observe(effect.took.as_secs_f64());
     }
 
     pub fn drift_found<'a>(&self, changes: impl IntoIterator<Item = &'a Change>) {
@@ -417,12 +426,12 @@ mod tests {
         let metrics = Metrics::register(&mut registry);
         let work = Work::Tenant("default".into());
         for result in [
-            PassResult::Success,
-            PassResult::Stalled,
-            PassResult::Panic,
-            PassResult::Timeout,
+            ReconcileResult::Success,
+            ReconcileResult::Stalled,
+            ReconcileResult::Panic,
+            ReconcileResult::Timeout,
         ] {
-            metrics.passed(&work, result, true, Duration::from_secs(1));
+            metrics.reconciled(&work, result, true, Duration::from_secs(1));
         }
         let text = text(&registry);
         for line in [

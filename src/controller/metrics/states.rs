@@ -9,13 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use tokio::time::Instant;
 
 use super::gauges::{GaugeFamily, Labels};
-use super::{KINDS, reasons};
+use super::reasons;
 use crate::api::condition::{self, Kind};
 use crate::api::{ExchangeTenant, MailboxPermission, RightState, SharedMailbox};
-use crate::controller::context::Context;
-use crate::controller::state::index::{Index, MAILBOX, PERMISSION, TENANT};
-use crate::controller::state::key::Work;
-use crate::controller::state::queue::Place;
+use crate::clock::Clock;
+use crate::controller::state::State;
+use crate::controller::state::index::Index;
+use crate::controller::state::key::{KINDS, MAILBOX, PERMISSION, TENANT, Work};
+use crate::controller::state::queue::{Place, Queue};
 use crate::controller::state::tenants::TenantState;
 use crate::exchange::GatewayReading;
 use crate::lane::Lane;
@@ -35,7 +36,7 @@ pub struct States {
     owed: usize,
     owed_oldest: Duration,
     depth: BTreeMap<(&'static str, &'static str), usize>,
-    /// Ages of the passes under way.
+    /// Ages of the reconciles under way.
     running: BTreeMap<&'static str, Vec<Duration>>,
     tenants: Vec<TenantReading>,
 }
@@ -50,15 +51,15 @@ struct TenantReading {
 }
 
 impl States {
-    pub fn of(context: &Context) -> Self {
+    pub fn of(state: &State, clock: Clock) -> Self {
         let mut states = Self::empty();
-        let (wall, now) = (context.clock.now(), context.clock.instant());
-        states.read_index(&context.index(), wall);
-        states.read_queue(context, now);
-        (states.owed, states.owed_oldest) = context.promises().owed(now);
+        let (wall, now) = (clock.now(), clock.instant());
+        states.read_index(&state.index(), wall);
+        states.read_queue(&state.queue, now);
+        (states.owed, states.owed_oldest) = state.pending().owed(now);
         for tenant in &mut states.tenants {
-            tenant.credential_expires = context.tenants.credential_expiry(&tenant.name);
-            if let Some(TenantState::Ready(ready)) = context.tenants.get(&tenant.name) {
+            tenant.credential_expires = state.tenants.credential_expiry(&tenant.name);
+            if let Some(TenantState::Ready(ready)) = state.tenants.get(&tenant.name) {
                 tenant.gateway = Some(ready.gateway.reading());
             }
         }
@@ -182,8 +183,8 @@ impl States {
         }
     }
 
-    fn read_queue(&mut self, context: &Context, now: Instant) {
-        context.queue.survey(|work, place| {
+    fn read_queue(&mut self, queue: &Queue<Work>, now: Instant) {
+        queue.survey(|work, place| {
             let controller = work.controller();
             match place {
                 Place::Ready(lane) => *self.depth.entry((controller, lane.label())).or_default() += 1,

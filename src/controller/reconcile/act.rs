@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::apply::{Applied, Target};
-use super::audit::{self, Names};
+use super::audit;
 use super::fetch::Seen;
 use super::hold::WeighedPlan;
 use super::outcome::{Outcome, Progress, Stall};
 use super::pass::{Ending, Ground, Pass, View};
 use super::remember::{remembered, without_unmade};
+use super::report::Names;
 use super::validate::Wanted;
 use crate::api::{APPROVE, ForeignState, Record, RecordedGrant};
-use crate::controller::context::Memory;
+use crate::controller::state::memory::Memory;
 use crate::lane::Lane;
 use crate::mail::ObjectId;
 use crate::plan::{self, Acknowledged, Change, Desired, Observed, Plan};
@@ -69,7 +70,7 @@ impl Judged {
             refused_grants,
             not_found: _,
             proven: _,
-            stubborn: _,
+            undeletable: _,
             error: _,
         } = applied;
         let granted = acknowledged.iter().filter_map(|change| match change {
@@ -116,7 +117,10 @@ impl Pass<'_> {
             gone: Vec::new(),
         };
         let now = self.context.clock.instant();
-        let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
+        let acknowledged = self
+            .context
+            .state
+            .remember(self.key, |memory| memory.acknowledged(now));
         judged.look_for_removed(&acknowledged, &seen.observed);
         let planned = judged.plan(&seen.observed, &judged.ground.record);
         let weighed = if judged.ground.writes {
@@ -142,6 +146,7 @@ impl Pass<'_> {
         let generation = self.object.metadata.generation;
         let contested = self
             .context
+            .state
             .remember(self.key, |memory| memory.contested(generation, now));
         // Whatever somebody else does, taking access away and blocking sign-in go on.
         let (todo, contested) = todo.keeping(|change| {
@@ -162,7 +167,7 @@ impl Pass<'_> {
             return Ok(judged.end(outcome, record, seen, weighed.plan, Applied::default()));
         }
         if todo.is_empty() {
-            self.context.remember(self.key, Memory::settled);
+            self.context.state.remember(self.key, Memory::settled);
             let outcome = settled(&judged, &weighed, &seen.observed, &judged.ground.record);
             let record = if weighed.held.is_some() {
                 planned.announced.clone()
@@ -264,7 +269,7 @@ impl Pass<'_> {
         let free = weighed.without_held(&rest);
         let outcome = match verdict(&free, &applied) {
             Outcome::UpToDate => {
-                self.context.remember(self.key, Memory::settled);
+                self.context.state.remember(self.key, Memory::settled);
                 settled(&judged, weighed, &confirmed.observed, &remembered)
             }
             other => other,
@@ -287,13 +292,13 @@ impl Pass<'_> {
     fn take_note(&self, applied: &Applied) {
         let now = self.context.clock.instant();
         let (drift, generation) = (self.is_drift(), self.object.metadata.generation);
-        self.context.remember(self.key, |memory| {
+        self.context.state.remember(self.key, |memory| {
             if drift {
                 self.context.metrics.drift_repaired(&applied.acknowledged);
                 memory.repaired(applied.acknowledged.iter().cloned(), generation, now);
             }
             memory.acknowledge(applied.acknowledged.iter().cloned(), now);
-            memory.said_missing(&applied.stubborn, now);
+            memory.said_missing(&applied.undeletable, now);
         });
     }
 }

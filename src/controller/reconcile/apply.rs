@@ -28,7 +28,7 @@ pub struct Applied {
     /// Grants that Exchange said were there already, whatever a replica shows.
     pub proven: BTreeSet<(ObjectId, Right)>,
     /// Rows whose removal Exchange answered with "doesn't exist".
-    pub stubborn: BTreeSet<(Holder, Right)>,
+    pub undeletable: BTreeSet<(Holder, Right)>,
     /// The first error that may go away; what depended on it was not tried.
     pub error: Option<ExchangeError>,
 }
@@ -170,7 +170,7 @@ impl Target<'_> {
             Err(error) => error.does_not_find(holder),
         };
         if missing {
-            applied.stubborn.insert((holder.clone(), *store));
+            applied.undeletable.insert((holder.clone(), *store));
             return Ok(removed.unwrap_or_default());
         }
         removed
@@ -197,7 +197,7 @@ impl Target<'_> {
             other => other,
         };
         if removed.as_ref().is_ok_and(Receipt::say_not_present) {
-            applied.stubborn.insert((Holder::Sid(sid.clone()), right));
+            applied.undeletable.insert((Holder::Sid(sid.clone()), right));
         }
         removed
     }
@@ -299,13 +299,13 @@ impl Applied {
             refused_grants,
             not_found,
             proven,
-            stubborn,
+            undeletable,
             error,
         } = other;
         self.acknowledged.extend(acknowledged);
         self.writes.extend(writes);
         self.proven.extend(proven);
-        self.stubborn.extend(stubborn);
+        self.undeletable.extend(undeletable);
         self.done.extend(done);
         self.refused_settings.extend(refused_settings);
         self.refused_grants.extend(refused_grants);

@@ -1,13 +1,12 @@
 //! The audit log: one record for each write to Exchange or the directory, with who asked for it.
 
-use std::collections::BTreeMap;
-
 use kube::ResourceExt;
 
 use super::apply::Applied;
 use super::pass::Pass;
+use super::report::Names;
 use crate::api::{Record, RecordedGrant};
-use crate::mail::{ObjectId, Right, SmtpAddress};
+use crate::mail::{ObjectId, Right};
 use crate::plan::{Change, Desired, Observed, Plan};
 
 /// The target of the log records, to be filtered by.
@@ -72,7 +71,7 @@ fn asked_by(pass: &Pass<'_>, desired: &Desired, record: &Record, change: &Change
 }
 
 /// The MailboxPermissions, by name, that declare a grant or did.
-pub fn permissions_behind(desired: &Desired, record: &Record, change: &Change) -> Vec<String> {
+fn permissions_behind(desired: &Desired, record: &Record, change: &Change) -> Vec<String> {
     let declared = |id: &ObjectId, right: Right| {
         let wanted = desired.grants.get(&(*id, right));
         wanted.map(|wanted| wanted.by.iter().cloned().collect())
@@ -128,38 +127,5 @@ fn before_and_after(change: &Change, observed: &Observed) -> (String, String) {
         Change::Primary(address) => text(observed.primary.as_str(), address.as_str()),
         Change::AddressAdded(address) => text("", address.as_str()),
         Change::AddressRemoved(address) => text(address.as_str(), ""),
-    }
-}
-
-/// How manifests call the people that changes name by their ids.
-pub struct Names(BTreeMap<String, String>);
-
-impl Names {
-    pub fn of(desired: &Desired, record: &Record) -> Self {
-        let recorded = record.grants.iter().map(|grant| (grant.object_id, &grant.member));
-        let declared = desired
-            .grants
-            .iter()
-            .map(|((id, _), wanted)| (*id, &wanted.member));
-        let name = |(id, written): (ObjectId, &SmtpAddress)| {
-            let name = if desired.groups.contains_key(written) {
-                format!("{id} in {written}")
-            } else {
-                written.to_string()
-            };
-            (id.to_string(), name)
-        };
-        Self(recorded.chain(declared).map(name).collect())
-    }
-
-    /// The text with the manifest's address in place of each id.
-    pub fn in_text(&self, text: &str) -> String {
-        let mut named = text.to_owned();
-        for (id, address) in &self.0 {
-            if named.contains(id.as_str()) {
-                named = named.replace(id.as_str(), address);
-            }
-        }
-        named
     }
 }

@@ -1,7 +1,8 @@
-//! Whether a permission went by itself, or because everything around it goes.
+//! Whether a permission was deleted by itself, or because everything around it is being deleted.
 //!
-//! While a SharedMailbox, its namespace or our kinds go away, only the mailbox's own deletionPolicy decides about its
-//! grants. Kubernetes deletes in any order, and a permission may be gone before anything else shows what is happening.
+//! While a SharedMailbox, its namespace or our CRDs are being deleted, only the mailbox's own deletionPolicy decides
+//! about its grants. Kubernetes deletes in any order, and a permission may be gone before anything else shows what is
+//! happening.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,32 +19,34 @@ use crate::controller::state::key::MailboxKey;
 /// `kubectl delete -f` deletes what a file holds one by one: what belongs together is gone within this time.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-/// What to do about grants whose permissions are gone.
-pub enum Going {
-    /// Nothing goes, or what went did so by itself.
+/// Whether permissions are gone because everything around them is being deleted.
+pub enum CascadingDeletion {
+    /// Nothing is being deleted, or only the permissions themselves.
     No,
-    /// Too early to tell.
-    AskAgain(Duration),
-    /// Everything goes: nobody loses anything by it.
-    Everything,
+    /// Too early to know: to be checked again after this long.
+    Unknown(Duration),
+    /// Everything is being deleted: nobody loses a right by it.
+    UnderWay,
 }
 
-/// Looks only when the record names permissions that are not there any more.
-pub async fn going(
+/// Asks the API server only when the record names permissions that are not there any more.
+pub async fn cascading_deletion(
     context: &Context,
     key: &MailboxKey,
     object: &SharedMailbox,
     permissions: &[Arc<MailboxPermission>],
-) -> Result<Going, kube::Error> {
+) -> Result<CascadingDeletion, kube::Error> {
     if !has_lost_permissions(object, permissions) {
-        context.remember(key, |memory| memory.lost_since = None);
-        return Ok(Going::No);
+        context.state.remember(key, |memory| memory.lost_since = None);
+        return Ok(CascadingDeletion::No);
     }
     let now = context.clock.instant();
-    let since = context.remember(key, |memory| *memory.lost_since.get_or_insert(now));
+    let since = context
+        .state
+        .remember(key, |memory| *memory.lost_since.get_or_insert(now));
     let waited = now.saturating_duration_since(since);
     if waited < TOGETHER {
-        return Ok(Going::AskAgain(TOGETHER.saturating_sub(waited)));
+        return Ok(CascadingDeletion::Unknown(TOGETHER.saturating_sub(waited)));
     }
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
     let namespace = namespaces.get_opt(&key.namespace).await?;
@@ -51,7 +54,11 @@ pub async fn going(
     let kind = kinds.get_opt(MailboxPermission::crd_name()).await?;
     let stays = namespace.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none())
         && kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none());
-    Ok(if stays { Going::No } else { Going::Everything })
+    Ok(if stays {
+        CascadingDeletion::No
+    } else {
+        CascadingDeletion::UnderWay
+    })
 }
 
 fn has_lost_permissions(object: &SharedMailbox, permissions: &[Arc<MailboxPermission>]) -> bool {

@@ -35,13 +35,16 @@ impl Pass<'_> {
         } else {
             AMBIGUOUS
         };
-        let unsent = self.context.remember(self.key, |memory| memory.unsent.clone());
+        let unsent = self
+            .context
+            .state
+            .remember(self.key, |memory| memory.unsent.clone());
         let age = self.context.clock.since(intent.at);
         if age >= patience || unsent == Some(intent.one_time_name) {
             return Ok(());
         }
         let tenant = &self.object.spec.tenant_ref.name;
-        if let Some(TenantState::NotReady { why, passing }) = self.context.tenants.get(tenant)
+        if let Some(TenantState::NotReady { why, passing }) = self.context.state.tenants.get(tenant)
             && (passing || age < AMBIGUOUS)
         {
             return Err(waiting(&why));
@@ -49,7 +52,9 @@ impl Pass<'_> {
         let ground = match self.prepare() {
             Ok(ground) if ground.writes && ground.refusal.is_none() => ground,
             // The tenant is there and was not looked at yet.
-            Err(Outcome::NotYet) => return Err(waiting("the ExchangeTenant has not been checked yet")),
+            Err(Outcome::TenantPending) => {
+                return Err(waiting("the ExchangeTenant has not been checked yet"));
+            }
             Ok(_) | Err(_) => return Ok(()),
         };
         let guid = match known {
@@ -90,12 +95,15 @@ impl Pass<'_> {
             .mailbox(guid, self.account(), &desired, &Record::default())
             .await
             .map_err(|error| waiting(&error.to_string()))?;
-        let alive = |uid: &str| self.context.index().uid_is_alive(uid);
+        let alive = |uid: &str| self.context.state.index().uid_is_alive(uid);
         if plan::standing(&ground.owner, &seen.observed, &ground.record, alive) != Standing::JustCreated {
             return Ok(());
         }
         let now = self.context.clock.instant();
-        let acknowledged = self.context.remember(self.key, |memory| memory.acknowledged(now));
+        let acknowledged = self
+            .context
+            .state
+            .remember(self.key, |memory| memory.acknowledged(now));
         if acknowledged.contains(&Change::Marker) {
             return Err(waiting("Exchange does not show the marker yet"));
         }
@@ -108,7 +116,7 @@ impl Pass<'_> {
         };
         let plan = plan::plan(&desired, &seen.observed, &Record::default());
         let applied = target.apply(&plan).await;
-        self.context.remember(self.key, |memory| {
+        self.context.state.remember(self.key, |memory| {
             memory.acknowledge(applied.acknowledged, now);
         });
         if let Some(error) = applied.error {

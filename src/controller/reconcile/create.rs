@@ -47,8 +47,10 @@ pub async fn create(
     };
     let CreatedMailbox { guid, object_id } = created;
     // Should the next write to Kubernetes fail, this process still knows.
-    let made = (creation.one_time_name.clone(), guid);
-    pass.context.remember(pass.key, |memory| memory.made = Some(made));
+    let created = (creation.one_time_name.clone(), guid);
+    pass.context
+        .state
+        .remember(pass.key, |memory| memory.created = Some(created));
     let observed = Observed::just_created(guid, object_id, &creation);
     let desired = pass.desired(&ground, &wanted);
     let planned = plan::plan(&desired, &observed, &ground.record);
@@ -83,7 +85,10 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
     let clock = pass.context.clock;
     if let Some(earlier) = &ground.record.intent {
         let age = clock.since(earlier.at);
-        let unsent = pass.context.remember(pass.key, |memory| memory.unsent.clone());
+        let unsent = pass
+            .context
+            .state
+            .remember(pass.key, |memory| memory.unsent.clone());
         let surely_unsent = unsent.as_ref() == Some(&earlier.one_time_name);
         let same = earlier.address == ground.admitted.address
             && (ground.admitted.alias.is_none() || earlier.nickname() == ground.admitted.alias);
@@ -112,7 +117,7 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
     let creating = Outcome::Progressing(Progress::Creating(text));
     let status = report::mailbox(
         &pass.object,
-        &creating.meaning(),
+        &creating.disposition(),
         &report::Sight::Nothing,
         Some(&ground.record),
         clock.now(),
@@ -130,6 +135,7 @@ fn failed(
     let not_executed = || {
         let name = intent.one_time_name.clone();
         pass.context
+            .state
             .remember(pass.key, |memory| memory.unsent = Some(name));
     };
     match error.class {

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use super::outcome::{Outcome, Progress};
 use super::pass::{Ground, Pass, of_kube};
 use crate::api::APPROVE;
+use crate::controller::state::breaker::Removals;
 use crate::mail::MailboxGuid;
 use crate::plan::{self, Change, Desired, Held, Plan};
 
@@ -50,23 +51,28 @@ impl Pass<'_> {
         let weighed = plan::weigh(&planned, &ground.record, &sudden);
         let before = ground.record.held.as_ref().map(Held::read);
         let mut held = weighed.held;
-        let mut let_go = BTreeSet::new();
+        let mut approved_now = BTreeSet::new();
         let approved = before
             .as_ref()
             .is_some_and(|before| before.changes == held && self.approves(&before.id(mailbox)));
         if approved {
-            let_go.append(&mut held);
+            approved_now.append(&mut held);
         }
         if !weighed.new_removals.is_empty() {
-            let count = weighed.new_removals.len();
-            let name = &self.object.spec.tenant_ref.name;
-            let breaker = &self.context.breaker;
-            let goes = breaker
-                .let_go(self.context, name, ground.tenant.safety, count)
+            let removals = Removals {
+                tenant: &self.object.spec.tenant_ref.name,
+                limits: ground.tenant.safety,
+                count: weighed.new_removals.len(),
+                clock: self.context.clock,
+            };
+            let acquired = self
+                .context
+                .state
+                .try_acquire(&self.context.client, removals)
                 .await
                 .map_err(|error| of_kube(&error))?;
-            if goes {
-                let_go.extend(weighed.new_removals);
+            if acquired {
+                approved_now.extend(weighed.new_removals);
             } else {
                 held.extend(weighed.new_removals);
             }
@@ -78,7 +84,7 @@ impl Pass<'_> {
             changes: held,
         });
         Ok(WeighedPlan {
-            plan: planned.remembering(held.as_ref(), &let_go),
+            plan: planned.remembering(held.as_ref(), &approved_now),
             held,
         })
     }
@@ -99,7 +105,7 @@ impl Pass<'_> {
     ) -> Result<BTreeSet<Change>, Outcome> {
         let sudden = plan::sudden(desired, &ground.record);
         let planned = planned.changes();
-        let told = self.context.remember(self.key, |memory| {
+        let told = self.context.state.remember(self.key, |memory| {
             std::mem::replace(&mut memory.sudden, sudden.clone())
         });
         if sudden.is_disjoint(&planned) || told == sudden {

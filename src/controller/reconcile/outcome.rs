@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::api::condition::{Kind, Truth, Verdict};
+use crate::controller::metrics::ReconcileResult;
 use crate::exchange::{ErrorClass, ExchangeError};
 
 /// How a pass over one mailbox ended.
@@ -25,9 +26,9 @@ pub enum Outcome {
     /// Too much would be taken away, or given, at once: it waits for approval.
     Held(String),
     /// Somebody else changed the object meanwhile; look again.
-    Outdated,
+    Conflict,
     /// Nothing to tell: the tenant has not been checked yet.
-    NotYet,
+    TenantPending,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,38 +43,6 @@ pub enum Progress {
     ConfirmingLoss,
     /// A group changed all at once; reading it again before believing it.
     ConfirmingMembership,
-}
-
-/// How a pass went, for metrics: controller-runtime's results, the errors told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PassResult {
-    Success,
-    /// Somebody wrote meanwhile: look again.
-    Requeue,
-    /// Something is under way: look again later.
-    RequeueAfter,
-    /// Something could not be reached.
-    Error,
-    /// Somebody has to act.
-    Stalled,
-    /// The pass broke off: a bug.
-    Panic,
-    Timeout,
-}
-
-impl PassResult {
-    /// Those with a label of their own.
-    pub const ALL: [Self; 4] = [Self::Success, Self::Requeue, Self::RequeueAfter, Self::Error];
-
-    /// The metric label, one of controller-runtime's.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Requeue => "requeue",
-            Self::RequeueAfter => "requeue_after",
-            Self::Error | Self::Stalled | Self::Panic | Self::Timeout => "error",
-        }
-    }
 }
 
 /// Why nothing is written until somebody acts.
@@ -100,7 +69,7 @@ pub enum Stall {
 
 /// When a mailbox is looked at again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum Requeue {
     /// With the tenant's drift interval.
     Interval,
     /// Soon, later with each try, at most after this long.
@@ -112,12 +81,12 @@ pub enum Again {
 }
 
 /// What an outcome means for everybody who is told.
-pub struct Meaning {
+pub struct Disposition {
     /// None: conditions stay as they are.
     pub ready: Option<Verdict>,
     /// `Reconciling` or `Stalled`, while it holds.
     pub progress: Option<Verdict>,
-    pub again: Again,
+    pub requeue: Requeue,
     /// True when the event about it is a warning.
     pub warn: bool,
     /// Passes in a row with the same label wait longer and longer.
@@ -126,21 +95,21 @@ pub struct Meaning {
 
 const SLOW: Duration = Duration::from_mins(10);
 /// Somebody wrote meanwhile, or our own watch lags: soon, but no hot loop.
-const SOON: Again = Again::Backoff {
+const SOON: Requeue = Requeue::Backoff {
     first: Duration::from_millis(100),
     cap: Duration::from_secs(30),
 };
-const WAIT: Again = Again::Backoff {
+const WAIT: Requeue = Requeue::Backoff {
     first: Duration::from_secs(1),
     cap: Duration::from_secs(30),
 };
-const RETRY: Again = Again::Backoff {
+const RETRY: Requeue = Requeue::Backoff {
     first: Duration::from_secs(5),
     cap: Duration::from_mins(5),
 };
 /// As long as the directory's "nobody" holds.
-const NEWCOMER: Again = Again::Sooner(Duration::from_secs(30));
-const STALLED: Again = Again::Backoff {
+const NEWCOMER: Requeue = Requeue::Sooner(Duration::from_secs(30));
+const STALLED: Requeue = Requeue::Backoff {
     first: Duration::from_mins(1),
     cap: SLOW,
 };
@@ -163,7 +132,7 @@ impl Outcome {
     /// is tried again as soon as any other.
     pub fn of_refused(self, stall: Stall, told: bool) -> Self {
         match self {
-            Self::Outdated => Self::Outdated,
+            Self::Conflict => Self::Conflict,
             Self::Unavailable(why) if told => Self::Unavailable(why),
             Self::UpToDate
             | Self::Observed
@@ -173,23 +142,23 @@ impl Outcome {
             | Self::Unavailable(_)
             | Self::Stalled(_)
             | Self::Held(_)
-            | Self::NotYet => Self::Stalled(stall),
+            | Self::TenantPending => Self::Stalled(stall),
         }
     }
 
-    pub fn result(&self) -> PassResult {
+    pub fn result(&self) -> ReconcileResult {
         match self {
-            Self::UpToDate | Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::NotYet => {
-                PassResult::Success
+            Self::UpToDate | Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::TenantPending => {
+                ReconcileResult::Success
             }
-            Self::Progressing(_) => PassResult::RequeueAfter,
-            Self::Outdated => PassResult::Requeue,
-            Self::Unavailable(_) => PassResult::Error,
-            Self::Stalled(_) | Self::Held(_) => PassResult::Stalled,
+            Self::Progressing(_) => ReconcileResult::RequeueAfter,
+            Self::Conflict => ReconcileResult::Requeue,
+            Self::Unavailable(_) => ReconcileResult::Error,
+            Self::Stalled(_) | Self::Held(_) => ReconcileResult::Stalled,
         }
     }
 
-    pub fn meaning(&self) -> Meaning {
+    pub fn disposition(&self) -> Disposition {
         match self {
             Self::UpToDate => settled("UpToDate", "the mailbox is as declared"),
             Self::Observed => settled(
@@ -198,22 +167,22 @@ impl Outcome {
             ),
             Self::Drift(steps) => {
                 let text = format!("management is Observe; Enforce would {}", steps.join("; "));
-                stalled("DriftDetected", &text, Again::Interval)
+                stalled("DriftDetected", &text, Requeue::Interval)
             }
             Self::Paused(by) => {
                 let text = format!("management is Paused by {by}: nothing is read and nothing is written");
-                Meaning {
+                Disposition {
                     ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, "Paused", text.as_str())),
                     progress: Some(Verdict::new(Kind::Stalled, true, "Paused", text)),
-                    again: Again::OnChange,
+                    requeue: Requeue::OnChange,
                     warn: false,
                     label: "paused",
                 }
             }
             Self::Progressing(progress) => progressing(progress),
             Self::Unavailable(_) => quiet(RETRY, "unavailable"),
-            Self::Outdated => quiet(SOON, "outdated"),
-            Self::NotYet => quiet(Again::OnChange, "not_yet"),
+            Self::Conflict => quiet(SOON, "conflict"),
+            Self::TenantPending => quiet(Requeue::OnChange, "tenant_pending"),
             Self::Held(text) => stalled("Held", text, STALLED),
             Self::Stalled(stall) => {
                 let (reason, text) = stall.words();
@@ -223,42 +192,42 @@ impl Outcome {
     }
 }
 
-impl Meaning {
+impl Disposition {
     /// Somebody is declared whom nobody knows yet: people are named before their accounts and mailboxes are made, and
     /// then they wait for their rights.
     pub fn awaiting_somebody(self) -> Self {
-        match self.again {
-            Again::Interval => Self {
-                again: NEWCOMER,
+        match self.requeue {
+            Requeue::Interval => Self {
+                requeue: NEWCOMER,
                 label: "awaiting_somebody",
                 ..self
             },
-            Again::Backoff { .. } | Again::Sooner(_) | Again::OnChange => self,
+            Requeue::Backoff { .. } | Requeue::Sooner(_) | Requeue::OnChange => self,
         }
     }
 }
 
-fn quiet(again: Again, label: &'static str) -> Meaning {
-    Meaning {
+fn quiet(requeue: Requeue, label: &'static str) -> Disposition {
+    Disposition {
         ready: None,
         progress: None,
-        again,
+        requeue,
         warn: false,
         label,
     }
 }
 
-fn settled(reason: &'static str, text: &str) -> Meaning {
-    Meaning {
+fn settled(reason: &'static str, text: &str) -> Disposition {
+    Disposition {
         ready: Some(Verdict::new(Kind::Ready, true, reason, text)),
         progress: None,
-        again: Again::Interval,
+        requeue: Requeue::Interval,
         warn: false,
         label: "settled",
     }
 }
 
-fn progressing(progress: &Progress) -> Meaning {
+fn progressing(progress: &Progress) -> Disposition {
     let (reason, text) = match progress {
         Progress::Creating(text) => ("Creating", text.as_str()),
         Progress::WaitingForExchange(text) => ("WaitingForExchange", text.as_str()),
@@ -272,20 +241,20 @@ fn progressing(progress: &Progress) -> Meaning {
             "many people joined or left a group at once; it is read again before that is believed",
         ),
     };
-    Meaning {
+    Disposition {
         ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
         progress: Some(Verdict::new(Kind::Reconciling, true, reason, text)),
-        again: WAIT,
+        requeue: WAIT,
         warn: false,
         label: "progressing",
     }
 }
 
-fn stalled(reason: &'static str, text: &str, again: Again) -> Meaning {
-    Meaning {
+fn stalled(reason: &'static str, text: &str, requeue: Requeue) -> Disposition {
+    Disposition {
         ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
         progress: Some(Verdict::new(Kind::Stalled, true, reason, text)),
-        again,
+        requeue,
         warn: true,
         label: "stalled",
     }
@@ -315,7 +284,7 @@ impl Stall {
     }
 }
 
-impl Again {
+impl Requeue {
     /// How long to wait after the `failures`th pass in a row that ended like this one; None: not by itself.
     pub fn delay(self, interval: Duration, failures: u32) -> Option<Duration> {
         match self {
@@ -343,10 +312,10 @@ mod tests {
             Outcome::Progressing(Progress::ConfirmingLoss),
             Outcome::Stalled(Stall::AddressInUse("x".into())),
         ] {
-            let meaning = outcome.meaning();
-            let ready = meaning.ready.unwrap();
+            let disposition = outcome.disposition();
+            let ready = disposition.ready.unwrap();
             assert_ne!(ready.truth, Truth::True, "{outcome:?}");
-            let progress = meaning.progress.unwrap();
+            let progress = disposition.progress.unwrap();
             assert!(matches!(progress.kind, Kind::Reconciling | Kind::Stalled));
             assert_eq!(progress.truth, Truth::True);
         }
@@ -354,7 +323,7 @@ mod tests {
 
     #[test]
     fn an_outage_leaves_the_object_as_it_was() {
-        assert!(Outcome::Unavailable("x".into()).meaning().ready.is_none());
+        assert!(Outcome::Unavailable("x".into()).disposition().ready.is_none());
     }
 
     #[test]
@@ -366,6 +335,6 @@ mod tests {
             .collect();
         assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(WAIT.delay(interval, u32::MAX), Some(Duration::from_secs(30)));
-        assert_eq!(Again::OnChange.delay(interval, 1), None);
+        assert_eq!(Requeue::OnChange.delay(interval, 1), None);
     }
 }

@@ -12,9 +12,8 @@ use super::report;
 use crate::api::condition::{self, Kind};
 use crate::api::{MailboxPermission, MailboxPermissionStatus, MemberStatus};
 use crate::controller::context::Context;
-use crate::controller::events::Happening;
-use crate::controller::state::index;
-use crate::controller::state::key::MailboxKey;
+use crate::controller::events::Event;
+use crate::controller::state::key::{self, MailboxKey};
 
 /// How long a permission waits for its mailbox before it counts as stalled.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -46,7 +45,7 @@ pub async fn write(
             return false;
         }
     }
-    context.metrics.refused(index::PERMISSION, refusals);
+    context.metrics.refused(key::PERMISSION, refusals);
     let before = object
         .status
         .as_ref()
@@ -81,13 +80,13 @@ async fn tell(
         reason,
         "PartiallyGranted" | "MembersRefused" | "MailboxNotFound" | "ExpiresSoon"
     );
-    let happening = Happening {
+    let event = Event {
         warning,
         reason,
         action: "Reconcile",
         note: &now.message,
     };
-    context.events.publish(object.as_ref(), happening).await;
+    context.events.publish(object.as_ref(), event).await;
 }
 
 /// Members whom the access rules refuse now and did not refuse before.
@@ -106,7 +105,7 @@ fn new_refusals(old: Option<&MailboxPermissionStatus>, new: &MailboxPermissionSt
 
 /// Tells the permissions of a mailbox that does not exist; when to look again.
 pub async fn report_missing_mailbox(context: &Context, key: &MailboxKey) -> Option<Duration> {
-    let permissions = context.index().permissions_of(key);
+    let permissions = context.state.index().permissions_of(key);
     let now = context.clock.now();
     let mut again: Option<Duration> = None;
     for object in &permissions {

@@ -72,16 +72,16 @@ impl Pass<'_> {
 
     fn tenant(&self) -> Result<Arc<Tenant>, Outcome> {
         let name = &self.object.spec.tenant_ref.name;
-        match self.context.tenants.get(name) {
+        match self.context.state.tenants.get(name) {
             // Whoever has left, or what no rule admits any more, is granted nothing by what was checked before.
-            Some(TenantState::Ready(tenant)) if self.has_changed(&tenant) => Err(Outcome::NotYet),
+            Some(TenantState::Ready(tenant)) if self.has_changed(&tenant) => Err(Outcome::TenantPending),
             Some(TenantState::Ready(tenant)) => Ok(tenant),
             // What was reported for this very spec stays: an outage of the tenant is the tenant's to tell.
-            Some(TenantState::NotReady { .. }) if self.is_reported() => Err(Outcome::NotYet),
+            Some(TenantState::NotReady { .. }) if self.is_reported() => Err(Outcome::TenantPending),
             Some(TenantState::NotReady { why, .. }) => Err(Outcome::Stalled(Stall::TenantNotReady(format!(
                 "the ExchangeTenant {name:?} is not ready: {why}"
             )))),
-            None if self.context.index().has_tenant(name) => Err(Outcome::NotYet),
+            None if self.context.state.index().has_tenant(name) => Err(Outcome::TenantPending),
             None => Err(Outcome::Stalled(Stall::TenantNotFound(format!(
                 "spec.tenantRef.name: there is no ExchangeTenant {name:?}; the platform team has to make it"
             )))),
@@ -90,7 +90,11 @@ impl Pass<'_> {
 
     /// Whether the ExchangeTenant was edited since it was checked.
     fn has_changed(&self, checked: &Tenant) -> bool {
-        let newest = self.context.index().tenant(&self.object.spec.tenant_ref.name);
+        let newest = self
+            .context
+            .state
+            .index()
+            .tenant(&self.object.spec.tenant_ref.name);
         newest.is_some_and(|newest| newest.metadata.generation > checked.generation)
     }
 
@@ -102,7 +106,7 @@ impl Pass<'_> {
     }
 
     fn admit(&self, tenant: &Tenant) -> Result<Admitted, Refused> {
-        let index = self.context.index();
+        let index = self.context.state.index();
         let addresses = claims_of(&self.object);
         let has_mailbox = |mailbox: &SharedMailbox| {
             let status = mailbox.status.as_ref();

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
-use super::audit::Names;
-use super::outcome::{Meaning, Outcome, Progress};
+use super::outcome::{Disposition, Outcome, Progress};
 use super::pass::{Ending, Pass, View, of_kube};
 use super::permission;
-use super::report::{self, Facts, Sight};
+use super::report::{self, Facts, Names, Sight};
 use super::validate::MemberVerdict;
 use crate::api::condition::{self, Kind};
 use crate::api::{
     MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, SharedMailbox, SharedMailboxStatus,
 };
-use crate::controller::events::Happening;
-use crate::controller::state::index;
+use crate::controller::events::Event;
+use crate::controller::state::key;
 use crate::lane::Lane;
 
 impl Pass<'_> {
@@ -34,9 +33,9 @@ impl Pass<'_> {
     /// A first status, for a resource about which nothing is known yet.
     pub(super) async fn say_that_it_is_being_looked_at(&mut self) -> Result<(), Outcome> {
         let text = "waiting for Exchange to answer the first look-up".to_owned();
-        let meaning = Outcome::Progressing(Progress::WaitingForExchange(text)).meaning();
+        let disposition = Outcome::Progressing(Progress::WaitingForExchange(text)).disposition();
         let now = self.context.clock.now();
-        let status = report::mailbox(&self.object, &meaning, &Sight::Nothing, None, now);
+        let status = report::mailbox(&self.object, &disposition, &Sight::Nothing, None, now);
         self.write_status(status).await
     }
 
@@ -60,7 +59,7 @@ impl Pass<'_> {
             .events
             .publish(
                 &self.object,
-                Happening {
+                Event {
                     warning,
                     reason,
                     action,
@@ -84,14 +83,14 @@ impl Pass<'_> {
             // Nothing was ever reported that could stay as it is.
             outcome = match outcome {
                 Outcome::Unavailable(why) => Outcome::Progressing(Progress::WaitingForExchange(why)),
-                Outcome::NotYet => {
+                Outcome::TenantPending => {
                     let why = "the ExchangeTenant has not been checked yet".to_owned();
                     Outcome::Progressing(Progress::WaitingForExchange(why))
                 }
                 other => other,
             };
         }
-        let meaning = outcome.meaning();
+        let disposition = outcome.disposition();
         let now = self.context.clock.now();
         // As announced before the writes: it names those who have lost something, too.
         let announced = self.recorded().unwrap_or_default();
@@ -104,7 +103,7 @@ impl Pass<'_> {
             Some(facts) if refused => Sight::OfRefused(facts),
             Some(facts) => Sight::Whole(facts),
         };
-        let mut status = report::mailbox(&before, &meaning, &sight, record.as_ref(), now);
+        let mut status = report::mailbox(&before, &disposition, &sight, record.as_ref(), now);
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(50).cloned().collect();
         }
@@ -112,12 +111,12 @@ impl Pass<'_> {
         if facts.is_some() && matches!(outcome, Outcome::UpToDate | Outcome::Held(_)) {
             status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
         }
-        let nothing_to_tell = before.status.is_none() && meaning.ready.is_none();
+        let nothing_to_tell = before.status.is_none() && disposition.ready.is_none();
         if !nothing_to_tell && let Err(failed) = self.write_status(status).await {
             return failed;
         }
         let done = named(&done, view.as_ref(), &announced);
-        self.tell_about(&before, &meaning, &done).await;
+        self.tell_about(&before, &disposition, &done).await;
         if let Some(view) = &view {
             self.tell_permissions(view, &revoked).await;
         }
@@ -139,18 +138,18 @@ impl Pass<'_> {
                     judged.and_then(|(permission, verdicts)| {
                         // An end comes whatever the mailbox's manifest says; nothing else follows from a refused one.
                         if view.refused && !permission.expired {
-                            return report::permission_without_mailbox(object, &meaning, &lost, now);
+                            return report::permission_without_mailbox(object, &disposition, &lost, now);
                         }
                         Some(report::permission(permission, verdicts, facts, &lost, now))
                     })
                 }
-                _ => report::permission_without_mailbox(object, &meaning, &lost, now),
+                _ => report::permission_without_mailbox(object, &disposition, &lost, now),
             };
             if let Some(next) = next {
                 stale |= !permission::write(self.context, object, next).await;
             }
         }
-        if stale { Outcome::Outdated } else { outcome }
+        if stale { Outcome::Conflict } else { outcome }
     }
 
     /// What is remembered of the mailbox, as the API server has acknowledged it.
@@ -185,7 +184,7 @@ impl Pass<'_> {
             && self.lane != Lane::Revocation
     }
 
-    async fn tell_about(&self, before: &SharedMailbox, meaning: &Meaning, done: &[String]) {
+    async fn tell_about(&self, before: &SharedMailbox, disposition: &Disposition, done: &[String]) {
         let old = before
             .status
             .as_ref()
@@ -200,12 +199,12 @@ impl Pass<'_> {
             let reason = if drift { "DriftRepaired" } else { "Changed" };
             self.tell(false, reason, "Apply", &done.join("; ")).await;
         }
-        let Some(ready) = &meaning.ready else { return };
+        let Some(ready) = &disposition.ready else { return };
         if old.is_none_or(|old| old.reason != ready.reason || old.status != ready.truth.as_str()) {
             if ready.reason == "AccessDenied" {
-                self.context.metrics.refused(index::MAILBOX, 1);
+                self.context.metrics.refused(key::MAILBOX, 1);
             }
-            self.tell(meaning.warn, &ready.reason, "Reconcile", &ready.message)
+            self.tell(disposition.warn, &ready.reason, "Reconcile", &ready.message)
                 .await;
         }
     }
@@ -243,13 +242,13 @@ impl Pass<'_> {
                     continue;
                 }
                 let note = format!("{verb}{why}: {}", what.join(", "));
-                let happening = Happening {
+                let event = Event {
                     warning: false,
                     reason,
                     action,
                     note: &note,
                 };
-                self.context.events.publish(object.as_ref(), happening).await;
+                self.context.events.publish(object.as_ref(), event).await;
             }
         }
     }

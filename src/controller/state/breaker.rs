@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::Api;
 use kube::api::PostParams;
-use tokio::sync::Mutex;
+use kube::{Api, Client};
+use parking_lot::Mutex;
 
+use super::index::Index;
 use crate::api::{ExchangeTenant, Revocations};
-use crate::controller::context::Context;
+use crate::clock::Clock;
 
 /// The larger of the two limits counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl Limits {
 /// What was taken away lately, by tenant. The status of the ExchangeTenant remembers it over restarts.
 #[derive(Default)]
 pub struct Breaker {
-    windows: Mutex<HashMap<String, Vec<Revocations>>>,
+    windows: tokio::sync::Mutex<HashMap<String, Vec<Revocations>>>,
 }
 
 /// Entries of a window; what happens closer together than this part of the period is one of them.
@@ -38,39 +39,46 @@ const PARTS: i32 = 30;
 /// Somebody else writes the same status once in minutes.
 const TRIES: u32 = 5;
 
+/// Removals for which somebody asks the breaker.
+pub struct Removals<'a> {
+    pub tenant: &'a str,
+    pub limits: Limits,
+    pub count: usize,
+    pub clock: Clock,
+}
+
 impl Breaker {
-    /// Lets `count` removals go, and has the API server remember it first; false when they would be too many.
-    pub async fn let_go(
+    /// Counts these removals and has the API server remember them first; false when they would be too many.
+    pub async fn try_acquire(
         &self,
-        context: &Context,
-        tenant: &str,
-        limits: Limits,
-        count: usize,
+        client: &Client,
+        index: &Mutex<Index>,
+        removals: Removals<'_>,
     ) -> Result<bool, kube::Error> {
+        let Removals {
+            tenant,
+            limits,
+            count,
+            clock,
+        } = removals;
         let mut windows = self.windows.lock().await;
-        let stored = || {
-            context
-                .index()
-                .tenant(tenant)
-                .and_then(|tenant| tenant.status.clone())
-        };
+        let stored = || index.lock().tenant(tenant)?.status.clone();
         let window = windows
             .entry(tenant.to_owned())
             .or_insert_with(|| stored().map(|status| status.revocations).unwrap_or_default());
-        let now = context.clock.now();
-        let grants = context.index().recorded_grants(tenant);
-        let Some(next) = with(window, limits, grants, count, now) else {
+        let grants = index.lock().recorded_grants(tenant);
+        let Some(next) = with(window, limits, grants, count, clock.now()) else {
             return Ok(false);
         };
-        remember(context, tenant, &next).await?;
+        store(client, tenant, &next).await?;
         *window = next;
         Ok(true)
     }
 }
 
 /// Puts the window into the tenant's status, over whatever else is written to it meanwhile.
-async fn remember(context: &Context, tenant: &str, window: &[Revocations]) -> Result<(), kube::Error> {
-    let api: Api<ExchangeTenant> = Api::all(context.client.clone());
+async fn store(client: &Client, tenant: &str, window: &[Revocations]) -> Result<(), kube::Error> {
+    let api: Api<ExchangeTenant> = Api::all(client.clone());
     let mut tries = 0;
     loop {
         let mut object = api.get(tenant).await?;

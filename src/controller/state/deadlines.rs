@@ -1,22 +1,16 @@
 //! Ends of permissions: when one comes, its revocations are first in line.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::index::Changes;
-use super::key::{MailboxKey, Work};
+use super::key::{Changes, MailboxKey, Work};
 use crate::api::MailboxPermission;
 use crate::api::condition::{self, Kind};
-use crate::controller::context::Context;
 use crate::lane::Lane;
 
 /// So long before its end a permission says that it will end.
 pub const WARNED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
-/// A clock that is set ahead is noticed within this time.
-const TICK: Duration = Duration::from_secs(1);
 
 type PermissionName = (MailboxKey, String);
 
@@ -73,22 +67,6 @@ impl Deadlines {
             }
         }
         changes
-    }
-}
-
-/// Queues what is due, for ever.
-pub async fn keep(context: Arc<Context>) {
-    loop {
-        let now = context.clock.now();
-        let due = context.index().due(now);
-        context.enqueue(due);
-        let next = context.index().next_deadline();
-        // Without a deadline a new one is noticed a tick after it came, which is soon enough.
-        let wait = next.map_or(TICK, |next| {
-            let left = Duration::try_from(next.duration_since(context.clock.now())).unwrap_or_default();
-            left.clamp(Duration::from_millis(1), TICK)
-        });
-        context.clock.sleep(wait).await;
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::index::Changes;
-use super::key::{MailboxKey, Work};
+use super::key::{Changes, MailboxKey, Work};
 use crate::api::SharedMailbox;
 use crate::lane::Lane;
 use crate::mail::{ObjectId, SmtpAddress};

@@ -10,20 +10,12 @@ use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
 use super::holders::Holders;
-use super::key::{MailboxKey, Work};
+use super::key::{Changes, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
 use super::requests::{first_lane, permission_lane, prune, same_mailbox_request};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox, reconcile_requests};
 use crate::lane::Lane;
 use crate::mail::{Right, SmtpAddress};
 use crate::plan::People;
-
-/// The kinds, as the API server names them.
-pub const MAILBOX: &str = "SharedMailbox";
-pub const PERMISSION: &str = "MailboxPermission";
-pub const TENANT: &str = "ExchangeTenant";
-
-/// Work that a change asks for.
-pub type Changes = Vec<(Work, Lane)>;
 
 #[derive(Default)]
 pub struct Index {

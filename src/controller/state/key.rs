@@ -1,13 +1,21 @@
-//! The keys of the queue.
+//! What is worked on: the keys of the queue, and the kinds they stand for.
 
 use std::fmt;
 
 use kube::ResourceExt;
 use tracing::Span;
 
-use super::index;
 use crate::api::SharedMailbox;
 use crate::lane::Lane;
+
+/// The kinds, as the API server names them.
+pub const MAILBOX: &str = "SharedMailbox";
+pub const PERMISSION: &str = "MailboxPermission";
+pub const TENANT: &str = "ExchangeTenant";
+pub const KINDS: [&str; 3] = [MAILBOX, PERMISSION, TENANT];
+
+/// Work that a change asks for.
+pub type Changes = Vec<(Work, Lane)>;
 
 /// A mailbox by namespace and name. It need not exist: a permission may name one that does not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,13 +37,13 @@ impl Work {
     /// Of both kinds of work, as controller-runtime names a controller: its kind in lower case.
     pub const CONTROLLERS: [&str; 2] = ["sharedmailbox", "exchangetenant"];
 
-    /// What the log lines and spans of one pass have in common.
+    /// What the log lines and spans of one reconcile have in common.
     pub fn span(&self, lane: Lane) -> Span {
         let (kind, namespace, name) = match self {
-            Self::Mailbox(MailboxKey { namespace, name }) => (index::MAILBOX, namespace.as_str(), name),
-            Self::Tenant(name) => (index::TENANT, "", name),
+            Self::Mailbox(MailboxKey { namespace, name }) => (MAILBOX, namespace.as_str(), name),
+            Self::Tenant(name) => (TENANT, "", name),
         };
-        tracing::info_span!("pass", kind, namespace, name, lane = lane.label())
+        tracing::info_span!("reconcile", kind, namespace, name, lane = lane.label())
     }
 
     /// The metric label.

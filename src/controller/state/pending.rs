@@ -1,21 +1,17 @@
-//! What was asked for and has not taken effect yet: for metrics, so nothing is decided by it and a restart may
-//! forget it. Whatever is owed then is found, and counted anew, by the first pass.
+//! What was requested and has not taken effect yet: for metrics, so nothing is decided by it and a restart may
+//! forget it. Whatever is owed then is found, and counted anew, by the first reconcile.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::index::Changes;
-use super::key::{MailboxKey, Work};
-use crate::api::Record;
-use crate::controller::reconcile::outcome::Outcome;
-use crate::controller::reconcile::pass::Ending;
+use super::key::{Changes, MailboxKey, Work};
 use crate::lane::Lane;
-use crate::plan::Plan;
 
+/// What all mailboxes wait for.
 #[derive(Default)]
-pub struct Promises {
+pub struct PendingWork {
     waiting: HashMap<MailboxKey, Waiting>,
 }
 
@@ -33,18 +29,18 @@ struct Owed {
     rights: usize,
 }
 
-/// A promise that was kept.
+/// Something that was requested and has taken effect.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct Effect {
     pub lane: Lane,
     pub took: Duration,
 }
 
-/// What a pass has shown about what a mailbox waits for.
+/// What a mailbox still waits for after a reconcile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct Remaining {
     pub edits: Edits,
-    /// Rights still to be revoked; None: not seen this time.
+    /// Rights still to be revoked; None: not known this time.
     pub owed: Option<usize>,
 }
 
@@ -58,9 +54,9 @@ pub enum Edits {
     Stuck,
 }
 
-impl Promises {
-    /// Manifests changed in a way that asks for this.
-    pub fn asked(&mut self, changes: &Changes, now: Instant) {
+impl PendingWork {
+    /// Manifests changed in a way that requests this.
+    pub fn add(&mut self, changes: &Changes, now: Instant) {
         for (work, lane) in changes {
             let Work::Mailbox(key) = work else { continue };
             match lane {
@@ -80,22 +76,22 @@ impl Promises {
         }
     }
 
-    /// A pass over `key` has ended.
-    pub fn ended(&mut self, key: &MailboxKey, shown: Shown, now: Instant) -> Vec<Kept> {
+    /// A reconcile of `key` has ended.
+    pub fn update(&mut self, key: &MailboxKey, remaining: Remaining, now: Instant) -> Vec<Effect> {
         let waiting = self.waiting.entry(key.clone()).or_default();
-        let mut kept = Vec::new();
-        match shown.edits {
+        let mut effects = Vec::new();
+        match remaining.edits {
             Edits::Effective => {
                 let edited = waiting.edited.take();
-                kept.extend(edited.map(|since| Kept::since(Lane::Edit, since, now)));
+                effects.extend(edited.map(|since| Effect::since(Lane::Edit, since, now)));
             }
             Edits::Waiting => {}
             Edits::Stuck => waiting.edited = None,
         }
-        match shown.owed {
+        match remaining.owed {
             Some(0) => {
                 let owed = waiting.owed.take();
-                kept.extend(owed.map(|owed| Kept::since(Lane::Revocation, owed.since, now)));
+                effects.extend(owed.map(|owed| Effect::since(Lane::Revocation, owed.since, now)));
             }
             Some(rights) => {
                 let since = waiting.owed.as_ref().map_or(now, |owed| owed.since);
@@ -106,7 +102,7 @@ impl Promises {
         if waiting.edited.is_none() && waiting.owed.is_none() {
             self.waiting.remove(key);
         }
-        kept
+        effects
     }
 
     pub fn forget(&mut self, key: &MailboxKey) {
@@ -121,40 +117,13 @@ impl Promises {
     }
 }
 
-impl Kept {
+impl Effect {
     fn since(lane: Lane, since: Instant, now: Instant) -> Self {
         Self {
             lane,
             took: now.saturating_duration_since(since),
         }
     }
-}
-
-/// What the end of a pass shows; `record` is what is remembered of the mailbox.
-pub fn shown(ending: &Ending, record: Option<&Record>) -> Shown {
-    let edits = match &ending.outcome {
-        Outcome::UpToDate | Outcome::Observed => Edits::Effective,
-        Outcome::Progressing(_) | Outcome::Unavailable(_) | Outcome::Outdated | Outcome::NotYet => {
-            Edits::Waiting
-        }
-        Outcome::Drift(_) | Outcome::Paused(_) | Outcome::Stalled(_) | Outcome::Held(_) => Edits::Stuck,
-    };
-    let owed = match (&ending.view, &ending.outcome) {
-        (Some(view), _) if view.writes => Some(revocations(&view.rest)),
-        // By somebody's decision nothing is taken away.
-        (Some(_), _) | (None, Outcome::Paused(_) | Outcome::Drift(_)) => Some(0),
-        (None, _) if record.is_none_or(|record| record.grants.is_empty()) => Some(0),
-        (None, _) => None,
-    };
-    Shown { edits, owed }
-}
-
-/// Rights that a plan takes away for good.
-fn revocations(plan: &Plan) -> usize {
-    plan.changes()
-        .iter()
-        .filter(|change| change.removes_a_grant())
-        .count()
 }
 
 #[cfg(test)]
@@ -170,85 +139,85 @@ mod tests {
         }
     }
 
-    fn asked(promises: &mut Promises, lane: Lane, now: Instant) {
-        promises.asked(&vec![(Work::Mailbox(key()), lane)], now);
+    fn add(pending: &mut PendingWork, lane: Lane, now: Instant) {
+        pending.add(&vec![(Work::Mailbox(key()), lane)], now);
     }
 
     #[test]
-    fn an_edit_is_kept_when_it_is_effective_and_counts_from_the_first_time_it_was_asked() {
-        let (mut promises, start) = (Promises::default(), Instant::now());
-        asked(&mut promises, Lane::Edit, start);
-        asked(&mut promises, Lane::Edit, start + 2 * SECOND);
-        let shown = |edits| Shown { edits, owed: Some(0) };
-        let waiting = promises.ended(&key(), shown(Edits::Waiting), start + 3 * SECOND);
+    fn an_edit_counts_from_the_first_request_until_it_is_effective() {
+        let (mut pending, start) = (PendingWork::default(), Instant::now());
+        add(&mut pending, Lane::Edit, start);
+        add(&mut pending, Lane::Edit, start + 2 * SECOND);
+        let remaining = |edits| Remaining { edits, owed: Some(0) };
+        let waiting = pending.update(&key(), remaining(Edits::Waiting), start + 3 * SECOND);
         assert_eq!(waiting, vec![]);
-        let kept = promises.ended(&key(), shown(Edits::Effective), start + 5 * SECOND);
-        let expected = Kept {
+        let effects = pending.update(&key(), remaining(Edits::Effective), start + 5 * SECOND);
+        let expected = Effect {
             lane: Lane::Edit,
             took: 5 * SECOND,
         };
-        assert_eq!(kept, vec![expected]);
+        assert_eq!(effects, vec![expected]);
         assert_eq!(
-            promises.ended(&key(), shown(Edits::Effective), start + 9 * SECOND),
+            pending.update(&key(), remaining(Edits::Effective), start + 9 * SECOND),
             vec![]
         );
     }
 
     #[test]
-    fn a_revocation_is_owed_until_a_pass_shows_that_it_is_done() {
-        let (mut promises, start) = (Promises::default(), Instant::now());
-        asked(&mut promises, Lane::Revocation, start);
-        let unseen = Shown {
+    fn a_revocation_is_owed_until_a_reconcile_shows_that_it_is_done() {
+        let (mut pending, start) = (PendingWork::default(), Instant::now());
+        add(&mut pending, Lane::Revocation, start);
+        let unseen = Remaining {
             edits: Edits::Waiting,
             owed: None,
         };
-        promises.ended(&key(), unseen, start + SECOND);
-        assert_eq!(promises.owed(start + 60 * SECOND), (1, 60 * SECOND));
-        promises.ended(
+        pending.update(&key(), unseen, start + SECOND);
+        assert_eq!(pending.owed(start + 60 * SECOND), (1, 60 * SECOND));
+        pending.update(
             &key(),
-            Shown {
+            Remaining {
                 owed: Some(3),
                 ..unseen
             },
             start + 61 * SECOND,
         );
         assert_eq!(
-            promises.owed(start + 90 * SECOND),
+            pending.owed(start + 90 * SECOND),
             (3, 90 * SECOND),
             "the oldest counts"
         );
-        let kept = promises.ended(
+        let effects = pending.update(
             &key(),
-            Shown {
+            Remaining {
                 owed: Some(0),
                 ..unseen
             },
             start + 100 * SECOND,
         );
-        let expected = Kept {
+        let expected = Effect {
             lane: Lane::Revocation,
             took: 100 * SECOND,
         };
-        assert_eq!(kept, vec![expected]);
-        assert_eq!(promises.owed(start + 101 * SECOND), (0, Duration::ZERO));
+        assert_eq!(effects, vec![expected]);
+        assert_eq!(pending.owed(start + 101 * SECOND), (0, Duration::ZERO));
     }
 
     #[test]
     fn what_is_stuck_or_forgotten_is_waited_for_no_longer() {
-        let (mut promises, start) = (Promises::default(), Instant::now());
-        asked(&mut promises, Lane::Edit, start);
-        asked(&mut promises, Lane::Revocation, start);
-        let stuck = Shown {
+        let (mut pending, start) = (PendingWork::default(), Instant::now());
+        add(&mut pending, Lane::Edit, start);
+        add(&mut pending, Lane::Revocation, start);
+        let stuck = Remaining {
             edits: Edits::Stuck,
             owed: None,
         };
-        assert_eq!(promises.ended(&key(), stuck, start + SECOND), vec![]);
-        let later = Shown {
+        assert_eq!(pending.update(&key(), stuck, start + SECOND), vec![]);
+        let later = Remaining {
             edits: Edits::Effective,
             owed: None,
         };
-        assert_eq!(promises.ended(&key(), later, start + SECOND), vec![]);
-        promises.forget(&key());
-        assert_eq!(promises.owed(start + SECOND).0, 0);
+        assert_eq!(pending.update(&key(), later, start + SECOND), vec![]);
+        pending.forget(&key());
+        assert_eq!(pending.owed(start + SECOND).0, 0);
     }
 }

@@ -1,6 +1,9 @@
 //! Checks an ExchangeTenant: credentials, tenant id, roles, domains, and the people it names.
 
 pub mod check;
+mod connection;
 mod endpoints;
+mod fault;
 mod people;
+mod report;
 mod timing;

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::try_join_all;
 
 use super::Fetch;
-use crate::controller::reconcile::validate::{Admitted, Directory, Expansion, Resolution, Resolved};
+use crate::controller::reconcile::validate::{Admitted, Directory};
+use crate::controller::state::directory::{Expansion, Resolution, Resolved};
 use crate::exchange::{ErrorClass, ExchangeError, RecipientIdentity, RecipientQuery, RecipientRow};
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::rules::MemberKind;

@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-use super::{Facts, Sight, missing_grants};
+use super::facts::{Facts, Sight, missing_grants};
+use super::names::Names;
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
     last_reconcile_request,
 };
-use crate::controller::reconcile::audit::Names;
-use crate::controller::reconcile::outcome::Meaning;
+use crate::controller::reconcile::outcome::Disposition;
 use crate::mail::{ObjectId, Right};
 use crate::plan::{self, Desired, Held, Observed, Step};
 
@@ -39,7 +39,7 @@ const USERS_AT_ONCE: usize = 25;
 /// The mailbox's next status; `record` is what the operator must remember from now on.
 pub fn mailbox(
     object: &SharedMailbox,
-    meaning: &Meaning,
+    disposition: &Disposition,
     sight: &Sight<'_>,
     record: Option<&Record>,
     now: Timestamp,
@@ -49,14 +49,14 @@ pub fn mailbox(
     if let Some(record) = record {
         status.record = Some(RawRecord::from(record));
     }
-    let Some(ready) = meaning.ready.clone() else {
+    let Some(ready) = disposition.ready.clone() else {
         return status;
     };
     status.last_handled_reconcile_at = last_reconcile_request(object.annotations()).cloned();
     status.observed_generation = Some(generation);
     status.summary = Some(ready.reason.to_string());
     let mut verdicts = vec![ready];
-    verdicts.extend(meaning.progress.clone());
+    verdicts.extend(disposition.progress.clone());
     match sight {
         Sight::Whole(facts) => {
             verdicts.extend(about_the_mailbox(facts));

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Facts, missing_grants, revoked_from, whole_seconds};
+use super::facts::{Facts, missing_grants, revoked_from, whole_seconds};
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
     MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightState,
     RightStatus, last_reconcile_request,
 };
-use crate::controller::reconcile::outcome::Meaning;
+use crate::controller::reconcile::outcome::Disposition;
 use crate::controller::reconcile::validate::{
     AdmittedMember, AdmittedPermission, MemberVerdict, PersonVerdict, Refusal,
 };
@@ -405,7 +405,7 @@ fn states(rights: &[Right], state: impl Fn(Right) -> RightState) -> Vec<RightSta
 /// mailbox says, told here. `lost` is what the mailbox lost.
 pub fn permission_without_mailbox(
     object: &Arc<MailboxPermission>,
-    mailbox: &Meaning,
+    mailbox: &Disposition,
     lost: &[Revoked],
     now: Timestamp,
 ) -> Option<MailboxPermissionStatus> {

@@ -5,7 +5,6 @@ use std::fmt;
 
 use kube::ResourceExt;
 
-use super::is_older;
 use crate::api::{Management, SharedMailbox};
 use crate::controller::state::index::{Index, claims_of};
 use crate::mail::SmtpAddress;
@@ -17,6 +16,15 @@ pub struct Rival {
     address: SmtpAddress,
     /// None when it lives in another namespace, whose names are nobody else's business.
     name: Option<String>,
+}
+
+/// Whether `other` was there before `mailbox`: by creation, then by namespace and name.
+pub fn is_older(other: &SharedMailbox, mailbox: &SharedMailbox) -> bool {
+    let age = |m: &SharedMailbox| {
+        let created = m.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        (created, m.namespace(), m.metadata.name.clone())
+    };
+    age(other) < age(mailbox)
 }
 
 /// Resources that have a better right than `mailbox` to one of its addresses.

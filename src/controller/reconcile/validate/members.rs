@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Surroundings, member_text};
-use crate::api::{MailboxPermission, SharedMailbox};
+use super::admitted::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Surroundings};
+use crate::api::{MailboxPermission, Member, SharedMailbox};
+use crate::controller::state::directory::{Expansion, Resolution, Resolved};
 use crate::exchange::RecipientKind;
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::People;
@@ -13,43 +14,6 @@ use crate::rules::{AccessRules, MemberKind, Wish};
 /// Reasons that pass when the person is made, or gets a mailbox.
 pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";
 pub const NO_MAILBOX: &str = "MemberHasNoMailbox";
-
-/// What a look-up of one member found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    Found(Resolved),
-    /// Nobody has this address.
-    NotFound,
-    /// A person without a mailbox.
-    NoMailbox,
-    /// A group that can't hold rights because it has no mail of its own.
-    PlainGroup,
-    /// Somebody, but nobody who can be named for sure or hold a right: why.
-    Unusable(String),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    pub object_id: ObjectId,
-    pub primary: Option<SmtpAddress>,
-    pub kind: RecipientKind,
-    /// None where Exchange does not tell.
-    pub licensed: Option<bool>,
-}
-
-/// Who is in a group that is expanded, through nested groups too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expansion {
-    People(BTreeMap<ObjectId, Resolution>),
-    /// More than [`Self::MOST_PEOPLE`].
-    TooLarge(usize),
-    /// The app may not read it: why.
-    Unreadable(String),
-}
-
-impl Expansion {
-    pub const MOST_PEOPLE: usize = 200;
-}
 
 /// What the directory says about everybody that permissions name.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +43,15 @@ pub struct PersonVerdict {
     pub address: Option<SmtpAddress>,
     /// Why he gets nothing; that does not lower Ready.
     pub skipped: Option<Refusal>,
+}
+
+/// The member as written, whatever it says.
+fn member_text(member: &Member) -> (MemberKind, String) {
+    match (&member.user, &member.group) {
+        (Some(user), _) => (MemberKind::User, user.clone()),
+        (None, Some(group)) => (MemberKind::Group, group.clone()),
+        (None, None) => (MemberKind::User, String::new()),
+    }
 }
 
 pub(super) fn admit(

@@ -4,103 +4,24 @@
 //! Twice in a pass: [`admit`] judges the manifests as written, before any look-up (else the directory becomes
 //! an oracle); [`resolve`] judges the members as the directory knows them.
 
+mod admitted;
 mod claims;
 mod members;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 
-pub use claims::Rival;
-pub use members::{
-    Directory, Expansion, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict, Resolution, Resolved,
-};
+pub use admitted::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Refused, Surroundings};
+pub use claims::{is_older, rivals};
+pub use members::{Directory, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict};
 
-use crate::api::{
-    MailboxPermission, Member, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn,
-};
+use crate::api::{MailboxPermission, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, ObjectId, Right, SmtpAddress};
 use crate::plan::{People, WantedGrant};
-use crate::rules::{AccessRules, MemberKind, Wish};
-
-/// A mailbox and its permissions, as written and allowed.
-#[derive(Clone, Debug)]
-pub struct Admitted {
-    pub address: SmtpAddress,
-    pub aliases: BTreeSet<SmtpAddress>,
-    pub alias: Option<Nickname>,
-    pub sign_in: SignIn,
-    pub permissions: Vec<AdmittedPermission>,
-    pub exclusive: bool,
-    /// Whose grants stay under Exclusive.
-    pub ignore: Vec<AddressPattern>,
-}
-
-/// One MailboxPermission with a verdict on each of its members.
-#[derive(Clone, Debug)]
-pub struct AdmittedPermission {
-    pub object: Arc<MailboxPermission>,
-    pub rights: Vec<Right>,
-    pub auto_mapping: bool,
-    /// Its end has come: it grants nothing any more.
-    pub expired: bool,
-    pub members: Vec<AdmittedMember>,
-}
-
-#[derive(Clone, Debug)]
-pub struct AdmittedMember {
-    /// As written.
-    pub text: String,
-    /// None when the text is no address.
-    pub address: Option<SmtpAddress>,
-    pub kind: MemberKind,
-    /// Whether everybody in the group gets the rights, instead of the group.
-    pub expand: bool,
-    /// Why nobody may look this member up, let alone grant anything.
-    pub refusal: Option<Refusal>,
-}
-
-/// Why a member gets nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub reason: &'static str,
-    pub message: String,
-}
-
-impl Refusal {
-    fn new(reason: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
-    }
-}
-
-/// What `admit` needs to know of the world.
-pub struct Surroundings<'a> {
-    pub rules: &'a AccessRules,
-    pub namespace: &'a str,
-    /// Other mailboxes of the namespace that were there before this one, by their addresses.
-    pub earlier: Vec<BTreeSet<SmtpAddress>>,
-    /// Other resources that claim one of the addresses and have the better right.
-    pub rivals: Vec<Rival>,
-    pub accepted_domains: &'a BTreeSet<Domain>,
-    /// People who have left, as written.
-    pub departed: &'a BTreeSet<SmtpAddress>,
-    pub now: Timestamp,
-}
-
-/// A mailbox whose manifest is refused.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    pub stall: Stall,
-    /// What its permissions ask for all the same, each member judged by the rules; None where the addresses can't be
-    /// read, by which rules judge.
-    pub declared: Option<Box<Admitted>>,
-}
+use crate::rules::{AccessRules, Wish};
 
 /// Judges the manifests as written.
 pub fn admit(
@@ -330,23 +251,3 @@ impl Wanted {
         }
     }
 }
-
-/// The member as written, whatever it says.
-fn member_text(member: &Member) -> (MemberKind, String) {
-    match (&member.user, &member.group) {
-        (Some(user), _) => (MemberKind::User, user.clone()),
-        (None, Some(group)) => (MemberKind::Group, group.clone()),
-        (None, None) => (MemberKind::User, String::new()),
-    }
-}
-
-/// Whether `other` was there before `mailbox`: by creation, then by namespace and name.
-pub fn is_older(other: &SharedMailbox, mailbox: &SharedMailbox) -> bool {
-    let age = |m: &SharedMailbox| {
-        let created = m.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (created, m.namespace(), m.metadata.name.clone())
-    };
-    age(other) < age(mailbox)
-}
-
-pub use claims::rivals;

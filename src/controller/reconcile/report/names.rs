@@ -1,0 +1,40 @@
+//! People as manifests call them.
+
+use std::collections::BTreeMap;
+
+use crate::api::Record;
+use crate::mail::{ObjectId, SmtpAddress};
+use crate::plan::Desired;
+
+/// How manifests call the people that changes name by their ids.
+pub struct Names(BTreeMap<String, String>);
+
+impl Names {
+    pub fn of(desired: &Desired, record: &Record) -> Self {
+        let recorded = record.grants.iter().map(|grant| (grant.object_id, &grant.member));
+        let declared = desired
+            .grants
+            .iter()
+            .map(|((id, _), wanted)| (*id, &wanted.member));
+        let name = |(id, written): (ObjectId, &SmtpAddress)| {
+            let name = if desired.groups.contains_key(written) {
+                format!("{id} in {written}")
+            } else {
+                written.to_string()
+            };
+            (id.to_string(), name)
+        };
+        Self(recorded.chain(declared).map(name).collect())
+    }
+
+    /// The text with the manifest's address in place of each id.
+    pub fn in_text(&self, text: &str) -> String {
+        let mut named = text.to_owned();
+        for (id, address) in &self.0 {
+            if named.contains(id.as_str()) {
+                named = named.replace(id.as_str(), address);
+            }
+        }
+        named
+    }
+}

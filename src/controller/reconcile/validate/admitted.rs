@@ -1,0 +1,88 @@
+//! What manifests ask for, as far as it is allowed, and what that is judged by.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::claims::Rival;
+use crate::api::{MailboxPermission, SignIn};
+use crate::controller::reconcile::outcome::Stall;
+use crate::mail::{AddressPattern, Domain, Nickname, Right, SmtpAddress};
+use crate::rules::{AccessRules, MemberKind};
+
+/// A mailbox and its permissions, as written and allowed.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    pub address: SmtpAddress,
+    pub aliases: BTreeSet<SmtpAddress>,
+    pub alias: Option<Nickname>,
+    pub sign_in: SignIn,
+    pub permissions: Vec<AdmittedPermission>,
+    pub exclusive: bool,
+    /// Whose grants stay under Exclusive.
+    pub ignore: Vec<AddressPattern>,
+}
+
+/// One MailboxPermission with a verdict on each of its members.
+#[derive(Clone, Debug)]
+pub struct AdmittedPermission {
+    pub object: Arc<MailboxPermission>,
+    pub rights: Vec<Right>,
+    pub auto_mapping: bool,
+    /// Its end has come: it grants nothing any more.
+    pub expired: bool,
+    pub members: Vec<AdmittedMember>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AdmittedMember {
+    /// As written.
+    pub text: String,
+    /// None when the text is no address.
+    pub address: Option<SmtpAddress>,
+    pub kind: MemberKind,
+    /// Whether everybody in the group gets the rights, instead of the group.
+    pub expand: bool,
+    /// Why nobody may look this member up, let alone grant anything.
+    pub refusal: Option<Refusal>,
+}
+
+/// Why a member gets nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Refusal {
+    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// What `admit` needs to know of the world.
+pub struct Surroundings<'a> {
+    pub rules: &'a AccessRules,
+    pub namespace: &'a str,
+    /// Other mailboxes of the namespace that were there before this one, by their addresses.
+    pub earlier: Vec<BTreeSet<SmtpAddress>>,
+    /// Other resources that claim one of the addresses and have the better right.
+    pub rivals: Vec<Rival>,
+    pub accepted_domains: &'a BTreeSet<Domain>,
+    /// People who have left, as written.
+    pub departed: &'a BTreeSet<SmtpAddress>,
+    pub now: Timestamp,
+}
+
+/// A mailbox whose manifest is refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub stall: Stall,
+    /// What its permissions ask for all the same, each member judged by the rules; None where the addresses can't be
+    /// read, by which rules judge.
+    pub declared: Option<Box<Admitted>>,
+}

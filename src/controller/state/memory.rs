@@ -1,0 +1,201 @@
+//! What one process remembers of a mailbox between reconciles. Nothing here is needed for safety: it only avoids
+//! repeating what was done a moment ago.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::lane::Lane;
+use crate::mail::{Holder, MailboxGuid, OneTimeName, Right};
+use crate::plan::{Acknowledged, Change};
+
+/// What is remembered of one mailbox.
+#[derive(Default)]
+pub struct Memory {
+    acknowledged: Vec<(Instant, Change)>,
+    /// The lane of a reconcile that came too early: the tenant had not been checked.
+    pub waits_for_tenant: Option<Lane>,
+    /// When Exchange first did not find a mailbox that it had.
+    pub missing_since: Option<Instant>,
+    /// Since when the record names permissions that are gone.
+    pub lost_since: Option<Instant>,
+    /// An announced create that surely was not executed and may be sent at once.
+    pub unsent: Option<OneTimeName>,
+    /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written to status.
+    pub created: Option<(OneTimeName, MailboxGuid)>,
+    /// Drift that was repaired, by property, and for which generation of the spec.
+    repaired: Vec<(Instant, Change)>,
+    repaired_for: Option<i64>,
+    /// Rows whose removal was answered with "doesn't exist": how often in a row, and when the last time.
+    undeletable: HashMap<(Holder, Right), (u32, Instant)>,
+    /// What follows from groups that changed all at once, as the last read of them said.
+    pub sudden: BTreeSet<Change>,
+    /// The label of the last outcome and how many reconciles in a row ended so.
+    ending: Option<(&'static str, u32)>,
+}
+
+/// How long an acknowledged change may stay invisible on a lagging replica before it is repeated.
+const SETTLING: Duration = Duration::from_mins(2);
+
+/// So many repairs of one property within [`CONTEST`] mean that somebody else keeps changing it.
+const REPAIRS: usize = 3;
+const CONTEST: Duration = Duration::from_hours(6);
+/// A contested property is repaired this seldom.
+const REST: Duration = Duration::from_hours(1);
+
+/// After so many answers a row that can't be removed is no lagging replica's.
+const TRIES: u32 = 3;
+
+impl Memory {
+    /// Exchange said that these rows do not exist when they were to be removed.
+    pub fn said_missing(&mut self, rows: &BTreeSet<(Holder, Right)>, now: Instant) {
+        for row in rows {
+            let (count, last) = self.undeletable.entry(row.clone()).or_insert((0, now));
+            *count = count.saturating_add(1);
+            *last = now;
+        }
+    }
+
+    /// Rows that are shown and can't be removed; tried again once an hour.
+    pub fn stuck(&self, now: Instant) -> BTreeSet<(Holder, Right)> {
+        let is_stuck =
+            |(count, last): &(u32, Instant)| *count >= TRIES && now.saturating_duration_since(*last) < REST;
+        let stuck = self.undeletable.iter().filter(|(_, tries)| is_stuck(tries));
+        stuck.map(|(row, _)| row.clone()).collect()
+    }
+
+    /// Drift was repaired.
+    pub fn repaired(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        generation: Option<i64>,
+        now: Instant,
+    ) {
+        if self.repaired_for != generation {
+            self.repaired.clear();
+            self.repaired_for = generation;
+        }
+        self.repaired
+            .extend(changes.into_iter().map(|change| (now, change)));
+    }
+
+    /// Changes that are not made now, because somebody else keeps undoing them. An edit of the spec starts anew.
+    pub fn contested(&mut self, generation: Option<i64>, now: Instant) -> Acknowledged {
+        self.repaired
+            .retain(|(when, _)| now.saturating_duration_since(*when) < CONTEST);
+        if self.repaired_for != generation {
+            return Acknowledged::new();
+        }
+        let contested = |change: &Change| {
+            let times = self
+                .repaired
+                .iter()
+                .filter(|(_, other)| other == change)
+                .map(|(when, _)| *when);
+            let (count, last) =
+                times.fold((0, None), |(count, last), when| (count + 1, last.max(Some(when))));
+            count >= REPAIRS && last.is_some_and(|last| now.saturating_duration_since(last) < REST)
+        };
+        self.repaired
+            .iter()
+            .map(|(_, change)| change)
+            .filter(|change| contested(change))
+            .cloned()
+            .collect()
+    }
+
+    /// What undoes an earlier change makes that one due again.
+    pub fn acknowledge(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
+        for change in changes {
+            self.acknowledged
+                .retain(|(_, earlier)| !change.supersedes(earlier));
+            self.acknowledged.push((now, change));
+        }
+    }
+
+    pub fn acknowledged(&mut self, now: Instant) -> Acknowledged {
+        self.acknowledged
+            .retain(|(when, _)| now.saturating_duration_since(*when) < SETTLING);
+        self.acknowledged
+            .iter()
+            .map(|(_, change)| change.clone())
+            .collect()
+    }
+
+    /// A read showed everything as wanted: what differs from now on is drift.
+    pub fn settled(&mut self) {
+        self.acknowledged.clear();
+        self.missing_since = None;
+        self.unsent = None;
+    }
+
+    /// How many reconciles in a row, this one included, ended with `label`.
+    pub fn count_ending(&mut self, label: &'static str) -> u32 {
+        let count = match self.ending {
+            Some((before, count)) if before == label => count.saturating_add(1),
+            _ => 1,
+        };
+        self.ending = Some((label, count));
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::Right;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn what_was_taken_back_meanwhile_counts_as_acknowledged_no_longer() {
+        let (id, now) = (
+            "00000000-0000-4000-8000-000000000001".parse().unwrap(),
+            Instant::now(),
+        );
+        let mut memory = Memory::default();
+        memory.acknowledge([Change::Granted(id, Right::SendAs)], now);
+        assert!(
+            memory
+                .acknowledged(now + MINUTE)
+                .contains(&Change::Granted(id, Right::SendAs))
+        );
+        memory.acknowledge([Change::Revoked(id, Right::SendAs)], now + MINUTE);
+        assert!(
+            !memory
+                .acknowledged(now + MINUTE)
+                .contains(&Change::Granted(id, Right::SendAs))
+        );
+        assert!(memory.acknowledged(now + 5 * MINUTE).is_empty(), "it settles");
+    }
+
+    #[test]
+    fn a_row_that_is_said_to_be_missing_three_times_is_stuck_for_an_hour() {
+        let row = (Holder::Sid("S-1-5-21-1".parse().unwrap()), Right::FullAccess);
+        let rows = BTreeSet::from([row]);
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        memory.said_missing(&rows, now);
+        memory.said_missing(&rows, now + 3 * MINUTE);
+        assert!(memory.stuck(now + 4 * MINUTE).is_empty(), "a replica may lag");
+        memory.said_missing(&rows, now + 6 * MINUTE);
+        assert_eq!(memory.stuck(now + 7 * MINUTE), rows);
+        assert!(memory.stuck(now + 67 * MINUTE).is_empty(), "tried again");
+    }
+
+    #[test]
+    fn three_repairs_in_six_hours_are_a_contest_and_an_edit_ends_it() {
+        let (change, now) = (Change::DisplayName("x".into()), Instant::now());
+        let mut memory = Memory::default();
+        for round in 0..3 {
+            assert!(memory.contested(Some(1), now + round * MINUTE).is_empty());
+            memory.repaired([change.clone()], Some(1), now + round * MINUTE);
+        }
+        assert!(memory.contested(Some(1), now + 30 * MINUTE).contains(&change));
+        assert!(memory.contested(Some(2), now + 30 * MINUTE).is_empty());
+        assert!(
+            memory.contested(Some(1), now + 63 * MINUTE).is_empty(),
+            "it rested for an hour"
+        );
+    }
+}

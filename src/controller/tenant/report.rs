@@ -1,0 +1,136 @@
+//! The status of an ExchangeTenant, and the event when it changes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+
+use super::fault::Fault;
+use crate::api::condition::{self, Kind, Truth, Verdict};
+use crate::api::{ExchangeTenant, ExchangeTenantStatus, last_reconcile_request};
+use crate::controller::context::Context;
+use crate::controller::events::Event;
+use crate::controller::state::tenants::Tenant;
+use crate::exchange::AcceptedDomain;
+
+/// Domains listed in status; a tenant may have 900.
+const SHOWN_DOMAINS: usize = 50;
+/// People listed in status to whom nobody answers.
+const SHOWN_PEOPLE: usize = 50;
+
+/// What a check found: a tenant with its accepted domains, or why it can't be used.
+pub type Checked = Result<(Arc<Tenant>, Vec<AcceptedDomain>), Fault>;
+
+pub async fn report(
+    context: &Context,
+    api: &Api<ExchangeTenant>,
+    object: &ExchangeTenant,
+    checked: &Checked,
+) -> Result<(), kube::Error> {
+    let generation = object.metadata.generation.unwrap_or_default();
+    let old = object.status.clone().unwrap_or_default();
+    let mut verdicts = verdicts(checked);
+    verdicts.extend(removals_held(
+        context.state.index().held_mailboxes(&object.name_any()),
+    ));
+    let mut status = ExchangeTenantStatus {
+        observed_generation: Some(generation),
+        conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
+        summary: verdicts.first().map(|ready| ready.reason.to_string()),
+        last_handled_reconcile_at: last_reconcile_request(object.annotations()).cloned(),
+        ..old.clone()
+    };
+    if let Ok((tenant, domains)) = checked {
+        status.tenant_guid = Some(tenant.guid.to_string());
+        status.initial_domain = Some(tenant.initial_domain.to_string());
+        let names: BTreeSet<String> = domains.iter().map(|domain| domain.name.to_string()).collect();
+        status.accepted_domains = names.into_iter().take(SHOWN_DOMAINS).collect();
+        status.unresolved = tenant
+            .unresolved
+            .iter()
+            .take(SHOWN_PEOPLE)
+            .map(ToString::to_string)
+            .collect();
+    }
+    if object.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let mut next = object.clone();
+    next.status = Some(status);
+    api.replace_status(&object.name_any(), &PostParams::default(), &next)
+        .await?;
+    if let Some(ready) = verdicts.first() {
+        let before = condition::find(&old.conditions, Kind::Ready);
+        if before.is_none_or(|before| before.reason != ready.reason || before.status != ready.truth.as_str())
+        {
+            let warning = ready.truth != Truth::True;
+            let event = Event {
+                warning,
+                reason: &ready.reason,
+                action: "Check",
+                note: &ready.message,
+            };
+            context.events.publish(object, event).await;
+        }
+    }
+    Ok(())
+}
+
+/// The advisory that somebody has something to approve.
+fn removals_held(mailboxes: usize) -> Option<Verdict> {
+    (mailboxes > 0).then(|| {
+        let text = format!(
+            "on {mailboxes} SharedMailboxes changes wait for approval (spec.safety): kubectl get sharedmailboxes -A shows \
+             them as Held"
+        );
+        Verdict::new(Kind::RevocationsHeld, true, "ApprovalNeeded", text)
+    })
+}
+
+/// Ready first.
+fn verdicts(checked: &Checked) -> Vec<Verdict> {
+    match checked {
+        Ok((tenant, domains)) => vec![
+            Verdict::new(
+                Kind::Ready,
+                true,
+                "Connected",
+                format!(
+                    "connected to tenant {} with {} accepted domains",
+                    tenant.guid,
+                    domains.len()
+                ),
+            ),
+            Verdict::new(
+                Kind::Authenticated,
+                true,
+                "TokenIssued",
+                "Entra accepts the credentials",
+            ),
+            Verdict::new(Kind::Authorized, true, "Allowed", "Exchange accepts the app"),
+        ],
+        Err(Fault::Unreachable(message)) => vec![
+            Verdict::new(Kind::Ready, Truth::Unknown, "Unreachable", message.as_str()),
+            Verdict::new(Kind::Reconciling, true, "Unreachable", message.as_str()),
+        ],
+        Err(Fault::Stalled {
+            reason,
+            message,
+            authenticated,
+        }) => vec![
+            Verdict::new(Kind::Ready, false, *reason, message.as_str()),
+            Verdict::new(
+                Kind::Authenticated,
+                *authenticated,
+                if *authenticated { "TokenIssued" } else { reason },
+                if *authenticated {
+                    "Entra accepts the credentials"
+                } else {
+                    message.as_str()
+                },
+            ),
+            Verdict::new(Kind::Stalled, true, *reason, message.as_str()),
+        ],
+    }
+}
