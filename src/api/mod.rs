@@ -11,6 +11,7 @@ pub mod condition;
 mod exchange_tenant;
 mod mailbox_permission;
 mod record;
+mod reference;
 mod schema;
 mod shared_mailbox;
 #[cfg(test)]
@@ -29,10 +30,11 @@ pub use record::{
     AdmittedRemoval, HeldRecord, Intent, RawRecord, Record, RecordedGrant, Removed, UnreadableRecord,
     Withdrawn,
 };
+pub use reference::NamedRef;
 pub use schema::all_crds;
 pub use shared_mailbox::{
-    DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, NamedRef, PermissionsMode,
-    PermissionsPolicy, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
+    DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode, PermissionsPolicy,
+    SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
 };
 
 /// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.

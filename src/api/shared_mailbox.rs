@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, RawRecord, Revoked};
+use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, NamedRef, RawRecord, Revoked};
 use crate::mail::Right;
 
 /// A Microsoft 365 shared mailbox, kept as declared.
@@ -90,24 +90,6 @@ pub struct SharedMailboxSpec {
     /// What happens to the mailbox when this resource is deleted. Retain keeps it with all its permissions.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-}
-
-/// The name of another resource: of the same namespace, or of a cluster-scoped kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct NamedRef {
-    #[serde(default = "default_name")]
-    #[schemars(length(min = 1, max = 253))]
-    pub name: String,
-}
-
-impl Default for NamedRef {
-    fn default() -> Self {
-        Self { name: default_name() }
-    }
-}
-
-fn default_name() -> String {
-    "default".to_owned()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,10 +1,8 @@
-//! Elementary changes, and plans without some of them.
+//! Elementary changes.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Plan, Step};
-use crate::api::{Record, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
 
 /// One thing that a write changes.
@@ -57,7 +55,7 @@ impl Change {
 
     /// Whether it is made again although Exchange acknowledged it a moment ago: somebody may have opened the door since,
     /// which nothing but the account itself tells.
-    fn is_repeated(&self) -> bool {
+    pub(super) fn is_repeated(&self) -> bool {
         matches!(self, Self::SignIn { .. })
     }
 }
@@ -85,66 +83,3 @@ impl fmt::Display for Change {
 
 /// Changes that Exchange acknowledged so recently that a replica may not show them yet.
 pub type Acknowledged = BTreeSet<Change>;
-
-impl Plan {
-    /// The plan without what was acknowledged a moment ago, and whether something was left out. The sign-in block is
-    /// never left out.
-    pub fn without(&self, acknowledged: &Acknowledged) -> (Self, bool) {
-        self.keeping(|change| change.is_repeated() || !acknowledged.contains(change))
-    }
-
-    /// The plan with only those changes that `keep` admits, and whether something was left out. The records stay.
-    pub fn keeping(&self, keep: impl Fn(&Change) -> bool) -> (Self, bool) {
-        let mut left_out = false;
-        let mut steps = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            match step {
-                Step::Set(settings) => {
-                    let rest = settings.keeping(&keep);
-                    left_out |= rest != *settings;
-                    if !rest.is_empty() {
-                        steps.push(Step::Set(rest));
-                    }
-                }
-                Step::Revoke { .. }
-                | Step::Evict(_)
-                | Step::SetDirectorySignIn { .. }
-                | Step::Remap { .. }
-                | Step::ClearAutoMapping
-                | Step::Grant { .. } => {
-                    if step.changes().iter().all(&keep) {
-                        steps.push(step.clone());
-                    } else {
-                        left_out = true;
-                    }
-                }
-            }
-        }
-        let plan = Self {
-            steps,
-            causes: self.causes.clone(),
-            announced: self.announced.clone(),
-            settled: self.settled.clone(),
-        };
-        (plan, left_out)
-    }
-
-    /// Only what takes access away; everything else is as if nobody had planned it, and the record goes on saying so.
-    pub fn only_taking_away(&self, record: &Record) -> Self {
-        let (only, _) =
-            self.keeping(|change| change.removes_a_grant() || *change == Change::SignIn { allowed: false });
-        let changes = only.changes();
-        let stays =
-            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
-        Self {
-            announced: record.clone(),
-            settled: Record {
-                grants: record.grants.iter().filter(stays).cloned().collect(),
-                held: None,
-                admitted: Vec::new(),
-                ..record.clone()
-            },
-            ..only
-        }
-    }
-}

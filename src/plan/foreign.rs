@@ -4,55 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cause, Desired, Entry, Eviction, Identity, Observed};
 use crate::api::{ForeignState, Record};
-use crate::mail::{AddressPattern, Holder, ObjectId, Right, Sid, SmtpAddress};
-
-/// What a mailbox and its tenant say about grants that no manifest declares.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GrantPolicy {
-    /// What nobody declares goes.
-    pub exclusive: bool,
-    /// Grants of accounts that are gone go, once.
-    pub remove_orphans: bool,
-    /// Whose grants stay under Exclusive.
-    pub ignore: Vec<AddressPattern>,
-    pub protected: People,
-    /// Who loses everything.
-    pub departed: People,
-}
-
-/// People that the ExchangeTenant names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct People {
-    /// As written.
-    pub addresses: BTreeSet<SmtpAddress>,
-    /// As the directory knows them.
-    pub ids: BTreeSet<ObjectId>,
-    /// As permission rows know them.
-    pub sids: BTreeSet<Sid>,
-    /// Somebody named could not be looked up: nobody knows that a stranger is not him.
-    pub incomplete: bool,
-}
-
-impl People {
-    pub fn include_id(&self, id: &ObjectId) -> bool {
-        self.ids.contains(id)
-    }
-
-    fn include(&self, holder: &Holder, identity: Option<&Identity>) -> bool {
-        let by_id = match holder {
-            Holder::ObjectId(id) => self.ids.contains(id),
-            Holder::Sid(sid) => self.sids.contains(sid),
-        };
-        by_id
-            || match identity {
-                Some(Identity::Known { object_id, addresses }) => {
-                    object_id.as_ref().is_some_and(|id| self.ids.contains(id))
-                        || !addresses.is_disjoint(&self.addresses)
-                }
-                Some(Identity::Gone) | None => false,
-            }
-    }
-}
+use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 /// One grant that no manifest declares.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,13 @@
 //! Desired × observed × record → ordered steps. Plain functions on values: no client, no clock, no await.
 
 mod change;
+mod desired;
 mod foreign;
 mod grants;
 mod hold;
+mod observed;
 mod ownership;
+mod part;
 #[cfg(test)]
 mod properties;
 mod removed;
@@ -13,290 +16,33 @@ mod step;
 #[cfg(test)]
 mod testing;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 pub use change::{Acknowledged, Change};
-pub use foreign::{Foreign, GrantPolicy, People, foreign};
+pub use desired::{Desired, GrantPolicy, People, WantedGrant};
+pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
+pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
 pub use ownership::{NotOurs, Standing, standing};
 pub use removed::{SHOWN_BY_THEN, believe, recall};
 pub use settings::Settings;
 pub use step::{Cause, Eviction, Plan, Step};
 
-use crate::api::{Record, RecordedGrant, SignIn, SignInControl};
-use crate::mail::{
-    Holder, MailboxGuid, MarkerOwner, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress,
-};
-
-/// What one mailbox and all its permissions ask for, validated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Desired {
-    pub owner: MarkerOwner,
-    /// 1 to 15: the custom attribute that holds the marker.
-    pub marker_attribute: u8,
-    pub display_name: String,
-    pub address: SmtpAddress,
-    /// None: the nickname is not managed.
-    pub alias: Option<Nickname>,
-    pub aliases: BTreeSet<SmtpAddress>,
-    pub sign_in: SignIn,
-    pub sign_in_control: SignInControl,
-    pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
-    /// Who is declared to hold what and can't be granted to now, be it that he is unknown or refused: what he was
-    /// granted before stays, because it is not undeclared.
-    pub kept: BTreeSet<(SmtpAddress, Right)>,
-    /// What happens to grants that no manifest declares.
-    pub policy: GrantPolicy,
-    /// What is granted now is remembered to have been granted at this time.
-    pub now: Timestamp,
-    /// MailboxPermissions, by name, whose end has come.
-    pub expired: BTreeSet<String>,
-    /// Who is in each group that is expanded.
-    pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
-    /// Rows that Exchange shows and says do not exist when they are to go.
-    pub stuck: BTreeSet<(Holder, Right)>,
-}
-
-impl Desired {
-    /// Whether the manifest asks for the address, be it as the primary one.
-    fn declares_address(&self, address: &SmtpAddress) -> bool {
-        *address == self.address || self.aliases.contains(address)
-    }
-
-    /// Whether a manifest asks for what was granted.
-    fn declares_grant(&self, grant: &RecordedGrant) -> bool {
-        self.grants.contains_key(&(grant.object_id, grant.right))
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WantedGrant {
-    /// Meaningful for Full Access only.
-    pub auto_mapping: bool,
-    /// The member as written.
-    pub member: SmtpAddress,
-    /// Further ways in which manifests name the same person.
-    pub also: BTreeSet<SmtpAddress>,
-    /// The MailboxPermissions that declare it, by name.
-    pub by: BTreeSet<String>,
-}
-
-/// What Exchange and the directory show of one mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
-    pub guid: MailboxGuid,
-    /// None while Exchange has not told it.
-    pub object_id: Option<ObjectId>,
-    pub display_name: String,
-    pub alias: String,
-    pub primary: SmtpAddress,
-    /// All SMTP addresses, the primary one included.
-    pub addresses: BTreeSet<SmtpAddress>,
-    /// The text in the marker attribute.
-    pub attribute: String,
-    /// `AccountDisabled` as Exchange shows it.
-    pub account_disabled: bool,
-    /// `accountEnabled` as the directory shows it; None when the app may not read users.
-    pub directory_enabled: Option<bool>,
-    pub full_access: Holders,
-    pub send_as: Holders,
-    pub on_behalf: OnBehalf,
-    /// Who is behind a row that no manifest declares, as far as it was looked up.
-    pub identities: BTreeMap<Holder, Identity>,
-    /// Not in the address list: members can't add the mailbox to Outlook.
-    pub hidden: bool,
-    /// Where mail is forwarded to, as Exchange shows it.
-    pub forwarding: Option<String>,
-}
-
-/// Who holds Full Access or Send As. Permission rows carry a SID and no object id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holders {
-    /// All rows that are neither SELF nor inherited.
-    pub entries: Vec<Entry>,
-    /// Answers to reads for one person: the SID in the row, or None when there was no row.
-    pub asked: BTreeMap<ObjectId, Option<Sid>>,
-}
-
-/// One row of a permission list.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
-    /// None: the row can't be tied to anybody.
-    pub sid: Option<Sid>,
-    /// As Exchange shows the holder: text that changes with a rename, for people only.
-    pub shown: String,
-    pub rights: BTreeSet<String>,
-    pub denies: bool,
-}
-
-/// Who is behind a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
-    Known {
-        object_id: Option<ObjectId>,
-        /// The sign-in name and the addresses.
-        addresses: BTreeSet<SmtpAddress>,
-    },
-    /// No account and no group has this id any more.
-    Gone,
-}
-
-/// Who may send on behalf. Exchange shows ids or names.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OnBehalf {
-    pub ids: BTreeSet<ObjectId>,
-    /// Entries that could not be tied to an object: unknown, not foreign.
-    pub untied: usize,
-}
-
-/// Whether somebody holds a right, as far as the reads tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// With the SID, where the store has one.
-    Present(Option<Sid>),
-    Absent,
-    Unknown,
-}
-
-impl Holders {
-    /// True when a row allows `sid` the right.
-    fn allow(&self, sid: &Sid, right: Right) -> bool {
-        let allows = |row: &Entry| !row.denies && row.rights.contains(right.as_str());
-        self.entries
-            .iter()
-            .any(|row| row.sid.as_ref() == Some(sid) && allows(row))
-    }
-
-    fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
-        match (self.asked.get(id), known_sid) {
-            (Some(Some(sid)), _) => Presence::Present(Some(sid.clone())),
-            (None, Some(sid)) if self.allow(sid, right) => Presence::Present(Some(sid.clone())),
-            (Some(None), _) | (None, Some(_)) => Presence::Absent,
-            (None, None) => Presence::Unknown,
-        }
-    }
-}
-
-impl Holders {
-    fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
-        let Some(sid) = sid else { return };
-        if !self.allow(sid, right) {
-            self.entries.push(Entry {
-                sid: Some(sid.clone()),
-                shown: id.to_string(),
-                rights: BTreeSet::from([right.as_str().to_owned()]),
-                denies: false,
-            });
-        }
-        self.asked.remove(&id);
-    }
-}
-
-impl Observed {
-    /// Whether `id` holds `right`. `known_sid` comes from the record.
-    pub fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
-        match right {
-            Right::FullAccess => self.full_access.presence(id, right, known_sid),
-            Right::SendAs => self.send_as.presence(id, right, known_sid),
-            Right::SendOnBehalf if self.on_behalf.ids.contains(id) => Presence::Present(None),
-            Right::SendOnBehalf if self.on_behalf.untied > 0 => Presence::Unknown,
-            Right::SendOnBehalf => Presence::Absent,
-        }
-    }
-
-    /// Whether a row with this SID allows `right`. Send on Behalf has no rows.
-    pub fn shows(&self, sid: &Sid, right: Right) -> bool {
-        match right {
-            Right::FullAccess => self.full_access.allow(sid, right),
-            Right::SendAs => self.send_as.allow(sid, right),
-            Right::SendOnBehalf => false,
-        }
-    }
-
-    /// The SID of `id` that any answer of this read carried.
-    pub fn sid_of(&self, id: &ObjectId) -> Option<&Sid> {
-        [&self.full_access, &self.send_as]
-            .into_iter()
-            .find_map(|holders| holders.asked.get(id)?.as_ref())
-    }
-
-    /// The SID of `id`, when a row of his that no manifest declares was looked up.
-    pub fn tied_sid(&self, id: &ObjectId) -> Option<&Sid> {
-        self.identities
-            .iter()
-            .find_map(|(holder, identity)| match (holder, identity) {
-                (
-                    Holder::Sid(sid),
-                    Identity::Known {
-                        object_id: Some(known),
-                        ..
-                    },
-                ) if known == id => Some(sid),
-                _ => None,
-            })
-    }
-
-    /// Exchange itself said that `id` holds `right`, whatever a replica shows.
-    pub fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
-        match right {
-            Right::FullAccess => self.full_access.prove(id, right, sid),
-            Right::SendAs => self.send_as.prove(id, right, sid),
-            Right::SendOnBehalf => {
-                self.on_behalf.ids.insert(id);
-            }
-        }
-    }
-
-    /// The directory decides about sign-in; Exchange's copy may lag by hours and counts only when the app may
-    /// not read users.
-    pub fn sign_in_is_blocked(&self) -> bool {
-        self.directory_enabled
-            .map_or(self.account_disabled, |enabled| !enabled)
-    }
-
-    /// A mailbox as New-Mailbox leaves it: named once, open for sign-in, without marker and grants.
-    pub fn just_created(guid: MailboxGuid, object_id: ObjectId, creation: &Creation) -> Self {
-        let Creation {
-            one_time_name,
-            alias,
-            address,
-        } = creation;
-        Self {
-            guid,
-            object_id: Some(object_id),
-            display_name: one_time_name.to_string(),
-            alias: alias.to_string(),
-            primary: address.clone(),
-            addresses: BTreeSet::from([address.clone()]),
-            attribute: String::new(),
-            account_disabled: false,
-            directory_enabled: None,
-            full_access: Holders::default(),
-            send_as: Holders::default(),
-            on_behalf: OnBehalf::default(),
-            identities: BTreeMap::new(),
-            hidden: false,
-            forwarding: None,
-        }
-    }
-}
-
-/// What New-Mailbox is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Creation {
-    pub one_time_name: OneTimeName,
-    pub alias: Nickname,
-    pub address: SmtpAddress,
-}
+use crate::api::{Record, SignIn, SignInControl};
+use crate::mail::SmtpAddress;
 
 /// The steps that turn `observed` into `desired`, and the record before and after them.
 ///
 /// `observed` must be a mailbox that is ours (see [`standing`]).
 pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
     let grants = grants::plan(desired, observed, record);
-    let settings = settings::plan(desired, observed, record, &grants);
+    let settings = settings::plan(
+        desired,
+        observed,
+        record,
+        grants.add_on_behalf,
+        grants.remove_on_behalf,
+    );
     let announced = Record {
         intent: record.intent.clone(),
         addresses: addresses_to_remember(desired, observed, record),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::grants::GrantPlan;
 use super::{Change, Desired, Observed};
 use crate::api::{Record, SignIn, SignInControl};
 use crate::mail::{Marker, Nickname, ObjectId, Right, SmtpAddress};
@@ -23,7 +22,13 @@ pub struct Settings {
     pub remove_on_behalf: BTreeSet<ObjectId>,
 }
 
-pub(super) fn plan(desired: &Desired, observed: &Observed, record: &Record, grants: &GrantPlan) -> Settings {
+pub(super) fn plan(
+    desired: &Desired,
+    observed: &Observed,
+    record: &Record,
+    add_on_behalf: BTreeSet<ObjectId>,
+    remove_on_behalf: BTreeSet<ObjectId>,
+) -> Settings {
     let marker = Marker {
         owner: desired.owner.clone(),
         mailbox: observed.guid,
@@ -52,8 +57,8 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, record: &Record, gran
             .cloned()
             .collect(),
         remove_addresses: record.addresses.iter().filter(withdrawn).cloned().collect(),
-        add_on_behalf: grants.add_on_behalf.clone(),
-        remove_on_behalf: grants.remove_on_behalf.clone(),
+        add_on_behalf,
+        remove_on_behalf,
     }
 }
 

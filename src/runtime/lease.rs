@@ -17,6 +17,8 @@ use crate::api::SharedMailbox;
 use crate::clock::Clock;
 use crate::leadership::Leadership;
 
+/// The name of the Lease, in the operator's namespace.
+pub const LEASE: &str = "shared-mailbox-operator";
 /// Others may take over when a claim was not renewed for so long.
 const DURATION: Duration = Duration::from_secs(15);
 /// The leader renews so often.

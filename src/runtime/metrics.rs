@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use tower::{Layer, Service};
 
-use super::LEASE;
+use super::lease::LEASE;
 use crate::controller::{GaugeFamily, Gauges, Metrics};
 use crate::exchange::GatewayMetrics;
 use crate::leadership::Leadership;

@@ -26,12 +26,9 @@ use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::controller::{Operator, Readiness, Settings};
 use crate::leadership::Leadership;
-use lease::Elector;
+use lease::{Elector, LEASE};
 use metrics::{KubernetesRequests, Telemetry};
 use pulse::Pulse;
-
-/// The name of the Lease, in the operator's namespace.
-const LEASE: &str = "shared-mailbox-operator";
 
 /// What kept the operator from starting.
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,12 @@ mod budget;
 mod queue;
 mod retry;
 mod send;
+mod shared;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, oneshot};
@@ -20,10 +21,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span};
 
 use self::budget::{Hold, WriteBudget};
-use self::queue::{Queue, Urgency, Waiting};
+use self::queue::{Outcome, Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
-use self::send::{NOT_LEADING, Outcome};
-pub(super) use self::send::{STALE_ROLES, answer_to, not_leading};
+pub(super) use self::send::{STALE_ROLES, answer_to};
+pub(super) use self::shared::{Core, not_leading};
+use self::shared::{NOT_LEADING, Slot, State, throttled};
 use super::auth::TokenSource;
 use super::connection::Connection;
 use super::error::{ErrorClass, ExchangeError, Stage};
@@ -74,33 +76,6 @@ impl Drop for Dispatcher {
     }
 }
 
-/// What clones share.
-pub(super) struct Core {
-    tenant: TenantGuid,
-    api: AdminApi,
-    pub(super) graph_base: String,
-    pub(super) http: HttpService,
-    pub(super) clock: Clock,
-    pub(super) metrics: GatewayMetrics,
-    exchange_tokens: TokenSource,
-    pub(super) graph_tokens: TokenSource,
-    state: Mutex<State>,
-    /// Told when there may be something to send.
-    work: Notify,
-    pub(super) graph_slots: Semaphore,
-    pub(super) graph_hold: Mutex<Hold>,
-    pub(super) leadership: Leadership,
-}
-
-struct State {
-    queue: Queue,
-    hold: Hold,
-    writes: WriteBudget,
-    max_in_flight: usize,
-    in_flight: usize,
-    background_in_flight: usize,
-}
-
 /// How things stand at one gateway.
 #[derive(Clone, Debug, Default)]
 pub struct GatewayReading {
@@ -120,24 +95,6 @@ enum Next {
     Refuse(Vec<Waiting>, Duration),
     WaitFor(Duration, Wait),
     Idle,
-}
-
-/// A place among the requests in flight, freed on drop.
-pub(super) struct Slot {
-    core: Arc<Core>,
-    urgency: Urgency,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut state = self.core.state();
-        state.in_flight -= 1;
-        if self.urgency == Urgency::Background {
-            state.background_in_flight -= 1;
-        }
-        drop(state);
-        self.core.work.notify_one();
-    }
 }
 
 impl Gateway {
@@ -278,10 +235,6 @@ impl Gateway {
 }
 
 impl Core {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     async fn call(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String) -> Result<Answer, ExchangeError> {
         let span = tracing::info_span!(
             "exchange_call",
@@ -360,28 +313,6 @@ impl Core {
         outcome
             .await
             .unwrap_or_else(|_| failed("the request was given up", true))
-    }
-
-    /// Before something is tried again; no longer than this replica works.
-    pub(super) async fn pause(&self, wait: Duration) {
-        tokio::select! {
-            biased;
-            () = self.clock.sleep(wait) => {}
-            () = self.leadership.stood_down() => {}
-        }
-    }
-
-    /// Returns when the service may be called; an error when that takes longer than anybody waits here.
-    async fn wait_out_hold(&self) -> Result<(), Failure> {
-        loop {
-            let left = self.state().hold.remaining(self.clock.instant());
-            match left {
-                None => return Ok(()),
-                Some(_) if self.leadership.has_stood_down() => return Err(not_leading(Stage::Exchange, "")),
-                Some(left) if left <= THROTTLED_PATIENCE => self.pause(left).await,
-                Some(left) => return Err(throttled("", left)),
-            }
-        }
     }
 
     fn next(&self) -> Next {
@@ -485,11 +416,4 @@ fn refuse(calls: Vec<Waiting>, why: impl Fn(&str) -> Failure) {
         // The caller may be gone.
         let _ = call.answer.send(outcome);
     }
-}
-
-fn throttled(operation: &str, left: Duration) -> Failure {
-    let message = "the tenant is throttled";
-    let mut error = ExchangeError::new(ErrorClass::Throttled, Stage::Exchange, operation, message);
-    error.retry_after = Some(left);
-    Failure::without_effect(error)
 }

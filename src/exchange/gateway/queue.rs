@@ -8,8 +8,7 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::budget::WriteBudget;
-use super::send::Outcome;
-use crate::exchange::wire::Cmdlet;
+use crate::exchange::wire::{Answer, Cmdlet, Failure};
 use crate::lane::Lane;
 
 /// Items in one `$batch`: what Microsoft's own module sends at most.
@@ -29,6 +28,14 @@ pub struct Waiting {
     pub answer: oneshot::Sender<Outcome>,
     /// The caller's, to be told which request it became.
     pub span: Span,
+}
+
+/// What became of one call in one request.
+#[derive(Debug)]
+pub struct Outcome {
+    pub result: Result<Answer, Failure>,
+    /// True when the request as a whole failed at Exchange; the calls in it are then tried one by one.
+    pub whole_request_failed: bool,
 }
 
 /// The two kinds of batches. Mixing them would let somebody who waits wait for a sweep.

@@ -10,32 +10,20 @@ use tower::ServiceExt as _;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
-use super::queue::Waiting;
-use super::{Core, Slot};
+use super::queue::{Outcome, Waiting};
+use super::shared::{Core, Slot, not_leading};
 use crate::exchange::auth::Token;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::http::{HttpService, TransportError};
 use crate::exchange::metrics::Attempt;
 use crate::exchange::text;
-use crate::exchange::wire::{Answer, Effect, Failure, Reply};
+use crate::exchange::wire::{Effect, Failure, Reply};
 
 /// No answer within this time is a lost answer. A batch runs ten cmdlets of typically a second.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// After a role was granted, tokens from before it keep failing: a refusal renews tokens older than this.
 pub const STALE_ROLES: Duration = Duration::from_mins(5);
-
-/// Checked right before a request leaves, so that a replica that lost the lease while its writes waited in the
-/// queue sends none of them.
-pub const NOT_LEADING: &str = "this replica does not lead any more";
-
-/// What became of one call in one request.
-#[derive(Debug)]
-pub struct Outcome {
-    pub result: Result<Answer, Failure>,
-    /// True when the request as a whole failed at Exchange; the calls in it are then tried one by one.
-    pub whole_request_failed: bool,
-}
 
 /// Sends the calls as one request and answers each of them. Runs to its end even if every caller is gone, so
 /// that no write is cut off half-way.
@@ -222,15 +210,6 @@ impl Failure {
             whole_request_failed,
         }
     }
-}
-
-pub fn not_leading(stage: Stage, operation: &str) -> Failure {
-    Failure::without_effect(ExchangeError::new(
-        ErrorClass::Transient,
-        stage,
-        operation,
-        NOT_LEADING,
-    ))
 }
 
 /// `whole` and its callers put in the operation.

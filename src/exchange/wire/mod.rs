@@ -2,6 +2,7 @@
 
 mod envelope;
 mod error;
+mod interpret;
 mod parameters;
 mod reply;
 mod row;

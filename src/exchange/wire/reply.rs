@@ -5,11 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::envelope::Answer;
-use super::error::Failure;
-use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::text;
 
 /// Nobody is made to wait longer by one header.
@@ -112,40 +109,6 @@ impl Reply {
         }
     }
 
-    /// What the answer to `operation` says: rows, or why there are none.
-    pub fn interpret(self, operation: &str) -> Result<Answer, Failure> {
-        let in_body_error = self
-            .json
-            .as_ref()
-            .is_some_and(|json| error_object(json).is_some());
-        if self.status != 200 || in_body_error {
-            return Err(Failure::from_reply(operation, &self));
-        }
-        match self.json {
-            Some(Value::Object(mut body)) if body.get("value").is_some_and(Value::is_array) => Ok(Answer {
-                rows: rows(body.remove("value").unwrap_or_default()),
-                warnings: warnings(&body),
-                request_id: self.request_id,
-                next: body
-                    .get("@odata.nextLink")
-                    .and_then(Value::as_str)
-                    .filter(|link| !link.is_empty())
-                    .map(str::to_owned),
-            }),
-            _ => {
-                let mut error = ExchangeError::new(
-                    ErrorClass::Transient,
-                    Stage::Exchange,
-                    operation,
-                    "the service answered 200 without a list of rows",
-                );
-                error.status = Some(200);
-                error.request_id = self.request_id;
-                Err(Failure::new(error, true))
-            }
-        }
-    }
-
     pub fn is_batch_answer(&self) -> bool {
         self.json
             .as_ref()
@@ -176,32 +139,6 @@ pub fn error_object(json: &Value) -> Option<&Value> {
         .find_map(|key| json.get(key).filter(|value| value.is_object()))
 }
 
-fn rows(value: Value) -> Vec<Map<String, Value>> {
-    match value {
-        Value::Array(items) => items
-            .into_iter()
-            .filter_map(|item| match item {
-                Value::Object(row) => Some(row),
-                // Some cmdlets print text beside their rows.
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn warnings(body: &Map<String, Value>) -> Vec<String> {
-    match body.get("@adminapi.warnings") {
-        Some(Value::Array(items)) => items
-            .iter()
-            .filter_map(Value::as_str)
-            .map(text::bounded)
-            .collect(),
-        Some(Value::String(one)) if !one.is_empty() => vec![text::bounded(one)],
-        _ => Vec::new(),
-    }
-}
-
 /// Seconds or an HTTP date, at most an hour.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
@@ -217,6 +154,7 @@ pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::error::ErrorClass;
     use serde_json::json;
 
     fn now() -> Timestamp {

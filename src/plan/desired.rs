@@ -1,0 +1,110 @@
+//! What is to be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::observed::Identity;
+use crate::api::{RecordedGrant, SignIn, SignInControl};
+use crate::mail::{AddressPattern, Holder, MarkerOwner, Nickname, ObjectId, Right, Sid, SmtpAddress};
+
+/// What one mailbox and all its permissions ask for, validated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Desired {
+    pub owner: MarkerOwner,
+    /// 1 to 15: the custom attribute that holds the marker.
+    pub marker_attribute: u8,
+    pub display_name: String,
+    pub address: SmtpAddress,
+    /// None: the nickname is not managed.
+    pub alias: Option<Nickname>,
+    pub aliases: BTreeSet<SmtpAddress>,
+    pub sign_in: SignIn,
+    pub sign_in_control: SignInControl,
+    pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
+    /// Who is declared to hold what and can't be granted to now, be it that he is unknown or refused: what he was
+    /// granted before stays, because it is not undeclared.
+    pub kept: BTreeSet<(SmtpAddress, Right)>,
+    /// What happens to grants that no manifest declares.
+    pub policy: GrantPolicy,
+    /// What is granted now is remembered to have been granted at this time.
+    pub now: Timestamp,
+    /// MailboxPermissions, by name, whose end has come.
+    pub expired: BTreeSet<String>,
+    /// Who is in each group that is expanded.
+    pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
+    /// Rows that Exchange shows and says do not exist when they are to go.
+    pub stuck: BTreeSet<(Holder, Right)>,
+}
+
+impl Desired {
+    /// Whether the manifest asks for the address, be it as the primary one.
+    pub(super) fn declares_address(&self, address: &SmtpAddress) -> bool {
+        *address == self.address || self.aliases.contains(address)
+    }
+
+    /// Whether a manifest asks for what was granted.
+    pub(super) fn declares_grant(&self, grant: &RecordedGrant) -> bool {
+        self.grants.contains_key(&(grant.object_id, grant.right))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedGrant {
+    /// Meaningful for Full Access only.
+    pub auto_mapping: bool,
+    /// The member as written.
+    pub member: SmtpAddress,
+    /// Further ways in which manifests name the same person.
+    pub also: BTreeSet<SmtpAddress>,
+    /// The MailboxPermissions that declare it, by name.
+    pub by: BTreeSet<String>,
+}
+
+/// What a mailbox and its tenant say about grants that no manifest declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantPolicy {
+    /// What nobody declares goes.
+    pub exclusive: bool,
+    /// Grants of accounts that are gone go, once.
+    pub remove_orphans: bool,
+    /// Whose grants stay under Exclusive.
+    pub ignore: Vec<AddressPattern>,
+    pub protected: People,
+    /// Who loses everything.
+    pub departed: People,
+}
+
+/// People that the ExchangeTenant names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// As written.
+    pub addresses: BTreeSet<SmtpAddress>,
+    /// As the directory knows them.
+    pub ids: BTreeSet<ObjectId>,
+    /// As permission rows know them.
+    pub sids: BTreeSet<Sid>,
+    /// Somebody named could not be looked up: nobody knows that a stranger is not him.
+    pub incomplete: bool,
+}
+
+impl People {
+    pub fn include_id(&self, id: &ObjectId) -> bool {
+        self.ids.contains(id)
+    }
+
+    pub(super) fn include(&self, holder: &Holder, identity: Option<&Identity>) -> bool {
+        let by_id = match holder {
+            Holder::ObjectId(id) => self.ids.contains(id),
+            Holder::Sid(sid) => self.sids.contains(sid),
+        };
+        by_id
+            || match identity {
+                Some(Identity::Known { object_id, addresses }) => {
+                    object_id.as_ref().is_some_and(|id| self.ids.contains(id))
+                        || !addresses.is_disjoint(&self.addresses)
+                }
+                Some(Identity::Gone) | None => false,
+            }
+    }
+}

@@ -1,0 +1,213 @@
+//! What is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::mail::{Holder, MailboxGuid, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
+
+/// What Exchange and the directory show of one mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    pub guid: MailboxGuid,
+    /// None while Exchange has not told it.
+    pub object_id: Option<ObjectId>,
+    pub display_name: String,
+    pub alias: String,
+    pub primary: SmtpAddress,
+    /// All SMTP addresses, the primary one included.
+    pub addresses: BTreeSet<SmtpAddress>,
+    /// The text in the marker attribute.
+    pub attribute: String,
+    /// `AccountDisabled` as Exchange shows it.
+    pub account_disabled: bool,
+    /// `accountEnabled` as the directory shows it; None when the app may not read users.
+    pub directory_enabled: Option<bool>,
+    pub full_access: Holders,
+    pub send_as: Holders,
+    pub on_behalf: OnBehalf,
+    /// Who is behind a row that no manifest declares, as far as it was looked up.
+    pub identities: BTreeMap<Holder, Identity>,
+    /// Not in the address list: members can't add the mailbox to Outlook.
+    pub hidden: bool,
+    /// Where mail is forwarded to, as Exchange shows it.
+    pub forwarding: Option<String>,
+}
+
+/// Who holds Full Access or Send As. Permission rows carry a SID and no object id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holders {
+    /// All rows that are neither SELF nor inherited.
+    pub entries: Vec<Entry>,
+    /// Answers to reads for one person: the SID in the row, or None when there was no row.
+    pub asked: BTreeMap<ObjectId, Option<Sid>>,
+}
+
+/// One row of a permission list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// None: the row can't be tied to anybody.
+    pub sid: Option<Sid>,
+    /// As Exchange shows the holder: text that changes with a rename, for people only.
+    pub shown: String,
+    pub rights: BTreeSet<String>,
+    pub denies: bool,
+}
+
+/// Who is behind a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    Known {
+        object_id: Option<ObjectId>,
+        /// The sign-in name and the addresses.
+        addresses: BTreeSet<SmtpAddress>,
+    },
+    /// No account and no group has this id any more.
+    Gone,
+}
+
+/// Who may send on behalf. Exchange shows ids or names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OnBehalf {
+    pub ids: BTreeSet<ObjectId>,
+    /// Entries that could not be tied to an object: unknown, not foreign.
+    pub untied: usize,
+}
+
+/// Whether somebody holds a right, as far as the reads tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// With the SID, where the store has one.
+    Present(Option<Sid>),
+    Absent,
+    Unknown,
+}
+
+impl Holders {
+    /// True when a row allows `sid` the right.
+    fn allow(&self, sid: &Sid, right: Right) -> bool {
+        let allows = |row: &Entry| !row.denies && row.rights.contains(right.as_str());
+        self.entries
+            .iter()
+            .any(|row| row.sid.as_ref() == Some(sid) && allows(row))
+    }
+
+    fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
+        match (self.asked.get(id), known_sid) {
+            (Some(Some(sid)), _) => Presence::Present(Some(sid.clone())),
+            (None, Some(sid)) if self.allow(sid, right) => Presence::Present(Some(sid.clone())),
+            (Some(None), _) | (None, Some(_)) => Presence::Absent,
+            (None, None) => Presence::Unknown,
+        }
+    }
+}
+
+impl Holders {
+    fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
+        let Some(sid) = sid else { return };
+        if !self.allow(sid, right) {
+            self.entries.push(Entry {
+                sid: Some(sid.clone()),
+                shown: id.to_string(),
+                rights: BTreeSet::from([right.as_str().to_owned()]),
+                denies: false,
+            });
+        }
+        self.asked.remove(&id);
+    }
+}
+
+impl Observed {
+    /// Whether `id` holds `right`. `known_sid` comes from the record.
+    pub fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
+        match right {
+            Right::FullAccess => self.full_access.presence(id, right, known_sid),
+            Right::SendAs => self.send_as.presence(id, right, known_sid),
+            Right::SendOnBehalf if self.on_behalf.ids.contains(id) => Presence::Present(None),
+            Right::SendOnBehalf if self.on_behalf.untied > 0 => Presence::Unknown,
+            Right::SendOnBehalf => Presence::Absent,
+        }
+    }
+
+    /// Whether a row with this SID allows `right`. Send on Behalf has no rows.
+    pub fn shows(&self, sid: &Sid, right: Right) -> bool {
+        match right {
+            Right::FullAccess => self.full_access.allow(sid, right),
+            Right::SendAs => self.send_as.allow(sid, right),
+            Right::SendOnBehalf => false,
+        }
+    }
+
+    /// The SID of `id` that any answer of this read carried.
+    pub fn sid_of(&self, id: &ObjectId) -> Option<&Sid> {
+        [&self.full_access, &self.send_as]
+            .into_iter()
+            .find_map(|holders| holders.asked.get(id)?.as_ref())
+    }
+
+    /// The SID of `id`, when a row of his that no manifest declares was looked up.
+    pub fn tied_sid(&self, id: &ObjectId) -> Option<&Sid> {
+        self.identities
+            .iter()
+            .find_map(|(holder, identity)| match (holder, identity) {
+                (
+                    Holder::Sid(sid),
+                    Identity::Known {
+                        object_id: Some(known),
+                        ..
+                    },
+                ) if known == id => Some(sid),
+                _ => None,
+            })
+    }
+
+    /// Exchange itself said that `id` holds `right`, whatever a replica shows.
+    pub fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
+        match right {
+            Right::FullAccess => self.full_access.prove(id, right, sid),
+            Right::SendAs => self.send_as.prove(id, right, sid),
+            Right::SendOnBehalf => {
+                self.on_behalf.ids.insert(id);
+            }
+        }
+    }
+
+    /// The directory decides about sign-in; Exchange's copy may lag by hours and counts only when the app may
+    /// not read users.
+    pub fn sign_in_is_blocked(&self) -> bool {
+        self.directory_enabled
+            .map_or(self.account_disabled, |enabled| !enabled)
+    }
+
+    /// A mailbox as New-Mailbox leaves it: named once, open for sign-in, without marker and grants.
+    pub fn just_created(guid: MailboxGuid, object_id: ObjectId, creation: &Creation) -> Self {
+        let Creation {
+            one_time_name,
+            alias,
+            address,
+        } = creation;
+        Self {
+            guid,
+            object_id: Some(object_id),
+            display_name: one_time_name.to_string(),
+            alias: alias.to_string(),
+            primary: address.clone(),
+            addresses: BTreeSet::from([address.clone()]),
+            attribute: String::new(),
+            account_disabled: false,
+            directory_enabled: None,
+            full_access: Holders::default(),
+            send_as: Holders::default(),
+            on_behalf: OnBehalf::default(),
+            identities: BTreeMap::new(),
+            hidden: false,
+            forwarding: None,
+        }
+    }
+}
+
+/// What New-Mailbox is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Creation {
+    pub one_time_name: OneTimeName,
+    pub alias: Nickname,
+    pub address: SmtpAddress,
+}
