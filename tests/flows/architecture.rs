@@ -1,7 +1,11 @@
-//! Imports go one way, so that a newcomer can read the crate from the bottom up.
+//! Imports go one way and without a circle, files included, so that a newcomer can read the crate from the bottom up.
+
+mod imports;
 
 use std::fs;
 use std::path::Path;
+
+use imports::Imports;
 
 /// What each module of the crate may name, below its own.
 const MAY_IMPORT: [(&str, &[&str]); 11] = [
@@ -40,6 +44,31 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
             "leadership",
             "mail",
             "plan",
+        ],
+    ),
+];
+
+/// The same inside the controller: what is known, what every task shares, the work, and who hands it out.
+const CONTROLLER_MAY_IMPORT: [(&str, &[&str]); 9] = [
+    ("state", &[]),
+    ("events", &[]),
+    ("metrics", &["state"]),
+    ("context", &["events", "metrics", "state"]),
+    ("tenant", &["context", "events", "metrics", "state"]),
+    ("reconcile", &["context", "events", "metrics", "state"]),
+    ("unreadable", &["context"]),
+    ("watch", &["context", "state", "unreadable"]),
+    (
+        "worker",
+        &[
+            "context",
+            "events",
+            "metrics",
+            "reconcile",
+            "state",
+            "tenant",
+            "unreadable",
+            "watch",
         ],
     ),
 ];
@@ -87,6 +116,45 @@ fn every_module_imports_only_what_lies_below_it() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// The module of the controller that a file belongs to; None for the file that only declares them.
+fn in_controller(file: &str) -> Option<&str> {
+    let inside = file.strip_prefix("controller/")?;
+    let first = inside.split(['/', '.']).next()?;
+    (first != "mod").then_some(first)
+}
+
+#[test]
+fn the_layers_of_the_controller_import_downwards() {
+    let imports = Imports::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let mut wrong = Vec::new();
+    for (file, target, path) in imports.all() {
+        let (Some(module), true) = (in_controller(file), target.starts_with("controller/")) else {
+            continue;
+        };
+        let allowed = CONTROLLER_MAY_IMPORT.iter().find(|(known, _)| *known == module);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{module} has no place in the list"));
+        let target = in_controller(target).unwrap_or("mod.rs");
+        if target != module && !allowed.contains(&target) {
+            wrong.push(format!("{file} imports {path}"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+fn assert_no_circle(root: &str) {
+    let imports = Imports::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root));
+    let files = imports.files();
+    assert!(files > 40, "{root} has {files} files: where are the others?");
+    if let Some(circle) = imports.circle() {
+        panic!("files of {root} import each other in a circle:\n{circle}");
+    }
+}
+
+#[test]
+fn no_files_of_the_operator_import_each_other_in_a_circle() {
+    assert_no_circle("src");
 }
 
 #[test]
