@@ -10,9 +10,6 @@
     reason = "tests, where a panic is a failure"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod chart;
 mod conformance;
 mod image;

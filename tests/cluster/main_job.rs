@@ -1,8 +1,8 @@
 //! The main job: from manifests to a mailbox with its members, kept so, on a real API server.
 
 use super::server::{RealServer, client, shared};
-use super::support::world::{NAMESPACE, World, mailbox, permission, tenant, with};
 use std::collections::{BTreeMap, BTreeSet};
+use testkit::world::{NAMESPACE, World, mailbox, permission, tenant, with};
 
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};

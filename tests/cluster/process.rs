@@ -11,7 +11,7 @@ use xtask::control_plane::{ControlPlane, Options};
 use super::operator::{Launch, Operator, built, wait};
 use super::secrets::{BESIDE, CLIENT_SECRET, COLLECTOR, Collector, PROXY, assert_untold, key_in};
 use super::server::{apply, install_kinds, kubectl, start};
-use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
+use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 /// Nobody resolves it: every request goes through the proxy.
 const EXCHANGE: &str = "exchange.simulator.svc:8800";

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use tokio::net::TcpListener;
 
-use super::support::canary::{TOKEN, found_in};
+use testkit::canary::{TOKEN, found_in};
 
 /// Must be nowhere but in its Secret and in requests to the token endpoint. Its characters look different in a URL.
 pub const CLIENT_SECRET: &str = "canary+4f1d~7c0e/9b=";

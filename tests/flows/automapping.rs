@@ -1,9 +1,9 @@
 //! Automapping: remembered, because nobody can read it.
 
 use super::kit::*;
-use super::support::world::{World, permission, with};
 use serde_json::json;
 use simulator::AccessRow;
+use testkit::world::{World, permission, with};
 
 fn mapped(world: &World, who: &str) -> bool {
     let id = world.tenant.object_id(who).unwrap();

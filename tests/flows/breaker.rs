@@ -1,9 +1,9 @@
 //! Too much at once waits for approval.
 
 use super::kit::*;
-use super::support::world::{World, permission, with};
 use serde_json::json;
 use simulator::{Seed, SeedUser};
+use testkit::world::{World, permission, with};
 
 fn people(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("person{n}@contoso.com")).collect()
@@ -42,7 +42,7 @@ async fn more_than_the_limit_is_held_shown_by_name_and_goes_on_after_approval_of
     world.sleep(2 * INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
     let (_, reason, message) =
-        super::support::world::condition(&world.tenant_resource().await, "RevocationsHeld").unwrap();
+        testkit::world::condition(&world.tenant_resource().await, "RevocationsHeld").unwrap();
     assert_eq!(reason, "ApprovalNeeded");
     says(&message, &["1 SharedMailboxes"]);
     approve(&world, "something-else").await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulator::{Fault, FaultRule, Faults, Rename};
 
-use super::support::bed::{Act, Scenario, Story, crash_everywhere};
-use super::support::world::{mailbox, permission, tenant, with};
+use testkit::bed::{Act, Scenario, Story, crash_everywhere};
+use testkit::world::{mailbox, permission, tenant, with};
 
 const FIVE: [&str; 5] = [
     "first.member@contoso.com",

@@ -1,7 +1,7 @@
 //! From manifests to a mailbox with its members.
 
-use super::support::world::{World, condition, mailbox, permission, with};
 use serde_json::json;
+use testkit::world::{World, condition, mailbox, permission, with};
 
 const FIVE: [&str; 5] = [
     "first.member@contoso.com",

@@ -1,6 +1,6 @@
 //! Whole days of a hundred mailboxes. `SMO_BED_DAYS=7 cargo test --test flows days` tells more of them.
 
-use super::support::bed::replay_day;
+use testkit::bed::replay_day;
 
 #[test]
 fn days_of_a_hundred_mailboxes_end_well() {

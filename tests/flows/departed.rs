@@ -1,8 +1,8 @@
 //! Members whose accounts are deleted, before and after their names leave the manifest.
 
 use super::kit::*;
-use super::support::world::{World, mailbox, permission};
 use serde_json::json;
+use testkit::world::{World, mailbox, permission};
 
 const ALL: [&str; 3] = ["FullAccess", "SendAs", "SendOnBehalf"];
 

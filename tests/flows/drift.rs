@@ -1,9 +1,9 @@
 //! What somebody changes behind the operator's back is put right; what is nobody's business is left alone.
 
 use super::kit::*;
-use super::support::world::{World, condition, permission};
 use serde_json::{Value, json};
 use simulator::Seed;
+use testkit::world::{World, condition, permission};
 
 async fn blocked_again(world: &World) {
     world.sleep(INTERVAL).await;
@@ -48,7 +48,7 @@ async fn an_app_that_may_not_read_users_takes_exchanges_word() {
     let mut world = World::without_operator(Seed::contoso()).await;
     world.tenant.set_graph_user_read(false);
     world.tenant.set_graph_user_write(false);
-    world.apply(&super::support::world::tenant()).await;
+    world.apply(&testkit::world::tenant()).await;
     world.start_operator();
     settle(&world, &[FIRST]).await;
     let object = world.mailbox("sales").await;
@@ -80,10 +80,7 @@ async fn an_app_that_may_block_nobody_in_graph_says_so() {
     world.tenant.set_graph_user_write(false);
     let graph = json!({ "spec": { "signInControl": "Graph" } });
     world
-        .apply(&super::support::world::with(
-            super::support::world::tenant(),
-            &graph,
-        ))
+        .apply(&testkit::world::with(testkit::world::tenant(), &graph))
         .await;
     world.start_operator();
     world.apply(&sales(json!({}))).await;

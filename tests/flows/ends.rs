@@ -1,15 +1,15 @@
 //! Permissions that end.
 
 use super::kit::*;
-use super::support::world::{World, condition, permission, with};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use testkit::world::{World, condition, permission, with};
 
 const HOUR: u64 = 3600;
 
 /// Full Access and Send As for the second member until `hours` after the start of the world.
 fn temporary(hours: i64) -> Value {
-    let start: jiff::Timestamp = super::support::world::START.parse().unwrap();
+    let start: jiff::Timestamp = testkit::world::START.parse().unwrap();
     let end = start + SignedDuration::from_hours(hours);
     with(
         permission("temp", "sales", &[SECOND], &["FullAccess", "SendAs"]),
@@ -40,7 +40,7 @@ async fn rights_end_within_a_second_are_announced_a_day_ahead_and_stay_listed_fo
         before_end += 1;
         assert!(before_end < 24 * HOUR);
     }
-    let start: jiff::Timestamp = super::support::world::START.parse().unwrap();
+    let start: jiff::Timestamp = testkit::world::START.parse().unwrap();
     let late = world
         .server
         .now()

@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kit::*;
-use super::support::bed::dice::Dice;
-use super::support::world::{World, permission, with};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::RECONCILE_REQUESTED_AT;
 use simulator::{AccessRow, Rename, Seed, SeedUser, SendAsRow, Standing};
+use testkit::bed::dice::Dice;
+use testkit::world::{World, permission, with};
 use uuid::Uuid;
 
 const SEQUENCES: u64 = 12;

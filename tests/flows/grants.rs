@@ -1,14 +1,14 @@
 //! Rights of members over time: automapping, renames, unions, objects that can't be read.
 
 use super::kit::*;
-use super::support::kstatus::{Kstatus, of};
-use super::support::world::{World, condition, permission, with};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxPermission, all_crds};
 use simulator::Rename;
+use testkit::kstatus::{Kstatus, of};
+use testkit::world::{World, condition, permission, with};
 
 fn full_access(name: &str, members: &[&str], auto_mapping: bool) -> Value {
     let mapping = json!({ "spec": { "autoMapping": auto_mapping } });

@@ -1,10 +1,10 @@
 //! Groups as they are, and person by person.
 
 use super::kit::*;
-use super::support::world::{World, permission, with};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::RightState;
 use simulator::{GroupKind, Seed, SeedGroup, SeedUser};
+use testkit::world::{World, permission, with};
 
 const ALL_STAFF: &str = "all-staff@contoso.com";
 

@@ -1,10 +1,10 @@
 //! Somebody of the namespace who may patch status: it is memory and proves nothing.
 
 use super::kit::*;
-use super::support::world::{World, mailbox, with};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::SharedMailbox;
 use simulator::{MailboxView, Seed, SeedUser};
+use testkit::world::{World, mailbox, with};
 
 const BOSS: &str = "boss@contoso.com";
 
@@ -146,7 +146,7 @@ async fn forged_conditions_are_corrected_with_the_next_look() {
     world.tenant.set_account_enabled(SALES, true).unwrap();
     look_now(&world).await;
     assert_eq!(
-        super::support::world::condition(&world.mailbox("sales").await, "Ready")
+        testkit::world::condition(&world.mailbox("sales").await, "Ready")
             .unwrap()
             .0,
         "False"

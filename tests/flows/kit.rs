@@ -11,7 +11,7 @@ use shared_mailbox_operator::api::MailboxPermission;
 use simulator::{Fault, FaultRule, JournalKind, Seed};
 
 pub use super::edits::*;
-use super::support::world::{World, condition, mailbox, permission, tenant, with};
+use testkit::world::{World, condition, mailbox, permission, tenant, with};
 
 pub const SALES: &str = "sales@contoso.com";
 pub const FIRST: &str = "first.member@contoso.com";

@@ -4,8 +4,8 @@ use serde_json::json;
 use simulator::{Delay, Faults, Seed};
 
 use super::kit::*;
-use super::support::kstatus::{Kstatus, of};
-use super::support::world::{World, tenant};
+use testkit::kstatus::{Kstatus, of};
+use testkit::world::{World, tenant};
 
 async fn mailbox_is(world: &World) -> Kstatus {
     of(&world.mailbox("sales").await)

@@ -21,10 +21,8 @@ use tokio::time::{Instant, sleep};
 
 use simulator::{Delay, Faults, Seed};
 
-use super::support::api_server::ApiServer;
-use super::support::world::{
-    NAMESPACE, OPERATOR_NAMESPACE, Server, World, in_process, mailbox, permission, tenant,
-};
+use testkit::api_server::ApiServer;
+use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE, Server, World, in_process, mailbox, permission, tenant};
 
 struct Replica {
     clock: Clock,

@@ -11,9 +11,6 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod architecture;
 mod automapping;
 mod breaker;

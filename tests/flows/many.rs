@@ -1,9 +1,9 @@
 //! Much at once: entries near their limit, and everything that goes together.
 
 use super::kit::*;
-use super::support::world::World;
 use serde_json::json;
 use simulator::{AccessRow, Seed, SeedUser};
+use testkit::world::World;
 
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_near_the_limit_of_entries_says_so() {
@@ -21,8 +21,7 @@ async fn a_mailbox_near_the_limit_of_entries_says_so() {
     look_now(&world).await;
     world.sleep(60).await;
     let mailbox = world.mailbox("sales").await;
-    let near =
-        super::support::world::condition(&mailbox, "EntryLimitNear").expect("the limit is seen coming");
+    let near = testkit::world::condition(&mailbox, "EntryLimitNear").expect("the limit is seen coming");
     says(&near.2, &["481 entries", "500"]);
     assert_eq!(mailbox.status.unwrap().foreign_grants, Some(480));
     assert_eq!(world.writes(), NOTHING);
@@ -55,11 +54,9 @@ async fn nobody_loses_anything_because_a_namespace_goes_away_even_when_its_permi
     let world = sales_with(&[FIRST, SECOND]).await;
     // A finalizer of somebody else keeps the mailbox, and so the namespace, for a while.
     let held = json!({ "metadata": { "finalizers": ["sharedmailbox.dev/mailbox", "example.com/backup"] } });
-    world
-        .apply(&super::support::world::with(sales(json!({})), &held))
-        .await;
+    world.apply(&testkit::world::with(sales(json!({})), &held)).await;
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(world.client.clone());
-    let name = super::support::world::NAMESPACE;
+    let name = testkit::world::NAMESPACE;
     world.delete_permission("team").await;
     namespaces
         .delete(name, &kube::api::DeleteParams::default())

@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 
 use super::kit::*;
-use super::support::world::{World, permission, with};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::ForeignState;
 use simulator::{
     AccessRow, GroupKind, MailboxView, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser, SendAsRow,
 };
+use testkit::world::{World, permission, with};
 use uuid::Uuid;
 
 const GUEST: &str = "anna@fabrikam.com";

@@ -1,9 +1,9 @@
 //! New-Mailbox: answers that are lost, mailboxes that are slow to show, addresses that are snatched away.
 
 use super::kit::*;
-use super::support::world::{World, condition};
 use serde_json::json;
 use simulator::{Fault, FaultRule, Faults};
+use testkit::world::{World, condition};
 
 #[tokio::test(start_paused = true)]
 async fn minutes_without_a_trace_of_the_new_mailbox_are_waited_out() {

@@ -1,9 +1,9 @@
 //! Exchange slow, away, lagging, or silent at the wrong moment.
 
 use super::kit::*;
-use super::support::world::{World, condition, tenant};
 use serde_json::json;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, Seed, Surface};
+use testkit::world::{World, condition, tenant};
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_leaves_the_objects_alone_and_shows_on_the_tenant() {

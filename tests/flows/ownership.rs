@@ -1,9 +1,9 @@
 //! Mailboxes that are gone, changed, given up and taken up again.
 
 use super::kit::*;
-use super::support::world::{World, condition, permission};
 use serde_json::json;
 use shared_mailbox_operator::api::SharedMailbox;
+use testkit::world::{World, condition, permission};
 
 async fn times_told(world: &World, reason: &str) -> usize {
     let told = told_about(world, "sales").await;
@@ -199,9 +199,7 @@ async fn another_resource_does_not_take_a_mailbox_up() {
     let world = sales_with(&[FIRST]).await;
     world.delete_mailbox("sales").await;
     until_deleted(&world).await;
-    world
-        .apply(&super::support::world::mailbox("vendite", SALES))
-        .await;
+    world.apply(&testkit::world::mailbox("vendite", SALES)).await;
     let object = world.wait_mailbox("vendite", "False", "AddressInUse").await;
     says(&stalled(&object, "AddressInUse"), &[SALES, "not ours"]);
     assert_eq!(world.writes(), NOTHING);

@@ -10,9 +10,9 @@ use shared_mailbox_operator::exchange::HttpService;
 use simulator::Seed;
 use tower::ServiceExt;
 
-use super::support::bed::Secrets;
-use super::support::canary::{TOKEN, found_in};
-use super::support::world::{World, in_process, mailbox, permission, tenant};
+use testkit::bed::Secrets;
+use testkit::canary::{TOKEN, found_in};
+use testkit::world::{World, in_process, mailbox, permission, tenant};
 
 /// What panics of this thread print while it lives.
 struct Printed {

@@ -1,9 +1,9 @@
 //! What was refused is taken up by itself once the cause is gone.
 
 use super::kit::*;
-use super::support::world::{World, condition, mailbox, tenant, with};
 use serde_json::json;
 use simulator::{GroupKind, Seed, SeedGroup, SeedUser};
+use testkit::world::{World, condition, mailbox, tenant, with};
 
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_is_added_admits_at_once() {

@@ -1,9 +1,9 @@
 //! Mailboxes that are refused: each with a message a person can act on, and nothing written to Exchange.
 
 use super::kit::*;
-use super::support::world::{World, mailbox};
 use serde_json::{Value, json};
 use simulator::{Seed, SeedMailbox, SeedUser};
+use testkit::world::{World, mailbox};
 
 #[tokio::test(start_paused = true)]
 async fn the_api_server_refuses_what_the_schema_can_tell() {

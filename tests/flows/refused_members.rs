@@ -1,9 +1,9 @@
 //! Members that are refused: by name, with the reason, and without holding up anybody else.
 
 use super::kit::*;
-use super::support::world::{World, condition, permission, tenant, with};
 use serde_json::{Value, json};
 use simulator::{Rename, Seed, SeedUser};
+use testkit::world::{World, condition, permission, tenant, with};
 
 /// A permission for one member, written as `user` or `group`.
 fn one(kind: &str, address: &str) -> Value {

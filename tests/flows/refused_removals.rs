@@ -1,11 +1,11 @@
 //! A refused SharedMailbox changes nothing, and nobody keeps by it what he is to lose.
 
 use super::kit::*;
-use super::support::world::{NAMESPACE, World, condition, permission, tenant, with};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::SharedMailbox;
 use simulator::{AccessRow, Seed};
+use testkit::world::{NAMESPACE, World, condition, permission, tenant, with};
 
 const FOURTH: &str = "fourth.member@contoso.com";
 const ALL: [&str; 3] = ["FullAccess", "SendAs", "SendOnBehalf"];
@@ -58,7 +58,7 @@ fn refusals() -> Vec<Refusal> {
 
 /// `THIRD` has everything until `hours` after the start.
 fn temporary(hours: i64) -> Value {
-    let start: jiff::Timestamp = super::support::world::START.parse().unwrap();
+    let start: jiff::Timestamp = testkit::world::START.parse().unwrap();
     let end = start + SignedDuration::from_hours(hours);
     with(
         permission("temp", "sales", &[THIRD], &ALL),
@@ -192,7 +192,7 @@ async fn ends_departures_and_members_taken_out_do_not_wait_for_a_refused_mailbox
 }
 
 fn seconds_since_start(world: &World) -> u64 {
-    let start: jiff::Timestamp = super::support::world::START.parse().unwrap();
+    let start: jiff::Timestamp = testkit::world::START.parse().unwrap();
     u64::try_from(world.server.now().duration_since(start).as_secs()).unwrap()
 }
 

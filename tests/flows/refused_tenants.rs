@@ -1,10 +1,10 @@
 //! Connections that are refused: the ExchangeTenant says what to do, mailboxes pass it on, nothing is written.
 
 use super::kit::*;
-use super::support::world::{World, condition, mailbox, tenant, with};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::ExchangeTenant;
 use simulator::Seed;
+use testkit::world::{World, condition, mailbox, tenant, with};
 use uuid::Uuid;
 
 const OTHER_TENANT: &str = "99999999-2222-3333-4444-555555555555";

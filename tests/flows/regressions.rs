@@ -3,7 +3,7 @@
 //! `cargo xtask regression NAME 'LINE'` adds one.
 
 use super::crash::scenarios;
-use super::support::bed::replay_line;
+use testkit::bed::replay_line;
 
 /// `NAME: LINE`, one each line; `#` starts a comment.
 const FOUND: &str = include_str!("regressions.txt");

@@ -1,10 +1,10 @@
 //! What was taken away: when it is believed, when it is told, and when it is done again.
 
 use super::kit::*;
-use super::support::world::{condition, permission, with};
 use serde_json::json;
 use shared_mailbox_operator::api::RECONCILE_REQUESTED_AT;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag};
+use testkit::world::{condition, permission, with};
 
 /// One replica that lags by this many milliseconds.
 fn lagging(by: u64) -> Faults {

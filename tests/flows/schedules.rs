@@ -3,7 +3,7 @@
 //! `SMO_BED_SEEDS=10000 cargo test --test flows schedules` runs more of them.
 
 use super::crash::scenarios;
-use super::support::bed::{schedules, trace_schedule};
+use testkit::bed::{schedules, trace_schedule};
 
 /// Two tests, so that two cores have something to do.
 const SHARES: u64 = 2;

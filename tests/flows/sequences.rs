@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::support::bed::{ABOUT_PEOPLE, replay_sequence, story_of};
+use testkit::bed::{ABOUT_PEOPLE, replay_sequence, story_of};
 
 const STEPS: usize = 20;
 

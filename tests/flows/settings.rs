@@ -1,9 +1,9 @@
 //! Values that Exchange refuses or that look like code: one bad value holds nothing hostage, text stays text.
 
 use super::kit::*;
-use super::support::world::{World, condition, mailbox};
 use serde_json::json;
 use simulator::FaultRule;
+use testkit::world::{World, condition, mailbox};
 
 /// Set-Mailbox refuses the whole, and then the `nth` family alone.
 fn refuse_family(world: &World, nth: u64) {

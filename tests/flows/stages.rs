@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::kit::*;
-use super::support::world::{World, condition, tenant, with};
 use kube::Resource;
 use serde::Serialize;
 use serde_json::{Value, json};
 use simulator::{Delay, Fault, FaultRule, Faults, Seed};
+use testkit::world::{World, condition, tenant, with};
 
 /// (status, reason) of a condition.
 fn words<K: Resource + Serialize>(object: &K, kind: &str) -> Option<(String, String)> {

@@ -13,7 +13,7 @@ use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMail
 use simulator::{Seed, SeedMailbox, SeedUser};
 
 use super::kit::*;
-use super::support::world::{NAMESPACE, World};
+use testkit::world::{NAMESPACE, World};
 
 const TENANT: &str = include_str!("../fixtures/v1alpha1-first/tenant.yaml");
 const MAILBOX: &str = include_str!("../fixtures/v1alpha1-first/mailbox.yaml");

@@ -15,7 +15,7 @@ use xtask::workspace;
 use self::kubelet::Container;
 use super::operator::Operator;
 use super::server::{kubectl, start};
-use super::support::world::{NAMESPACE, OPERATOR_NAMESPACE};
+use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE};
 
 mod dry_run;
 mod kubelet;

@@ -12,7 +12,7 @@ use super::crash::on_paused_time;
 use super::dice::Dice;
 use super::oracle::MEMORY_HOLDS;
 use super::{Act, Bed, Patience, Scenario, Story};
-use crate::support::api_server::{Call, Disturbance, Staleness, Verb};
+use crate::api_server::{Call, Disturbance, Staleness, Verb};
 
 /// What befalls Kubernetes.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ pub use wire::Phase;
 use self::ledger::Ledger;
 use self::life::Supervisor;
 use self::wire::Wire;
-use crate::support::world::{START, World, tenant, with};
+use crate::world::{START, World, tenant, with};
 
 /// The drift interval of the usual tenant.
 pub const INTERVAL: Duration = Duration::from_mins(10);

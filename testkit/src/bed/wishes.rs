@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::model::{home, permissions, tenants, texts};
-use crate::support::world::World;
+use crate::world::World;
 
 /// The groups that the access rule names and that can hold rights.
 const GROUPS: [&str; 1] = ["sales-team@contoso.com"];

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{ApiServer, Disturbance, Staleness, Verb, on, on_status_writes, on_writes};
-use crate::support::conformance;
+use crate::conformance;
 
 fn server() -> ApiServer {
     let server = ApiServer::new("2026-11-22T09:00:00Z".parse().unwrap());
@@ -168,7 +168,9 @@ async fn a_late_write_arrives_though_its_sender_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_client_with_retries_waits_as_long_as_the_server_asks() {
     let server = server();
-    let api = parcels(server.client_with_retries());
+    let retries = kube::client::retry::RetryPolicy::server_retry();
+    let service = tower::retry::Retry::new(retries, server.service());
+    let api = parcels(server.client_over(service));
     server.disturb(2, on_writes(), Disturbance::refused_for(429, 30));
     let start = Instant::now();
     post(&api, "a").await.unwrap();

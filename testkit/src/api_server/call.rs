@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method};
-use reqwest::Url;
 
 /// What a request does, in RBAC's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub enum Verb {
     Other,
 }
 
-/// A request as handlers, hooks and the log see it.
+/// A request as handlers and the log see it.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub verb: Verb,
@@ -46,10 +45,10 @@ pub struct Call {
 
 impl Call {
     pub fn parse(parts: &Parts, body: Bytes) -> Option<Self> {
-        let target = parts.uri.path_and_query().map_or("/", |both| both.as_str());
-        let url = Url::parse("http://api-server").ok()?.join(target).ok()?;
-        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
-        let segments: Vec<&str> = url
+        let query = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let query: BTreeMap<String, String> = query.into_owned().collect();
+        let segments: Vec<&str> = parts
+            .uri
             .path()
             .split('/')
             .filter(|segment| !segment.is_empty())
@@ -58,7 +57,7 @@ impl Call {
         let mut call = Self {
             verb: Verb::Other,
             method: parts.method.clone(),
-            path: url.path().to_owned(),
+            path: parts.uri.path().to_owned(),
             group: String::new(),
             version: String::new(),
             plural: String::new(),

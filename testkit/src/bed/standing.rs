@@ -6,7 +6,7 @@ use super::model::{
     held, home, is_reported, mailboxes, name, permissions, ready_of, settings_differ, view_of,
 };
 use super::wishes::{Key, Members, Right, wanted_by};
-use crate::support::world::World;
+use crate::world::World;
 
 /// What is and what is told at one moment.
 #[derive(Default)]

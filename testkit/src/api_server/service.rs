@@ -2,9 +2,8 @@
 
 use std::future::pending;
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::body::Body as AnswerBody;
 use futures::future::BoxFuture;
@@ -63,14 +62,6 @@ impl Service<Request<ClientBody>> for ApiService {
 }
 
 async fn respond(shared: &Arc<Shared>, call: &Call) -> Result<Response<AnswerBody>, BoxError> {
-    let hooks = shared
-        .hooks
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    for hook in hooks {
-        hook(call);
-    }
     let disturbance = shared.faults().decide(call);
     let Some(Disturbance {
         before,

@@ -53,7 +53,6 @@ use tower::Service;
 
 pub use axum::body::Body as AnswerBody;
 pub use call::{Call, Verb};
-#[allow(unused_imports, reason = "each test binary uses a part of it")]
 pub use faults::{Disturbance, DisturbedAnswer, Staleness, on, on_status_writes, on_writes};
 pub use log::Request;
 pub use service::ApiService;
@@ -64,14 +63,11 @@ use store::Key;
 use watch::Signal;
 use world::World;
 
-type Hook = Arc<dyn Fn(&Call) + Send + Sync>;
-
 /// What all clones and all running watches of one server share.
 pub struct Shared {
     world: Mutex<World>,
     faults: Mutex<Faults>,
     log: Mutex<Log>,
-    hooks: Mutex<Vec<Hook>>,
     signal: Signal,
     clock_start: Timestamp,
     started: Instant,
@@ -114,7 +110,6 @@ impl ApiServer {
             world: Mutex::new(world),
             faults: Mutex::default(),
             log: Mutex::default(),
-            hooks: Mutex::default(),
             signal: Signal::default(),
             clock_start,
             started: Instant::now(),
@@ -132,12 +127,6 @@ impl ApiServer {
     /// A client whose default namespace is `default`, without retries of its own.
     pub fn client(&self) -> Client {
         Client::new(self.service(), "default")
-    }
-
-    /// A client that retries 429, 503 and 504 as one made from a kubeconfig does.
-    pub fn client_with_retries(&self) -> Client {
-        let retries = kube::client::retry::RetryPolicy::server_retry();
-        Client::new(tower::retry::Retry::new(retries, self.service()), "default")
     }
 
     /// A client over a service that wraps [`ApiServer::service`].
@@ -261,12 +250,6 @@ impl ApiServer {
         self.shared.signal.wake();
     }
 
-    /// Calls `hook` for every request, before anything happens to it.
-    pub fn on_request(&self, hook: impl Fn(&Call) + Send + Sync + 'static) {
-        let mut hooks = self.shared.hooks.lock().unwrap_or_else(PoisonError::into_inner);
-        hooks.push(Arc::new(hook));
-    }
-
     /// Requests so far, oldest first.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.log().all()
@@ -278,11 +261,6 @@ impl ApiServer {
             .into_iter()
             .filter(|request| request.is_write && request.changed)
             .collect()
-    }
-
-    /// Requests that no longer fit into the log; 0 unless a test is very long.
-    pub fn requests_dropped(&self) -> usize {
-        self.shared.log().dropped()
     }
 
     /// Empties the request log.

@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::wire::{Life, Wire};
-use crate::support::api_server::ApiServer;
-use crate::support::world::{OPERATOR_NAMESPACE, World};
+use crate::api_server::ApiServer;
+use crate::world::{OPERATOR_NAMESPACE, World};
 
 /// From the death of a process to the start of the next.
 const RESTART: Duration = Duration::from_secs(3);

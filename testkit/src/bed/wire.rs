@@ -26,7 +26,7 @@ use tower::{BoxError, Service};
 
 use super::pauses::{Pauses, Side};
 use super::secrets::Secrets;
-use crate::support::api_server::{AnswerBody, ApiServer, ApiService};
+use crate::api_server::{AnswerBody, ApiServer, ApiService};
 
 /// When, around one effect, the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -77,13 +77,6 @@ impl Collection {
         self.iter(namespace).map(|(key, _)| key.clone()).collect()
     }
 
-    /// The newest change's revision, 0 when nothing ever changed.
-    pub fn newest_change(&self) -> u64 {
-        self.changes
-            .back()
-            .map_or(self.compacted, |change| change.revision)
-    }
-
     pub fn compacted(&self) -> u64 {
         self.compacted
     }

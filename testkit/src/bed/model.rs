@@ -9,10 +9,8 @@ use simulator::MailboxView;
 use uuid::Uuid;
 
 use super::ledger::Ledger;
-use super::wishes::{
-    Key, Members, People, Right, departed, grants_of, has_ended, valid_member, wanted, wanted_by,
-};
-use crate::support::world::{NAMESPACE, World};
+use super::wishes::{Key, Members, People, Right, departed, grants_of, has_ended, valid_member, wanted};
+use crate::world::{NAMESPACE, World};
 
 const GROUP: &str = "sharedmailbox.dev";
 

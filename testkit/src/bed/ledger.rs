@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::model;
 use super::standing::{Standing, standing};
 use super::wishes::{self, Key, Right};
-use crate::support::world::World;
+use crate::world::World;
 
 /// Where the usual tenant keeps markers.
 const MARKER_ATTRIBUTE: &str = "CustomAttribute15";

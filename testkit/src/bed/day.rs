@@ -11,7 +11,7 @@ use super::crash::on_paused_time;
 use super::dice::Dice;
 use super::schedule::{disturbance, finish, is_the_operators};
 use super::{Act, Bed, Patience};
-use crate::support::world::{mailbox, permission, tenant, with};
+use crate::world::{mailbox, permission, tenant, with};
 
 const MAILBOXES: u64 = 100;
 const PEOPLE: u64 = 40;

@@ -11,7 +11,7 @@ use super::crash::on_paused_time;
 use super::dice::Dice;
 use super::schedule::finish;
 use super::{Act, Bed, Patience, Story};
-use crate::support::world::{START, mailbox, permission, tenant as usual_tenant, with};
+use crate::world::{START, mailbox, permission, tenant as usual_tenant, with};
 
 const MAILBOXES: [&str; 4] = ["sales", "info", "help", "events"];
 /// A mailbox that somebody made before us.
