@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::directory::Visibility;
 use crate::filter::wildcard;
@@ -110,6 +111,9 @@ pub struct FaultRule {
     /// Names of cmdlets, `*` allowed. Empty: the whole HTTP request, whatever is in it.
     #[serde(default)]
     pub cmdlets: Vec<String>,
+    /// Only calls with this parameter, whatever its value. It narrows `cmdlets`.
+    #[serde(default)]
+    pub parameter: Option<String>,
     /// Lets this many matches pass first.
     #[serde(default)]
     pub skip: u64,
@@ -211,6 +215,7 @@ impl FaultRule {
             fault,
             surface: Surface::Exchange,
             cmdlets: Vec::new(),
+            parameter: None,
             skip: 0,
             times: None,
             rate: None,
@@ -231,6 +236,12 @@ impl FaultRule {
         self
     }
 
+    /// Only calls with this parameter.
+    pub fn naming(mut self, parameter: &str) -> Self {
+        self.parameter = Some(parameter.to_owned());
+        self
+    }
+
     /// The token endpoint or Graph instead of the admin API.
     pub fn at(mut self, surface: Surface) -> Self {
         self.surface = surface;
@@ -243,11 +254,17 @@ impl FaultRule {
         self
     }
 
-    fn names(&self, cmdlet: &str) -> bool {
+    fn names(&self, cmdlet: &str, parameters: &Map<String, Value>) -> bool {
         let cmdlet = cmdlet.to_lowercase();
-        self.cmdlets
+        let is_named = self
+            .cmdlets
             .iter()
-            .any(|pattern| wildcard(&cmdlet, &pattern.to_lowercase()))
+            .any(|pattern| wildcard(&cmdlet, &pattern.to_lowercase()));
+        let has_parameter = self.parameter.as_ref().is_none_or(|wanted| {
+            let mut names = parameters.keys();
+            names.any(|name| name.eq_ignore_ascii_case(wanted))
+        });
+        is_named && has_parameter
     }
 
     fn strikes(&mut self, random: &mut Random) -> bool {
@@ -368,8 +385,8 @@ impl FaultEngine {
     }
 
     /// The fault for one cmdlet.
-    pub fn on_cmdlet(&mut self, name: &str) -> Option<Fault> {
-        self.decide(|rule| rule.surface == Surface::Exchange && rule.names(name))
+    pub fn on_cmdlet(&mut self, name: &str, parameters: &Map<String, Value>) -> Option<Fault> {
+        self.decide(|rule| rule.surface == Surface::Exchange && rule.names(name, parameters))
     }
 
     fn decide(&mut self, matches: impl Fn(&FaultRule) -> bool) -> Option<Fault> {
@@ -431,6 +448,8 @@ impl FaultEngine {
 mod tests {
     use std::time::Duration;
 
+    use serde_json::Map;
+
     use super::{Delay, Fault, FaultEngine, FaultRule, Faults, Surface};
     use crate::random::Random;
 
@@ -458,11 +477,26 @@ mod tests {
             .on(&["New-*"]);
         let mut engine = FaultEngine::new(Faults::rules([rule]));
         let struck: Vec<bool> = (0..5)
-            .map(|_| engine.on_cmdlet("New-Mailbox").is_some())
+            .map(|_| engine.on_cmdlet("New-Mailbox", &Map::new()).is_some())
             .collect();
         assert_eq!(struck, [false, true, true, false, false]);
-        assert!(engine.on_cmdlet("Get-Mailbox").is_none());
+        assert!(engine.on_cmdlet("Get-Mailbox", &Map::new()).is_none());
         assert_eq!(engine.counts()["tenantConcurrency"], 2);
+    }
+
+    #[test]
+    fn a_rule_can_wait_for_a_parameter() {
+        let rule = FaultRule::always(Fault::Denied)
+            .on(&["Set-*"])
+            .naming("DisplayName");
+        let mut engine = FaultEngine::new(Faults::rules([rule]));
+        let mut struck = |cmdlet, parameter: &str| {
+            let parameters = Map::from_iter([(parameter.to_owned(), "Sales".into())]);
+            engine.on_cmdlet(cmdlet, &parameters).is_some()
+        };
+        assert!(struck("Set-Mailbox", "displayname"));
+        assert!(!struck("Set-Mailbox", "Alias"));
+        assert!(!struck("New-Mailbox", "DisplayName"));
     }
 
     #[test]

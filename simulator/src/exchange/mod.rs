@@ -63,7 +63,10 @@ pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpo
 fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Option<&Fault>) -> Delivery {
     let faults: Vec<Option<Fault>> = items
         .iter()
-        .map(|item| world.faults.on_cmdlet(&item.invocation.as_ref().ok()?.name))
+        .map(|item| {
+            let invocation = item.invocation.as_ref().ok()?;
+            world.faults.on_cmdlet(&invocation.name, &invocation.parameters)
+        })
         .collect();
     let now = world.elapsed();
     for fault in &faults {
