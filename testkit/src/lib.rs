@@ -1,5 +1,10 @@
-//! What the operator's tests share: an API server double, the suite that holds it to the real one, and worlds in one
-//! process.
+//! What the operator's tests share. The operator itself runs unchanged inside; everything around it is here:
+//!
+//! - [`api_server`]: a Kubernetes API server in process, with faults on demand.
+//! - [`conformance`]: the suite that holds it to a real API server.
+//! - [`World`]: API server, simulated tenant and operator together; manifests and conditions beside it.
+//! - [`simulation`]: worlds under actions and faults drawn from a seed, and the oracles that judge their runs.
+//! - [`kstatus`] and [`canary`]: how other tools judge a status, and what a secret looks like where it must not be.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,8 +15,15 @@
 )]
 
 pub mod api_server;
-pub mod bed;
 pub mod canary;
+mod conditions;
 pub mod conformance;
 pub mod kstatus;
-pub mod world;
+mod manifests;
+pub mod simulation;
+mod world;
+
+pub use conditions::{Condition, condition, ready};
+pub use manifests::{mailbox, permission, tenant, with};
+pub use simulation::Rng;
+pub use world::{NAMESPACE, OPERATOR_NAMESPACE, START, Server, World, in_process};

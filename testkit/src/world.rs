@@ -24,70 +24,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tower::util::BoxCloneSyncService;
 
-use super::api_server::ApiServer;
+use crate::api_server::ApiServer;
+use crate::conditions::ready;
+use crate::manifests::tenant;
 
 pub const NAMESPACE: &str = "team-sales";
 pub const OPERATOR_NAMESPACE: &str = "shared-mailbox-system";
 pub const START: &str = "2026-11-22T09:00:00Z";
-
-/// A mailbox manifest; add to `spec` with the JSON merge of `with`.
-pub fn mailbox(name: &str, address: &str) -> Value {
-    json!({
-        "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "SharedMailbox",
-        "metadata": { "name": name, "namespace": NAMESPACE },
-        "spec": { "displayName": name, "emailAddress": address }
-    })
-}
-
-/// A permission manifest for people.
-pub fn permission(name: &str, mailbox: &str, members: &[&str], rights: &[&str]) -> Value {
-    let members: Vec<Value> = members.iter().map(|user| json!({ "user": user })).collect();
-    json!({
-        "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "MailboxPermission",
-        "metadata": { "name": name, "namespace": NAMESPACE },
-        "spec": { "mailboxRef": { "name": mailbox }, "members": members, "rights": rights }
-    })
-}
-
-/// The tenant of the simulator, with a rule for the namespace of the tests.
-pub fn tenant() -> Value {
-    json!({
-        "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "ExchangeTenant",
-        "metadata": { "name": "default" },
-        "spec": {
-            "tenantId": "11111111-2222-3333-4444-555555555555",
-            "credentials": {
-                "clientId": "66666666-7777-8888-9999-000000000000",
-                "clientSecretRef": { "name": "exchange-credentials" }
-            },
-            "access": [{
-                "namespaces": { "names": [NAMESPACE] },
-                "addresses": ["*@contoso.com", "*@sales.contoso.com"],
-                "members": ["*@contoso.com"],
-                "groups": ["sales-team@contoso.com", "plain-group@contoso.com", "all-staff@contoso.com"],
-                "rights": ["FullAccess", "SendAs", "SendOnBehalf"],
-                "powers": ["AllowSignIn", "Exclusive"]
-            }]
-        }
-    })
-}
-
-/// Merges `patch` into a manifest.
-pub fn with(mut manifest: Value, patch: &Value) -> Value {
-    merge(&mut manifest, patch);
-    manifest
-}
-
-fn merge(target: &mut Value, patch: &Value) {
-    match (target, patch) {
-        (Value::Object(target), Value::Object(patch)) => {
-            for (key, value) in patch {
-                merge(target.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (target, patch) => *target = patch.clone(),
-    }
-}
 
 /// An API server that a world can sit on.
 pub trait Server {
@@ -178,11 +121,11 @@ impl World {
 
     /// Writes to our kinds that changed something, by the operator, as `METHOD plural/name/subresource`.
     pub fn kubernetes_writes(&self) -> Vec<String> {
-        let by_operator = |request: &&super::api_server::Request| {
+        let by_operator = |request: &&crate::api_server::Request| {
             let edited = request.manager == "tests" || request.method == "DELETE";
             request.is_write && request.changed && request.group == "sharedmailbox.dev" && !edited
         };
-        let words = |r: &super::api_server::Request| {
+        let words = |r: &crate::api_server::Request| {
             format!("{} {}/{}/{}", r.method, r.plural, r.name, r.subresource)
                 .trim_end_matches('/')
                 .to_owned()
@@ -532,28 +475,4 @@ where
     )
     .await
     .map(drop)
-}
-
-/// Whether Ready has this status and reason, and the status speaks of the newest spec.
-pub fn ready<K: Resource + Serialize>(object: &K, status: &str, reason: &str) -> bool {
-    let whole = serde_json::to_value(object).unwrap();
-    let reported = whole["status"]["observedGeneration"] == whole["metadata"]["generation"];
-    let conditions = whole["status"]["conditions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let is_ready = |c: &Value| c["type"] == "Ready" && c["status"] == status && c["reason"] == reason;
-    reported && conditions.iter().any(is_ready)
-}
-
-/// One condition of an object: (status, reason, message).
-pub fn condition<K: Serialize>(object: &K, kind: &str) -> Option<(String, String, String)> {
-    let whole = serde_json::to_value(object).unwrap();
-    let conditions = whole["status"]["conditions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let found = conditions.iter().find(|c| c["type"] == kind)?;
-    let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
-    Some((text("status"), text("reason"), text("message")))
 }

@@ -20,7 +20,7 @@ use xtask::go_programs::REQUIRED_VARIABLE;
 
 use super::operator::{Launch, Operator, wait};
 use super::server::{apply, install_kinds, kubectl, start};
-use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
+use testkit::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 /// Set by `cargo xtask test`, which builds the image first.
 const ROOT_VARIABLE: &str = "SMO_IMAGE_ROOT";

@@ -23,7 +23,7 @@ use xtask::control_plane::{ControlPlane, Options};
 
 use super::operator::{Launch, Operator, built, wait};
 use super::server::{apply, client, install_kinds, kubectl, start};
-use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
+use testkit::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 const LEASE: &str = "shared-mailbox-operator";
 /// Nobody resolves it: every request goes through a replica's proxy.

@@ -2,7 +2,7 @@
 
 use super::server::{RealServer, client, shared};
 use std::collections::{BTreeMap, BTreeSet};
-use testkit::world::{NAMESPACE, World, mailbox, permission, tenant, with};
+use testkit::{NAMESPACE, World, mailbox, permission, tenant, with};
 
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};

@@ -36,6 +36,12 @@ pub fn built() -> Vec<String> {
     vec![env!("CARGO_BIN_EXE_shared-mailbox-operator").to_owned()]
 }
 
+/// What the operator's own server says.
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
 /// Ended when it is dropped.
 pub struct Operator {
     child: Child,
@@ -93,8 +99,8 @@ impl Operator {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Status and body of an answer of its own server; None while it does not listen.
-    pub async fn get(&self, path: &str) -> Option<(u16, String)> {
+    /// The answer of its own server; None while it does not listen.
+    pub async fn get(&self, path: &str) -> Option<Answer> {
         let ask = async {
             let mut stream = TcpStream::connect(&self.listen).await.ok()?;
             let request = format!("GET {path} HTTP/1.1\r\nHost: operator\r\nConnection: close\r\n\r\n");
@@ -102,16 +108,19 @@ impl Operator {
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.ok()?;
             let (head, body) = answer.split_once("\r\n\r\n")?;
-            Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+            Some(Answer {
+                status: head.split(' ').nth(1)?.parse().ok()?,
+                body: body.to_owned(),
+            })
         };
         // One that is stopped accepts and never answers.
         tokio::time::timeout(Duration::from_secs(5), ask).await.ok()?
     }
 
     pub async fn wait_for(&self, path: &str, status: u16) -> String {
-        let found = wait(async || self.get(path).await.filter(|(found, _)| *found == status)).await;
-        let (_, body) = found.unwrap_or_else(|| panic!("{path} was never {status}:\n{}", self.log()));
-        body
+        let found = wait(async || self.get(path).await.filter(|answer| answer.status == status)).await;
+        let found = found.unwrap_or_else(|| panic!("{path} was never {status}:\n{}", self.log()));
+        found.body
     }
 
     pub fn is_running(&mut self) -> bool {

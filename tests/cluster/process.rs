@@ -8,10 +8,10 @@ use simulator::{Control, Delay, Faults, Seed, Simulator, serve};
 use tokio::net::TcpListener;
 use xtask::control_plane::{ControlPlane, Options};
 
-use super::operator::{Launch, Operator, built, wait};
+use super::operator::{Answer, Launch, Operator, built, wait};
 use super::secrets::{BESIDE, CLIENT_SECRET, COLLECTOR, Collector, PROXY, assert_untold, key_in};
 use super::server::{apply, install_kinds, kubectl, start};
-use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
+use testkit::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 /// Nobody resolves it: every request goes through the proxy.
 const EXCHANGE: &str = "exchange.simulator.svc:8800";
@@ -114,7 +114,7 @@ async fn the_operator_waits_for_its_kinds_works_tells_and_ends_in_order() {
 
 async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
     let waiting = wait(async || {
-        let (status, body) = operator.get("/readyz").await?;
+        let Answer { status, body } = operator.get("/readyz").await?;
         (status == 503 && body.contains("CRDs")).then_some(body)
     });
     assert_eq!(waiting.await.unwrap(), "waiting for the CRDs\n");
@@ -131,7 +131,7 @@ async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(operator.is_running(), "it waits, it does not crash");
-    assert_eq!(operator.get("/livez").await.unwrap().0, 200);
+    assert_eq!(operator.get("/livez").await.unwrap().status, 200);
 }
 
 fn kubectl_tells_what_is(control_plane: &ControlPlane, operator: &Operator) {

@@ -12,7 +12,7 @@ use shared_mailbox_operator::clock::Clock;
 use xtask::control_plane::{Binaries, ControlPlane, Options};
 use xtask::process::capture;
 
-use testkit::world::Server;
+use testkit::Server;
 
 /// The control plane that most tests share, each in a namespace of its own.
 pub struct Shared {

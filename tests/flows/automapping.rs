@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::AccessRow;
-use testkit::world::{World, permission, with};
+use testkit::{World, permission, with};
 
 fn mapped(world: &World, who: &str) -> bool {
     let id = world.tenant.object_id(who).unwrap();

@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::{Seed, SeedUser};
-use testkit::world::{World, permission, with};
+use testkit::{World, permission, with};
 
 fn people(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("person{n}@contoso.com")).collect()
@@ -41,10 +41,9 @@ async fn more_than_the_limit_is_held_shown_by_name_and_goes_on_after_approval_of
     assert_eq!(held.count, 5);
     world.sleep(2 * INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
-    let (_, reason, message) =
-        testkit::world::condition(&world.tenant_resource().await, "RevocationsHeld").unwrap();
-    assert_eq!(reason, "ApprovalNeeded");
-    says(&message, &["1 SharedMailboxes"]);
+    let held_back = testkit::condition(&world.tenant_resource().await, "RevocationsHeld").unwrap();
+    assert_eq!(held_back.reason, "ApprovalNeeded");
+    says(&held_back.message, &["1 SharedMailboxes"]);
     approve(&world, "something-else").await;
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING, "approval is of exactly these");

@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::{Value, json};
 use simulator::Seed;
-use testkit::world::{World, mailbox, permission, with};
+use testkit::{World, mailbox, permission, with};
 
 #[tokio::test(start_paused = true)]
 async fn of_two_resources_with_one_address_the_older_wins_and_is_named_in_its_own_namespace() {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use testkit::world::{World, mailbox};
+use testkit::{World, mailbox};
 
 const NAME: &str = "sales@contoso.com";
 
@@ -74,7 +74,7 @@ async fn an_edit_of_the_manifest_ends_the_rest() {
         world.sleep(700).await;
     }
     world.wait_mailbox("sales", "False", "Contested").await;
-    let edited = testkit::world::with(manifest, &json!({ "spec": { "displayName": "ours" } }));
+    let edited = testkit::with(manifest, &json!({ "spec": { "displayName": "ours" } }));
     world.apply(&edited).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(display_name(&world), "ours");

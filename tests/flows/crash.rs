@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulator::{Fault, FaultRule, Faults, Rename};
 
-use testkit::bed::{Act, Scenario, Story, crash_everywhere};
-use testkit::world::{mailbox, permission, tenant, with};
+use testkit::simulation::{Action, Actions, Scenario, crash_everywhere};
+use testkit::{mailbox, permission, tenant, with};
 
 const FIVE: [&str; 5] = [
     "first.member@contoso.com",
@@ -42,32 +42,32 @@ fn team(members: &[&str]) -> Value {
     )
 }
 
-fn created() -> Story {
+fn created() -> Actions {
     vec![
-        Act::Faults(unhurried()),
-        Act::Apply(sales()),
-        Act::Apply(team(&FIVE)),
-        Act::Apply(permission("lead", "sales", &FIVE[..1], &["FullAccess"])),
-        Act::Settle,
+        Action::Faults(unhurried()),
+        Action::Apply(sales()),
+        Action::Apply(team(&FIVE)),
+        Action::Apply(permission("lead", "sales", &FIVE[..1], &["FullAccess"])),
+        Action::Settle,
     ]
 }
 
 const STAFF: &str = "all-staff@contoso.com";
 
 /// Nobody's Full Access is automapped.
-fn unmapped() -> Story {
+fn unmapped() -> Actions {
     let mut team = team(&FIVE);
     team["spec"]["autoMapping"] = json!(false);
     vec![
-        Act::Faults(unhurried()),
-        Act::Apply(sales()),
-        Act::Apply(team),
-        Act::Settle,
+        Action::Faults(unhurried()),
+        Action::Apply(sales()),
+        Action::Apply(team),
+        Action::Settle,
     ]
 }
 
 /// The sixth member has rights for an hour.
-fn temporary() -> Story {
+fn temporary() -> Actions {
     let temp = permission(
         "temp",
         "sales",
@@ -75,19 +75,19 @@ fn temporary() -> Story {
         &["FullAccess", "SendAs", "SendOnBehalf"],
     );
     let end = json!({ "spec": { "expiresAt": "2026-11-22T10:00:00Z" } });
-    [created(), vec![Act::Apply(with(temp, &end)), Act::Settle]].concat()
+    [created(), vec![Action::Apply(with(temp, &end)), Action::Settle]].concat()
 }
 
 /// An admin has granted rights by hand.
-fn with_strangers() -> Story {
+fn with_strangers() -> Actions {
     let full_access =
         json!({ "Identity": "sales@contoso.com", "User": SIXTH, "AccessRights": ["FullAccess"] });
     let send_as = json!({ "Identity": "sales@contoso.com", "Trustee": SIXTH, "AccessRights": ["SendAs"], "Confirm": false });
     let by_hand = vec![
-        Act::Admin("Add-MailboxPermission", full_access),
-        Act::Admin("Add-RecipientPermission", send_as),
+        Action::Admin("Add-MailboxPermission", full_access),
+        Action::Admin("Add-RecipientPermission", send_as),
     ];
-    [created(), by_hand, vec![Act::Settle]].concat()
+    [created(), by_hand, vec![Action::Settle]].concat()
 }
 
 fn exclusive() -> Value {
@@ -98,14 +98,14 @@ fn exclusive() -> Value {
 }
 
 /// Everybody in a group, person by person.
-fn with_group() -> Story {
+fn with_group() -> Actions {
     let staff = permission("staff", "sales", &[], &["SendAs"]);
     let members = json!({ "spec": { "members": [{ "group": STAFF, "expand": true }] } });
     vec![
-        Act::Faults(unhurried()),
-        Act::Apply(sales()),
-        Act::Apply(with(staff, &members)),
-        Act::Settle,
+        Action::Faults(unhurried()),
+        Action::Apply(sales()),
+        Action::Apply(with(staff, &members)),
+        Action::Settle,
     ]
 }
 
@@ -114,11 +114,11 @@ fn without_first() -> Value {
     with(tenant(), &json!({ "spec": { "departed": [FIVE[0], SIXTH] } }))
 }
 
-fn scenario(name: &'static str, before: Story, story: Story) -> Scenario {
+fn scenario(name: &'static str, before: Actions, actions: Actions) -> Scenario {
     Scenario {
         name,
         before,
-        story,
+        actions,
         repeated: &[],
     }
 }
@@ -143,7 +143,13 @@ pub fn scenarios() -> Vec<Scenario> {
         rules: vec![FaultRule::always(unavailable).on(&["Add-*"])],
         ..unhurried()
     };
-    let create = |faults: Faults| vec![Act::Faults(faults), Act::Apply(sales()), Act::Apply(team(&FIVE))];
+    let create = |faults: Faults| {
+        vec![
+            Action::Faults(faults),
+            Action::Apply(sales()),
+            Action::Apply(team(&FIVE)),
+        ]
+    };
     let mut remapped = team(&FIVE);
     remapped["spec"]["autoMapping"] = json!(false);
     let renamed = json!({ "spec": {
@@ -172,56 +178,60 @@ pub fn scenarios() -> Vec<Scenario> {
         scenario(
             "add-member",
             created(),
-            vec![Act::Apply(team(&[&FIVE[..], &[SIXTH]].concat()))],
+            vec![Action::Apply(team(&[&FIVE[..], &[SIXTH]].concat()))],
         ),
         scenario(
             "add-member-while-exchange-takes-no-grants",
             created(),
             vec![
-                Act::Faults(no_grants),
-                Act::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
-                Act::Wait(Duration::from_mins(1)),
-                Act::Faults(unhurried()),
+                Action::Faults(no_grants),
+                Action::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
+                Action::Wait(Duration::from_mins(1)),
+                Action::Faults(unhurried()),
             ],
         ),
-        scenario("take-member-away", created(), vec![Act::Apply(team(&FIVE[..4]))]),
+        scenario(
+            "take-member-away",
+            created(),
+            vec![Action::Apply(team(&FIVE[..4]))],
+        ),
         scenario(
             "delete-permission",
             created(),
-            vec![Act::delete_permission("team")],
+            vec![Action::delete_permission("team")],
         ),
         Scenario {
             repeated: &["Remove-MailboxPermission", "Add-MailboxPermission"],
-            ..scenario("change-automapping", created(), vec![Act::Apply(remapped)])
+            ..scenario("change-automapping", created(), vec![Action::Apply(remapped)])
         },
         scenario(
             "rename-and-aliases",
             created(),
-            vec![Act::Apply(with(sales(), &renamed))],
+            vec![Action::Apply(with(sales(), &renamed))],
         ),
         scenario(
             "sign-in-drift",
             created(),
             vec![
-                Act::SignIn("sales@contoso.com".to_owned(), true),
-                Act::Wait(Duration::from_mins(11)),
+                Action::SignIn("sales@contoso.com".to_owned(), true),
+                Action::Wait(Duration::from_mins(11)),
             ],
         ),
         scenario(
             "member-renamed",
             created(),
             vec![
-                Act::Rename(first, new_name),
-                Act::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
+                Action::Rename(first, new_name),
+                Action::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
             ],
         ),
         scenario(
             "delete-and-apply-again",
             created(),
             vec![
-                Act::delete_mailbox("sales"),
-                Act::seconds(20),
-                Act::Apply(sales()),
+                Action::delete_mailbox("sales"),
+                Action::seconds(20),
+                Action::Apply(sales()),
             ],
         ),
         Scenario {
@@ -231,9 +241,9 @@ pub fn scenarios() -> Vec<Scenario> {
                 "add-and-take-away-at-once",
                 created(),
                 vec![
-                    Act::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
-                    Act::Wait(Duration::from_millis(900)),
-                    Act::Apply(team(&FIVE)),
+                    Action::Apply(team(&[&FIVE[..], &[SIXTH]].concat())),
+                    Action::Wait(Duration::from_millis(900)),
+                    Action::Apply(team(&FIVE)),
                 ],
             )
         },
@@ -241,52 +251,56 @@ pub fn scenarios() -> Vec<Scenario> {
             "delete-while-creating",
             vec![],
             vec![
-                Act::Faults(shown_late),
-                Act::Apply(sales()),
-                Act::Apply(team(&FIVE)),
-                Act::Wait(Duration::from_millis(1_500)),
-                Act::delete_mailbox("sales"),
+                Action::Faults(shown_late),
+                Action::Apply(sales()),
+                Action::Apply(team(&FIVE)),
+                Action::Wait(Duration::from_millis(1_500)),
+                Action::delete_mailbox("sales"),
                 // As long as a create without an answer may hold the deletion up.
-                Act::seconds(700),
-                Act::Apply(sales()),
+                Action::seconds(700),
+                Action::Apply(sales()),
             ],
         ),
         Scenario {
             repeated: &["Remove-MailboxPermission", "Add-MailboxPermission"],
-            ..scenario("switch-automapping-on", unmapped(), vec![Act::Apply(team(&FIVE))])
+            ..scenario(
+                "switch-automapping-on",
+                unmapped(),
+                vec![Action::Apply(team(&FIVE))],
+            )
         },
-        scenario("end", temporary(), vec![Act::Wait(Duration::from_mins(70))]),
+        scenario("end", temporary(), vec![Action::Wait(Duration::from_mins(70))]),
         scenario(
             "exclusive-clean-up",
             with_strangers(),
-            vec![Act::Apply(exclusive())],
+            vec![Action::Apply(exclusive())],
         ),
         scenario(
             "group-change",
             with_group(),
             vec![
-                Act::Member(STAFF.to_owned(), FIVE[0].to_owned(), false),
-                Act::Member(STAFF.to_owned(), SIXTH.to_owned(), true),
-                Act::Wait(Duration::from_mins(12)),
+                Action::Member(STAFF.to_owned(), FIVE[0].to_owned(), false),
+                Action::Member(STAFF.to_owned(), SIXTH.to_owned(), true),
+                Action::Wait(Duration::from_mins(12)),
             ],
         ),
-        scenario("departed", with_strangers(), vec![Act::Apply(without_first())]),
+        scenario("departed", with_strangers(), vec![Action::Apply(without_first())]),
         scenario(
             "only-observed",
             created(),
             vec![
-                Act::Apply(with(
+                Action::Apply(with(
                     sales(),
                     &json!({ "spec": { "management": "Observe", "displayName": "Sales EMEA" } }),
                 )),
-                Act::Apply(team(&[&FIVE[1..], &[SIXTH]].concat())),
-                Act::Wait(Duration::from_mins(1)),
+                Action::Apply(team(&[&FIVE[1..], &[SIXTH]].concat())),
+                Action::Wait(Duration::from_mins(1)),
             ],
         ),
         scenario(
             "rights-and-members-together",
             created(),
-            vec![Act::Apply(permission(
+            vec![Action::Apply(permission(
                 "team",
                 "sales",
                 &["second.member@contoso.com", SIXTH],

@@ -1,7 +1,7 @@
 //! From manifests to a mailbox with its members.
 
 use serde_json::json;
-use testkit::world::{World, condition, mailbox, permission, with};
+use testkit::{World, condition, mailbox, permission, with};
 
 const FIVE: [&str; 5] = [
     "first.member@contoso.com",
@@ -47,7 +47,7 @@ async fn a_mailbox_with_five_members_takes_twelve_writes_and_a_handful_of_reads(
     assert_eq!(view.send_as.len(), 5);
     assert_eq!(view.on_behalf.len(), 1);
     let sales = world.mailbox("sales").await;
-    assert_eq!(condition(&sales, "SignInBlocked").unwrap().1, "Blocked");
+    assert_eq!(condition(&sales, "SignInBlocked").unwrap().reason, "Blocked");
     let status = sales.status.unwrap();
     assert_eq!(status.member_summary.as_deref(), Some("5"));
     assert_eq!(status.sign_in.as_deref(), Some("Blocked"));

@@ -1,10 +1,10 @@
-//! Whole days of a hundred mailboxes. `SMO_BED_DAYS=7 cargo test --test flows days` tells more of them.
+//! Whole days of a hundred mailboxes. `SMO_SIMULATION_DAYS=7 cargo test --test flows days` tells more of them.
 
-use testkit::bed::replay_day;
+use testkit::simulation::replay_day;
 
 #[test]
 fn days_of_a_hundred_mailboxes_end_well() {
-    let days = std::env::var("SMO_BED_DAYS")
+    let days = std::env::var("SMO_SIMULATION_DAYS")
         .ok()
         .and_then(|text| text.parse().ok());
     for day in 1..=days.unwrap_or(1) {
@@ -23,10 +23,10 @@ fn days_of_a_hundred_mailboxes_end_well() {
     }
 }
 
-/// What a day may take of one core, for those who measure: `SMO_BED_SECONDS=30`, on optimised code.
+/// What a day may take of one core, for those who measure: `SMO_SIMULATION_SECONDS=30`, on optimised code.
 #[cfg(target_os = "linux")]
 fn limit() -> Option<u64> {
-    std::env::var("SMO_BED_SECONDS").ok()?.parse().ok()
+    std::env::var("SMO_SIMULATION_SECONDS").ok()?.parse().ok()
 }
 
 /// What this thread has used so far. Whatever else the machine does meanwhile does not count.

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use serde_json::json;
-use testkit::world::{World, mailbox, permission};
+use testkit::{World, mailbox, permission};
 
 const ALL: [&str; 3] = ["FullAccess", "SendAs", "SendOnBehalf"];
 

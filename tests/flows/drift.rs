@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::{Value, json};
 use simulator::Seed;
-use testkit::world::{World, condition, permission};
+use testkit::{World, condition, permission};
 
 async fn blocked_again(world: &World) {
     world.sleep(INTERVAL).await;
@@ -20,7 +20,7 @@ async fn sign_in_is_blocked_again_wherever_it_was_opened_and_however_it_is_contr
         assert!(view(&world).account_disabled);
         let object = world.mailbox("sales").await;
         assert_eq!(
-            condition(&object, "SignInBlocked").unwrap().1,
+            condition(&object, "SignInBlocked").unwrap().reason,
             "Blocked",
             "{control}"
         );
@@ -48,16 +48,13 @@ async fn an_app_that_may_not_read_users_takes_exchanges_word() {
     let mut world = World::without_operator(Seed::contoso()).await;
     world.tenant.set_graph_user_read(false);
     world.tenant.set_graph_user_write(false);
-    world.apply(&testkit::world::tenant()).await;
+    world.apply(&testkit::tenant()).await;
     world.start_operator();
     settle(&world, &[FIRST]).await;
     let object = world.mailbox("sales").await;
-    let (truth, reason, message) = condition(&object, "SignInBlocked").unwrap();
-    assert_eq!(
-        (truth.as_str(), reason.as_str()),
-        ("True", "BlockedAccordingToExchange")
-    );
-    says(&message, &["User.Read.All"]);
+    let blocked = condition(&object, "SignInBlocked").unwrap();
+    assert_eq!(blocked.in_short(), "True BlockedAccordingToExchange");
+    says(&blocked.message, &["User.Read.All"]);
     world.tenant.set_account_enabled(SALES, true).unwrap();
     blocked_again(&world).await;
 }
@@ -79,9 +76,7 @@ async fn an_app_that_may_block_nobody_in_graph_says_so() {
     let mut world = World::without_operator(Seed::contoso()).await;
     world.tenant.set_graph_user_write(false);
     let graph = json!({ "spec": { "signInControl": "Graph" } });
-    world
-        .apply(&testkit::world::with(testkit::world::tenant(), &graph))
-        .await;
+    world.apply(&testkit::with(testkit::tenant(), &graph)).await;
     world.start_operator();
     world.apply(&sales(json!({}))).await;
     let object = world.wait_mailbox("sales", "False", "NotAuthorized").await;
@@ -101,38 +96,44 @@ async fn an_app_that_may_block_nobody_in_graph_says_so() {
 }
 
 /// What an admin does by hand, and what the operator sends to put it right.
-fn mischief() -> Vec<(&'static str, Value, &'static str)> {
-    let remove_alias = json!({ "@odata.type": "#Exchange.GenericHashTable", "remove": ["info@contoso.com"] });
-    let remove_delegate = json!({ "@odata.type": "#Exchange.GenericHashTable", "remove": [FIRST] });
+struct AdminAction {
+    cmdlet: &'static str,
+    parameters: Value,
+    repair: &'static str,
+}
+
+fn admin_actions() -> Vec<AdminAction> {
+    let remove = |what: &str| json!({ "@odata.type": "#Exchange.GenericHashTable", "remove": [what] });
+    let set = |parameters: Value| AdminAction {
+        cmdlet: "Set-Mailbox",
+        parameters,
+        repair: "Set-Mailbox",
+    };
     vec![
-        ("Set-Mailbox", json!({ "DisplayName": "Vendite" }), "Set-Mailbox"),
-        (
-            "Set-Mailbox",
-            json!({ "EmailAddresses": remove_alias }),
-            "Set-Mailbox",
-        ),
-        (
-            "Set-Mailbox",
-            json!({ "GrantSendOnBehalfTo": remove_delegate }),
-            "Set-Mailbox",
-        ),
-        ("Set-Mailbox", json!({ "CustomAttribute15": "" }), ""),
-        (
-            "Remove-MailboxPermission",
-            json!({ "User": FIRST, "AccessRights": ["FullAccess"] }),
-            "Add-MailboxPermission",
-        ),
-        (
-            "Remove-RecipientPermission",
-            json!({ "Trustee": FIRST, "AccessRights": ["SendAs"] }),
-            "Add-RecipientPermission",
-        ),
+        set(json!({ "DisplayName": "Vendite" })),
+        set(json!({ "EmailAddresses": remove("info@contoso.com") })),
+        set(json!({ "GrantSendOnBehalfTo": remove(FIRST) })),
+        AdminAction {
+            cmdlet: "Remove-MailboxPermission",
+            parameters: json!({ "User": FIRST, "AccessRights": ["FullAccess"] }),
+            repair: "Add-MailboxPermission",
+        },
+        AdminAction {
+            cmdlet: "Remove-RecipientPermission",
+            parameters: json!({ "Trustee": FIRST, "AccessRights": ["SendAs"] }),
+            repair: "Add-RecipientPermission",
+        },
     ]
 }
 
 #[tokio::test(start_paused = true)]
 async fn whatever_an_admin_takes_away_comes_back_with_one_write() {
-    for (cmdlet, parameters, repair) in mischief().into_iter().filter(|(_, _, repair)| !repair.is_empty()) {
+    for AdminAction {
+        cmdlet,
+        parameters,
+        repair,
+    } in admin_actions()
+    {
         let world = World::start().await;
         world
             .apply(&sales(json!({ "aliases": ["info@contoso.com"] })))

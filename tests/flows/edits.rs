@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{ExchangeTenant, SharedMailbox};
 
-use testkit::world::{OPERATOR_NAMESPACE, World, ready};
+use testkit::{OPERATOR_NAMESPACE, World, ready};
 
 /// Writes the client secret anew.
 pub async fn set_secret(world: &World, data: Value) {

@@ -3,13 +3,13 @@
 use super::kit::*;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use testkit::world::{World, condition, permission, with};
+use testkit::{World, condition, permission, with};
 
 const HOUR: u64 = 3600;
 
 /// Full Access and Send As for the second member until `hours` after the start of the world.
 fn temporary(hours: i64) -> Value {
-    let start: jiff::Timestamp = testkit::world::START.parse().unwrap();
+    let start: jiff::Timestamp = testkit::START.parse().unwrap();
     let end = start + SignedDuration::from_hours(hours);
     with(
         permission("temp", "sales", &[SECOND], &["FullAccess", "SendAs"]),
@@ -31,8 +31,8 @@ async fn rights_end_within_a_second_are_announced_a_day_ahead_and_stay_listed_fo
     world.sleep(23 * HOUR).await;
     assert_eq!(condition(&world.permission("temp").await, "ExpiresSoon"), None);
     world.sleep(2 * HOUR).await;
-    let (status, _, _) = condition(&world.permission("temp").await, "ExpiresSoon").unwrap();
-    assert_eq!(status, "True");
+    let soon = condition(&world.permission("temp").await, "ExpiresSoon").unwrap();
+    assert_eq!(soon.status, "True");
     assert!(second_holds(&world));
     let mut before_end = 0;
     while second_holds(&world) {
@@ -40,7 +40,7 @@ async fn rights_end_within_a_second_are_announced_a_day_ahead_and_stay_listed_fo
         before_end += 1;
         assert!(before_end < 24 * HOUR);
     }
-    let start: jiff::Timestamp = testkit::world::START.parse().unwrap();
+    let start: jiff::Timestamp = testkit::START.parse().unwrap();
     let late = world
         .server
         .now()
@@ -48,7 +48,7 @@ async fn rights_end_within_a_second_are_announced_a_day_ahead_and_stay_listed_fo
     assert!(late.as_secs() <= 5, "{late:?} late");
     let permission = world.wait_permission("temp", "True", "Expired").await;
     let status = permission.status.as_ref().unwrap();
-    assert_eq!(condition(&permission, "Granted").unwrap().0, "False");
+    assert_eq!(condition(&permission, "Granted").unwrap().status, "False");
     assert_eq!(status.revoked.len(), 2);
     assert_eq!(status.reason.as_deref(), Some("holiday cover"));
     let told = told_about(&world, "temp").await.join("\n");

@@ -4,7 +4,7 @@ use super::kit::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::ForeignState;
 use simulator::{AccessRight, AccessRow, Seed, SendAsRow, Standing};
-use testkit::world::World;
+use testkit::World;
 
 const NOBODY: &str = "S-1-5-21-1-2-3-4";
 
@@ -154,7 +154,7 @@ async fn leftovers_of_accounts_that_are_gone_are_found_and_removed_on_request_on
     assert_eq!(world.writes(), NOTHING, "Additive leaves them");
 
     let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/remove-orphaned-grants": "1" } } });
-    world.apply(&testkit::world::with(sales(json!({})), &asked)).await;
+    world.apply(&testkit::with(sales(json!({})), &asked)).await;
     until(&world, "leftovers are gone", || {
         view(&world).full_access.len() == 1
     })
@@ -205,8 +205,8 @@ async fn nobody_is_removed_while_a_protected_person_could_not_be_looked_up() {
     };
     world.tenant.add_fault(rule);
     world
-        .apply(&testkit::world::with(
-            testkit::world::tenant(),
+        .apply(&testkit::with(
+            testkit::tenant(),
             &json!({ "spec": { "protectedTrustees": [SECOND] } }),
         ))
         .await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxPermission, all_crds};
 use simulator::Rename;
 use testkit::kstatus::{Kstatus, of};
-use testkit::world::{World, condition, permission, with};
+use testkit::{World, condition, permission, with};
 
 fn full_access(name: &str, members: &[&str], auto_mapping: bool) -> Value {
     let mapping = json!({ "spec": { "autoMapping": auto_mapping } });
@@ -236,5 +236,5 @@ async fn a_permission_of_a_refused_mailbox_says_why_in_its_own_words() {
         &stalled(&team, "MailboxNotReady"),
         &["AccessDenied", "sales@elsewhere.org"],
     );
-    assert_eq!(condition(&team, "Granted").unwrap().0, "False");
+    assert_eq!(condition(&team, "Granted").unwrap().status, "False");
 }

@@ -4,7 +4,7 @@ use super::kit::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::RightState;
 use simulator::{GroupKind, Seed, SeedGroup, SeedUser};
-use testkit::world::{World, permission, with};
+use testkit::{World, permission, with};
 
 const ALL_STAFF: &str = "all-staff@contoso.com";
 

@@ -4,7 +4,7 @@ use super::kit::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::SharedMailbox;
 use simulator::{MailboxView, Seed, SeedUser};
-use testkit::world::{World, mailbox, with};
+use testkit::{World, mailbox, with};
 
 const BOSS: &str = "boss@contoso.com";
 
@@ -146,9 +146,9 @@ async fn forged_conditions_are_corrected_with_the_next_look() {
     world.tenant.set_account_enabled(SALES, true).unwrap();
     look_now(&world).await;
     assert_eq!(
-        testkit::world::condition(&world.mailbox("sales").await, "Ready")
+        testkit::condition(&world.mailbox("sales").await, "Ready")
             .unwrap()
-            .0,
+            .status,
         "False"
     );
 }

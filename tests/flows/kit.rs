@@ -11,7 +11,7 @@ use shared_mailbox_operator::api::MailboxPermission;
 use simulator::{Fault, FaultRule, JournalKind, Seed};
 
 pub use super::edits::*;
-use testkit::world::{World, condition, mailbox, permission, tenant, with};
+use testkit::{Condition, World, condition, mailbox, permission, tenant, with};
 
 pub const SALES: &str = "sales@contoso.com";
 pub const FIRST: &str = "first.member@contoso.com";
@@ -90,16 +90,12 @@ pub const NOTHING: &[&str] = &[];
 
 /// The message of Ready, after a check that the object is stalled for this reason.
 pub fn stalled<K: Resource + Serialize>(object: &K, reason: &str) -> String {
-    let (status, ready_reason, message) = condition(object, "Ready").expect("there is a Ready condition");
-    assert_eq!(
-        (status.as_str(), ready_reason.as_str()),
-        ("False", reason),
-        "{message}"
-    );
-    let (stalled, why, _) = condition(object, "Stalled").expect("kstatus would wait for ever");
-    assert_eq!((stalled.as_str(), why.as_str()), ("True", reason));
+    let ready = condition(object, "Ready").expect("there is a Ready condition");
+    assert_eq!(ready.in_short(), format!("False {reason}"), "{}", ready.message);
+    let stalled = condition(object, "Stalled").expect("kstatus would wait for ever");
+    assert_eq!(stalled.in_short(), format!("True {reason}"));
     assert_eq!(condition(object, "Reconciling"), None);
-    message
+    ready.message
 }
 
 /// Every part is in the text: a person finds the field, the value and the rule in it.
@@ -219,7 +215,7 @@ pub async fn reasons_until_ready(world: &World) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     for poll in 0..5_000 {
         let object = world.mailbox("sales").await;
-        if let Some((_, reason, _)) = condition(&object, "Ready") {
+        if let Some(Condition { reason, .. }) = condition(&object, "Ready") {
             if reasons.last() != Some(&reason) {
                 reasons.push(reason.clone());
             }

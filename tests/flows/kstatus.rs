@@ -5,7 +5,7 @@ use simulator::{Delay, Faults, Seed};
 
 use super::kit::*;
 use testkit::kstatus::{Kstatus, of};
-use testkit::world::{World, tenant};
+use testkit::{World, tenant};
 
 async fn mailbox_is(world: &World) -> Kstatus {
     of(&world.mailbox("sales").await)

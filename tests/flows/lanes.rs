@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::{Delay, Faults, Seed};
 
-use testkit::world::{World, mailbox, permission, tenant, with};
+use testkit::{World, mailbox, permission, tenant, with};
 
 /// `sales` loses somebody by this manifest before anything else is written but what was in flight.
 async fn is_the_next_write(world: &World, manifest: &Value) {

@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 use simulator::{Delay, Faults, Seed};
 
 use testkit::api_server::ApiServer;
-use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE, Server, World, in_process, mailbox, permission, tenant};
+use testkit::{NAMESPACE, OPERATOR_NAMESPACE, Server, World, in_process, mailbox, permission, tenant};
 
 struct Replica {
     clock: Clock,
@@ -94,7 +94,12 @@ async fn hand_over(from: &Replica, to: &Replica) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-async fn leader_and_standby(server: &ApiServer, leaders_client: Client) -> (Replica, Replica) {
+struct Pair {
+    leader: Replica,
+    standby: Replica,
+}
+
+async fn leader_and_standby(server: &ApiServer, leaders_client: Client) -> Pair {
     let leader = Replica::start(server, leaders_client, "one");
     sleep(Duration::from_secs(14)).await;
     assert!(!leader.leads(), "somebody may lead whose lease was deleted");
@@ -103,7 +108,7 @@ async fn leader_and_standby(server: &ApiServer, leaders_client: Client) -> (Repl
     let standby = Replica::start(server, server.client(), "two");
     sleep(Duration::from_mins(2)).await;
     assert!(leader.leads() && !standby.leads(), "a leader that renews stays");
-    (leader, standby)
+    Pair { leader, standby }
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,7 +126,7 @@ async fn the_first_start_on_a_cluster_waits_for_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_stops_in_order_hands_over_within_two_seconds() {
     let server = server().await;
-    let (mut leader, standby) = leader_and_standby(&server, server.client()).await;
+    let Pair { mut leader, standby } = leader_and_standby(&server, server.client()).await;
     leader.stop.take().unwrap().send(()).unwrap();
     let took = hand_over(&leader, &standby).await;
     assert!(took <= 2.1, "{took} s");
@@ -130,7 +135,7 @@ async fn a_leader_that_stops_in_order_hands_over_within_two_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_is_killed_is_replaced_within_seventeen_seconds() {
     let server = server().await;
-    let (leader, standby) = leader_and_standby(&server, server.client()).await;
+    let Pair { leader, standby } = leader_and_standby(&server, server.client()).await;
     leader.kill();
     let took = hand_over(&leader, &standby).await;
     assert!(took <= 17.1, "{took} s");
@@ -152,7 +157,7 @@ async fn a_leader_cut_off_from_the_api_server_stops_by_itself_before_another_tak
             tower::ServiceExt::oneshot(service, request).await
         }
     }));
-    let (leader, standby) = leader_and_standby(&server, client).await;
+    let Pair { leader, standby } = leader_and_standby(&server, client).await;
     cut.store(true, Ordering::SeqCst);
     let start = Instant::now();
     let took = hand_over(&leader, &standby).await;
@@ -174,7 +179,7 @@ async fn a_clock_that_is_set_moves_no_lease_and_hastens_or_delays_no_hand_over()
     let (hour, minute) = (SignedDuration::from_hours(1), SignedDuration::from_mins(1));
     for (leaders, standbys) in [(hour, -hour), (-hour, hour), (minute, minute)] {
         let server = server().await;
-        let (leader, standby) = leader_and_standby(&server, server.client()).await;
+        let Pair { leader, standby } = leader_and_standby(&server, server.client()).await;
         leader.clock.step(leaders);
         standby.clock.step(standbys);
         for _ in 0..600 {
@@ -191,7 +196,7 @@ async fn a_clock_that_is_set_moves_no_lease_and_hastens_or_delays_no_hand_over()
 #[tokio::test(start_paused = true)]
 async fn a_deleted_lease_leaves_one_leader() {
     let server = server().await;
-    let (leader, standby) = leader_and_standby(&server, server.client()).await;
+    let Pair { leader, standby } = leader_and_standby(&server, server.client()).await;
     let leases: Api<Lease> = Api::namespaced(server.client(), "default");
     leases.delete("lease", &DeleteParams::default()).await.unwrap();
     for _ in 0..600 {

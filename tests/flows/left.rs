@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::{AccessRow, Seed, SendAsRow};
-use testkit::world::{mailbox, permission, tenant, with};
+use testkit::{mailbox, permission, tenant, with};
 
 #[tokio::test(start_paused = true)]
 async fn whoever_has_left_loses_what_was_declared_and_what_was_granted_by_hand_on_every_mailbox() {

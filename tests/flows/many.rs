@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::{AccessRow, Seed, SeedUser};
-use testkit::world::World;
+use testkit::World;
 
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_near_the_limit_of_entries_says_so() {
@@ -21,14 +21,22 @@ async fn a_mailbox_near_the_limit_of_entries_says_so() {
     look_now(&world).await;
     world.sleep(60).await;
     let mailbox = world.mailbox("sales").await;
-    let near = testkit::world::condition(&mailbox, "EntryLimitNear").expect("the limit is seen coming");
-    says(&near.2, &["481 entries", "500"]);
+    let near = testkit::condition(&mailbox, "EntryLimitNear").expect("the limit is seen coming");
+    says(&near.message, &["481 entries", "500"]);
     assert_eq!(mailbox.status.unwrap().foreign_grants, Some(480));
     assert_eq!(world.writes(), NOTHING);
 }
 
-/// What is left in the tenant and what was written, after both kinds were deleted in this order.
-async fn after_deleting(permission_first: bool) -> (usize, usize, Vec<String>) {
+/// What is left in the tenant and what was written.
+#[derive(Debug, PartialEq)]
+struct Left {
+    full_access: usize,
+    send_as: usize,
+    writes: Vec<String>,
+}
+
+/// After mailbox and permission were deleted in this order.
+async fn after_deleting(permission_first: bool) -> Left {
     let world: World = sales_with(&[FIRST, SECOND]).await;
     if permission_first {
         world.delete_permission("team").await;
@@ -39,12 +47,20 @@ async fn after_deleting(permission_first: bool) -> (usize, usize, Vec<String>) {
     }
     world.sleep(INTERVAL).await;
     let view = view(&world);
-    (view.full_access.len(), view.send_as.len(), world.writes())
+    Left {
+        full_access: view.full_access.len(),
+        send_as: view.send_as.len(),
+        writes: world.writes(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn deleting_mailbox_and_permission_together_keeps_every_grant_in_either_order() {
-    let kept = (2, 2, Vec::<String>::new());
+    let kept = Left {
+        full_access: 2,
+        send_as: 2,
+        writes: Vec::new(),
+    };
     assert_eq!(after_deleting(false).await, kept);
     assert_eq!(after_deleting(true).await, kept);
 }
@@ -54,9 +70,9 @@ async fn nobody_loses_anything_because_a_namespace_goes_away_even_when_its_permi
     let world = sales_with(&[FIRST, SECOND]).await;
     // A finalizer of somebody else keeps the mailbox, and so the namespace, for a while.
     let held = json!({ "metadata": { "finalizers": ["sharedmailbox.dev/mailbox", "example.com/backup"] } });
-    world.apply(&testkit::world::with(sales(json!({})), &held)).await;
+    world.apply(&testkit::with(sales(json!({})), &held)).await;
     let namespaces: kube::Api<k8s_openapi::api::core::v1::Namespace> = kube::Api::all(world.client.clone());
-    let name = testkit::world::NAMESPACE;
+    let name = testkit::NAMESPACE;
     world.delete_permission("team").await;
     namespaces
         .delete(name, &kube::api::DeleteParams::default())

@@ -8,7 +8,7 @@ use shared_mailbox_operator::api::ForeignState;
 use simulator::{
     AccessRow, GroupKind, MailboxView, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser, SendAsRow,
 };
-use testkit::world::{World, permission, with};
+use testkit::{World, permission, with};
 use uuid::Uuid;
 
 const GUEST: &str = "anna@fabrikam.com";

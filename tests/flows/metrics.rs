@@ -6,7 +6,7 @@ use serde_json::json;
 use simulator::{Fault, FaultRule, Faults, Seed};
 
 use super::kit::*;
-use testkit::world::{NAMESPACE, World, mailbox, permission};
+use testkit::{NAMESPACE, World, mailbox, permission};
 
 /// More would cost whoever keeps them.
 const MOST_SERIES: usize = 600;
@@ -196,7 +196,7 @@ async fn the_end_of_a_credential_is_known_where_its_secret_says_so() {
     let world = sales_with(&[]).await;
     assert!(!world.metrics().contains("sharedmailbox_credential_expiry"));
     let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> =
-        kube::Api::namespaced(world.client.clone(), testkit::world::OPERATOR_NAMESPACE);
+        kube::Api::namespaced(world.client.clone(), testkit::OPERATOR_NAMESPACE);
     let patch = json!({ "metadata": { "annotations": { "sharedmailbox.dev/expires-at": "2027-01-31" } } });
     secrets
         .patch(

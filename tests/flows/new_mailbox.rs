@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::{Fault, FaultRule, Faults};
-use testkit::world::{World, condition};
+use testkit::{World, condition};
 
 #[tokio::test(start_paused = true)]
 async fn minutes_without_a_trace_of_the_new_mailbox_are_waited_out() {
@@ -79,7 +79,7 @@ async fn an_address_that_is_taken_between_look_and_create_is_told_after_ten_minu
         .add_fault(FaultRule::always(taken).on(&["New-Mailbox"]));
     world.apply(&sales(json!({}))).await;
     let object = world.wait_mailbox("sales", "False", "LookingForMailbox").await;
-    assert_eq!(condition(&object, "Reconciling").unwrap().0, "True");
+    assert_eq!(condition(&object, "Reconciling").unwrap().status, "True");
     let started = world.server.now();
     let object = world.wait_mailbox("sales", "False", "AddressInUse").await;
     says(&stalled(&object, "AddressInUse"), &[SALES, "already being used"]);
@@ -102,9 +102,12 @@ async fn made_amid(faults: impl IntoIterator<Item = FaultRule>) -> World {
     world
 }
 
-/// `sales` was just made; Exchange acknowledges the next `times` settings and forgets them.
+/// `sales` was just made; Exchange acknowledges the next `times` markers and forgets them.
 async fn made_and_marked_in_vain(times: u64) -> World {
-    made_amid([FaultRule::next(times, Fault::Forgotten).on(&["Set-Mailbox"])]).await
+    let forgotten = FaultRule::next(times, Fault::Forgotten)
+        .on(&["Set-Mailbox"])
+        .naming("CustomAttribute15");
+    made_amid([forgotten]).await
 }
 
 /// `sales` is what a resource may leave behind.

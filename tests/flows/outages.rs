@@ -3,25 +3,25 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, Seed, Surface};
-use testkit::world::{World, condition, tenant};
+use testkit::{World, condition, tenant};
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_leaves_the_objects_alone_and_shows_on_the_tenant() {
     let world = sales_with(&[FIRST]).await;
-    let before = (world.mailbox("sales").await, world.permission("team").await);
+    let mailbox = world.mailbox("sales").await;
+    let permission = world.permission("team").await;
     world.tenant.add_fault(outage());
     let tenant = world.wait_tenant("Unknown", "Unreachable").await;
-    assert_eq!(condition(&tenant, "Reconciling").unwrap().0, "True");
+    assert_eq!(condition(&tenant, "Reconciling").unwrap().status, "True");
     assert_eq!(condition(&tenant, "Stalled"), None);
     world.sleep(3600).await;
-    let after = (world.mailbox("sales").await, world.permission("team").await);
     assert_eq!(
-        before.0.metadata.resource_version,
-        after.0.metadata.resource_version
+        world.mailbox("sales").await.metadata.resource_version,
+        mailbox.metadata.resource_version
     );
     assert_eq!(
-        before.1.metadata.resource_version,
-        after.1.metadata.resource_version
+        world.permission("team").await.metadata.resource_version,
+        permission.metadata.resource_version
     );
     assert_eq!(world.writes(), NOTHING);
     world.tenant.set_faults(Faults::default());
@@ -121,7 +121,7 @@ async fn throttling_is_waited_out_as_long_as_exchange_asks() {
         rules: vec![
             FaultRule::next(1, throttled.clone()).on(&["New-Mailbox"]),
             FaultRule::next(1, throttled.clone()).on(&["Set-Mailbox"]),
-            FaultRule::next(2, throttled).after(1).on(&["Add-*"]),
+            FaultRule::next(2, throttled).on(&["Add-*"]).naming("Trustee"),
         ],
         enforce_retry_after: true,
         ..Faults::default()

@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use shared_mailbox_operator::api::SharedMailbox;
-use testkit::world::{World, condition, permission};
+use testkit::{World, condition, permission};
 
 async fn times_told(world: &World, reason: &str) -> usize {
     let told = told_about(world, "sales").await;
@@ -24,7 +24,7 @@ async fn a_lost_mailbox_is_looked_for_again_and_never_made_again() {
     forget(&world);
     annotate(&world, "now").await;
     let object = world.wait_mailbox("sales", "False", "ConfirmingLoss").await;
-    assert_eq!(condition(&object, "Reconciling").unwrap().0, "True");
+    assert_eq!(condition(&object, "Reconciling").unwrap().status, "True");
     assert_eq!(condition(&object, "Stalled"), None);
     let started = world.server.now();
     let object = world.wait_mailbox("sales", "False", "MailboxGone").await;
@@ -34,7 +34,9 @@ async fn a_lost_mailbox_is_looked_for_again_and_never_made_again() {
         &[&guid, "restore", "delete and apply"],
     );
     says(
-        &condition(&world.permission("team").await, "Ready").unwrap().2,
+        &condition(&world.permission("team").await, "Ready")
+            .unwrap()
+            .message,
         &["MailboxGone"],
     );
     world.sleep(6 * 3600).await;
@@ -199,7 +201,7 @@ async fn another_resource_does_not_take_a_mailbox_up() {
     let world = sales_with(&[FIRST]).await;
     world.delete_mailbox("sales").await;
     until_deleted(&world).await;
-    world.apply(&testkit::world::mailbox("vendite", SALES)).await;
+    world.apply(&testkit::mailbox("vendite", SALES)).await;
     let object = world.wait_mailbox("vendite", "False", "AddressInUse").await;
     says(&stalled(&object, "AddressInUse"), &[SALES, "not ours"]);
     assert_eq!(world.writes(), NOTHING);

@@ -10,9 +10,9 @@ use shared_mailbox_operator::exchange::HttpService;
 use simulator::Seed;
 use tower::ServiceExt;
 
-use testkit::bed::Secrets;
 use testkit::canary::{TOKEN, found_in};
-use testkit::world::{World, in_process, mailbox, permission, tenant};
+use testkit::simulation::Secrets;
+use testkit::{World, in_process, mailbox, permission, tenant};
 
 /// What panics of this thread print while it lives.
 struct Printed {

@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::{GroupKind, Seed, SeedGroup, SeedUser};
-use testkit::world::{World, condition, mailbox, tenant, with};
+use testkit::{World, condition, mailbox, tenant, with};
 
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_is_added_admits_at_once() {
@@ -37,7 +37,7 @@ async fn a_member_who_joins_the_company_is_granted_soon_the_sooner_after_he_was_
         assert_eq!(condition(&team, "Stalled"), None);
         assert_eq!(view(&world).full_access.len(), 2);
         let mailbox = world.mailbox("sales").await;
-        assert_eq!(condition(&mailbox, "PermissionsSynced").unwrap().0, "True");
+        assert_eq!(condition(&mailbox, "PermissionsSynced").unwrap().status, "True");
     }
 }
 
@@ -112,7 +112,7 @@ async fn a_corrected_manifest_needs_nothing_else() {
     world.apply(&sales(json!({}))).await;
     let object = world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(condition(&object, "Stalled"), None);
-    assert_eq!(condition(&object, "Provisioned").unwrap().0, "True");
+    assert_eq!(condition(&object, "Provisioned").unwrap().status, "True");
 }
 
 #[tokio::test(start_paused = true)]

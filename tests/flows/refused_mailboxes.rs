@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::{Value, json};
 use simulator::{Seed, SeedMailbox, SeedUser};
-use testkit::world::{World, mailbox};
+use testkit::{World, mailbox};
 
 #[tokio::test(start_paused = true)]
 async fn the_api_server_refuses_what_the_schema_can_tell() {

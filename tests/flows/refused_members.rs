@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::{Value, json};
 use simulator::{Rename, Seed, SeedUser};
-use testkit::world::{World, condition, permission, tenant, with};
+use testkit::{World, condition, permission, tenant, with};
 
 /// A permission for one member, written as `user` or `group`.
 fn one(kind: &str, address: &str) -> Value {
@@ -86,12 +86,12 @@ async fn each_member_is_refused_for_its_own_reason_and_gets_nothing() {
         let message = stalled(&team, "MembersRefused");
         says(&message, &["1 of 1 members", address]);
         says(&member_message(&team, address), &parts);
-        assert_eq!(condition(&team, "Granted").unwrap().0, "False");
+        assert_eq!(condition(&team, "Granted").unwrap().status, "False");
         assert_eq!(team.status.unwrap().member_summary.as_deref(), Some("0/1"));
         assert_eq!(world.writes(), MAILBOX_ONLY, "{address}");
         let mailbox = world.wait_mailbox("sales", "True", "UpToDate").await;
         assert_eq!(
-            condition(&mailbox, "PermissionsSynced").unwrap().1,
+            condition(&mailbox, "PermissionsSynced").unwrap().reason,
             "MembersRefused"
         );
     }
@@ -172,15 +172,15 @@ async fn one_unknown_member_keeps_nobody_else_from_being_granted() {
         &stalled(&team, "PartiallyGranted"),
         &["1 of 3 members", "nobody@contoso.com"],
     );
-    assert_eq!(condition(&team, "Granted").unwrap().0, "False");
+    assert_eq!(condition(&team, "Granted").unwrap().status, "False");
     let status = team.status.unwrap();
     assert_eq!(status.member_summary.as_deref(), Some("2/3"));
     assert_eq!(status.summary.as_deref(), Some("PartiallyGranted"));
     assert_eq!(view(&world).full_access.len(), 2);
     assert_eq!(view(&world).send_as.len(), 2);
     let mailbox = world.wait_mailbox("sales", "True", "UpToDate").await;
-    let (truth, reason, _) = condition(&mailbox, "PermissionsSynced").unwrap();
-    assert_eq!((truth.as_str(), reason.as_str()), ("False", "MembersRefused"));
+    let synced = condition(&mailbox, "PermissionsSynced").unwrap();
+    assert_eq!(synced.in_short(), "False MembersRefused");
     assert_eq!(condition(&mailbox, "Stalled"), None);
 }
 

@@ -4,7 +4,7 @@ use super::kit::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::ExchangeTenant;
 use simulator::Seed;
-use testkit::world::{World, condition, mailbox, tenant, with};
+use testkit::{World, condition, mailbox, tenant, with};
 use uuid::Uuid;
 
 const OTHER_TENANT: &str = "99999999-2222-3333-4444-555555555555";
@@ -87,7 +87,7 @@ async fn a_wrong_secret_is_told_once_and_the_right_one_is_picked_up() {
         "CredentialsRefused",
         &["spec.credentials and the Secret", "AADSTS7000215"],
     );
-    assert_eq!(condition(&object, "Authenticated").unwrap().0, "False");
+    assert_eq!(condition(&object, "Authenticated").unwrap().status, "False");
     sales_waits(&world, &["CredentialsRefused", "AADSTS7000215"][1..]).await;
     world.sleep(5).await;
     world.server.forget_requests();
@@ -116,7 +116,7 @@ async fn an_app_without_its_roles_is_told_which_ones() {
         world.start_operator();
         let object = world.wait_tenant("False", "NotAuthorized").await;
         told(&object, "NotAuthorized", &["may not manage Exchange", part]);
-        assert_eq!(condition(&object, "Authenticated").unwrap().0, "True");
+        assert_eq!(condition(&object, "Authenticated").unwrap().status, "True");
         sales_waits(&world, &["may not manage Exchange", part]).await;
         world.sleep(5).await;
         stays_quiet(&world, std::time::Duration::from_hours(1)).await;
@@ -217,7 +217,7 @@ async fn credentials_that_lead_to_another_tenant_stop_everything() {
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
     assert_eq!(
-        condition(&world.mailbox("sales").await, "Ready").unwrap().1,
+        condition(&world.mailbox("sales").await, "Ready").unwrap().reason,
         "UpToDate"
     );
 }

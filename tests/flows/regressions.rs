@@ -3,7 +3,7 @@
 //! `cargo xtask regression NAME 'LINE'` adds one.
 
 use super::crash::scenarios;
-use testkit::bed::replay_line;
+use testkit::simulation::replay_line;
 
 /// `NAME: LINE`, one each line; `#` starts a comment.
 const FOUND: &str = include_str!("regressions.txt");
@@ -37,10 +37,10 @@ fn every_regression_has_a_name_of_its_own() {
     assert_eq!(names.len(), all);
 }
 
-/// `SMO_BED_LINE='schedule 7' SMO_BED_LOGS=1 cargo test --test flows one_line -- --nocapture`
+/// `SMO_SIMULATION_LINE='schedule 7' SMO_SIMULATION_LOGS=1 cargo test --test flows one_line -- --nocapture`
 #[test]
 fn one_line_from_the_environment_runs_again() {
-    if let Ok(line) = std::env::var("SMO_BED_LINE")
+    if let Ok(line) = std::env::var("SMO_SIMULATION_LINE")
         && let Err(why) = replay_line(&scenarios(), &line)
     {
         panic!("{line}: {why}");

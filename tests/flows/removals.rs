@@ -4,7 +4,7 @@ use super::kit::*;
 use serde_json::json;
 use shared_mailbox_operator::api::RECONCILE_REQUESTED_AT;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag};
-use testkit::world::{condition, permission, with};
+use testkit::{condition, permission, with};
 
 /// One replica that lags by this many milliseconds.
 fn lagging(by: u64) -> Faults {
@@ -32,7 +32,7 @@ async fn what_exchange_acknowledges_and_forgets_is_not_told_as_done_and_done_aga
         for _ in 0..20 {
             world.sleep(30).await;
             let right = view(&world).display_name == "Sales EMEA" && view(&world).send_as.contains(&third);
-            let told = condition(&world.mailbox("sales").await, "Ready").unwrap().0;
+            let told = condition(&world.mailbox("sales").await, "Ready").unwrap().status;
             assert!(right || told != "True", "{cmdlets:?}");
         }
         let second = world.tenant.object_id(SECOND).unwrap();

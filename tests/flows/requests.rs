@@ -14,7 +14,7 @@ use shared_mailbox_operator::api::{
 use tokio::time::Instant;
 
 use super::kit::admin;
-use testkit::world::{World, mailbox, permission};
+use testkit::{World, mailbox, permission};
 
 /// Much sooner than the regular look comes.
 const AT_ONCE: Duration = Duration::from_secs(30);

@@ -1,18 +1,18 @@
 //! Stories in bad weather, by seed.
 //!
-//! `SMO_BED_SEEDS=10000 cargo test --test flows schedules` runs more of them.
+//! `SMO_SIMULATION_SEEDS=10000 cargo test --test flows schedules` runs more of them.
 
 use super::crash::scenarios;
-use testkit::bed::{schedules, trace_schedule};
+use testkit::simulation::{schedules, trace_schedule};
 
 /// Two tests, so that two cores have something to do.
 const SHARES: u64 = 2;
 
 fn seeds(share: u64) -> impl Iterator<Item = u64> {
-    let wanted = std::env::var("SMO_BED_SEEDS")
+    let wanted = std::env::var("SMO_SIMULATION_SEEDS")
         .ok()
         .and_then(|text| text.parse().ok());
-    let first = std::env::var("SMO_BED_FIRST")
+    let first = std::env::var("SMO_SIMULATION_FIRST")
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);

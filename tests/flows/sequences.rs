@@ -1,16 +1,16 @@
 //! Random sequences of manifests and of an admin's deeds, shrunk when they fail.
 //!
-//! `SMO_BED_SEQUENCES=1000 cargo test --test flows sequences` runs more of them.
+//! `SMO_SIMULATION_SEQUENCES=1000 cargo test --test flows sequences` runs more of them.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use testkit::bed::{ABOUT_PEOPLE, replay_sequence, story_of};
+use testkit::simulation::{ABOUT_PEOPLE, actions_of, replay_sequence};
 
 const STEPS: usize = 20;
 
 fn sequences(share: u8) {
-    let wanted = std::env::var("SMO_BED_SEQUENCES")
+    let wanted = std::env::var("SMO_SIMULATION_SEQUENCES")
         .ok()
         .and_then(|text| text.parse().ok());
     let cases: u32 = wanted.unwrap_or(200);
@@ -31,13 +31,16 @@ fn sequences(share: u8) {
         let steps: Vec<u64> = steps.into_iter().flatten().collect();
         replay_sequence(&steps).map_err(|why| {
             let line: Vec<String> = steps.iter().map(ToString::to_string).collect();
-            let story: Vec<String> = story_of(&steps).iter().map(|act| format!("  {act:?}")).collect();
+            let actions: Vec<String> = actions_of(&steps)
+                .iter()
+                .map(|action| format!("  {action:?}"))
+                .collect();
             eprintln!(
                 "sequence {} fails: {}",
                 line.join(","),
                 why.lines().take(3).collect::<Vec<_>>().join("; ")
             );
-            let text = format!("sequence {}\n{}\n{why}", line.join(","), story.join("\n"));
+            let text = format!("sequence {}\n{}\n{why}", line.join(","), actions.join("\n"));
             TestCaseError::fail(text)
         })
     });

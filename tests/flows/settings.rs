@@ -2,27 +2,23 @@
 
 use super::kit::*;
 use serde_json::json;
-use simulator::FaultRule;
-use testkit::world::{World, condition, mailbox};
+use simulator::{FaultRule, Faults};
+use testkit::{World, condition, mailbox};
 
-/// Set-Mailbox refuses the whole, and then the `nth` family alone.
-fn refuse_family(world: &World, nth: u64) {
-    let text = "The display name isn't allowed by the naming policy.";
-    world
-        .tenant
-        .add_fault(FaultRule::next(1, refusal(text)).on(&["Set-Mailbox"]));
-    world.tenant.add_fault(
-        FaultRule::next(1, refusal(text))
-            .after(nth - 1)
-            .on(&["Set-Mailbox"]),
-    );
+/// Set-Mailbox refuses whatever would set a display name.
+fn refuse_display_names(world: &World) {
+    let refused = refusal("The display name isn't allowed by the naming policy.");
+    let rule = FaultRule::always(refused)
+        .on(&["Set-Mailbox"])
+        .naming("DisplayName");
+    world.tenant.add_fault(rule);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_setting_holds_neither_block_nor_marker_nor_other_settings_nor_grants() {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
-    refuse_family(&world, 2);
+    refuse_display_names(&world);
     world
         .apply(&sales(
             json!({ "displayName": "Refused", "aliases": ["info@contoso.com"] }),
@@ -34,15 +30,19 @@ async fn a_refused_setting_holds_neither_block_nor_marker_nor_other_settings_nor
         &stalled(&object, "SettingRefused"),
         &["displayName", "naming policy"],
     );
-    assert_eq!(condition(&object, "SettingsSynced").unwrap().1, "SettingRefused");
-    assert_eq!(condition(&object, "SignInBlocked").unwrap().0, "True");
-    assert_eq!(condition(&object, "PermissionsSynced").unwrap().0, "True");
+    assert_eq!(
+        condition(&object, "SettingsSynced").unwrap().reason,
+        "SettingRefused"
+    );
+    assert_eq!(condition(&object, "SignInBlocked").unwrap().status, "True");
+    assert_eq!(condition(&object, "PermissionsSynced").unwrap().status, "True");
     world.wait_permission("team", "True", "Granted").await;
     let view = view(&world);
     assert!(view.account_disabled);
     assert!(view.custom_attributes[&15].contains("team-sales/sales"));
     assert!(view.addresses.contains(&"smtp:info@contoso.com".to_owned()));
     assert!(view.display_name.starts_with("smo-"));
+    world.tenant.set_faults(Faults::default());
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
 
@@ -50,7 +50,7 @@ async fn a_refused_setting_holds_neither_block_nor_marker_nor_other_settings_nor
 async fn the_marker_and_the_block_go_first_when_settings_are_sent_apart() {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
-    refuse_family(&world, 2);
+    refuse_display_names(&world);
     world
         .apply(&sales(json!({ "aliases": ["info@contoso.com"] })))
         .await;

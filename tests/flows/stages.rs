@@ -7,15 +7,15 @@ use kube::Resource;
 use serde::Serialize;
 use serde_json::{Value, json};
 use simulator::{Delay, Fault, FaultRule, Faults, Seed};
-use testkit::world::{World, condition, tenant, with};
+use testkit::{World, condition, tenant, with};
 
-/// (status, reason) of a condition.
-fn words<K: Resource + Serialize>(object: &K, kind: &str) -> Option<(String, String)> {
-    condition(object, kind).map(|(status, reason, _)| (status, reason))
+/// Status and reason of a condition.
+fn words<K: Resource + Serialize>(object: &K, kind: &str) -> Option<String> {
+    condition(object, kind).map(|condition| condition.in_short())
 }
 
-fn is(status: &str, reason: &str) -> (String, String) {
-    (status.to_owned(), reason.to_owned())
+fn is(status: &str, reason: &str) -> String {
+    format!("{status} {reason}")
 }
 
 fn managed(management: &str) -> Value {
@@ -134,7 +134,7 @@ async fn paused_freezes_everything_but_deletion() {
         };
         let object = world.wait_mailbox("sales", "Unknown", "Paused").await;
         says(
-            &condition(&object, "Ready").unwrap().2,
+            &condition(&object, "Ready").unwrap().message,
             &["Paused", why, "nothing is written"],
         );
         assert_eq!(words(&object, "Stalled"), Some(is("True", "Paused")));
@@ -189,7 +189,7 @@ async fn a_permission_without_its_mailbox_waits_ten_minutes_and_then_says_that_s
     world.apply(&team(&[FIRST])).await;
     let team = world.wait_permission("team", "False", "MailboxNotFound").await;
     says(
-        &condition(&team, "Ready").unwrap().2,
+        &condition(&team, "Ready").unwrap().message,
         &["spec.mailboxRef.name", "\"sales\"", "apply it"],
     );
     assert_eq!(words(&team, "Reconciling"), Some(is("True", "MailboxNotFound")));

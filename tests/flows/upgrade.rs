@@ -13,7 +13,7 @@ use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMail
 use simulator::{Seed, SeedMailbox, SeedUser};
 
 use super::kit::*;
-use testkit::world::{NAMESPACE, World};
+use testkit::{NAMESPACE, World};
 
 const TENANT: &str = include_str!("../fixtures/v1alpha1-first/tenant.yaml");
 const MAILBOX: &str = include_str!("../fixtures/v1alpha1-first/mailbox.yaml");

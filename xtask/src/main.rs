@@ -46,7 +46,7 @@ enum Command {
     Upgrade(commands::upgrade::Arguments),
     /// Write what is made from other files: CRDs, the CRD chart, manifests in deploy/, snapshots of the charts
     Generate(commands::generate::Arguments),
-    /// Keep a failing run of the test bed as a named test
+    /// Keep a failing run of the simulation as a named test
     Regression(commands::regression::Arguments),
     /// Start a local control plane and stay until ctrl-c
     ControlPlane(commands::control_plane::Arguments),

@@ -20,7 +20,6 @@ mod discovery;
 mod errors;
 mod faults;
 mod fields;
-mod json_patch;
 mod kinds;
 mod log;
 mod managed;

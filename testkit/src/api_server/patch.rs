@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::errors::{FieldError, Refusal};
-use super::json_patch;
 use super::kinds::Kind;
 use super::managed;
 use super::meta;
@@ -36,12 +35,14 @@ impl World {
                 return Err(Refusal::bad_request("error decoding patch: not an object"));
             }
             "application/json-patch+json" => {
-                let Value::Array(operations) = &body else {
+                if !body.is_array() {
                     return Err(Refusal::bad_request(
                         "error decoding patch: not a list of operations",
                     ));
-                };
-                json_patch::apply(&mut new, operations).map_err(|_| Refusal::unprocessable_patch())?;
+                }
+                let operations: json_patch::Patch =
+                    serde_json::from_value(body).map_err(|_| Refusal::unprocessable_patch())?;
+                json_patch::patch(&mut new, &operations).map_err(|_| Refusal::unprocessable_patch())?;
             }
             _ => {
                 return Err(Refusal::unsupported_media_type(&[

@@ -5,7 +5,9 @@ use kube::core::Status;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, GROUP, causes, depot_definition, eventually, install, refused, uninstall};
+use super::bench::{
+    Bench, GROUP, RawAnswer, causes, depot_definition, eventually, install, refused, uninstall,
+};
 
 async fn refusal_of(bench: &Bench, spec: Value) -> Status {
     let status = bench
@@ -167,7 +169,7 @@ pub async fn unknown_fields_are_refused_on_strict_validation(bench: Bench) {
     body["apiVersion"] = json!(format!("{GROUP}/v1"));
     body["kind"] = json!("Parcel");
     let path = format!("{}?fieldValidation=Strict", bench.path(""));
-    let (code, answer) = bench.raw("POST", &path, "application/json", &body).await;
+    let RawAnswer { code, body: answer } = bench.raw("POST", &path, "application/json", &body).await;
     assert_eq!((code, answer["reason"].as_str()), (400, Some("BadRequest")));
     assert!(
         answer["message"]

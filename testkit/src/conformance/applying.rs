@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, causes, refused, version};
+use super::bench::{Bench, RawAnswer, causes, refused, version};
 
 pub async fn an_apply_creates_what_is_not_there(bench: Bench) {
     let body = json!({"spec": {"label": "a"}});
@@ -228,7 +228,7 @@ pub async fn an_apply_of_a_status_without_its_object_is_not_found(bench: Bench) 
 
 pub async fn an_apply_needs_a_field_manager(bench: Bench) {
     let body = json!({"metadata": {"name": "a"}, "spec": {"label": "a"}});
-    let (code, answer) = bench
+    let RawAnswer { code, body: answer } = bench
         .raw("PATCH", &bench.path("a"), "application/apply-patch+yaml", &body)
         .await;
     assert_eq!(code, 422, "{answer}");

@@ -172,7 +172,7 @@ pub async fn install(client: &Client, definition: Value) {
         .unwrap();
     let path = format!("/apis/{GROUP}/v1/{}", name.split('.').next().unwrap());
     eventually("the definition is served", || async {
-        raw(client, "GET", &path, "", &Value::Null).await.0 == 200
+        raw(client, "GET", &path, "", &Value::Null).await.code == 200
     })
     .await;
 }
@@ -263,8 +263,8 @@ impl Bench {
             .await
     }
 
-    /// A request past kube's types: status code and body.
-    pub async fn raw(&self, method: &str, path: &str, content_type: &str, body: &Value) -> (u16, Value) {
+    /// A request past kube's types.
+    pub async fn raw(&self, method: &str, path: &str, content_type: &str, body: &Value) -> RawAnswer {
         raw(&self.client, method, path, content_type, body).await
     }
 }
@@ -318,13 +318,13 @@ pub fn version(object: &DynamicObject) -> String {
     object.resource_version().unwrap()
 }
 
-pub async fn raw(
-    client: &Client,
-    method: &str,
-    path: &str,
-    content_type: &str,
-    body: &Value,
-) -> (u16, Value) {
+/// An answer past kube's types; a body that is no JSON is a text.
+pub struct RawAnswer {
+    pub code: u16,
+    pub body: Value,
+}
+
+pub async fn raw(client: &Client, method: &str, path: &str, content_type: &str, body: &Value) -> RawAnswer {
     let bytes = if body.is_null() {
         Vec::new()
     } else {
@@ -344,7 +344,10 @@ pub async fn raw(
     let code = response.status().as_u16();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    (code, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    RawAnswer {
+        code,
+        body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    }
 }
 
 /// Waits for something that a server does in its own time.

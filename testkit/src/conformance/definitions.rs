@@ -8,7 +8,7 @@ use kube::{Discovery, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::admission::depots;
-use super::bench::{Bench, GROUP, depot_definition, eventually, install};
+use super::bench::{Bench, GROUP, RawAnswer, depot_definition, eventually, install};
 
 pub async fn a_definition_is_established_and_discovered(bench: Bench) {
     let definitions: Api<CustomResourceDefinition> = Api::all(bench.client.clone());
@@ -33,7 +33,7 @@ pub async fn a_definition_is_established_and_discovered(bench: Bench) {
         ("parcels", "v1")
     );
     assert!(capabilities.supports_operation("watch"));
-    let (code, groups) = bench
+    let RawAnswer { code, body: groups } = bench
         .raw("GET", &format!("/apis/{GROUP}/v1"), "", &Value::Null)
         .await;
     let names: Vec<&str> = groups["resources"]
@@ -95,7 +95,7 @@ pub async fn a_deleted_definition_takes_its_objects_along(bench: Bench) {
     .await;
     let path = format!("/apis/{GROUP}/v1/cellars");
     eventually("nothing is served", || async {
-        bench.raw("GET", &path, "", &Value::Null).await.0 == 404
+        bench.raw("GET", &path, "", &Value::Null).await.code == 404
     })
     .await;
 }

@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::bench::{Bench, refused};
+use super::bench::{Bench, RawAnswer, refused};
 
 pub async fn secrets_fold_text_into_data(bench: Bench) {
     let secrets: Api<Secret> = Api::namespaced(bench.client.clone(), &bench.namespace);
@@ -123,7 +123,7 @@ pub async fn an_event_is_created_and_its_series_patched(bench: Bench) {
     );
     let bare = json!({"metadata": {"name": "b"}, "eventTime": "2026-11-22T09:00:00.000000Z"});
     let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", bench.namespace);
-    let (code, answer) = bench.raw("POST", &path, "application/json", &bare).await;
+    let RawAnswer { code, body: answer } = bench.raw("POST", &path, "application/json", &bare).await;
     assert_eq!(code, 422);
     for field in ["reportingController", "reportingInstance", "action", "reason"] {
         assert!(

@@ -5,7 +5,7 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, GROUP, parcel, refused, version};
+use super::bench::{Bench, GROUP, RawAnswer, parcel, refused, version};
 
 pub async fn a_created_object_has_identity_and_the_first_generation(bench: Bench) {
     let created = bench.small_parcel("a").await;
@@ -57,7 +57,7 @@ pub async fn what_is_not_there_is_not_found(bench: Bench) {
         .is_not_found()
     );
     assert!(refused(bench.parcels().delete("a", &DeleteParams::default()).await).is_not_found());
-    let (code, body) = bench
+    let RawAnswer { code, body } = bench
         .raw("GET", &format!("/apis/{GROUP}/v1/nothings"), "", &Value::Null)
         .await;
     assert_eq!((code, body), (404, json!("404 page not found\n")));
@@ -370,7 +370,7 @@ pub async fn a_dry_run_changes_nothing(bench: Bench) {
 
 pub async fn a_body_of_another_kind_is_refused(bench: Bench) {
     let body = json!({"apiVersion": format!("{GROUP}/v1"), "kind": "Letter", "metadata": {"name": "a"}, "spec": {"label": "a"}});
-    let (code, answer) = bench
+    let RawAnswer { code, body: answer } = bench
         .raw("POST", &bench.path(""), "application/json", &body)
         .await;
     assert_eq!(code, 422, "{answer}");
@@ -379,7 +379,7 @@ pub async fn a_body_of_another_kind_is_refused(bench: Bench) {
         message.contains("kind: Invalid value: \"Letter\": must be Parcel"),
         "{message}"
     );
-    let (code, answer) = bench
+    let RawAnswer { code, body: answer } = bench
         .raw(
             "POST",
             &bench.path(""),
@@ -395,7 +395,7 @@ pub async fn a_body_of_another_kind_is_refused(bench: Bench) {
     let mut elsewhere = json!({"metadata": {"name": "a", "namespace": "default"}, "spec": {"label": "a"}});
     elsewhere["apiVersion"] = json!(format!("{GROUP}/v1"));
     elsewhere["kind"] = json!("Parcel");
-    let (code, answer) = bench
+    let RawAnswer { code, body: answer } = bench
         .raw("POST", &bench.path(""), "application/json", &elsewhere)
         .await;
     assert_eq!(

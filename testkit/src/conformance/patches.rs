@@ -4,7 +4,7 @@ use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, GROUP, refused, version};
+use super::bench::{Bench, GROUP, RawAnswer, refused, version};
 
 const JSON_PATCH: &str = "application/json-patch+json";
 
@@ -53,7 +53,7 @@ pub async fn a_json_patch_is_all_or_nothing(bench: Bench) {
         {"op": "copy", "from": "/spec/notes/a~1b", "path": "/spec/notes/c"},
         {"op": "remove", "path": "/spec/notes/a~1b"},
     ]);
-    let (code, patched) = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &patch).await;
+    let RawAnswer { code, body: patched } = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &patch).await;
     assert_eq!(code, 200, "{patched}");
     assert_eq!(patched["spec"]["notes"], json!({"c": "1"}));
     assert_eq!(patched["metadata"]["finalizers"], json!(["example.com/x"]));
@@ -61,22 +61,22 @@ pub async fn a_json_patch_is_all_or_nothing(bench: Bench) {
         {"op": "replace", "path": "/spec/label", "value": "c"},
         {"op": "remove", "path": "/spec/nothing"},
     ]);
-    let (code, _) = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &patch).await;
+    let RawAnswer { code, .. } = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &patch).await;
     assert_eq!(code, 422);
     let read = bench.parcels().get("a").await.unwrap();
     assert_eq!(read.data["spec"]["label"], "b");
     let stale = json!([{"op": "replace", "path": "/metadata/resourceVersion", "value": version(&first)}]);
-    let (code, answer) = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &stale).await;
+    let RawAnswer { code, body: answer } = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &stale).await;
     assert_eq!((code, answer["reason"].as_str()), (409, Some("Conflict")));
     let last = json!([{"op": "remove", "path": "/metadata/finalizers/0"}]);
-    let (code, answer) = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &last).await;
+    let RawAnswer { code, body: answer } = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &last).await;
     assert_eq!((code, &answer["metadata"]["finalizers"]), (200, &Value::Null));
 }
 
 pub async fn a_failed_json_patch_test_is_unprocessable(bench: Bench) {
     bench.small_parcel("a").await;
     let patch = json!([{"op": "test", "path": "/spec/label", "value": "z"}]);
-    let (code, answer) = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &patch).await;
+    let RawAnswer { code, body: answer } = bench.raw("PATCH", &bench.path("a"), JSON_PATCH, &patch).await;
     assert_eq!((code, answer["reason"].as_str()), (422, Some("Invalid")));
     assert_eq!(
         answer["message"],

@@ -13,7 +13,7 @@ use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::bench::{Bench, version};
+use super::bench::{Bench, RawAnswer, version};
 
 /// Longer than an event takes to arrive.
 const SOON: Duration = Duration::from_secs(30);
@@ -154,7 +154,7 @@ pub async fn initial_events_need_a_version_match(bench: Bench) {
         "{}?watch=true&sendInitialEvents=true&allowWatchBookmarks=true",
         bench.path("")
     );
-    let (code, answer) = bench.raw("GET", &path, "", &Value::Null).await;
+    let RawAnswer { code, body: answer } = bench.raw("GET", &path, "", &Value::Null).await;
     assert_eq!(code, 422, "{answer}");
     assert_eq!(
         answer["message"],

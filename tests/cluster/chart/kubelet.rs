@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Cluster;
 use crate::operator::{Launch, Operator, built};
-use testkit::world::OPERATOR_NAMESPACE;
+use testkit::OPERATOR_NAMESPACE;
 
 /// The first container of a workload, as the API server has it.
 pub struct Container {

@@ -15,7 +15,7 @@ use xtask::workspace;
 use self::kubelet::Container;
 use super::operator::Operator;
 use super::server::{kubectl, start};
-use testkit::world::{NAMESPACE, OPERATOR_NAMESPACE};
+use testkit::{NAMESPACE, OPERATOR_NAMESPACE};
 
 mod dry_run;
 mod kubelet;
@@ -181,7 +181,7 @@ async fn the_samples_become_ready(cluster: &Cluster, tenant: &str, operator: &Op
         let line = format!("wait --for=condition=Ready {kinds} --all -n {NAMESPACE} --timeout=90s");
         kubectl(&cluster.control_plane, &line).unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
     }
-    assert_eq!(operator.get("/readyz").await.unwrap().0, 200);
+    assert_eq!(operator.get("/readyz").await.unwrap().status, 200);
 }
 
 /// Whoever may edit a mailbox may not let held removals go on; whoever may approve may.

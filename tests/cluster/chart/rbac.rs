@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{Cluster, RELEASE};
-use testkit::world::OPERATOR_NAMESPACE;
+use testkit::OPERATOR_NAMESPACE;
 
 /// A Secret that an ExchangeTenant names and no value of the chart does.
 pub const UNNAMED_SECRET: &str = "another-app";

@@ -1,4 +1,4 @@
-//! Keeps a run of the test bed that failed once as a named test.
+//! Keeps a run of the simulation that failed once as a named test.
 
 use std::fs;
 
@@ -36,7 +36,7 @@ fn with(before: &str, name: &str, line: &str) -> Result<String> {
     let kind = line.split_whitespace().next().unwrap_or_default();
     ensure!(
         ["crash", "schedule", "sequence", "day"].contains(&kind) && !line.contains('\n'),
-        "a line starts with crash, schedule, sequence or day; failing tests of the bed print it"
+        "a line starts with crash, schedule, sequence or day; failing tests of the simulation print it"
     );
     for known in before.lines().filter_map(|known| known.split_once(": ")) {
         ensure!(known.0 != name, "there is a regression {name:?} already");
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_of_the_bed_is_refused() {
+    fn what_is_no_line_of_the_simulation_is_refused() {
         assert!(with("", "name", "cargo test").is_err());
         assert!(with("", "na: me", "schedule create 7").is_err());
         assert!(with("", "", "schedule create 7").is_err());

@@ -1,5 +1,5 @@
-//! Random sequences of manifests and of an admin's deeds. Each step is one number, so that proptest shrinks a
-//! sequence to few and plain steps; what the numbers mean is printed as a story.
+//! Random sequences of manifests and of admin actions. Each step is one number, so that proptest shrinks a sequence to
+//! few and plain steps; what the numbers mean is printed as actions.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use simulator::{Rename, Seed, SeedUser};
 
 use super::crash::on_paused_time;
-use super::dice::Dice;
+use super::rng::Rng;
 use super::schedule::finish;
-use super::{Act, Bed, Patience, Story};
-use crate::world::{START, mailbox, permission, tenant as usual_tenant, with};
+use super::{Action, Actions, Patience, Simulation};
+use crate::manifests::{mailbox, permission, tenant as usual_tenant, with};
+use crate::world::START;
 
 const MAILBOXES: [&str; 4] = ["sales", "info", "help", "events"];
-/// A mailbox that somebody made before us.
+/// A mailbox that was there before the operator.
 const LEGACY: &str = "legacy@contoso.com";
 /// The last five can't be had: a foreign domain, two people, one without a mailbox, a foreign mailbox.
 const ADDRESSES: [&str; 10] = [
@@ -56,21 +57,21 @@ pub fn tenant() -> Seed {
 }
 
 /// What a sequence of steps means.
-pub fn story_of(steps: &[u64]) -> Story {
-    steps.iter().flat_map(|step| act(*step)).collect()
+pub fn actions_of(steps: &[u64]) -> Actions {
+    steps.iter().flat_map(|step| actions_of_step(*step)).collect()
 }
 
 /// Steps from here on are about who holds what and for how long.
 pub const ABOUT_PEOPLE: u64 = 1 << 32;
 
 /// Small numbers are plain things, so that shrinking ends at them.
-fn act(step: u64) -> [Act; 2] {
+fn actions_of_step(step: u64) -> [Action; 2] {
     let number = step % ABOUT_PEOPLE / 64;
-    let mut dice = Dice::of(number);
+    let mut rng = Rng::seeded(number);
     // The first choices of each list are the plain ones.
     let mut choose = |count: usize| {
         let most = number.min(count as u64 - 1) + 1;
-        usize::try_from(dice.below(most)).unwrap()
+        usize::try_from(rng.below(most)).unwrap()
     };
     if step >= ABOUT_PEOPLE {
         let what = about_people(step % 16, &mut choose);
@@ -80,42 +81,42 @@ fn act(step: u64) -> [Act; 2] {
     let address = ADDRESSES[choose(ADDRESSES.len())];
     let user = USERS[choose(USERS.len())];
     let what = match step % 16 {
-        0..=3 => Act::Apply(some_mailbox(name, address, &mut choose)),
-        4..=7 => Act::Apply(some_permission(name, &mut choose)),
-        8 => Act::delete_permission(&format!("{name}-{}", choose(3))),
-        9 => Act::delete_mailbox(name),
-        10 => Act::SignIn(address_of_ours(choose(4)).to_owned(), true),
-        11 => Act::Admin(
+        0..=3 => Action::Apply(some_mailbox(name, address, &mut choose)),
+        4..=7 => Action::Apply(some_permission(name, &mut choose)),
+        8 => Action::delete_permission(&format!("{name}-{}", choose(3))),
+        9 => Action::delete_mailbox(name),
+        10 => Action::SignIn(address_of_ours(choose(4)).to_owned(), true),
+        11 => Action::Admin(
             "Add-MailboxPermission",
             full_access(address_of_ours(choose(4)), user),
         ),
-        12 => Act::Admin(
+        12 => Action::Admin(
             "Remove-MailboxPermission",
             full_access(address_of_ours(choose(4)), user),
         ),
         13 => match choose(8) {
-            6 => Act::WipeStatus(name.to_owned()),
-            7 => Act::Purge(address_of_ours(choose(4)).to_owned()),
+            6 => Action::WipeStatus(name.to_owned()),
+            7 => Action::Purge(address_of_ours(choose(4)).to_owned()),
             what => by_hand(address_of_ours(choose(4)), what),
         },
-        14 => Act::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
-        _ => Act::Crash,
+        14 => Action::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
+        _ => Action::Crash,
     };
     [what, wait(step, &mut choose)]
 }
 
-fn wait(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Act {
+fn wait(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Action {
     match (step / 16) % 4 {
-        0 => Act::Settle,
-        1 => Act::Wait(Duration::ZERO),
-        2 => Act::Wait(Duration::from_millis(u64::try_from(choose(5_000)).unwrap())),
-        _ => Act::Wait(Duration::from_secs(u64::try_from(choose(400)).unwrap())),
+        0 => Action::Settle,
+        1 => Action::Wait(Duration::ZERO),
+        2 => Action::Wait(Duration::from_millis(u64::try_from(choose(5_000)).unwrap())),
+        _ => Action::Wait(Duration::from_secs(u64::try_from(choose(400)).unwrap())),
     }
 }
 
 /// Rights that end, groups person by person, mailboxes whose rights are all declared, people who have left, and an
 /// admin who grants beside all that.
-fn about_people(what: u64, choose: &mut impl FnMut(usize) -> usize) -> Act {
+fn about_people(what: u64, choose: &mut impl FnMut(usize) -> usize) -> Action {
     let name = MAILBOXES[choose(MAILBOXES.len())];
     let address = address_of_ours(choose(4));
     let user = USERS[choose(5)];
@@ -124,31 +125,31 @@ fn about_people(what: u64, choose: &mut impl FnMut(usize) -> usize) -> Act {
             let minutes = [10, 30, 60, 240][choose(4)];
             let end = START.parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minutes);
             let ends = json!({ "spec": { "expiresAt": end.to_string() } });
-            Act::Apply(with(some_permission(name, choose), &ends))
+            Action::Apply(with(some_permission(name, choose), &ends))
         }
         3 | 4 => {
             let mut manifest = some_permission(name, choose);
             if let Some(list) = manifest["spec"]["members"].as_array_mut() {
                 list.push(json!({ "group": STAFF, "expand": true }));
             }
-            Act::Apply(manifest)
+            Action::Apply(manifest)
         }
-        5 => Act::Apply(with(
+        5 => Action::Apply(with(
             some_mailbox(name, address, choose),
             &json!({ "spec": { "management": "Observe" } }),
         )),
-        6 => Act::Member(STAFF.to_owned(), user.to_owned(), choose(2) == 0),
+        6 => Action::Member(STAFF.to_owned(), user.to_owned(), choose(2) == 0),
         7..=9 => {
             let ignore: &[&str] = if choose(3) == 2 { &[user] } else { &[] };
             let all_declared = json!({ "permissions": { "mode": "Exclusive", "ignore": ignore } });
             let manifest = some_mailbox(name, address, choose);
-            Act::Apply(with(manifest, &json!({ "spec": all_declared })))
+            Action::Apply(with(manifest, &json!({ "spec": all_declared })))
         }
-        10 | 11 => Act::Admin("Add-RecipientPermission", send_as(address, user)),
-        12 => Act::Admin("Remove-RecipientPermission", send_as(address, user)),
-        13 => Act::Admin("Set-Mailbox", on_behalf(address, user)),
-        14 => Act::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [user] } }))),
-        _ => Act::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [] } }))),
+        10 | 11 => Action::Admin("Add-RecipientPermission", send_as(address, user)),
+        12 => Action::Admin("Remove-RecipientPermission", send_as(address, user)),
+        13 => Action::Admin("Set-Mailbox", on_behalf(address, user)),
+        14 => Action::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [user] } }))),
+        _ => Action::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [] } }))),
     }
 }
 
@@ -201,7 +202,7 @@ fn full_access(mailbox: &str, user: &str) -> Value {
 }
 
 /// What an admin does to a mailbox in Exchange.
-fn by_hand(mailbox: &'static str, what: usize) -> Act {
+fn by_hand(mailbox: &'static str, what: usize) -> Action {
     let mut change = match what {
         0 => json!({ "DisplayName": "Changed by hand" }),
         1 => {
@@ -210,10 +211,10 @@ fn by_hand(mailbox: &'static str, what: usize) -> Act {
         2 => json!({ "CustomAttribute15": "cost centre 7" }),
         3 => json!({ "CustomAttribute1": "theirs" }),
         4 => json!({ "Type": "Regular" }),
-        _ => return Act::Admin("Remove-Mailbox", json!({ "Identity": mailbox, "Confirm": false })),
+        _ => return Action::Admin("Remove-Mailbox", json!({ "Identity": mailbox, "Confirm": false })),
     };
     change["Identity"] = json!(mailbox);
-    Act::Admin("Set-Mailbox", change)
+    Action::Admin("Set-Mailbox", change)
 }
 
 fn renamed(what: usize) -> Rename {
@@ -233,11 +234,11 @@ fn renamed(what: usize) -> Rename {
     }
 }
 
-/// Tells the story of these steps and judges its end.
+/// Runs the actions of these steps and judges their end.
 pub fn replay_sequence(steps: &[u64]) -> Result<(), String> {
     on_paused_time(async {
-        let mut bed = Bed::of(tenant()).await;
-        bed.tell(&story_of(steps)).await?;
-        finish(&mut bed, Patience::usual()).await
+        let mut simulation = Simulation::of(tenant()).await;
+        simulation.run_all(&actions_of(steps)).await?;
+        finish(&mut simulation, Patience::usual()).await
     })
 }

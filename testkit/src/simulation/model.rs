@@ -20,7 +20,7 @@ enum Fate {
     Ready,
     Refused,
     Paused,
-    /// Looked at and never written to: what it tells must be true, whatever it is.
+    /// Observed and never written to: what it reports must be true, whatever it is.
     Observed,
     /// Several claim the same address: one of them gets it.
     Contended,
@@ -125,13 +125,29 @@ pub fn held(view: &MailboxView) -> BTreeSet<(Uuid, Right)> {
     full.chain(send_as).chain(on_behalf).collect()
 }
 
-pub fn ready_of(object: &Value) -> (String, String) {
+/// What Ready says; empty where it says nothing.
+#[derive(Debug)]
+pub struct Ready {
+    pub status: String,
+    pub reason: String,
+}
+
+impl Ready {
+    pub fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+}
+
+pub fn ready_of(object: &Value) -> Ready {
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
     let found = conditions
         .into_iter()
         .find(|condition| condition["type"] == "Ready");
     let text = |key: &str| found.and_then(|c| c[key].as_str()).unwrap_or_default().to_owned();
-    (text("status"), text("reason"))
+    Ready {
+        status: text("status"),
+        reason: text("reason"),
+    }
 }
 
 pub fn is_reported(object: &Value) -> bool {
@@ -160,7 +176,7 @@ pub fn differences(world: &World, ledger: &Ledger) -> Vec<String> {
     for permission in permissions(world) {
         if !all.iter().any(|mailbox| name(mailbox) == home(&permission)) {
             let ready = ready_of(&permission);
-            if ready != ("False".to_owned(), "MailboxNotFound".to_owned()) {
+            if ready.status != "False" || ready.reason != "MailboxNotFound" {
                 differences.push(format!(
                     "permission {} names no mailbox and says {ready:?}",
                     name(&permission)
@@ -267,7 +283,7 @@ impl Judged<'_> {
     fn differences(&self, found: &mut Vec<String>) {
         let own = name(self.mailbox);
         let fate = self.fate();
-        let (status, reason) = ready_of(self.mailbox);
+        let Ready { status, reason } = ready_of(self.mailbox);
         if !is_reported(self.mailbox) {
             found.push(format!("{own}: the status speaks of an old spec"));
         }
@@ -310,7 +326,7 @@ impl Judged<'_> {
         let permissions = permissions(self.world);
         let here = permissions.iter().filter(|permission| home(permission) == own);
         let mut members = here.flat_map(|permission| members_of(permission));
-        // Nobody looks into a group for a mailbox that its rule does not admit: who left it may keep what he has.
+        // A group is not read for a mailbox that its rule does not admit: who left it may keep what they have.
         let expands = members.any(|member| member["expand"] == true);
         let departed = departed(self.world);
         for (member, right) in held(view).difference(&self.wanted_here()) {
@@ -336,13 +352,13 @@ impl Judged<'_> {
             return true;
         }
         let (_, member, _) = grant;
-        let goes = is_exclusive(self.mailbox)
+        let is_removed = is_exclusive(self.mailbox)
             && !ignored(self.world, self.mailbox).contains(&member)
             && !self.is_named(member);
-        self.ledger.tolerated.contains(&grant) && !goes && !departed(self.world).contains(&member)
+        self.ledger.tolerated.contains(&grant) && !is_removed && !departed(self.world).contains(&member)
     }
 
-    /// Whether a permission names him, refused or not: he keeps what he has.
+    /// Whether a permission names them, refused or not: they keep what they have.
     fn is_named(&self, member: Uuid) -> bool {
         let own = name(self.mailbox);
         let permissions = permissions(self.world);
@@ -366,12 +382,12 @@ impl Judged<'_> {
             .all(|member| valid_member(self.world, member).is_some() || is_expanded(self.world, member))
             || has_ended(self.world, permission);
         let ready = ready_of(permission);
-        let granted = ready.0 == "True";
+        let granted = ready.is_true();
         let what = format!(
             "permission {}: Ready is {} {}",
             name(permission),
-            ready.0,
-            ready.1
+            ready.status,
+            ready.reason
         );
         if !is_reported(permission) && fate != Fate::Paused {
             found.push(format!("{what} and the status speaks of an old spec"));

@@ -1,4 +1,4 @@
-//! What is in the tenant, and what is told of it, at one moment: the two must not part.
+//! What is in the tenant, and what is reported of it, at one moment: the two must not part.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,19 +8,19 @@ use super::model::{
 use super::wishes::{Key, Members, Right, wanted_by};
 use crate::world::World;
 
-/// What is and what is told at one moment.
+/// What is and what is reported at one moment.
 #[derive(Default)]
 pub struct Standing {
     pub held: BTreeSet<Key>,
     /// Not there, although mailbox and permissions say that all is well.
     pub missing_while_ready: BTreeSet<Key>,
     /// Not there, although a permission's list of members says so.
-    pub missing_while_told: BTreeSet<Key>,
+    pub missing_while_reported: BTreeSet<Key>,
     /// Mailboxes whose settings are as declared, by name and uid, with the generation that declares them.
     pub as_declared: BTreeSet<(String, i64)>,
     /// Mailboxes that say so.
-    pub told_as_declared: BTreeSet<(String, i64)>,
-    /// Permissions that say that their mailbox is not ready, or that somebody does not hold a right yet that he holds,
+    pub reported_as_declared: BTreeSet<(String, i64)>,
+    /// Permissions that say that their mailbox is not ready, or that somebody does not hold a right yet that they hold,
     /// while the mailbox says it is as declared.
     pub at_odds: BTreeSet<String>,
 }
@@ -32,23 +32,23 @@ pub fn standing(world: &World) -> Standing {
     }
     let silent: BTreeSet<String> = permissions(world)
         .iter()
-        .filter(|permission| !is_reported(permission) || ready_of(permission).0 != "True")
+        .filter(|permission| !is_reported(permission) || !ready_of(permission).is_true())
         .map(|permission| home(permission))
         .collect();
     let mut standing = Standing::default();
-    let told = told_as(world, "Granted");
-    let pending = told_as(world, "Pending");
+    let granted = reported_as(world, "Granted");
+    let pending = reported_as(world, "Pending");
     for mailbox in mailboxes(world) {
         let own = name(&mailbox);
         let Some(view) = view_of(world, &mailbox) else {
             continue;
         };
-        let ready = ready_of(&mailbox).0 == "True" && is_reported(&mailbox);
+        let ready = ready_of(&mailbox).is_true() && is_reported(&mailbox);
         let generation = mailbox["metadata"]["generation"].as_i64().unwrap_or_default();
         let uid = mailbox["metadata"]["uid"].as_str().unwrap_or_default();
         let spec = (format!("{own} ({uid})"), generation);
         if ready {
-            standing.told_as_declared.insert(spec.clone());
+            standing.reported_as_declared.insert(spec.clone());
             standing.at_odds.extend(at_odds(world, &own));
         }
         if settings_differ(&mailbox, &view).is_empty() {
@@ -67,8 +67,8 @@ pub fn standing(world: &World) -> Standing {
         }
         standing.held.extend(held);
         standing
-            .missing_while_told
-            .extend(missing.iter().filter(|key| told.contains_key(key)).cloned());
+            .missing_while_reported
+            .extend(missing.iter().filter(|key| granted.contains_key(key)).cloned());
         if ready && !silent.contains(&own) {
             standing.missing_while_ready.extend(missing);
         }
@@ -76,9 +76,9 @@ pub fn standing(world: &World) -> Standing {
     standing
 }
 
-/// The rights that the lists of members tell to be in this state, each with the permission that says so.
-fn told_as(world: &World, state: &str) -> BTreeMap<Key, String> {
-    let mut told = BTreeMap::new();
+/// The rights that the lists of members report to be in this state, each with the permission that says so.
+fn reported_as(world: &World, state: &str) -> BTreeMap<Key, String> {
+    let mut reported = BTreeMap::new();
     for permission in permissions(world) {
         let members = permission["status"]["members"].as_array().into_iter().flatten();
         for member in members {
@@ -95,16 +95,16 @@ fn told_as(world: &World, state: &str) -> BTreeMap<Key, String> {
                     member: id,
                     right,
                 };
-                told.insert(key, name(&permission));
+                reported.insert(key, name(&permission));
             }
         }
     }
-    told
+    reported
 }
 
 fn at_odds(world: &World, mailbox: &str) -> Vec<String> {
     let all = permissions(world).into_iter();
-    all.filter(|permission| home(permission) == mailbox && ready_of(permission).1 == "MailboxNotReady")
+    all.filter(|permission| home(permission) == mailbox && ready_of(permission).reason == "MailboxNotReady")
         .map(|permission| name(&permission))
         .collect()
 }

@@ -1,6 +1,6 @@
 //! Whether the operator leaves a service alone for as long as that asked for.
 //!
-//! What counts is what one process was told, where it was told: answers that never arrived ask for nothing, and
+//! What counts is the answers that one process got, and where: answers that never arrived ask for nothing, and
 //! a new process knows nothing of the old one's.
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ impl Side {
 }
 
 struct Pause {
-    told: Instant,
+    since: Instant,
     until: Instant,
 }
 
@@ -51,23 +51,23 @@ impl Pauses {
         // What leaves at the very moment of the answer can't know it yet.
         let pause = asked
             .get(&side)
-            .filter(|pause| pause.told < now && now < pause.until)?;
+            .filter(|pause| pause.since < now && now < pause.until)?;
         Some(format!(
             "a request to {side:?} left {:?} after it asked for a pause of {:?}",
-            now - pause.told,
-            pause.until - pause.told
+            now - pause.since,
+            pause.until - pause.since
         ))
     }
 
     /// An answer has arrived.
     pub fn heard(&self, side: Side, answer: &Response<Bytes>) {
         let Some(wait) = wait_of(answer) else { return };
-        let told = Instant::now();
-        let until = told + Duration::from_secs(wait);
+        let since = Instant::now();
+        let until = since + Duration::from_secs(wait);
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let longer = asked.get(&side).is_none_or(|known| known.until < until);
         if longer {
-            asked.insert(side, Pause { told, until });
+            asked.insert(side, Pause { since, until });
         }
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::ledger::{id_of, objects};
 use super::model;
 use super::wishes::{Key, Right};
-use super::{Bed, INTERVAL};
+use super::{INTERVAL, Simulation};
 
 /// How long things may take in a run; faults and lag make it longer.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +52,14 @@ impl Patience {
 /// What was under way when something changed may still be done.
 const UNDER_WAY: SignedDuration = SignedDuration::from_mins(1);
 
-/// Requests to one side in one simulated minute, above which something turns in circles. Each mailbox of a story
+/// Requests to one side in one simulated minute, above which something turns in circles. Each mailbox of a run
 /// needs fewer than this for a create with all its members.
 const BUSY_MINUTE: usize = 400;
 
-/// So late the operator has asked again who has an address, and no longer looks for what it took away.
+/// So late the operator has asked again who has an address, and no longer rechecks what it revoked.
 pub const MEMORY_HOLDS: Duration = Duration::from_mins(50);
 
-impl Bed {
+impl Simulation {
     /// Two drift intervals in which nothing may be written anywhere; what Exchange refuses for good may be asked
     /// again, slowly.
     pub async fn stays(&mut self) -> Result<(), String> {
@@ -88,7 +88,7 @@ impl Bed {
         let more = self.status_writes(Timestamp::MIN).split_off(status_writes.len());
         if !more.is_empty() {
             return Err(format!(
-                "nothing was to be told after {from}, yet this was written: {more:#?}"
+                "nothing was to be reported after {from}, yet this was written: {more:#?}"
             ));
         }
         Ok(())
@@ -166,7 +166,7 @@ impl Bed {
             )
         });
         let requests = self.world.server.requests();
-        let told = requests
+        let written = requests
             .iter()
             .filter(|request| request.is_write && request.plural != "events")
             .map(|request| {
@@ -177,13 +177,13 @@ impl Bed {
                     request.method, request.plural, request.name, request.subresource
                 )
             });
-        let mut told: Vec<String> = writes.chain(told).collect();
-        told.sort();
+        let mut written: Vec<String> = writes.chain(written).collect();
+        written.sort();
         format!(
             "{}\n{}\n{}",
             self.world.dump().await,
             mailboxes.join("\n"),
-            told.join("\n")
+            written.join("\n")
         )
     }
 
@@ -195,11 +195,11 @@ impl Bed {
             format!("{at} {status} {changed} {:?}", entry.kind)
         });
         let requests = self.world.server.requests();
-        let told = requests.iter().map(|request| {
+        let written = requests.iter().map(|request| {
             let (at, code, version) = (request.at, request.code, request.resource_version.as_deref());
             format!("{at} {code} {} {} {version:?}", request.method, request.path)
         });
-        asked.chain(told).collect::<Vec<_>>().join("\n")
+        asked.chain(written).collect::<Vec<_>>().join("\n")
     }
 
     /// What was there before us is as it was, but for what an admin did.
@@ -321,10 +321,10 @@ impl Bed {
         }
     }
 
-    /// One resource never makes two mailboxes.
+    /// One resource never creates two mailboxes.
     fn creates(&self, wrongs: &mut Vec<String>) {
         let intents = self.wire.intents();
-        let mut made: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut created: BTreeMap<&str, usize> = BTreeMap::new();
         let journal = self.world.tenant.journal();
         for entry in journal
             .iter()
@@ -338,13 +338,13 @@ impl Bed {
             }
             let display = parameters["DisplayName"].as_str().unwrap_or_default();
             match intents.get(display) {
-                Some(uid) => *made.entry(uid).or_default() += 1,
-                None => wrongs.push(format!("{display} was made and never announced")),
+                Some(uid) => *created.entry(uid).or_default() += 1,
+                None => wrongs.push(format!("{display} was created and never announced")),
             }
         }
-        for (uid, count) in made {
+        for (uid, count) in created {
             if count > 1 {
-                wrongs.push(format!("the resource {uid} made {count} mailboxes"));
+                wrongs.push(format!("the resource {uid} created {count} mailboxes"));
             }
         }
     }

@@ -1,5 +1,5 @@
 //! The end of a run as text that can be compared with another run's: without times and without ids that are
-//! made up anew each time.
+//! drawn anew each time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use simulator::{Actor, JournalKind};
 
-use super::Bed;
+use super::Simulation;
 use super::model;
 
 /// Everything that may differ between two runs that came to the same end.
@@ -37,7 +37,7 @@ pub struct End {
     pub kubernetes_writes: usize,
 }
 
-impl Bed {
+impl Simulation {
     /// The end, and what changed since the given journal entry and point in the request log.
     pub fn end(&self, sequence: u64, requests: usize) -> End {
         let names = self.names();
@@ -98,7 +98,7 @@ impl Bed {
         json!({ "tenant": mailboxes, "kubernetes": resources })
     }
 
-    /// A stable name for each id that is made up while running.
+    /// A stable name for each id that is drawn while running.
     fn names(&self) -> Vec<(String, String)> {
         let mut names = Vec::new();
         for view in self.world.tenant.mailboxes() {

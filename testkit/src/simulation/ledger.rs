@@ -39,8 +39,8 @@ pub struct Ledger {
     pub primaries: BTreeMap<String, BTreeSet<String>>,
     /// Rights that are missing although Ready says True, since when.
     missing_while_ready: BTreeMap<Key, Timestamp>,
-    /// The revisions of both sides at the last look.
-    looked_at: (u64, u64),
+    /// The revisions of both sides at the last observation.
+    observed_at: (u64, u64),
     /// The longest such time that was seen, and for what.
     pub untruth: Option<(Duration, Key)>,
     /// Rights that were there at some time since they were last asked for.
@@ -51,7 +51,7 @@ pub struct Ledger {
     at_odds: BTreeMap<String, Timestamp>,
     /// The longest such time that was seen, and of which permission.
     pub contradiction: Option<(Duration, String)>,
-    /// The first thing that was told and had never been so since it was asked for.
+    /// The first thing that was reported and had never been so since it was asked for.
     pub lie: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl Ledger {
             declared_aliases: BTreeMap::new(),
             primaries: BTreeMap::new(),
             missing_while_ready: BTreeMap::new(),
-            looked_at: (0, 0),
+            observed_at: (0, 0),
             untruth: None,
             were_there: BTreeSet::new(),
             were_as_declared: BTreeSet::new(),
@@ -206,38 +206,40 @@ impl Ledger {
         }
     }
 
-    /// Looks whether Ready tells the truth.
-    pub fn look(&mut self, world: &World) {
+    /// Compares what statuses say with the tenant.
+    pub fn observe(&mut self, world: &World) {
         let now = world.server.now();
         if !self.foreign_grants.is_empty() {
             // A mailbox may be known only a while after its manifest turned Exclusive.
             self.give_up(world);
         }
         if wishes::something_ends(world) {
-            // The operator may be quicker than this look.
+            // The operator may be quicker than this observation.
             let from = wishes::last_end(world).unwrap_or(now);
             self.remember(from, wishes::wanted(world));
         }
         let revisions = (world.server.revision(), world.tenant.revision());
-        if self.looked_at != revisions {
-            self.looked_at = revisions;
+        if self.observed_at != revisions {
+            self.observed_at = revisions;
             let Standing {
                 held,
                 missing_while_ready: missing,
-                missing_while_told,
+                missing_while_reported,
                 as_declared,
-                told_as_declared,
+                reported_as_declared,
                 at_odds,
             } = standing(world);
             self.were_there.extend(held);
             self.were_as_declared.extend(as_declared);
-            for key in missing_while_told.difference(&self.were_there) {
-                self.lie
-                    .get_or_insert_with(|| format!("{now}: {key:?} is told as granted and was never there"));
+            for key in missing_while_reported.difference(&self.were_there) {
+                self.lie.get_or_insert_with(|| {
+                    format!("{now}: {key:?} is reported as granted and was never there")
+                });
             }
-            for told in told_as_declared.difference(&self.were_as_declared) {
-                self.lie
-                    .get_or_insert_with(|| format!("{now}: {told:?} is told as declared and never was"));
+            for reported in reported_as_declared.difference(&self.were_as_declared) {
+                self.lie.get_or_insert_with(|| {
+                    format!("{now}: {reported:?} is reported as declared and never was")
+                });
             }
             self.at_odds.retain(|name, _| at_odds.contains(name));
             for name in at_odds {

@@ -1,16 +1,16 @@
-//! The test bed: a [`World`] whose operator may die at any moment, a story that is told to it, and oracles that
-//! say whether what came of it is right. See docs/testing.md.
+//! Deterministic simulation: a [`World`] whose operator may die at any moment, actions of people and faults, and oracles
+//! that say whether what came of them is right. See docs/simulation.md.
 
-mod act;
+mod action;
 mod crash;
 mod day;
-pub mod dice;
 mod ledger;
 mod life;
 mod line;
 mod model;
 mod oracle;
 mod pauses;
+mod rng;
 mod schedule;
 mod secrets;
 mod sequence;
@@ -27,37 +27,39 @@ use simulator::{Faults, Seed};
 use tokio::time::Instant;
 use tracing::subscriber::DefaultGuard;
 
-pub use act::{Act, Story};
+pub use action::{Action, Actions};
 pub use crash::{Scenario, crash_everywhere, replay_crash};
 pub use day::replay_day;
 pub use line::replay_line;
 pub use oracle::Patience;
+pub use rng::Rng;
 pub use schedule::{replay_schedule, schedules, trace_schedule};
 pub use secrets::Secrets;
-pub use sequence::{ABOUT_PEOPLE, replay_sequence, story_of};
+pub use sequence::{ABOUT_PEOPLE, actions_of, replay_sequence};
 pub use wire::Phase;
 
 use self::ledger::Ledger;
 use self::life::Supervisor;
 use self::wire::Wire;
-use crate::world::{START, World, tenant, with};
+use crate::manifests::{tenant, with};
+use crate::world::{START, World};
 
 /// The drift interval of the usual tenant.
 pub const INTERVAL: Duration = Duration::from_mins(10);
-const LOOK_EVERY: Duration = Duration::from_secs(15);
+const OBSERVE_EVERY: Duration = Duration::from_secs(15);
 
 /// A world, its operator and everything that watches over it.
-pub struct Bed {
+pub struct Simulation {
     pub world: World,
     pub wire: Wire,
     ledger: Ledger,
     supervisor: Supervisor,
-    /// How often the oracles look while time passes.
-    look_every: Duration,
+    /// How often the oracles observe while time passes.
+    observe_every: Duration,
     _logs: DefaultGuard,
 }
 
-impl Bed {
+impl Simulation {
     /// The usual world with a running operator.
     pub async fn start() -> Self {
         Self::of(Seed::contoso()).await
@@ -85,21 +87,21 @@ impl Bed {
             wire,
             ledger,
             supervisor,
-            look_every: LOOK_EVERY,
+            observe_every: OBSERVE_EVERY,
             _logs: logs,
         }
     }
 
-    /// Does one thing that people or the weather do.
-    pub async fn act(&mut self, act: &Act) -> Result<(), String> {
+    /// Does one thing that people do, or lets faults begin.
+    pub async fn run(&mut self, action: &Action) -> Result<(), String> {
         // What is there now was there, whoever takes it away.
-        self.ledger.look(&self.world);
-        match act {
-            Act::Apply(manifest) => {
+        self.ledger.observe(&self.world);
+        match action {
+            Action::Apply(manifest) => {
                 // What admission refuses changes nothing.
                 let _ = self.world.try_apply(manifest).await;
             }
-            Act::Delete(kind, name) => {
+            Action::Delete(kind, name) => {
                 let namespace_objects = kube::api::DeleteParams::default();
                 if *kind == "SharedMailbox" {
                     self.ledger.release(&self.world, name);
@@ -116,21 +118,21 @@ impl Bed {
                         .await;
                 }
             }
-            Act::Admin(cmdlet, parameters) => {
+            Action::Admin(cmdlet, parameters) => {
                 let _ = self.world.tenant.admin_cmdlet(cmdlet, parameters.clone());
                 self.ledger.admin_ran(&self.world, cmdlet, parameters);
             }
-            Act::Purge(address) => {
+            Action::Purge(address) => {
                 let tenant = &self.world.tenant;
                 let once = json!({ "Identity": address, "Confirm": false });
                 let _ = tenant.admin_cmdlet("Remove-Mailbox", once.clone());
                 let for_good = with(once, &json!({ "PermanentlyDelete": true }));
                 let _ = tenant.admin_cmdlet("Remove-Mailbox", for_good);
             }
-            Act::SignIn(user, enabled) => {
+            Action::SignIn(user, enabled) => {
                 let _ = self.world.tenant.set_account_enabled(user, *enabled);
             }
-            Act::Member(group, person, joins) => {
+            Action::Member(group, person, joins) => {
                 let _ = if *joins {
                     self.world.tenant.add_group_member(group, person)
                 } else {
@@ -138,16 +140,16 @@ impl Bed {
                 };
                 self.ledger.refresh(&self.world.tenant, group);
             }
-            Act::Rename(user, rename) => {
+            Action::Rename(user, rename) => {
                 let _ = self.world.tenant.rename_user(user, rename);
                 self.ledger
                     .refresh(&self.world.tenant, rename.upn.as_deref().unwrap_or(user));
             }
-            Act::WipeStatus(name) => self.wipe_status(name).await,
-            Act::Faults(faults) => self.world.tenant.set_faults(faults.clone()),
-            Act::Crash => self.supervisor.kill(),
-            Act::Wait(duration) => self.pass(*duration).await,
-            Act::Settle => self.settle(Patience::usual()).await?,
+            Action::WipeStatus(name) => self.wipe_status(name).await,
+            Action::Faults(faults) => self.world.tenant.set_faults(faults.clone()),
+            Action::Crash => self.supervisor.kill(),
+            Action::Wait(duration) => self.pass(*duration).await,
+            Action::Settle => self.settle(Patience::usual()).await?,
         }
         self.ledger.note(&self.world);
         Ok(())
@@ -172,19 +174,19 @@ impl Bed {
         let _ = api.replace_status(name, &params, &object).await;
     }
 
-    pub async fn tell(&mut self, story: &Story) -> Result<(), String> {
-        for act in story {
-            self.act(act).await?;
+    pub async fn run_all(&mut self, actions: &[Action]) -> Result<(), String> {
+        for action in actions {
+            self.run(action).await?;
         }
         Ok(())
     }
 
-    /// Lets time pass, with the oracles looking on.
+    /// Lets time pass, observed by the oracles.
     pub async fn pass(&mut self, duration: Duration) {
         let end = Instant::now() + duration;
         while Instant::now() < end {
-            tokio::time::sleep(self.look_every.min(end - Instant::now())).await;
-            self.ledger.look(&self.world);
+            tokio::time::sleep(self.observe_every.min(end - Instant::now())).await;
+            self.ledger.observe(&self.world);
         }
     }
 
@@ -197,9 +199,9 @@ impl Bed {
         }
     }
 
-    /// The oracles look only this often: for long runs with many mailboxes.
-    pub fn look_every(&mut self, interval: Duration) {
-        self.look_every = interval;
+    /// The oracles observe only this often: for long runs with many mailboxes.
+    pub fn observe_every(&mut self, interval: Duration) {
+        self.observe_every = interval;
     }
 
     /// Ends all faults; what they did before may still be in the replicas.

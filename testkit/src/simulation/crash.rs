@@ -6,20 +6,20 @@ use std::future::Future;
 
 use super::oracle::MEMORY_HOLDS;
 use super::snapshot::End;
-use super::{Bed, Patience, Phase, Story};
+use super::{Actions, Patience, Phase, Simulation};
 
-/// A story whose effects are the crash points, after one that leads up to it.
+/// Actions whose effects are the crash points, after those that lead up to them.
 pub struct Scenario {
     pub name: &'static str,
-    pub before: Story,
-    pub story: Story,
+    pub before: Actions,
+    pub actions: Actions,
     /// What may be done more often than in the undisturbed run, by the start of its name: a pair of a revoke and
     /// a grant is repeated until both are known to be done.
     pub repeated: &'static [&'static str],
 }
 
-/// How often in a row a status may be written more than in the undisturbed run: a new process tells anew what it
-/// found half-told.
+/// How often in a row a status may be written more than in the undisturbed run: a new process reports anew what
+/// it found half reported.
 const MORE_STATUS_WRITES: usize = 8;
 
 /// Runs on a clock of its own that jumps from timer to timer.
@@ -83,34 +83,34 @@ async fn crash(scenario: &Scenario, undisturbed: &End, point: (usize, Phase)) ->
 }
 
 async fn run(scenario: &Scenario, crash_at: Option<(usize, Phase)>) -> Result<(End, Vec<String>), String> {
-    let mut bed = Bed::start().await;
-    bed.tell(&scenario.before).await?;
-    // What is still being told of the story before is no part of this one.
-    bed.pass(std::time::Duration::from_secs(30)).await;
-    let sequence = bed
+    let mut simulation = Simulation::start().await;
+    simulation.run_all(&scenario.before).await?;
+    // What is still being reported of the actions before is no part of this run.
+    simulation.pass(std::time::Duration::from_secs(30)).await;
+    let sequence = simulation
         .world
         .tenant
         .journal()
         .last()
         .map_or(0, |entry| entry.sequence);
-    let requests = bed.world.server.requests().len();
-    bed.wire.count_from_here(crash_at);
-    bed.tell(&scenario.story).await?;
-    bed.settle(Patience::usual()).await?;
-    let effects = bed.wire.effects();
-    // Also by then what was taken away is no longer looked for.
-    bed.pass(MEMORY_HOLDS).await;
-    bed.calm();
-    bed.settle(Patience::usual()).await?;
-    let end = bed.end(sequence, requests);
-    bed.stays().await?;
-    bed.settle(Patience::usual()).await?;
-    let wrongs = bed.wrongs(Patience::usual());
+    let requests = simulation.world.server.requests().len();
+    simulation.wire.count_from_here(crash_at);
+    simulation.run_all(&scenario.actions).await?;
+    simulation.settle(Patience::usual()).await?;
+    let effects = simulation.wire.effects();
+    // By then, what was revoked is no longer rechecked either.
+    simulation.pass(MEMORY_HOLDS).await;
+    simulation.calm();
+    simulation.settle(Patience::usual()).await?;
+    let end = simulation.end(sequence, requests);
+    simulation.stays().await?;
+    simulation.settle(Patience::usual()).await?;
+    let wrongs = simulation.wrongs(Patience::usual());
     if !wrongs.is_empty() {
         return Err(wrongs.join("\n  "));
     }
     match crash_at {
-        Some(_) if !bed.wire.crashed() => {
+        Some(_) if !simulation.wire.crashed() => {
             Err("the process did not die: this point was not reached".to_owned())
         }
         _ => Ok((end, effects)),

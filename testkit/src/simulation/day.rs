@@ -8,44 +8,44 @@ use serde_json::{Value, json};
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, Rename, Seed, SeedUser, Surface};
 
 use super::crash::on_paused_time;
-use super::dice::Dice;
+use super::rng::Rng;
 use super::schedule::{disturbance, finish, is_the_operators};
-use super::{Act, Bed, Patience};
-use crate::world::{mailbox, permission, tenant, with};
+use super::{Action, Patience, Simulation};
+use crate::manifests::{mailbox, permission, tenant, with};
 
 const MAILBOXES: u64 = 100;
 const PEOPLE: u64 = 40;
 const DAY: Duration = Duration::from_hours(24);
-/// From one act to the next: about four hundred in a day.
+/// From one action to the next: about four hundred in a day.
 const PAUSE_SECONDS: (u64, u64) = (30, 400);
 
-/// Tells the day of this seed and judges its end.
+/// Runs the day of this seed and judges its end.
 pub fn replay_day(seed: u64) -> Result<(), String> {
     on_paused_time(async {
-        let mut dice = Dice::of(seed);
+        let mut rng = Rng::seeded(seed);
         let mut rules = tenant();
         rules["spec"]["access"][0]["maxMailboxes"] = json!(2 * MAILBOXES);
-        let mut bed = Bed::under(directory(), &rules).await;
-        bed.look_every(Duration::from_mins(1));
-        for act in morning(&mut dice) {
-            bed.act(&act).await?;
+        let mut simulation = Simulation::under(directory(), &rules).await;
+        simulation.observe_every(Duration::from_mins(1));
+        for action in morning(&mut rng) {
+            simulation.run(&action).await?;
         }
-        bed.settle(Patience::usual()).await?;
-        bed.world.tenant.set_faults(weather(dice.next()));
-        let luck = Arc::new(Mutex::new(Dice::of(dice.next())));
-        bed.world.server.disturb_by(move |call| {
-            let mut luck = luck.lock().unwrap_or_else(PoisonError::into_inner);
-            (is_the_operators(call) && luck.percent(2)).then(|| disturbance(call, &mut luck))
+        simulation.settle(Patience::usual()).await?;
+        simulation.world.tenant.set_faults(faults(rng.draw()));
+        let fault_rng = Arc::new(Mutex::new(Rng::seeded(rng.draw())));
+        simulation.world.server.disturb_by(move |call| {
+            let mut rng = fault_rng.lock().unwrap_or_else(PoisonError::into_inner);
+            (is_the_operators(call) && rng.percent(2)).then(|| disturbance(call, &mut rng))
         });
         let end = tokio::time::Instant::now() + DAY;
         while tokio::time::Instant::now() < end {
-            let act = something(&mut dice);
-            bed.act(&act).await?;
-            let pause = dice.between(PAUSE_SECONDS.0, PAUSE_SECONDS.1);
-            bed.act(&Act::seconds(pause)).await?;
+            let action = something(&mut rng);
+            simulation.run(&action).await?;
+            let pause = rng.between(PAUSE_SECONDS.0, PAUSE_SECONDS.1);
+            simulation.run(&Action::seconds(pause)).await?;
         }
-        bed.calm();
-        finish(&mut bed, Patience::long()).await
+        simulation.calm();
+        finish(&mut simulation, Patience::long()).await
     })
 }
 
@@ -70,50 +70,50 @@ fn address(number: u64) -> String {
 }
 
 /// Everything that is applied before the day begins: most of it valid.
-fn morning(dice: &mut Dice) -> Vec<Act> {
+fn morning(rng: &mut Rng) -> Vec<Action> {
     (0..MAILBOXES)
         .flat_map(|number| {
             [
-                Act::Apply(some_mailbox(number, dice)),
-                Act::Apply(some_team(number, dice)),
+                Action::Apply(some_mailbox(number, rng)),
+                Action::Apply(some_team(number, rng)),
             ]
         })
         .collect()
 }
 
-fn some_mailbox(number: u64, dice: &mut Dice) -> Value {
+fn some_mailbox(number: u64, rng: &mut Rng) -> Value {
     let own = address(number);
-    let spec = match dice.below(50) {
+    let spec = match rng.below(50) {
         // A domain that nobody admits, a person's address, somebody else's alias, sign-in that may be open.
         0 => json!({ "emailAddress": format!("{}@fabrikam.com", name(number)) }),
         1 => json!({ "emailAddress": person(number % PEOPLE) }),
         2 => json!({ "aliases": [address((number + 1) % MAILBOXES)] }),
         3 => json!({ "signIn": "Allowed" }),
-        4..=20 => json!({ "aliases": [format!("alias-{number}-{}@contoso.com", dice.below(3))] }),
+        4..=20 => json!({ "aliases": [format!("alias-{number}-{}@contoso.com", rng.below(3))] }),
         _ => json!({}),
     };
-    let renamed = json!({ "displayName": format!("Mailbox {number}, {}", dice.below(3)) });
+    let renamed = json!({ "displayName": format!("Mailbox {number}, {}", rng.below(3)) });
     let manifest = with(mailbox(&name(number), &own), &json!({ "spec": spec }));
     with(manifest, &json!({ "spec": renamed }))
 }
 
-fn some_team(number: u64, dice: &mut Dice) -> Value {
-    let mut members: Vec<String> = (0..dice.between(1, 6))
-        .map(|_| person(dice.below(PEOPLE)))
+fn some_team(number: u64, rng: &mut Rng) -> Value {
+    let mut members: Vec<String> = (0..rng.between(1, 6))
+        .map(|_| person(rng.below(PEOPLE)))
         .collect();
-    if dice.percent(5) {
+    if rng.percent(5) {
         members.push("nobody@contoso.com".to_owned());
     }
     members.sort_unstable();
     members.dedup();
     let members: Vec<&str> = members.iter().map(String::as_str).collect();
-    let rights: &[&str] = match dice.below(4) {
+    let rights: &[&str] = match rng.below(4) {
         0 => &["FullAccess"],
         1 => &["SendAs"],
         2 => &["FullAccess", "SendAs"],
         _ => &["FullAccess", "SendAs", "SendOnBehalf"],
     };
-    let mapped = json!({ "spec": { "autoMapping": !dice.percent(10) } });
+    let mapped = json!({ "spec": { "autoMapping": !rng.percent(10) } });
     with(
         permission(&format!("team-{number:02}"), &name(number), &members, rights),
         &mapped,
@@ -121,42 +121,42 @@ fn some_team(number: u64, dice: &mut Dice) -> Value {
 }
 
 /// What happens next.
-fn something(dice: &mut Dice) -> Act {
-    let number = dice.below(MAILBOXES);
-    let somebody = person(dice.below(PEOPLE));
+fn something(rng: &mut Rng) -> Action {
+    let number = rng.below(MAILBOXES);
+    let somebody = person(rng.below(PEOPLE));
     let full_access = |user: &str| {
         json!({ "Identity": address(number), "User": user, "AccessRights": ["FullAccess"],
                 "InheritanceType": "All", "Confirm": false })
     };
     let set = |change: &Value| {
-        Act::Admin(
+        Action::Admin(
             "Set-Mailbox",
             with(json!({ "Identity": address(number) }), change),
         )
     };
-    match dice.below(100) {
-        0..=24 => Act::Apply(some_team(number, dice)),
-        25..=44 => Act::Apply(some_mailbox(number, dice)),
-        45..=49 => Act::delete_permission(&format!("team-{number:02}")),
-        50..=52 => Act::delete_mailbox(&name(number)),
-        53..=67 => Act::SignIn(address(number), true),
-        68..=74 => Act::Admin("Add-MailboxPermission", full_access(&somebody)),
-        75..=81 => Act::Admin("Remove-MailboxPermission", full_access(&somebody)),
+    match rng.below(100) {
+        0..=24 => Action::Apply(some_team(number, rng)),
+        25..=44 => Action::Apply(some_mailbox(number, rng)),
+        45..=49 => Action::delete_permission(&format!("team-{number:02}")),
+        50..=52 => Action::delete_mailbox(&name(number)),
+        53..=67 => Action::SignIn(address(number), true),
+        68..=74 => Action::Admin("Add-MailboxPermission", full_access(&somebody)),
+        75..=81 => Action::Admin("Remove-MailboxPermission", full_access(&somebody)),
         82..=88 => set(&json!({ "DisplayName": "Changed by hand" })),
         89..=91 => set(&json!({ "CustomAttribute3": "theirs" })),
-        92..=98 => Act::Rename(
+        92..=98 => Action::Rename(
             somebody,
             Rename {
-                display_name: Some(format!("Renamed {}", dice.below(100))),
+                display_name: Some(format!("Renamed {}", rng.below(100))),
                 ..Rename::default()
             },
         ),
-        _ => Act::Crash,
+        _ => Action::Crash,
     }
 }
 
 /// Two of a hundred requests go wrong, each kind as often as the others.
-fn weather(seed: u64) -> Faults {
+fn faults(seed: u64) -> Faults {
     let server_error = |status, exception: Option<&str>| Fault::ServerError {
         status,
         exception: exception.map(str::to_owned),

@@ -134,7 +134,7 @@ pub fn wanted(world: &World) -> BTreeMap<Key, bool> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Members {
     All,
-    /// Only those who are named: whoever comes with a group is noticed at a regular look.
+    /// Only those who are named: whoever comes with a group is noticed at a regular recheck.
     Named,
 }
 

@@ -1,4 +1,4 @@
-//! What people and the weather do.
+//! What people do, and which faults there are meanwhile.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use simulator::{Faults, Rename};
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub enum Action {
     /// kubectl apply; what admission refuses changes nothing.
     Apply(Value),
     /// kubectl delete of a kind and name.
@@ -33,9 +33,9 @@ pub enum Act {
     Settle,
 }
 
-pub type Story = Vec<Act>;
+pub type Actions = Vec<Action>;
 
-impl Act {
+impl Action {
     pub fn delete_mailbox(name: &str) -> Self {
         Self::Delete("SharedMailbox", name.to_owned())
     }

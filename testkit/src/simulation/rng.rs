@@ -1,15 +1,15 @@
-//! Chance that is the same for the same seed.
+//! Random numbers that are the same for the same seed.
 
-/// splitmix64
+/// splitmix64. Kept lines of runs are seeds of this very stream: another generator would give each another meaning.
 #[derive(Clone, Debug)]
-pub struct Dice(u64);
+pub struct Rng(u64);
 
-impl Dice {
-    pub fn of(seed: u64) -> Self {
+impl Rng {
+    pub fn seeded(seed: u64) -> Self {
         Self(seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -18,16 +18,16 @@ impl Dice {
     }
 
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.draw() % bound.max(1)
     }
 
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    /// True in so many of a hundred throws.
-    pub fn percent(&mut self, chance: u64) -> bool {
-        self.below(100) < chance
+    /// True in so many of a hundred draws.
+    pub fn percent(&mut self, share: u64) -> bool {
+        self.below(100) < share
     }
 
     pub fn pick<'a, T>(&mut self, all: &'a [T]) -> &'a T {

@@ -1,4 +1,4 @@
-//! Both clients of the operator, tapped: every request is seen before it leaves, every effect is counted, and
+//! Both clients of the operator, tapped: every request is read before it leaves, every effect is counted, and
 //! the process can be made to die at any of them.
 //!
 //! An effect is a request that may change something: an HTTP request to Exchange or Graph with at least one
@@ -297,7 +297,7 @@ impl Service<Request<ClientBody>> for KubernetesTap {
                 wire.state().intents.insert(name.to_owned(), uid.to_owned());
             }
             let effect = format!("{} {}", parts.method, shown(parts.uri.path()));
-            if std::env::var_os("SMO_BED_LOGS").is_some() {
+            if std::env::var_os("SMO_SIMULATION_LOGS").is_some() {
                 eprintln!("{effect} {}", written["status"]);
             }
             let request = Request::from_parts(parts, ClientBody::from(body.to_vec()));

@@ -16,7 +16,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Looks for secrets in `bytes`, which left through `door`.
+    /// Searches secrets in `bytes`, which left through `door`.
     pub fn search(&self, door: &str, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         for secret in FORBIDDEN {
@@ -46,7 +46,7 @@ impl Secrets {
     }
 }
 
-/// A log writer that keeps nothing; prints when `SMO_BED_LOGS` is set, for whoever looks into one run.
+/// A log writer that keeps nothing; prints when `SMO_SIMULATION_LOGS` is set, for whoever examines one run.
 pub struct Reader(Secrets, bool);
 
 impl io::Write for Reader {
@@ -67,6 +67,6 @@ impl<'a> MakeWriter<'a> for Secrets {
     type Writer = Reader;
 
     fn make_writer(&'a self) -> Reader {
-        Reader(self.clone(), std::env::var_os("SMO_BED_LOGS").is_some())
+        Reader(self.clone(), std::env::var_os("SMO_SIMULATION_LOGS").is_some())
     }
 }
