@@ -1,4 +1,4 @@
-//! Whole days of a hundred mailboxes. `SMO_SIMULATION_DAYS=7 cargo test --test flows days` tells more of them.
+//! Whole days of a hundred mailboxes. `SMO_SIMULATION_DAYS=7 cargo test --test flows days` runs more of them.
 
 use testkit::simulation::replay_day;
 

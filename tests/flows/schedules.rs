@@ -1,4 +1,4 @@
-//! Stories in bad weather, by seed.
+//! Scenarios under faults drawn from a seed.
 //!
 //! `SMO_SIMULATION_SEEDS=10000 cargo test --test flows schedules` runs more of them.
 
@@ -21,12 +21,12 @@ fn seeds(share: u64) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn even_seeds_end_well_after_bad_weather() {
+fn even_seeds_end_well_after_faults() {
     schedules(&scenarios(), seeds(0));
 }
 
 #[test]
-fn odd_seeds_end_well_after_bad_weather() {
+fn odd_seeds_end_well_after_faults() {
     schedules(&scenarios(), seeds(1));
 }
 

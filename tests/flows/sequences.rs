@@ -1,4 +1,4 @@
-//! Random sequences of manifests and of an admin's deeds, shrunk when they fail.
+//! Random sequences of manifests and admin actions, shrunk when they fail.
 //!
 //! `SMO_SIMULATION_SEQUENCES=1000 cargo test --test flows sequences` runs more of them.
 
@@ -50,11 +50,11 @@ fn sequences(share: u8) {
 }
 
 #[test]
-fn sequences_of_manifests_and_deeds_end_as_declared() {
+fn sequences_of_manifests_and_admin_actions_end_as_declared() {
     sequences(1);
 }
 
 #[test]
-fn more_sequences_of_manifests_and_deeds_end_as_declared() {
+fn more_sequences_of_manifests_and_admin_actions_end_as_declared() {
     sequences(2);
 }

@@ -186,7 +186,7 @@ pub fn of_definition(definition: &Value) -> Result<Vec<Kind>, String> {
     Ok(kinds)
 }
 
-/// A schema, parsed once a process: a test bed makes thousands of servers with the same few definitions.
+/// A schema, parsed once a process: a simulation creates thousands of servers with the same few definitions.
 fn parsed(schema: &Value) -> Result<Arc<Schema>, String> {
     static KNOWN: Mutex<BTreeMap<String, Arc<Schema>>> = Mutex::new(BTreeMap::new());
     const REMEMBERED: usize = 64;
