@@ -10,10 +10,9 @@
 //! - [`plan`]: desired × observed × record → ordered steps; plain functions on values.
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
-//! - [`clock`], [`chance`], [`lane`] and [`leadership`]: time, randomness, urgency and the right to write, shared by all.
+//! - [`clock`], [`rng`], [`lane`] and [`leadership`]: time, randomness, urgency and the right to write, shared by all.
 
 pub mod api;
-pub mod chance;
 pub mod clock;
 pub mod controller;
 pub mod exchange;
@@ -21,5 +20,6 @@ pub mod lane;
 pub mod leadership;
 pub mod mail;
 pub mod plan;
+pub mod rng;
 pub mod rules;
 pub mod runtime;

@@ -9,11 +9,11 @@ use super::metrics::Metrics;
 use super::state::State;
 use super::state::key::{Changes, MailboxKey, Work};
 use super::state::pending::Remaining;
-use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService};
 use crate::lane::Lane;
 use crate::leadership::Leadership;
+use crate::rng::Rng;
 
 /// How the operator was started.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct Context {
     pub client: Client,
     pub http: HttpService,
     pub clock: Clock,
-    pub chance: Chance,
+    pub rng: Rng,
     pub settings: Settings,
     pub state: Arc<State>,
     pub events: Events,

@@ -8,9 +8,9 @@ use kube::api::PostParams;
 use kube::{Api, Client, Resource, ResourceExt};
 
 use crate::api::condition::cut;
-use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::exchange::trail;
+use crate::rng::Rng;
 
 /// The API server refuses longer notes.
 const NOTE_LIMIT: usize = 1024;
@@ -20,7 +20,7 @@ const CONTROLLER: &str = "sharedmailbox.dev/operator";
 pub struct Events {
     client: Client,
     clock: Clock,
-    chance: Chance,
+    rng: Rng,
     instance: String,
 }
 
@@ -44,12 +44,12 @@ fn traced(warning: bool, note: &str) -> String {
 }
 
 impl Events {
-    pub fn new(client: Client, clock: Clock, chance: Chance) -> Self {
+    pub fn new(client: Client, clock: Clock, rng: Rng) -> Self {
         Self {
             client,
             clock,
-            instance: format!("shared-mailbox-operator-{}", chance.uuid().simple()),
-            chance,
+            instance: format!("shared-mailbox-operator-{}", rng.uuid().simple()),
+            rng,
         }
     }
 
@@ -71,7 +71,7 @@ impl Events {
                 name: Some(format!(
                     "{}.{}",
                     cut(&object.name_any(), 200),
-                    self.chance.uuid().simple()
+                    self.rng.uuid().simple()
                 )),
                 namespace: Some(namespace.clone()),
                 ..ObjectMeta::default()

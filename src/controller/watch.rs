@@ -23,8 +23,8 @@ use super::state::index::Index;
 use super::state::key::{self, Changes, MailboxKey};
 use super::unreadable::Unreadable;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
-use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::rng::Rng;
 
 /// What the index does with objects of one kind.
 pub trait Indexed:
@@ -122,7 +122,7 @@ pub async fn feed<K: Indexed>(
     unreadable: UnboundedSender<Unreadable>,
 ) {
     let api: Api<DeserializeGuard<K>> = Api::all(context.client.clone());
-    let events = watcher(api, watcher::Config::default()).backoff(backoff(context.chance.clone()));
+    let events = watcher(api, watcher::Config::default()).backoff(backoff(context.rng.clone()));
     let mut events = std::pin::pin!(events);
     let mut listed: HashSet<K::Key> = HashSet::new();
     while let Some(event) = events.next().await {
@@ -191,8 +191,8 @@ fn take_in<K: Indexed>(
 }
 
 /// Waits after failures of a watch, one after another: kube's own default, but for where its jitter comes from.
-fn backoff(chance: Chance) -> impl Backoff {
-    ResetTimerBackoff::new(WatchBackoff { chance, failures: 0 }, HEALTHY_AGAIN)
+fn backoff(rng: Rng) -> impl Backoff {
+    ResetTimerBackoff::new(WatchBackoff { rng, failures: 0 }, HEALTHY_AGAIN)
 }
 
 const FIRST_RETRY: Duration = Duration::from_millis(800);
@@ -201,7 +201,7 @@ const LAST_RETRY: Duration = Duration::from_secs(30);
 const HEALTHY_AGAIN: Duration = Duration::from_mins(2);
 
 struct WatchBackoff {
-    chance: Chance,
+    rng: Rng,
     failures: u32,
 }
 
@@ -211,7 +211,7 @@ impl Iterator for WatchBackoff {
     fn next(&mut self) -> Option<Duration> {
         let doubled = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(self.failures.min(16)));
         self.failures = self.failures.saturating_add(1);
-        Some(self.chance.spread(doubled.min(LAST_RETRY)))
+        Some(self.rng.spread(doubled.min(LAST_RETRY)))
     }
 }
 

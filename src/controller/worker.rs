@@ -29,11 +29,11 @@ use super::tenant::check;
 use super::unreadable;
 use super::watch::{crds_installed, feed};
 use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
-use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService, trail};
 use crate::lane::Lane;
 use crate::leadership::Leadership;
+use crate::rng::Rng;
 
 /// No reconcile may take longer; Exchange itself allows a cmdlet fifteen minutes.
 const LONGEST_RECONCILE: Duration = Duration::from_mins(20);
@@ -58,7 +58,7 @@ pub struct Operator {
     pub client: Client,
     pub http: HttpService,
     pub clock: Clock,
-    pub chance: Chance,
+    pub rng: Rng,
     pub settings: Settings,
     pub metrics: Metrics,
     pub gateway_metrics: GatewayMetrics,
@@ -134,7 +134,7 @@ impl Operator {
             client,
             http,
             clock,
-            chance,
+            rng,
             settings,
             metrics,
             gateway_metrics,
@@ -149,11 +149,11 @@ impl Operator {
             clock.sleep(Duration::from_secs(2)).await;
         };
         let context = Arc::new(Context {
-            events: Events::new(client.clone(), clock, chance.clone()),
+            events: Events::new(client.clone(), clock, rng.clone()),
             client,
             http,
             clock,
-            chance,
+            rng,
             settings,
             state: Arc::default(),
             metrics,

@@ -22,10 +22,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::controller::{Operator, Readiness, Settings};
 use crate::leadership::Leadership;
+use crate::rng::Rng;
 use lease::{Elector, LEASE};
 use metrics::{KubernetesRequests, Telemetry};
 use pulse::Pulse;
@@ -94,7 +94,7 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
         client,
         http,
         clock,
-        chance: Chance::system(),
+        rng: Rng::system(),
         settings,
         metrics,
         gateway_metrics,

@@ -14,11 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMailbox, all_crds};
-use shared_mailbox_operator::chance::Chance;
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
 use shared_mailbox_operator::exchange::{GatewayMetrics, HttpService, TransportError};
 use shared_mailbox_operator::leadership::Leadership;
+use shared_mailbox_operator::rng::Rng;
 use simulator::{Control, JournalEntry, Seed, Simulator};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -40,7 +40,7 @@ pub trait Server {
     fn clock(&self) -> Clock;
 
     /// Where the operator's ids come from.
-    fn chance(&self) -> Chance;
+    fn rng(&self) -> Rng;
 
     /// How long to wait for what should happen.
     fn patience(&self) -> Duration;
@@ -56,8 +56,8 @@ impl Server for ApiServer {
     }
 
     /// The same in every run.
-    fn chance(&self) -> Chance {
-        Chance::seeded(1)
+    fn rng(&self) -> Rng {
+        Rng::seeded(1)
     }
 
     fn patience(&self) -> Duration {
@@ -75,7 +75,7 @@ pub struct World<S = ApiServer> {
     /// The operator's right to write.
     pub leadership: Leadership,
     /// All lives of the operator draw from it, so that no name is made up twice.
-    pub chance: Chance,
+    pub rng: Rng,
     operator: Option<RunningOperator>,
     /// What the present or last operator counts.
     metrics: Registry,
@@ -147,7 +147,7 @@ impl<S: Server> World<S> {
         let world = Self {
             tenant: simulator.control(),
             clock: server.clock(),
-            chance: server.chance(),
+            rng: server.rng(),
             client,
             server,
             simulator,
@@ -205,7 +205,7 @@ impl<S: Server> World<S> {
             client,
             http,
             clock: self.clock,
-            chance: self.chance.clone(),
+            rng: self.rng.clone(),
             settings: Settings {
                 operator_namespace: OPERATOR_NAMESPACE.to_owned(),
                 allowed_endpoints: Vec::new(),

@@ -7,8 +7,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::all_crds;
-use shared_mailbox_operator::chance::Chance;
 use shared_mailbox_operator::clock::Clock;
+use shared_mailbox_operator::rng::Rng;
 use xtask::control_plane::{Binaries, ControlPlane, Options};
 use xtask::process::capture;
 
@@ -104,8 +104,8 @@ impl Server for RealServer {
         Clock::system()
     }
 
-    fn chance(&self) -> Chance {
-        Chance::system()
+    fn rng(&self) -> Rng {
+        Rng::system()
     }
 
     fn patience(&self) -> Duration {

@@ -9,7 +9,7 @@ use imports::Imports;
 
 /// What each module of the crate may name, below its own.
 const MAY_IMPORT: [(&str, &[&str]); 11] = [
-    ("chance", &[]),
+    ("rng", &[]),
     ("clock", &[]),
     ("lane", &[]),
     ("leadership", &[]),
@@ -22,7 +22,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
         "controller",
         &[
             "api",
-            "chance",
+            "rng",
             "clock",
             "exchange",
             "lane",
@@ -36,7 +36,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
         "runtime",
         &[
             "api",
-            "chance",
+            "rng",
             "clock",
             "controller",
             "exchange",

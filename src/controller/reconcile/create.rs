@@ -107,7 +107,7 @@ async fn announce(pass: &mut Pass<'_>, ground: &mut Ground, nickname: Nickname) 
         }
     }
     let intent = Intent {
-        one_time_name: OneTimeName::from_random_bits(pass.context.chance.bits()),
+        one_time_name: OneTimeName::from_random_bits(pass.context.rng.bits()),
         alias: nickname.to_string(),
         address: ground.admitted.address.clone(),
         at: clock.now(),

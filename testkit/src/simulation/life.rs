@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use shared_mailbox_operator::chance::Chance;
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
 use shared_mailbox_operator::exchange::GatewayMetrics;
 use shared_mailbox_operator::leadership::Leadership;
+use shared_mailbox_operator::rng::Rng;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -38,13 +38,13 @@ impl Supervisor {
         let metrics = Arc::new(Mutex::new(Registry::default()));
         let (shown, registered) = (Arc::clone(&current), Arc::clone(&metrics));
         let (server, simulator, wire) = (world.server.clone(), world.simulator.clone(), wire.clone());
-        let chance = world.chance.clone();
+        let rng = world.rng.clone();
         let task = tokio::spawn(async move {
             loop {
                 let life = Life::default();
                 *shown.lock().unwrap_or_else(PoisonError::into_inner) = life.clone();
                 let mut registry = Registry::default();
-                let operator = operator(&server, &simulator, &wire, &life, &chance, &mut registry);
+                let operator = operator(&server, &simulator, &wire, &life, &rng, &mut registry);
                 *registered.lock().unwrap_or_else(PoisonError::into_inner) = registry;
                 let (readiness, _observed) = watch::channel(Readiness::Waiting("start"));
                 let process = AbortOnDrop(tokio::spawn(operator.run(readiness, std::future::pending())));
@@ -87,14 +87,14 @@ fn operator(
     simulator: &simulator::Simulator,
     wire: &Wire,
     life: &Life,
-    chance: &Chance,
+    rng: &Rng,
     registry: &mut Registry,
 ) -> Operator {
     Operator {
         client: wire.client(server, life),
         http: wire.http(simulator, life),
         clock: Clock::starting_at(server.now()),
-        chance: chance.clone(),
+        rng: rng.clone(),
         settings: Settings {
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
             allowed_endpoints: Vec::new(),
