@@ -1,7 +1,8 @@
 //! How urgent a piece of work is. The queue and the gateway serve the most urgent lane first.
 
 /// Lanes in the order in which they are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Lane {
     /// Somebody must lose access.
     Revocation,
@@ -9,7 +10,7 @@ pub enum Lane {
     Edit,
     /// What was true has drifted.
     Repair,
-    /// The regular look at everything.
+    /// Everything is rechecked regularly.
     Sweep,
 }
 
@@ -18,11 +19,6 @@ impl Lane {
 
     /// The metric label.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Revocation => "revocation",
-            Self::Edit => "edit",
-            Self::Repair => "repair",
-            Self::Sweep => "sweep",
-        }
+        self.into()
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 /// Longest message of a condition; Kubernetes allows 32768, people read less.
 const MESSAGE_LIMIT: usize = 2048;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum Kind {
     Ready,
     Provisioned,
@@ -34,27 +34,11 @@ pub enum Kind {
 
 impl Kind {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Provisioned => "Provisioned",
-            Self::SignInBlocked => "SignInBlocked",
-            Self::SettingsSynced => "SettingsSynced",
-            Self::PermissionsSynced => "PermissionsSynced",
-            Self::Granted => "Granted",
-            Self::Authenticated => "Authenticated",
-            Self::Authorized => "Authorized",
-            Self::ExpiresSoon => "ExpiresSoon",
-            Self::EntryLimitNear => "EntryLimitNear",
-            Self::ManyUsers => "ManyUsers",
-            Self::HiddenFromMembers => "HiddenFromMembers",
-            Self::RevocationsHeld => "RevocationsHeld",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-        }
+        self.into()
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum Truth {
     True,
     False,
@@ -63,11 +47,7 @@ pub enum Truth {
 
 impl Truth {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
+        self.into()
     }
 }
 

@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::connection::Connection;
-use super::error::{ErrorClass, ExchangeError, Stage};
+use super::error::{Concerns, ErrorClass, ExchangeError, Stage};
 use super::http::HttpService;
 use super::metrics::GatewayMetrics;
 use super::text;
@@ -29,7 +29,7 @@ const REFRESH_EARLY: Duration = Duration::from_mins(5);
 /// More than Entra ever gives.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a failure answers for everybody, so that many callers make one request.
+/// How long a failure answers for everybody, so that many callers send one request.
 const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
 
@@ -139,9 +139,9 @@ impl TokenSource {
                 Ok(token)
             }
             Err(error) => {
-                let holds = match error.class {
-                    ErrorClass::Denied | ErrorClass::Invalid => REFUSAL_HOLDS,
-                    _ => error.retry_after.unwrap_or(FAILURE_HOLDS),
+                let holds = match error.class.concerns() {
+                    Concerns::App | Concerns::Call => REFUSAL_HOLDS,
+                    Concerns::Service => error.retry_after.unwrap_or(FAILURE_HOLDS),
                 };
                 state.failed = Some((self.clock.instant() + holds, error.clone()));
                 usable.ok_or(error)
@@ -235,11 +235,11 @@ impl TokenSource {
 
     fn refused(&self, answer: &Response<Bytes>) -> ExchangeError {
         let status = answer.status().as_u16();
-        let told: Option<Refused> = serde_json::from_slice(answer.body()).ok();
-        let code = told.as_ref().and_then(aadsts_code);
-        let class = match (status, &told) {
+        let reported: Option<Refused> = serde_json::from_slice(answer.body()).ok();
+        let code = reported.as_ref().and_then(aadsts_code);
+        let class = match (status, &reported) {
             (429, _) => ErrorClass::Throttled,
-            (400 | 401 | 403 | 404, Some(told)) if told.error != "temporarily_unavailable" => {
+            (400 | 401 | 403 | 404, Some(reported)) if reported.error != "temporarily_unavailable" => {
                 match code.as_deref() {
                     // No such tenant; not the name of a tenant.
                     Some("AADSTS90002" | "AADSTS900023") => ErrorClass::Invalid,
@@ -248,9 +248,9 @@ impl TokenSource {
             }
             _ => ErrorClass::Transient,
         };
-        let message = match &told {
-            Some(told) if !told.error_description.is_empty() => {
-                let sentence = told
+        let message = match &reported {
+            Some(reported) if !reported.error_description.is_empty() => {
+                let sentence = reported
                     .error_description
                     .split(" Trace ID:")
                     .next()
@@ -258,15 +258,15 @@ impl TokenSource {
                 let sentence = sentence.lines().next().unwrap_or_default();
                 text::bounded(&without(self.connection.secret.expose_secret(), sentence))
             }
-            Some(told) => text::bounded(&told.error),
+            Some(reported) => text::bounded(&reported.error),
             None => "Entra gave no reason".to_owned(),
         };
         let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
         ExchangeError {
             exception: code,
             status: Some(status),
-            request_id: told
-                .and_then(|told| told.trace_id)
+            request_id: reported
+                .and_then(|reported| reported.trace_id)
                 .or_else(|| header("x-ms-request-id").map(str::to_owned))
                 .map(|id| text::bounded(&id)),
             retry_after: header("retry-after").and_then(|value| retry_after(value, self.clock.now())),
@@ -284,11 +284,11 @@ fn without(secret: &str, text: &str) -> String {
     }
 }
 
-fn aadsts_code(told: &Refused) -> Option<String> {
-    if let Some(code) = told.error_codes.first() {
+fn aadsts_code(reported: &Refused) -> Option<String> {
+    if let Some(code) = reported.error_codes.first() {
         return Some(format!("AADSTS{code}"));
     }
-    let digits: String = told
+    let digits: String = reported
         .error_description
         .strip_prefix("AADSTS")?
         .chars()
@@ -481,8 +481,8 @@ mod tests {
         );
 
         let echo = Tenant::new(|_: &Call| {
-            let told = format!("AADSTS1: you sent {SECRET}");
-            Reaction::status(400, &json!({"error": "x", "error_description": told}))
+            let reported = format!("AADSTS1: you sent {SECRET}");
+            Reaction::status(400, &json!({"error": "x", "error_description": reported}))
         });
         let error = self::source(&echo).get().await.unwrap_err();
         assert_eq!(error.message, "AADSTS1: you sent [secret]");

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-/// What the caller can do about an error. Decided from .NET type names and status codes; from prose only
-/// where the service sends no type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What an error is. Decided from .NET type names and status codes; from prose only where the service sends no type.
+///
+/// What follows from an error is asked of its class, by a question below: a new class is a variant here and its answer
+/// to each of them. Nobody else lists classes, but for the controller's one mapping to an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumIter, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum ErrorClass {
     /// The object does not exist, or not yet on the replica that answered.
     NotFound,
@@ -19,27 +22,102 @@ pub enum ErrorClass {
     Invalid,
     /// May go away by itself; repeating the call is safe.
     Transient,
-    /// A create of which nobody knows whether it was executed. Look before repeating it.
+    /// A create of which nobody knows whether it was executed. Observe before repeating it.
     Ambiguous,
 }
 
+/// When the gateway sends a failed call once more by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    Never,
+    /// A few times, with growing pauses.
+    Backoff,
+    /// When the tenant's pause is over.
+    AfterPause,
+    /// Once, and only if it was the token that was refused.
+    WithNewToken,
+}
+
+/// What an error says something about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// The objects and values that the call named.
+    Call,
+    /// The app: its credentials, consent and roles.
+    App,
+    /// The service, its load or the way to it. Nothing was answered.
+    Service,
+}
+
 impl ErrorClass {
+    /// When the gateway sends the call once more by itself.
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::NotFound | Self::Conflict | Self::Invalid | Self::Ambiguous => Retry::Never,
+            Self::Throttled => Retry::AfterPause,
+            Self::Denied => Retry::WithNewToken,
+            Self::Transient => Retry::Backoff,
+        }
+    }
+
+    /// True when the same values will be refused again, whoever asks and however often. What is denied or not found is
+    /// not permanent: a role may be granted, and an object show up, without a change of the manifest.
+    pub fn is_permanent(self) -> bool {
+        match self {
+            Self::Conflict | Self::Invalid => true,
+            Self::NotFound | Self::Throttled | Self::Denied | Self::Transient | Self::Ambiguous => false,
+        }
+    }
+
+    /// True when a create that ended so surely created nothing. A conflict may be with the very object that an earlier
+    /// attempt created. A transient failure that leaves a doubt reaches callers as [`Self::Ambiguous`].
+    pub fn proves_not_executed(self) -> bool {
+        match self {
+            Self::Throttled | Self::Denied | Self::Invalid | Self::Transient => true,
+            Self::NotFound | Self::Conflict | Self::Ambiguous => false,
+        }
+    }
+
+    /// What the error says something about.
+    pub fn concerns(self) -> Concerns {
+        match self {
+            Self::NotFound | Self::Conflict | Self::Invalid => Concerns::Call,
+            Self::Denied => Concerns::App,
+            Self::Throttled | Self::Transient | Self::Ambiguous => Concerns::Service,
+        }
+    }
+
+    /// What the error is for a call that was only a part of what was answered, as one of a batch is, or of which only a
+    /// part was answered, as a page of a list is: what would be an answer about the call proves nothing about it.
+    pub fn of_a_part(self) -> Self {
+        match self.concerns() {
+            Concerns::Call => Self::Transient,
+            Concerns::App | Concerns::Service => self,
+        }
+    }
+
+    /// True for an answer like any other: whoever asks whether something exists learns that it does not.
+    pub fn is_expected(self) -> bool {
+        match self {
+            Self::NotFound => true,
+            Self::Conflict
+            | Self::Throttled
+            | Self::Denied
+            | Self::Invalid
+            | Self::Transient
+            | Self::Ambiguous => false,
+        }
+    }
+
     /// The metric label.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Throttled => "throttled",
-            Self::Denied => "denied",
-            Self::Invalid => "invalid",
-            Self::Transient => "transient",
-            Self::Ambiguous => "ambiguous",
-        }
+        self.into()
     }
 }
 
 /// Which service an error came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumIter, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub enum Stage {
     /// The token endpoint of Entra.
     Token,
@@ -48,12 +126,9 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The metric label.
     pub fn label(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Exchange => "exchange",
-            Self::Graph => "graph",
-        }
+        self.into()
     }
 }
 
@@ -66,6 +141,8 @@ pub struct ExchangeError {
     pub operation: String,
     /// The .NET type without its namespace, Graph's error code, or Entra's AADSTS code.
     pub exception: Option<String>,
+    /// The parameter that is refused, when the service names it for certain.
+    pub parameter: Option<String>,
     pub message: String,
     pub status: Option<u16>,
     /// What Microsoft's support asks for: the service's id of the request, or ours when there was no answer.
@@ -81,6 +158,7 @@ impl ExchangeError {
             stage,
             operation: operation.to_owned(),
             exception: None,
+            parameter: None,
             message: message.into(),
             status: None,
             request_id: None,
@@ -92,6 +170,12 @@ impl ExchangeError {
     /// identity it was given.
     pub fn does_not_find(&self, identity: impl fmt::Display) -> bool {
         self.class == ErrorClass::NotFound && self.message.contains(&identity.to_string())
+    }
+
+    /// True when a retry can't help as long as the same is asked for, so that the part of a call that is refused is taken
+    /// out and the rest is sent: its values, or a parameter that the app may not use.
+    pub fn refuses_what_was_asked(&self) -> bool {
+        self.class.is_permanent() || self.parameter.is_some()
     }
 
     /// Logs a call that failed for good: loudly when no retry helps, quietly when the failure is an answer.
@@ -133,6 +217,7 @@ impl fmt::Display for ExchangeError {
             stage: _,
             operation,
             exception,
+            parameter: _,
             message,
             status,
             request_id: _,
@@ -152,6 +237,27 @@ impl fmt::Display for ExchangeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use strum::IntoEnumIterator;
+
+    #[test]
+    fn the_answers_of_a_class_agree_with_each_other() {
+        for class in ErrorClass::iter() {
+            let (retry, concerns) = (class.retry(), class.concerns());
+            assert!(
+                !(class.is_permanent() || class.is_expected())
+                    || (retry, concerns) == (Retry::Never, Concerns::Call),
+                "{class:?}: an answer about the call is not asked for again"
+            );
+            assert!(
+                retry == Retry::Never || class.proves_not_executed(),
+                "{class:?}: what is repeated for a create must not have been executed"
+            );
+            assert_ne!(class.of_a_part().concerns(), Concerns::Call, "{class:?}");
+        }
+        assert_eq!(ErrorClass::NotFound.label(), "not_found");
+        assert_eq!(Stage::Exchange.label(), "exchange");
+    }
 
     #[test]
     fn an_error_reads_as_a_sentence_that_is_the_same_with_each_try() {

@@ -97,7 +97,7 @@ async fn send(
     *response.headers_mut() = answer.headers().clone();
     match read(answer, largest).await {
         Ok(body) => *response.body_mut() = body,
-        // Error answers of Exchange sometimes claim to be gzip and are not; the status still tells the class.
+        // Error answers of Exchange sometimes claim to be gzip and are not; the status still says the class.
         Err(_) if response.status().is_client_error() => {}
         Err(error) => return Err(error),
     }

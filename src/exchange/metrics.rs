@@ -7,10 +7,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+use strum::IntoEnumIterator as _;
 
 use crate::lane::Lane;
 
-use super::error::{ErrorClass, Stage};
+use super::error::{ErrorClass, Retry, Stage};
 use super::wire::Effect;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -36,7 +37,8 @@ struct ReasonLabels {
 }
 
 /// Why work had to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Wait {
     /// The service asked to be left alone.
     Throttled,
@@ -79,11 +81,11 @@ impl Default for GatewayMetrics {
             let effect = label(effect);
             drop(metrics.durations.get_or_create(&EffectLabels { effect }));
         }
-        for stage in [Stage::Token, Stage::Exchange, Stage::Graph] {
+        for stage in Stage::iter() {
             let service = stage.label();
             drop(metrics.requests.get_or_create(&ServiceLabels { service }));
         }
-        for class in [ErrorClass::Throttled, ErrorClass::Transient, ErrorClass::Denied] {
+        for class in ErrorClass::iter().filter(|class| class.retry() != Retry::Never) {
             let reason = class.label();
             drop(metrics.retries.get_or_create(&ReasonLabels { reason }));
         }
@@ -97,10 +99,7 @@ impl Default for GatewayMetrics {
 
 impl Wait {
     fn label(self) -> &'static str {
-        match self {
-            Self::Throttled => "throttled",
-            Self::WriteBudget => "write_budget",
-        }
+        self.into()
     }
 }
 

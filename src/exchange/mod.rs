@@ -23,9 +23,7 @@ mod graph;
 pub mod http;
 mod metrics;
 #[cfg(test)]
-mod simulated;
-#[cfg(test)]
-mod testing;
+mod tests;
 mod text;
 pub mod trail;
 mod wire;
@@ -36,8 +34,11 @@ pub use cmdlets::{
     SendAsRow, UserRow,
 };
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
-pub use error::{ErrorClass, ExchangeError, Stage};
+pub use error::{Concerns, ErrorClass, ExchangeError, Stage};
 pub use gateway::{Gateway, GatewayReading};
 pub use graph::DirectoryUser;
 pub use http::{HttpService, TransportError};
 pub use metrics::GatewayMetrics;
+
+#[cfg(test)]
+use tests::testing;

@@ -1,12 +1,12 @@
 //! Which request failed last while a piece of work was done: what Microsoft's support asks for.
 //!
 //! The id differs with each try, so it has no place in an error's text: a condition that holds the text would be
-//! rewritten with each try. It is in the log, in spans, and in the event that tells of the failure once.
+//! rewritten with each try. It is in the log, in spans, and in the event that reports the failure once.
 
 use std::cell::RefCell;
 use std::future::Future;
 
-use super::error::{ErrorClass, ExchangeError};
+use super::error::ExchangeError;
 
 tokio::task_local! {
     static LAST: RefCell<Option<String>>;
@@ -24,8 +24,7 @@ pub fn last_failed_request() -> Option<String> {
 
 /// A call failed for good.
 pub(super) fn note(error: &ExchangeError) {
-    let expected = error.class == ErrorClass::NotFound;
-    if let (false, Some(id)) = (expected, &error.request_id) {
+    if let (false, Some(id)) = (error.class.is_expected(), &error.request_id) {
         // Outside of any work nobody asks for it.
         let _ = LAST.try_with(|last| last.replace(Some(id.clone())));
     }
@@ -34,7 +33,7 @@ pub(super) fn note(error: &ExchangeError) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::Stage;
+    use crate::exchange::{ErrorClass, Stage};
 
     fn failed(class: ErrorClass, id: &str) {
         note(&ExchangeError {

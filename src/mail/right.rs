@@ -4,7 +4,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a member may do. Exchange keeps the three in three different stores.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::IntoStaticStr,
+)]
 pub enum Right {
     /// Open the mailbox and act in it (Add-MailboxPermission).
     FullAccess,
@@ -16,11 +29,7 @@ pub enum Right {
 
 impl Right {
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FullAccess => "FullAccess",
-            Self::SendAs => "SendAs",
-            Self::SendOnBehalf => "SendOnBehalf",
-        }
+        self.into()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whether something that should happen again and again still does.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
@@ -27,11 +28,11 @@ impl Pulse {
     }
 
     pub fn beat(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = self.clock.instant();
+        *self.last.lock() = self.clock.instant();
     }
 
     pub fn is_alive(&self) -> bool {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.last.lock();
         self.clock.instant().saturating_duration_since(last) < LONGEST_SILENCE
     }
 }

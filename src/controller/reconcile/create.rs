@@ -11,7 +11,7 @@ use super::pass::{Ending, Ground, Pass};
 use super::report;
 use super::validate::Wanted;
 use crate::api::{Intent, Record};
-use crate::exchange::{CreatedMailbox, ErrorClass, ExchangeError, NewMailbox};
+use crate::exchange::{CreatedMailbox, ExchangeError, NewMailbox};
 use crate::mail::{Nickname, OneTimeName};
 use crate::plan::{self, Creation, Observed, SHOWN_BY_THEN};
 
@@ -132,15 +132,9 @@ fn failed(
     intent: &Intent,
     error: &ExchangeError,
 ) -> Result<Ending, Outcome> {
-    let not_executed = || {
-        let name = intent.one_time_name.clone();
-        pass.context
-            .state
-            .remember(pass.key, |memory| memory.unsent = Some(name));
-    };
-    match error.class {
+    match (error.class.proves_not_executed(), error.class.is_permanent()) {
         // The values are refused: with other values it is another intent.
-        ErrorClass::Invalid => {
+        (true, true) => {
             let record = Record {
                 intent: None,
                 ..record.clone()
@@ -154,17 +148,20 @@ fn failed(
                 revoked: Vec::new(),
             })
         }
-        ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Denied => {
-            not_executed();
+        (true, false) => {
+            let name = intent.one_time_name.clone();
+            pass.context
+                .state
+                .remember(pass.key, |memory| memory.unsent = Some(name));
             Err(Outcome::of_error(error))
         }
-        ErrorClass::Conflict if pass.context.clock.since(intent.at) >= AMBIGUOUS => {
+        (false, true) if pass.context.clock.since(intent.at) >= AMBIGUOUS => {
             Err(Outcome::Stalled(Stall::AddressInUse(error.to_string())))
         }
         // Perhaps it is the mailbox of this very intent, not shown yet.
-        ErrorClass::Conflict | ErrorClass::Ambiguous | ErrorClass::NotFound => Err(Outcome::Progressing(
-            Progress::LookingForMailbox(error.to_string()),
-        )),
+        (false, _) => Err(Outcome::Progressing(Progress::LookingForMailbox(
+            error.to_string(),
+        ))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a tenant can't be used.
 
-use crate::exchange::{ErrorClass, ExchangeError, Stage};
+use crate::exchange::{Concerns, ExchangeError, Stage};
 
 /// Why a tenant can't be used.
 pub enum Fault {
@@ -26,22 +26,20 @@ impl Fault {
     /// What an error of Exchange, Graph or Entra means for the tenant.
     pub fn of_error(error: &ExchangeError) -> Self {
         let message = error.to_string();
-        match (error.class, error.stage) {
-            (ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Ambiguous, _) => {
-                Fault::Unreachable(message)
-            }
-            (_, Stage::Token) if is_unknown_tenant(error) => {
+        match (error.class.concerns(), error.stage) {
+            (Concerns::Service, _) => Fault::Unreachable(message),
+            (Concerns::App | Concerns::Call, Stage::Token) if is_unknown_tenant(error) => {
                 let text =
                     format!("Entra knows no such tenant; check spec.tenantId and spec.cloud: {message}");
                 Fault::stalled("TenantUnknown", text)
             }
-            (_, Stage::Token) => {
+            (Concerns::App | Concerns::Call, Stage::Token) => {
                 let text = format!(
                     "Entra refuses the credentials; check spec.credentials and the Secret: {message}"
                 );
                 Fault::stalled("CredentialsRefused", text)
             }
-            (_, Stage::Exchange | Stage::Graph) => Fault::Stalled {
+            (Concerns::App | Concerns::Call, Stage::Exchange | Stage::Graph) => Fault::Stalled {
                 reason: "NotAuthorized",
                 message: format!(
                     "the app may not manage Exchange; it needs the app role Exchange.ManageAsApp with admin consent and \

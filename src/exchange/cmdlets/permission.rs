@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Receipt, all};
+use super::answer::{Receipt, all};
 use crate::exchange::Gateway;
 use crate::exchange::error::ExchangeError;
 use crate::exchange::wire::{Cmdlet, Effect, Row, Unreadable};
@@ -43,7 +43,7 @@ pub struct SendAsRow {
     pub rights: Vec<String>,
     /// False for a row that denies.
     pub allow: bool,
-    /// False when the row does not tell: rows of some versions lack it.
+    /// False when the row does not say: rows of some versions lack it.
     pub inherited: bool,
 }
 
@@ -79,7 +79,7 @@ fn write(name: &'static str, id: MailboxGuid) -> Cmdlet {
 
 impl Gateway {
     /// Who may open the mailbox; only rows of `user` when one is given. SELF and inherited rows are included, and in
-    /// the whole list also rows of accounts that are gone (Get-MailboxPermission, IncludeUnresolvedPermissions and
+    /// the whole list also rows of deleted accounts (Get-MailboxPermission, IncludeUnresolvedPermissions and
     /// IncludeSoftDeletedUserPermissions).
     pub async fn full_access(
         &self,
@@ -101,7 +101,7 @@ impl Gateway {
             .with("ResultSize", "Unlimited");
         cmdlet = match user {
             Some(user) => cmdlet.with("User", user.to_string()),
-            // Rows of accounts that are gone hide from the plain list.
+            // Rows of deleted accounts are missing from the plain list.
             None => cmdlet
                 .with("IncludeUnresolvedPermissions", true)
                 .with("IncludeSoftDeletedUserPermissions", true),
@@ -155,7 +155,7 @@ impl Gateway {
         Ok(self.call(lane, cmdlet).await?.into())
     }
 
-    /// Revokes Full Access; a permission that is not there is a warning. An account that is gone is named by what is
+    /// Revokes Full Access; a permission that is not there is a warning. A deleted account is named by what is
     /// left of it on the mailbox, its SID.
     pub async fn remove_full_access(
         &self,
@@ -202,7 +202,7 @@ impl Gateway {
             .await
     }
 
-    /// Revokes Send As; a permission that is not there is a warning. An account that is gone is named by its SID.
+    /// Revokes Send As; a permission that is not there is a warning. A deleted account is named by its SID.
     pub async fn remove_send_as(
         &self,
         lane: Lane,

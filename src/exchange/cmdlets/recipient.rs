@@ -1,27 +1,24 @@
 //! Looking things up: domains, recipients of any kind, users, groups.
 
+mod rows;
+#[cfg(test)]
+mod tests;
+
 use serde_json::json;
 
-use super::{ProxyAddress, addresses, all, answered_another, custom_attributes, exactly_one};
+pub use self::rows::{
+    AcceptedDomain, GroupRow, RecipientIdentity, RecipientKind, RecipientName, RecipientRow, UserRow,
+};
+use self::rows::{GROUP_PROPERTIES, RECIPIENT_PROPERTIES, USER_PROPERTIES};
+use super::answer::{all, answered_another, exactly_one};
 use crate::exchange::Gateway;
 use crate::exchange::error::ExchangeError;
 use crate::exchange::wire::{Cmdlet, Row, Unreadable};
 use crate::lane::Lane;
-use crate::mail::{Domain, MailboxGuid, MarkerOwner, ObjectId, OneTimeName, Sid, SmtpAddress};
+use crate::mail::{MarkerOwner, ObjectId, OneTimeName, Sid, SmtpAddress};
 
 /// Conditions in one filter: with addresses of full length it stays below 30 KiB.
 const CONDITIONS_A_FILTER: usize = 80;
-
-/// A mail domain that the tenant accepts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcceptedDomain {
-    pub name: Domain,
-    /// The `….onmicrosoft.com` domain that the tenant began with.
-    pub initial: bool,
-    pub default: bool,
-    /// `DomainType`: Authoritative, InternalRelay, ….
-    pub kind: String,
-}
 
 /// What a filtered look-up asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,255 +31,6 @@ pub enum RecipientQuery {
     Marker(u8, MarkerOwner),
     /// The recipient of this account or group.
     ObjectId(ObjectId),
-}
-
-/// A recipient's name as Exchange itself wrote it, in GrantSendOnBehalfTo for example. Never empty.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecipientName(String);
-
-/// One recipient to look up. An identity is never empty: Exchange answers an empty one with all objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecipientIdentity {
-    Address(SmtpAddress),
-    ObjectId(ObjectId),
-    Name(RecipientName),
-}
-
-impl RecipientIdentity {
-    /// What a property such as GrantSendOnBehalfTo names: an object id for newer objects, a name for older
-    /// ones. None when `text` is blank.
-    pub fn read_back(text: &str) -> Option<Self> {
-        let text = text.trim();
-        if text.is_empty() {
-            return None;
-        }
-        Some(match text.parse() {
-            Ok(id) => Self::ObjectId(id),
-            Err(_) => Self::Name(RecipientName(text.to_owned())),
-        })
-    }
-
-    fn as_parameter(&self) -> String {
-        match self {
-            Self::Address(address) => address.to_string(),
-            Self::ObjectId(id) => id.to_string(),
-            Self::Name(RecipientName(name)) => name.clone(),
-        }
-    }
-
-    /// True when `row` can be the one asked for. A name is the service's to resolve.
-    fn is_answered_by(&self, row: &RecipientRow) -> bool {
-        match self {
-            Self::Address(address) => {
-                row.has_address(address)
-                    || row
-                        .user_principal_name
-                        .as_deref()
-                        .is_some_and(|upn| upn.eq_ignore_ascii_case(address.as_str()))
-            }
-            Self::ObjectId(id) => row.object_id == Some(*id),
-            Self::Name(_) => true,
-        }
-    }
-}
-
-/// `RecipientTypeDetails`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecipientKind {
-    UserMailbox,
-    SharedMailbox,
-    /// Rooms, equipment, linked, discovery, … under Exchange's own name.
-    OtherMailbox(String),
-    MailUser,
-    /// Somebody of another organisation.
-    Guest,
-    MailContact,
-    /// A mail-enabled security group: the one kind of group that permissions work for.
-    SecurityGroup,
-    DistributionGroup,
-    Microsoft365Group,
-    Other(String),
-}
-
-impl RecipientKind {
-    fn of(details: &str) -> Self {
-        match details {
-            "UserMailbox" => Self::UserMailbox,
-            "SharedMailbox" => Self::SharedMailbox,
-            "MailUser" => Self::MailUser,
-            "GuestMailUser" => Self::Guest,
-            "MailContact" => Self::MailContact,
-            "MailUniversalSecurityGroup" => Self::SecurityGroup,
-            "MailUniversalDistributionGroup"
-            | "MailNonUniversalGroup"
-            | "DynamicDistributionGroup"
-            | "RoomList" => Self::DistributionGroup,
-            // Microsoft 365 groups are mailboxes by name only.
-            "GroupMailbox" => Self::Microsoft365Group,
-            other if other.ends_with("Mailbox") => Self::OtherMailbox(other.to_owned()),
-            other => Self::Other(other.to_owned()),
-        }
-    }
-
-    /// Exchange's name of the kind, for messages.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::UserMailbox => "UserMailbox",
-            Self::SharedMailbox => "SharedMailbox",
-            Self::MailUser => "MailUser",
-            Self::Guest => "GuestMailUser",
-            Self::MailContact => "MailContact",
-            Self::SecurityGroup => "MailUniversalSecurityGroup",
-            Self::DistributionGroup => "MailUniversalDistributionGroup",
-            Self::Microsoft365Group => "GroupMailbox",
-            Self::OtherMailbox(other) | Self::Other(other) => other,
-        }
-    }
-}
-
-/// A row of Get-Recipient.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecipientRow {
-    /// `ExchangeGuid`; None where there is no mailbox.
-    pub guid: Option<MailboxGuid>,
-    pub object_id: Option<ObjectId>,
-    pub name: String,
-    pub display_name: String,
-    /// `WindowsLiveID`; None for groups and contacts.
-    pub user_principal_name: Option<String>,
-    pub primary: Option<SmtpAddress>,
-    pub addresses: Vec<ProxyAddress>,
-    pub kind: RecipientKind,
-    pub soft_deleted: bool,
-    /// `SKUAssigned`: whether a licence is assigned; None when the row does not tell.
-    pub licensed: Option<bool>,
-    /// CustomAttribute1 to 15.
-    pub custom_attributes: [String; 15],
-}
-
-const RECIPIENT_PROPERTIES: &[&str] = with_custom_attributes![
-    "ExchangeGuid",
-    "ExternalDirectoryObjectId",
-    "Name",
-    "DisplayName",
-    "WindowsLiveID",
-    "PrimarySmtpAddress",
-    "EmailAddresses",
-    "RecipientTypeDetails",
-    "WhenSoftDeleted",
-    "SKUAssigned",
-];
-
-impl RecipientRow {
-    fn read(row: Row<'_>) -> Result<Self, Unreadable> {
-        Ok(Self {
-            guid: row.optional("ExchangeGuid"),
-            object_id: row.optional("ExternalDirectoryObjectId"),
-            name: row.text("Name")?,
-            display_name: row.text("DisplayName")?,
-            user_principal_name: row.optional_text("WindowsLiveID").map(str::to_owned),
-            primary: row.optional("PrimarySmtpAddress"),
-            addresses: addresses(row)?,
-            kind: RecipientKind::of(&row.required::<String>("RecipientTypeDetails")?),
-            soft_deleted: row.optional_text("WhenSoftDeleted").is_some(),
-            licensed: row.optional_flag("SKUAssigned"),
-            custom_attributes: custom_attributes(row)?,
-        })
-    }
-
-    /// True when the address is the primary one or an alias.
-    pub fn has_address(&self, address: &SmtpAddress) -> bool {
-        self.primary.as_ref() == Some(address)
-            || self
-                .addresses
-                .iter()
-                .any(|entry| entry.smtp().as_ref() == Some(address))
-    }
-
-    /// CustomAttribute`number`, 1 to 15; empty for any other number.
-    pub fn custom_attribute(&self, number: u8) -> &str {
-        usize::from(number)
-            .checked_sub(1)
-            .and_then(|at| self.custom_attributes.get(at))
-            .map_or("", String::as_str)
-    }
-}
-
-/// A row of Get-User: an account, with or without a mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserRow {
-    pub object_id: Option<ObjectId>,
-    pub user_principal_name: String,
-    pub display_name: String,
-    /// `RecipientTypeDetails`: `User`, `UserMailbox`, `DisabledUser`, ….
-    pub kind: String,
-    pub sid: Option<Sid>,
-    /// `WindowsEmailAddress`.
-    pub address: Option<SmtpAddress>,
-}
-
-const USER_PROPERTIES: &[&str] = &[
-    "ExternalDirectoryObjectId",
-    "UserPrincipalName",
-    "DisplayName",
-    "RecipientTypeDetails",
-    "Sid",
-    "WindowsEmailAddress",
-];
-
-impl UserRow {
-    fn read(row: Row<'_>) -> Result<Self, Unreadable> {
-        Ok(Self {
-            object_id: row.optional("ExternalDirectoryObjectId"),
-            user_principal_name: row.required("UserPrincipalName")?,
-            display_name: row.text("DisplayName")?,
-            kind: row.text("RecipientTypeDetails")?,
-            sid: row.optional("Sid"),
-            address: row.optional("WindowsEmailAddress"),
-        })
-    }
-}
-
-/// A row of Get-Group: a security or distribution group, with or without mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupRow {
-    pub object_id: Option<ObjectId>,
-    pub name: String,
-    pub display_name: String,
-    /// `WindowsEmailAddress`.
-    pub address: Option<SmtpAddress>,
-    /// `RecipientTypeDetails`: `UniversalSecurityGroup` is one without mail.
-    pub kind: String,
-    pub sid: Option<Sid>,
-}
-
-impl GroupRow {
-    /// False for groups that Exchange takes no permissions for.
-    pub fn is_mail_enabled(&self) -> bool {
-        self.kind.starts_with("Mail") || self.kind == "GroupMailbox"
-    }
-}
-
-const GROUP_PROPERTIES: &[&str] = &[
-    "ExternalDirectoryObjectId",
-    "Name",
-    "DisplayName",
-    "WindowsEmailAddress",
-    "RecipientTypeDetails",
-    "Sid",
-];
-
-impl GroupRow {
-    fn read(row: Row<'_>) -> Result<Self, Unreadable> {
-        Ok(Self {
-            object_id: row.optional("ExternalDirectoryObjectId"),
-            name: row.text("Name")?,
-            display_name: row.text("DisplayName")?,
-            address: row.optional("WindowsEmailAddress"),
-            kind: row.required("RecipientTypeDetails")?,
-            sid: row.optional("Sid"),
-        })
-    }
 }
 
 /// A value in an OPATH filter: in single quotes, inner ones doubled.
@@ -441,7 +189,7 @@ impl Gateway {
     /// local part, for a group without mail has no address at all.
     ///
     /// Only good for saying why a group can't be a member ([`GroupRow::is_mail_enabled`]); the group that an address
-    /// belongs to is [`Self::recipient`]'s to tell.
+    /// belongs to is found by [`Self::recipient`].
     pub async fn groups_with_address(
         &self,
         lane: Lane,
@@ -510,6 +258,3 @@ impl Gateway {
         Ok(rows)
     }
 }
-
-#[cfg(test)]
-mod tests;

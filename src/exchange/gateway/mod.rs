@@ -13,9 +13,10 @@ mod shared;
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span};
@@ -28,7 +29,7 @@ pub(super) use self::shared::{Core, not_leading};
 use self::shared::{NOT_LEADING, Slot, State, throttled};
 use super::auth::TokenSource;
 use super::connection::Connection;
-use super::error::{ErrorClass, ExchangeError, Stage};
+use super::error::{ErrorClass, ExchangeError, Retry, Stage};
 use super::http::HttpService;
 use super::metrics::{GatewayMetrics, Wait};
 use super::trail;
@@ -216,10 +217,7 @@ impl Gateway {
                 .await
                 .map_err(|error| ExchangeError {
                     message: format!("the list is incomplete: {}", error.message),
-                    class: match error.class {
-                        ErrorClass::Throttled | ErrorClass::Denied => error.class,
-                        _ => ErrorClass::Transient,
-                    },
+                    class: error.class.of_a_part(),
                     ..error
                 })?;
             list.rows.extend(page.rows);
@@ -265,7 +263,7 @@ impl Core {
                 Err(failure) => failure,
             };
             let class = failure.error.class;
-            alone |= whole_request_failed && class == ErrorClass::Transient;
+            alone |= whole_request_failed && class.retry() == Retry::Backoff;
             match attempts.judge(failure, self.clock.instant()) {
                 Verdict::Final(error) => {
                     Span::current().record("error", error.class.label());
@@ -400,7 +398,7 @@ async fn send_what_may_go(core: &Arc<Core>) {
     }
 }
 
-/// Whoever waits is told at once, so that work ends in order when it has to end.
+/// Whoever waits gets an answer at once, so that work ends in order when it has to end.
 async fn refuse_when_stood_down(core: &Core) {
     core.leadership.stood_down().await;
     let waiting = core.state().queue.drain();
@@ -413,7 +411,7 @@ fn refuse(calls: Vec<Waiting>, why: impl Fn(&str) -> Failure) {
             result: Err(why(call.cmdlet.name)),
             whole_request_failed: false,
         };
-        // The caller may be gone.
+        // The caller may no longer wait.
         let _ = call.answer.send(outcome);
     }
 }

@@ -26,7 +26,7 @@ pub struct Waiting {
     /// Never in a batch: creates, and calls whose last batch failed as a whole.
     pub alone: bool,
     pub answer: oneshot::Sender<Outcome>,
-    /// The caller's, to be told which request it became.
+    /// The caller's, which learns which request the call became a part of.
     pub span: Span,
 }
 
@@ -38,7 +38,7 @@ pub struct Outcome {
     pub whole_request_failed: bool,
 }
 
-/// The two kinds of batches. Mixing them would let somebody who waits wait for a sweep.
+/// Interactive and background calls go in batches of their own. Mixing them would let somebody who waits wait for a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
     Urgent,
@@ -76,7 +76,7 @@ impl Queue {
         self.lanes.iter().map(VecDeque::len).sum()
     }
 
-    /// Drops the calls whose callers are gone.
+    /// Drops the calls whose callers no longer wait.
     pub fn forget_abandoned(&mut self) {
         for lane in &mut self.lanes {
             lane.retain(|waiting| !waiting.answer.is_closed());

@@ -1,10 +1,10 @@
-//! Whether a failed attempt is made again.
+//! Whether a failed call is tried again.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
+use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::wire::{Effect, Failure};
 
 /// Attempts at a call that fails for reasons that may pass …
@@ -47,19 +47,21 @@ impl Attempts {
             mut error,
             perhaps_executed,
         } = failure;
-        let token_is_refused = error.status == Some(401) && error.stage != Stage::Token;
+        let token_is_refused = error.class.retry() == Retry::WithNewToken
+            && error.status == Some(401)
+            && error.stage != Stage::Token;
         if token_is_refused && !self.token_was_refreshed {
             self.token_was_refreshed = true;
             return Verdict::Again(Duration::ZERO);
         }
         self.failures += 1;
         let waited = now.duration_since(*self.first_failure.get_or_insert(now));
-        match error.class {
-            ErrorClass::Transient if perhaps_executed && self.effect == Effect::Create => {
+        match error.class.retry() {
+            Retry::Backoff if perhaps_executed && self.effect == Effect::Create => {
                 error.class = ErrorClass::Ambiguous;
                 Verdict::Final(*error)
             }
-            ErrorClass::Transient => {
+            Retry::Backoff => {
                 let backoff = Duration::from_secs(1 << (self.failures - 1).min(6));
                 let wait = error.retry_after.map_or(backoff, |asked| asked.max(backoff));
                 if self.failures < ATTEMPTS && waited + wait <= TRANSIENT_PATIENCE {
@@ -68,7 +70,7 @@ impl Attempts {
                     Verdict::Final(*error)
                 }
             }
-            ErrorClass::Throttled => {
+            Retry::AfterPause => {
                 let asked = error.retry_after.unwrap_or_default();
                 if self.failures < THROTTLED_ATTEMPTS && waited + asked <= THROTTLED_PATIENCE {
                     Verdict::Again(Duration::ZERO)
@@ -76,7 +78,7 @@ impl Attempts {
                     Verdict::Final(*error)
                 }
             }
-            _ => Verdict::Final(*error),
+            Retry::WithNewToken | Retry::Never => Verdict::Final(*error),
         }
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::queue::{Outcome, Waiting};
 use super::shared::{Core, Slot, not_leading};
 use crate::exchange::auth::Token;
-use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
+use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::http::{HttpService, TransportError};
 use crate::exchange::metrics::Attempt;
 use crate::exchange::text;
@@ -25,7 +25,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 /// After a role was granted, tokens from before it keep failing: a refusal renews tokens older than this.
 pub const STALE_ROLES: Duration = Duration::from_mins(5);
 
-/// Sends the calls as one request and answers each of them. Runs to its end even if every caller is gone, so
+/// Sends the calls as one request and answers each of them. Runs to its end even if no caller waits any more, so
 /// that no write is cut off half-way.
 pub async fn send(core: Arc<Core>, batch: Vec<Waiting>, slot: Slot) {
     let id = Uuid::new_v4();
@@ -61,7 +61,7 @@ pub async fn send(core: Arc<Core>, batch: Vec<Waiting>, slot: Slot) {
             let (class, error) = (error.class.label(), error.traced());
             tracing::debug!(parent: &waiting.span, class, error, "an attempt failed");
         }
-        // The caller may be gone.
+        // The caller may no longer wait.
         let _ = waiting.answer.send(outcome);
     }
 }
@@ -71,7 +71,7 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
         Ok(token) => token,
         Err(error) => return whole(batch, &Failure::without_effect(error)),
     };
-    // Another request may have been told to wait while the token was fetched.
+    // The service may have asked another request to wait while the token was fetched.
     if let Err(failure) = core.wait_out_hold().await {
         return whole(batch, &failure);
     }
@@ -150,12 +150,7 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
         return match reply.interpret("$batch") {
             Err(mut failure) => {
                 // Each call is tried by itself before its batch's refusal counts against it.
-                if matches!(
-                    failure.error.class,
-                    ErrorClass::Invalid | ErrorClass::NotFound | ErrorClass::Conflict
-                ) {
-                    failure.error.class = ErrorClass::Transient;
-                }
+                failure.error.class = failure.error.class.of_a_part();
                 whole(batch, &failure)
             }
             Ok(_) => whole(
@@ -235,8 +230,8 @@ async fn learn(core: &Core, token: &Token, outcomes: &[Outcome]) {
     }
     let mut state = core.state();
     for error in failures() {
-        let asks_for_a_pause = error.class == ErrorClass::Throttled || error.status == Some(503);
-        if asks_for_a_pause && (error.class == ErrorClass::Throttled || error.retry_after.is_some()) {
+        let is_throttled = error.class.retry() == Retry::AfterPause;
+        if is_throttled || (error.status == Some(503) && error.retry_after.is_some()) {
             state.hold.refused(now, error.retry_after);
         }
     }

@@ -1,8 +1,9 @@
 //! What clones of a gateway share, and when a request may leave.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, Semaphore};
 
 use super::budget::{Hold, WriteBudget};
@@ -32,7 +33,7 @@ pub struct Core {
     pub exchange_tokens: TokenSource,
     pub graph_tokens: TokenSource,
     pub state: Mutex<State>,
-    /// Told when there may be something to send.
+    /// Notified when there may be something to send.
     pub work: Notify,
     pub graph_slots: Semaphore,
     pub graph_hold: Mutex<Hold>,
@@ -68,7 +69,7 @@ impl Drop for Slot {
 
 impl Core {
     pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Before something is tried again; no longer than this replica works.

@@ -16,7 +16,7 @@ pub enum Effect {
     Read,
     /// Changes something; a repeat leads to the same end (Set-, Add-, Remove-: "already there" is a warning).
     Repeatable,
-    /// Makes a new object; a repeat may make a second one.
+    /// Creates an object; a repeat may create a second one.
     Create,
 }
 

@@ -55,7 +55,7 @@ impl Fetch<'_> {
             Ok(row) => return Ok(resolution(&address.to_string(), &row)),
             Err(error) if error.class == ErrorClass::NotFound => {}
             // Several recipients match, for example: nothing that a retry changes.
-            Err(error) if matches!(error.class, ErrorClass::Invalid | ErrorClass::Conflict) => {
+            Err(error) if error.class.is_permanent() => {
                 return Ok(Resolution::Unusable(error.to_string()));
             }
             Err(error) => return Err(error),

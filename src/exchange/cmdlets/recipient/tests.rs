@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::exchange::cmdlets::CUSTOM_ATTRIBUTES;
+use crate::exchange::cmdlets::answer::CUSTOM_ATTRIBUTES;
 use crate::exchange::error::ErrorClass;
 use crate::exchange::testing::{Call, Reaction, Tenant};
 use crate::mail::ClusterId;

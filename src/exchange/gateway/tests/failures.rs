@@ -1,4 +1,4 @@
-//! Refused, throttled and lost: what is tried again and what callers are told.
+//! Refused, throttled and lost: what is tried again and what callers learn.
 
 use super::*;
 

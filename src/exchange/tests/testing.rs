@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::http::{HttpService, TransportError};
-use super::{Cloud, Connection, Endpoints, Gateway, GatewayMetrics};
 use crate::clock::Clock;
+use crate::exchange::http::{HttpService, TransportError};
+use crate::exchange::{Cloud, Connection, Endpoints, Gateway, GatewayMetrics};
 
 pub const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 pub const SECRET: &str = "planted-client-secret";

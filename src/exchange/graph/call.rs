@@ -1,0 +1,261 @@
+//! One request to Graph: sent within its own limits, repeated where that may help, and what an error answer means.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use secrecy::ExposeSecret as _;
+use serde_json::Value;
+use tracing::{Instrument as _, Span};
+use uuid::Uuid;
+
+use crate::exchange::auth::Token;
+use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
+use crate::exchange::gateway::{
+    Attempts, Core, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to, not_leading,
+};
+use crate::exchange::metrics::{Attempt, Wait};
+use crate::exchange::wire::{Effect, Failure, retry_after};
+use crate::exchange::{text, trail};
+use crate::lane::Lane;
+
+pub const GET_MEMBERS: &str = "Graph GET group members";
+pub const GET_USER: &str = "Graph GET user";
+pub const PATCH_USER: &str = "Graph PATCH user";
+
+/// Requests of ours with a body change something, and may be repeated.
+fn effect_of(body: Option<&Value>) -> Effect {
+    if body.is_some() {
+        Effect::Repeatable
+    } else {
+        Effect::Read
+    }
+}
+
+impl Core {
+    /// One Graph request, repeated where that may help: all of ours are safe to repeat. None when the answer has no
+    /// JSON body.
+    pub async fn graph(
+        &self,
+        lane: Lane,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, ExchangeError> {
+        let span = tracing::info_span!(
+            "graph_call",
+            operation,
+            lane = lane.label(),
+            client_request_id = tracing::field::Empty,
+            request_id = tracing::field::Empty,
+            error = tracing::field::Empty,
+        );
+        self.graph_attempts(lane, operation, method, path, body)
+            .instrument(span)
+            .await
+    }
+
+    async fn graph_attempts(
+        &self,
+        lane: Lane,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, ExchangeError> {
+        let mut attempts = Attempts::new(effect_of(body));
+        loop {
+            let failure = match self
+                .graph_attempt(lane, operation, method.clone(), path, body)
+                .await
+            {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let class = failure.error.class;
+            match attempts.judge(failure, self.clock.instant()) {
+                Verdict::Final(error) => {
+                    Span::current().record("error", error.class.label());
+                    trail::note(&error);
+                    error.log();
+                    return Err(error);
+                }
+                Verdict::Again(wait) => {
+                    self.metrics.retried(class);
+                    self.pause(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn graph_attempt(
+        &self,
+        lane: Lane,
+        operation: &'static str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Option<Value>, Failure> {
+        // The semaphore is never closed; an error here could only mean that it was.
+        let _slot = self.graph_slots.acquire().await;
+        let token = self.graph_tokens.get().await.map_err(Failure::without_effect)?;
+        // After the token: fetching one takes a while, in which Graph may ask to be left alone.
+        self.wait_for_graph(operation).await?;
+        let id = Uuid::new_v4();
+        let request = self
+            .graph_request(method, path, body, &token, id)
+            .map_err(|error| {
+                let message = text::bounded(&error.to_string());
+                Failure::without_effect(ExchangeError::new(
+                    ErrorClass::Invalid,
+                    Stage::Graph,
+                    operation,
+                    message,
+                ))
+            })?;
+        let writing = body.map(|_| self.leadership.begin_write());
+        let refused = match &writing {
+            Some(begun) => begun.is_none(),
+            None => self.leadership.has_stood_down(),
+        };
+        if refused {
+            return Err(not_leading(Stage::Graph, operation));
+        }
+        Span::current().record("client_request_id", tracing::field::display(id));
+        let started = self.clock.instant();
+        self.metrics.requested(Stage::Graph);
+        let answer = answer_to(&self.http, request).await;
+        if let Some(writing) = writing.flatten() {
+            writing.ended();
+        }
+        let result = match answer {
+            Ok(response) if response.status().is_success() => {
+                Ok(serde_json::from_slice(response.body()).ok())
+            }
+            Ok(response) => Err(self.graph_error(operation, &response)),
+            Err(lost) => {
+                let message = text::bounded(&lost.message);
+                let error = ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message);
+                let request_id = Some(id.to_string());
+                Err(Failure::new(ExchangeError { request_id, ..error }, lost.sent))
+            }
+        };
+        let now = self.clock.instant();
+        let error = result.as_ref().err().map(|failure| &failure.error);
+        self.metrics.answered(&Attempt {
+            cmdlet: operation,
+            effect: effect_of(body),
+            lane,
+            error: error.map(|error| error.class),
+            took: now.duration_since(started),
+        });
+        if let Some(error) = error {
+            if let Some(id) = &error.request_id {
+                Span::current().record("request_id", id.as_str());
+            }
+            let (class, text) = (error.class.label(), error.traced());
+            tracing::debug!(class, error = text, "an attempt failed");
+            let lacks_a_role = error.status == Some(403) && now.duration_since(token.obtained) > STALE_ROLES;
+            if error.status == Some(401) || lacks_a_role {
+                self.graph_tokens.reject(&token).await;
+            }
+        }
+        let mut hold = self.graph_hold.lock();
+        match error {
+            None => hold.accepted(now),
+            Some(error) if error.class.retry() == Retry::AfterPause || error.retry_after.is_some() => {
+                hold.refused(now, error.retry_after);
+            }
+            Some(_) => {}
+        }
+        drop(hold);
+        result
+    }
+
+    /// Returns when Graph may be called, or says how long it may not when that is too long to wait for.
+    async fn wait_for_graph(&self, operation: &'static str) -> Result<(), Failure> {
+        loop {
+            let now = self.clock.instant();
+            let left = self.graph_hold.lock().remaining(now);
+            match left {
+                None => return Ok(()),
+                Some(left) if left <= THROTTLED_PATIENCE => {
+                    self.clock.sleep(left).await;
+                    self.metrics.waited(Wait::Throttled, left);
+                }
+                Some(left) => {
+                    let message = "the tenant is throttled";
+                    let mut error =
+                        ExchangeError::new(ErrorClass::Throttled, Stage::Graph, operation, message);
+                    error.retry_after = Some(left);
+                    return Err(Failure::without_effect(error));
+                }
+            }
+        }
+    }
+
+    fn graph_request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        token: &Token,
+        id: Uuid,
+    ) -> Result<Request<Bytes>, http::Error> {
+        let mut authorization =
+            http::HeaderValue::from_str(&format!("Bearer {}", token.secret.expose_secret()))?;
+        authorization.set_sensitive(true);
+        Request::builder()
+            .method(method)
+            .uri(format!("{}/v1.0/{path}", self.graph_base))
+            .header(http::header::AUTHORIZATION, authorization)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::ACCEPT, "application/json")
+            .header("client-request-id", id.to_string())
+            .body(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default())
+    }
+
+    fn graph_error(&self, operation: &str, response: &Response<Bytes>) -> Failure {
+        let status = response.status().as_u16();
+        let permission = match operation {
+            PATCH_USER => "User.EnableDisableAccount.All",
+            GET_MEMBERS => "GroupMember.Read.All",
+            _ => "User.Read.All",
+        };
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let json: Option<Value> = serde_json::from_slice(response.body()).ok();
+        let reported = |pointer: &str| {
+            json.as_ref()
+                .and_then(|json| json.pointer(pointer))
+                .and_then(Value::as_str)
+                .map(text::bounded)
+        };
+        let code = reported("/error/code");
+        let class = match (status, code.as_deref()) {
+            (429, _) => ErrorClass::Throttled,
+            (401 | 403, _) => ErrorClass::Denied,
+            (404, Some("Request_ResourceNotFound")) => ErrorClass::NotFound,
+            (400, Some(_)) => ErrorClass::Invalid,
+            // A 404 without Graph's own code included: it proves nothing.
+            _ => ErrorClass::Transient,
+        };
+        let reason = reported("/error/message").unwrap_or_else(|| "the service gave no reason".to_owned());
+        let message = if matches!(status, 401 | 403) {
+            format!(
+                "{}; the app needs {permission} on Microsoft Graph, with admin consent",
+                reason.trim_end_matches('.')
+            )
+        } else {
+            reason
+        };
+        let error = ExchangeError {
+            exception: code,
+            status: Some(status),
+            request_id: header("request-id")
+                .map(text::bounded)
+                .or_else(|| reported("/error/innerError/request-id")),
+            retry_after: header("retry-after").and_then(|value| retry_after(value, self.clock.now())),
+            ..ExchangeError::new(class, Stage::Graph, operation, message)
+        };
+        Failure::new(error, class.retry() == Retry::Backoff)
+    }
+}
