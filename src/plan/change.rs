@@ -48,9 +48,45 @@ impl Change {
         }
     }
 
-    /// Whether it takes a grant away.
+    /// The grant that it creates.
+    pub fn granted(&self) -> Option<(ObjectId, Right)> {
+        match self {
+            Self::Granted(id, right) => Some((*id, *right)),
+            Self::Revoked(..)
+            | Self::Evicted(..)
+            | Self::Remapped(..)
+            | Self::AutoMappingCleared
+            | Self::SignIn { .. }
+            | Self::Marker
+            | Self::DisplayName(_)
+            | Self::Alias(_)
+            | Self::Primary(_)
+            | Self::AddressAdded(_)
+            | Self::AddressRemoved(_) => None,
+        }
+    }
+
+    /// The grant that it removes.
+    pub fn removed(&self) -> Option<(Holder, Right)> {
+        match self {
+            Self::Revoked(id, right) => Some((Holder::ObjectId(*id), *right)),
+            Self::Evicted(holder, right) => Some((holder.clone(), *right)),
+            Self::Granted(..)
+            | Self::Remapped(..)
+            | Self::AutoMappingCleared
+            | Self::SignIn { .. }
+            | Self::Marker
+            | Self::DisplayName(_)
+            | Self::Alias(_)
+            | Self::Primary(_)
+            | Self::AddressAdded(_)
+            | Self::AddressRemoved(_) => None,
+        }
+    }
+
+    /// Whether it removes a grant.
     pub fn removes_a_grant(&self) -> bool {
-        matches!(self, Self::Revoked(..) | Self::Evicted(..))
+        self.removed().is_some()
     }
 
     /// Whether it is made again although Exchange acknowledged it a moment ago: somebody may have opened the door since,

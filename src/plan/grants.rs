@@ -220,9 +220,12 @@ impl GrantPlan {
         let remapped: BTreeSet<ObjectId> = self
             .remappings
             .drain(..)
-            .filter_map(|step| match step {
-                Step::Remap { object_id, .. } => Some(object_id),
-                _ => None,
+            .filter_map(|step| {
+                if let Step::Remap { object_id, .. } = step {
+                    Some(object_id)
+                } else {
+                    None
+                }
             })
             .collect();
         // What was there is known to be mapped, or unknown, until Exchange has acknowledged the call.

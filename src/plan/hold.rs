@@ -111,10 +111,11 @@ impl Held {
     }
 
     pub fn to_record(&self) -> HeldRecord {
-        let grants = self.changes.iter().filter_map(|change| match change {
-            Change::Granted(id, right) => Some(entry(Holder::ObjectId(*id), *right)),
-            _ => None,
-        });
+        let grants = self
+            .changes
+            .iter()
+            .filter_map(Change::granted)
+            .map(|(id, right)| entry(Holder::ObjectId(id), right));
         HeldRecord {
             since: self.since,
             removals: self.changes.iter().filter_map(admitted).collect(),
@@ -133,11 +134,7 @@ impl Held {
 
 /// The removal as it is recorded; None for a change that removes nothing.
 pub(super) fn admitted(change: &Change) -> Option<AdmittedRemoval> {
-    match change {
-        Change::Revoked(id, right) => Some(entry(Holder::ObjectId(*id), *right)),
-        Change::Evicted(holder, right) => Some(entry(holder.clone(), *right)),
-        _ => None,
-    }
+    change.removed().map(|(holder, right)| entry(holder, right))
 }
 
 fn entry(holder: Holder, right: Right) -> AdmittedRemoval {
@@ -158,10 +155,7 @@ impl Plan {
         let not_made: BTreeSet<(ObjectId, Right)> = held
             .into_iter()
             .flat_map(|held| &held.changes)
-            .filter_map(|change| match change {
-                Change::Granted(id, right) => Some((*id, *right)),
-                _ => None,
-            })
+            .filter_map(Change::granted)
             .collect();
         let planned = self.changes();
         self.announced

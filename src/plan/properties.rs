@@ -416,9 +416,12 @@ proptest! {
         desired in any_desired(), tenant in any_tenant(), record in any_record()
     ) {
         let planned = plan(&desired, &tenant.look(&desired, &record), &record);
-        let undeclared = |step: &Step| match step {
-            Step::Revoke { object_id, right } => !desired.grants.contains_key(&(*object_id, *right)),
-            other => other.revokes(),
+        let undeclared = |step: &Step| {
+            if let Step::Revoke { object_id, right } = step {
+                !desired.grants.contains_key(&(*object_id, *right))
+            } else {
+                step.revokes()
+            }
         };
         let last = planned.steps.iter().rposition(undeclared);
         for step in planned.steps.iter().take(last.unwrap_or(0)) {

@@ -73,10 +73,7 @@ impl Judged {
             undeletable: _,
             error: _,
         } = applied;
-        let granted = acknowledged.iter().filter_map(|change| match change {
-            Change::Granted(id, right) => Some((*id, *right)),
-            _ => None,
-        });
+        let granted = acknowledged.iter().filter_map(Change::granted);
         let view = View {
             tenant: ground.tenant,
             admitted: ground.admitted,
@@ -272,7 +269,15 @@ impl Pass<'_> {
                 self.context.state.remember(self.key, Memory::settled);
                 settled(&judged, weighed, &confirmed.observed, &remembered)
             }
-            other => other,
+            open @ (Outcome::Observed
+            | Outcome::Drift(_)
+            | Outcome::Paused(_)
+            | Outcome::Progressing(_)
+            | Outcome::Unavailable(_)
+            | Outcome::Stalled(_)
+            | Outcome::Held(_)
+            | Outcome::Conflict
+            | Outcome::TenantPending) => open,
         };
         let after = if free.is_empty() && weighed.held.is_none() {
             &rest.settled
@@ -348,9 +353,10 @@ fn verdict(rest: &Plan, applied: &Applied) -> Outcome {
         let text = format!("Exchange refuses: {}", applied.refused_settings.join("; "));
         return Outcome::Stalled(Stall::SettingRefused(text));
     }
-    let refused = |change: &Change| match change {
-        Change::Granted(id, right) => applied.refused_grants.contains_key(&(*id, *right)),
-        _ => false,
+    let refused = |change: &Change| {
+        change
+            .granted()
+            .is_some_and(|grant| applied.refused_grants.contains_key(&grant))
     };
     let open: Vec<String> = rest
         .steps

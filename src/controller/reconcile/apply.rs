@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::future::join_all;
 
 use crate::api::Record;
-use crate::exchange::{ErrorClass, ExchangeError, Gateway, MailboxChange, Receipt};
+use crate::exchange::{ExchangeError, Gateway, MailboxChange, Receipt};
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right};
 use crate::plan::{Change, Eviction, Plan, Settings, Step};
@@ -125,12 +125,12 @@ impl Target<'_> {
             (Err(error), Step::Revoke { object_id, right: _ }) if error.does_not_find(object_id) => {
                 applied.refused_settings.push(format!("{step}: {error}"));
             }
-            (Err(error), Step::Grant { object_id, right, .. }) if is_for_good(&error) => {
+            (Err(error), Step::Grant { object_id, right, .. }) if error.refuses_what_was_asked() => {
                 applied
                     .refused_grants
                     .insert((*object_id, *right), error.to_string());
             }
-            (Err(error), _) if is_for_good(&error) => {
+            (Err(error), _) if error.refuses_what_was_asked() => {
                 applied.refused_settings.push(format!("{step}: {error}"));
             }
             (Err(error), _) => applied.error = Some(error),
@@ -215,7 +215,7 @@ impl Target<'_> {
     async fn set(&self, settings: &Settings, applied: &mut Applied) {
         let error = match self.send(settings, applied).await {
             Ok(()) => return,
-            Err(error) if is_for_good(&error) => error,
+            Err(error) if error.refuses_what_was_asked() => error,
             Err(error) => {
                 applied.error = Some(error);
                 return;
@@ -229,7 +229,7 @@ impl Target<'_> {
         for (family, part) in families {
             match self.send(&part, applied).await {
                 Ok(()) => {}
-                Err(error) if is_for_good(&error) => {
+                Err(error) if error.refuses_what_was_asked() => {
                     applied.refused_settings.push(format!("{family}: {error}"));
                 }
                 Err(error) => {
@@ -276,11 +276,7 @@ impl Target<'_> {
 impl Applied {
     fn did(&mut self, changes: Vec<Change>, words: String, receipt: &Receipt) {
         if receipt.say_already_present() {
-            self.proven
-                .extend(changes.iter().filter_map(|change| match change {
-                    Change::Granted(id, right) => Some((*id, *right)),
-                    _ => None,
-                }));
+            self.proven.extend(changes.iter().filter_map(Change::granted));
         }
         self.writes.push(Write {
             changes: changes.clone(),
@@ -312,11 +308,6 @@ impl Applied {
         self.not_found.extend(not_found);
         self.error = self.error.take().or(error);
     }
-}
-
-/// True when a retry with the same values can't help.
-fn is_for_good(error: &ExchangeError) -> bool {
-    matches!(error.class, ErrorClass::Invalid | ErrorClass::Conflict)
 }
 
 /// Steps that may go out together, in groups that wait for each other: revocations; settings; sign-in; grants. A

@@ -128,6 +128,24 @@ impl Outcome {
         }
     }
 
+    /// What is reported of it while nothing was ever reported: there is nothing that could stay as it is.
+    pub fn reported_first(self) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Progressing(Progress::WaitingForExchange(why)),
+            Self::TenantPending => Self::Progressing(Progress::WaitingForExchange(
+                "the ExchangeTenant has not been checked yet".to_owned(),
+            )),
+            Self::UpToDate
+            | Self::Observed
+            | Self::Drift(_)
+            | Self::Paused(_)
+            | Self::Progressing(_)
+            | Self::Stalled(_)
+            | Self::Held(_)
+            | Self::Conflict => self,
+        }
+    }
+
     /// How a pass ends that could only take access away, because of `stall`. Once that is told, a failure of Exchange's
     /// is tried again as soon as any other.
     pub fn of_refused(self, stall: Stall, told: bool) -> Self {

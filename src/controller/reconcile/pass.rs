@@ -177,6 +177,7 @@ impl Pass<'_> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "kube may know more errors one day")]
 pub fn of_kube(error: &kube::Error) -> Outcome {
     match error {
         kube::Error::Api(status) if status.is_conflict() || status.is_not_found() => Outcome::Conflict,

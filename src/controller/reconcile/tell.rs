@@ -81,14 +81,7 @@ impl Pass<'_> {
         let status = self.object.status.as_ref();
         if status.is_none_or(|status| status.conditions.is_empty()) {
             // Nothing was ever reported that could stay as it is.
-            outcome = match outcome {
-                Outcome::Unavailable(why) => Outcome::Progressing(Progress::WaitingForExchange(why)),
-                Outcome::TenantPending => {
-                    let why = "the ExchangeTenant has not been checked yet".to_owned();
-                    Outcome::Progressing(Progress::WaitingForExchange(why))
-                }
-                other => other,
-            };
+            outcome = outcome.reported_first();
         }
         let disposition = outcome.disposition();
         let now = self.context.clock.now();

@@ -1,5 +1,10 @@
 //! What an answer means: rows, or why there are none.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of JSON, what has another form than the one that is known is not understood"
+)]
+
 use serde_json::{Map, Value};
 
 use super::envelope::Answer;

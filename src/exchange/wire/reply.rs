@@ -1,5 +1,10 @@
 //! One answer, whether it came by itself or inside a batch.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of JSON, what has another form than the one that is known is not understood"
+)]
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +14,7 @@ use serde_json::Value;
 
 use crate::exchange::text;
 
-/// Nobody is made to wait longer by one header.
+/// Nobody waits longer because of one header.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// The parts of an answer that say what happened.
