@@ -1,4 +1,4 @@
-//! Who holds a permission, as a permission store can name him.
+//! Who holds a permission, as a permission store can name them.
 
 use std::fmt;
 

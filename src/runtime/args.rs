@@ -74,7 +74,7 @@ pub struct Run {
     pub log_from: Option<PathBuf>,
 
     /// Certificates (PEM) of authorities that are trusted for Exchange, Entra and Graph beside the system's, such as
-    /// a proxy's that looks into TLS.
+    /// a proxy's that inspects TLS.
     #[arg(long, env = "SMO_EXTRA_CA", value_name = "FILE")]
     pub extra_ca: Option<PathBuf>,
 }

@@ -25,7 +25,7 @@ const DURATION: Duration = Duration::from_secs(15);
 const RENEWAL: Duration = Duration::from_secs(5);
 /// The leader stops by itself when it could not renew for so long: two thirds of the duration.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// Standbys look so often, and so does a leader whose renewal failed: a lease that is given back is taken within
+/// Standbys read the Lease so often, and so does a leader whose renewal failed: a lease that is given back is taken within
 /// two seconds also where requests are slow.
 const RETRY: Duration = Duration::from_secs(1);
 /// One request to the API server; its client has no limit of its own.
@@ -130,7 +130,7 @@ impl Elector {
         match tokio::time::timeout(REQUEST, self.claim()).await {
             Ok(Ok(true)) => self.leadership.hold_until(started + DEADLINE),
             Ok(Ok(false)) => self.leadership.give_up(),
-            // Somebody else wrote first: the next look tells who.
+            // Somebody else wrote first: the next read shows who.
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_already_exists() => {}
             Ok(Err(error)) => tracing::warn!(%error, lease = self.name, "the lease could not be written"),
             Err(_) => tracing::warn!(
@@ -182,7 +182,7 @@ impl Elector {
         let one = ListParams::default().limit(1);
         match self.mailboxes.list_metadata(&one).await {
             Ok(found) => Ok(found.items.is_empty()),
-            // The kinds are not installed yet.
+            // The CRDs are not installed yet.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
             Err(error) => Err(error),
         }

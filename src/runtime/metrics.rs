@@ -92,7 +92,7 @@ fn leader(leadership: &Leadership) -> GaugeFamily {
     )
 }
 
-/// What /proc tells of this process; nothing where there is no /proc.
+/// What /proc reports about this process; nothing where there is no /proc.
 fn process() -> Vec<GaugeFamily> {
     let mut families = Vec::new();
     if let Some(bytes) = resident_memory() {

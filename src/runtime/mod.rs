@@ -56,7 +56,7 @@ pub enum StartError {
 pub async fn run(args: args::Run) -> Result<(), StartError> {
     let extra_roots = args.extra_ca.map(extra_roots).transpose();
     let trusted = extra_roots.as_ref().ok().and_then(Option::as_deref);
-    // Before anything that may fail: whatever goes wrong is told in the log.
+    // Before anything that may fail: whatever fails is reported in the log.
     let filter = telemetry::start(args.log_format, &args.log, trusted);
     let extra_roots = extra_roots?;
     let clock = Clock::system();
@@ -103,7 +103,7 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
     let ended = if let Some(elector) = elector {
         lead(elector, operator, readiness, shutdown).await
     } else {
-        tracing::warn!("leader election is off: make sure that only one replica runs");
+        tracing::warn!("leader election is off: ensure that only one replica runs");
         operator(Leadership::alone()).run(readiness, shutdown).await;
         Ok(())
     };

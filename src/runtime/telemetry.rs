@@ -78,12 +78,12 @@ impl LogFilter {
     /// Follows what `file` says, for ever.
     pub async fn follow(mut self, file: PathBuf, clock: Clock) {
         loop {
-            self.look(&file);
+            self.reread(&file);
             clock.sleep(LOOK).await;
         }
     }
 
-    fn look(&mut self, file: &Path) {
+    fn reread(&mut self, file: &Path) {
         // A file that is not there, or not there yet, says nothing.
         let text = std::fs::read_to_string(file).unwrap_or_default();
         let text = text.trim();
@@ -130,7 +130,7 @@ mod tests {
                 Some(text) => fs::write(&file, text).unwrap(),
                 None => fs::remove_file(&file).unwrap(),
             }
-            filter.look(&file);
+            filter.reread(&file);
             filter.handle.with_current(EnvFilter::max_level_hint).unwrap()
         };
         assert_eq!(level_after(Some("debug\n")), Some(LevelFilter::DEBUG));
