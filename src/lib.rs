@@ -2,7 +2,7 @@
 //!
 //! The modules in the order in which data passes through them:
 //!
-//! - [`api`]: the three kinds, what a user writes and reads back.
+//! - [`api`]: the custom resources, what a user writes and reads back.
 //! - [`mail`]: value types (address, object id, SID, right, marker), parsed once and valid ever after.
 //! - [`controller`]: Kubernetes watches feed an index and a queue; one task a mailbox runs
 //!   fetch → validate → plan → apply → report.

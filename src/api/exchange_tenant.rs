@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, GUID_PATTERN, Management};
+use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, DURATION_PATTERN, GUID_PATTERN, Management};
 use crate::mail::Right;
 
 /// A Microsoft 365 tenant: how to reach it, and who may ask for what.
@@ -19,7 +19,6 @@ use crate::mail::Right;
     singular = "exchangetenant",
     shortname = "xtenant",
     category = "mail",
-    cel,
     status = "ExchangeTenantStatus",
     derive = "PartialEq",
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.tenantId"),
@@ -38,59 +37,72 @@ use crate::mail::Right;
         priority = 1
     )
 )]
+#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct ExchangeTenantSpec {
-    /// The Entra tenant's id. Can't be changed.
+    /// The Entra tenant's id, a GUID such as 11111111-2222-3333-4444-555555555555. Can't be changed.
     #[schemars(length(max = 36), regex(pattern = GUID_PATTERN))]
-    #[x_kube(validation = ("self == oldSelf", "tenantId can't be changed: make another ExchangeTenant"))]
+    #[x_kube(validation = ("self == oldSelf", "tenantId can't be changed: create another ExchangeTenant"))]
     pub tenant_id: String,
 
-    /// The Microsoft cloud in which the tenant lives. Can't be changed.
+    /// The Microsoft cloud in which the tenant lives: Worldwide (default), GCCHigh, DoD, China or Germany. Can't be
+    /// changed.
     #[serde(default)]
-    #[x_kube(validation = ("self == oldSelf", "cloud can't be changed: make another ExchangeTenant"))]
+    #[x_kube(validation = ("self == oldSelf", "cloud can't be changed: create another ExchangeTenant"))]
     pub cloud: CloudName,
 
-    /// The most that is done to any mailbox of this tenant, whatever the mailbox says.
+    /// The most that is done to any mailbox of this tenant, whatever the mailbox's own `management` says. Enforce
+    /// (default) keeps mailboxes as declared, Observe only reports what Enforce would do, Paused neither reads nor
+    /// writes.
     #[serde(default)]
     pub management: Management,
 
+    /// How the operator signs in to the tenant.
     pub credentials: Credentials,
 
-    /// Through which API sign-in is blocked. It is verified in Graph whenever the app may read users.
+    /// Through which API sign-in is blocked: Exchange (default) or Graph. The result is verified in Graph whenever the
+    /// app may read users.
     #[serde(default)]
     pub sign_in_control: SignInControl,
 
-    /// How mailboxes are marked as ours. Can't be changed.
+    /// How mailboxes are marked as managed by this cluster. Can't be changed.
     #[serde(default)]
     #[x_kube(validation = ("self == oldSelf", "ownership can't be changed: existing mailboxes carry its marker"))]
     pub ownership: Ownership,
 
+    /// How often mailboxes are compared with their manifests.
     #[serde(default)]
+    #[x_kube(validation = ("duration(self.interval) >= duration('10s')", "interval must be at least 10s, as in 10m or 1h30m"))]
     pub drift: Drift,
 
+    /// How much the operator asks of Exchange.
     #[serde(default)]
+    #[x_kube(validation = ("duration(self.propagation) >= duration('0s')", "propagation is written as in 60m or 1h30m"))]
     pub limits: Limits,
 
-    /// Who may ask for what. A request is allowed when one rule alone admits all of it; no rule, no access.
+    /// Who may ask for what. A request is allowed when one rule alone admits all of it. Without a rule nobody may ask
+    /// for anything.
     #[schemars(length(max = 64))]
     pub access: Vec<AccessRule>,
 
-    /// Whose grants are never removed, be it by a manifest, by Exclusive or by a lost declaration: backup and
-    /// archive services, for example. Only `departed` outranks it.
+    /// Whose grants are never removed, be it by a manifest, by Exclusive or by a lost declaration: addresses of backup
+    /// and archive services, for example backup-service@contoso.com. Only `departed` outranks it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)))]
     pub protected_trustees: Vec<String>,
 
-    /// People who lose every grant on every managed mailbox at once, whatever any manifest says.
+    /// People who lose every grant on every managed mailbox at once, whatever any manifest says: addresses or sign-in
+    /// names such as former.member@contoso.com.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)))]
     pub departed: Vec<String>,
 
-    /// How much may be taken away at once without somebody's approval.
+    /// How many grants may be removed at once without somebody's approval.
     #[serde(default)]
+    #[x_kube(validation = ("duration(self.period) >= duration('10s')", "period must be at least 10s, as in 30m or 1h"))]
     pub safety: Safety,
 
-    /// Other addresses of the Microsoft services; only hosts that the operator was started with.
+    /// Other addresses of the Microsoft services. Only hosts that the operator's flag --allow-endpoint-overrides names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoints: Option<EndpointOverrides>,
 }
@@ -110,7 +122,7 @@ pub enum CloudName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// Application (client) id of the app registration.
+    /// Application (client) id of the app registration, a GUID.
     #[schemars(length(max = 36), regex(pattern = GUID_PATTERN))]
     pub client_id: String,
     /// A Secret in the operator's namespace that holds a client secret.
@@ -119,8 +131,10 @@ pub struct Credentials {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretKeyRef {
+    /// The name of the Secret.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+    /// The key in the Secret's data; clientSecret by default.
     #[serde(default = "default_secret_key")]
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
@@ -142,13 +156,14 @@ pub enum SignInControl {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Ownership {
-    /// The name of this cluster in the marker. Two clusters that share a tenant need two names.
+    /// The name of this cluster in the marker. Left out: `default`. Two clusters that share a tenant need two names,
+    /// for example production-1.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
     )]
     pub cluster_id: String,
-    /// The custom attribute that holds the marker.
+    /// The custom attribute that holds the marker: CustomAttribute1 to CustomAttribute15 (default).
     pub marker_attribute: MarkerAttribute,
 }
 
@@ -192,11 +207,9 @@ marker_attributes! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Drift {
-    /// How often each mailbox is looked at; hours, minutes and seconds as in 1h30m; at least 10s.
-    #[schemars(
-        length(max = 16),
-        regex(pattern = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$")
-    )]
+    /// How often each mailbox is compared with its manifests: hours, minutes and seconds as in 1h30m. 10m by default,
+    /// at least 10s.
+    #[schemars(length(max = 16), regex(pattern = DURATION_PATTERN))]
     pub interval: String,
 }
 
@@ -211,17 +224,15 @@ impl Default for Drift {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Limits {
-    /// HTTP requests to Exchange in flight at once. Exchange allows a small, unpublished number a tenant.
+    /// HTTP requests to Exchange in flight at once; 4 by default. Exchange allows a small, unpublished number a tenant.
     #[schemars(range(min = 1, max = 10))]
     pub max_concurrent_requests: i32,
-    /// Cmdlets that change something, a minute.
+    /// Cmdlets that change something, a minute; 120 by default.
     #[schemars(range(min = 1, max = 6000))]
     pub writes_per_minute: i32,
-    /// After how long people may use what Exchange was told to grant; shown as `expectedBy` and never waited for.
-    #[schemars(
-        length(max = 16),
-        regex(pattern = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$")
-    )]
+    /// After how long people may use what Exchange has granted: hours, minutes and seconds as in 1h30m; 60m by default.
+    /// Shown as `expectedBy` and never waited for.
+    #[schemars(length(max = 16), regex(pattern = DURATION_PATTERN))]
     pub propagation: String,
 }
 
@@ -236,19 +247,19 @@ impl Default for Limits {
 }
 
 /// Removals of grants above the larger of the two limits within the period are held until somebody approves exactly
-/// those. One removal is one right of one member. What `departed` and `expiresAt` take away is not counted.
+/// those. One removal is one right of one member. What `departed` and `expiresAt` remove is not counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Safety {
+    /// So many removals within the period need no approval; 50 by default.
     #[schemars(range(min = 0, max = 100_000))]
     pub max_revocations: i32,
-    /// Of all grants that the operator has made in the tenant.
+    /// The same as a percentage of all grants that the operator has created in the tenant; 30 by default.
     #[schemars(range(min = 0, max = 100))]
     pub max_revocation_percent: i32,
-    #[schemars(
-        length(max = 16),
-        regex(pattern = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$")
-    )]
+    /// The time within which removals are counted together: hours, minutes and seconds as in 1h30m. 30m by default, at
+    /// least 10s.
+    #[schemars(length(max = 16), regex(pattern = DURATION_PATTERN))]
     pub period: String,
 }
 
@@ -266,27 +277,31 @@ impl Default for Safety {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AccessRule {
+    /// The namespaces whose resources may ask.
     pub namespaces: NamespaceNames,
-    /// Addresses that mailboxes may have: an address or *@domain.
+    /// Addresses that mailboxes may have, each as an address or as *@domain for all addresses of a domain:
+    /// sales@contoso.com, *@sales.contoso.com.
     #[schemars(length(min = 1, max = 32), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN_OR_DOMAIN)))]
     pub addresses: Vec<String>,
-    /// People who may be members.
+    /// People who may be members, each as an address or as *@domain. None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN_OR_DOMAIN)))]
     pub members: Vec<String>,
-    /// Groups that may be members. A group is never admitted by `members`: its owner decides who is in it.
+    /// Groups that may be members, each as an address or as *@domain. None by default: a group is never admitted by
+    /// `members`, for its owner decides who is in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN_OR_DOMAIN)))]
     pub groups: Vec<String>,
-    /// Rights that may be granted.
+    /// Rights that may be granted: FullAccess, SendAs, SendOnBehalf. None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     pub rights: Vec<Right>,
-    /// What else may be asked for.
+    /// What else may be asked for: AllowSignIn for `signIn: Allowed`, Exclusive for `permissions.mode: Exclusive`. None
+    /// by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 12))]
     pub powers: Vec<Power>,
-    /// Mailboxes that one namespace may have under this rule.
+    /// Mailboxes that one namespace may have under this rule; 50 by default.
     #[serde(default = "default_max_mailboxes")]
     #[schemars(range(min = 0, max = 100_000))]
     pub max_mailboxes: i32,
@@ -298,6 +313,7 @@ fn default_max_mailboxes() -> i32 {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NamespaceNames {
+    /// The namespaces by name, for example team-sales.
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 63)))]
     pub names: Vec<String>,
 }
@@ -312,18 +328,21 @@ pub enum Power {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointOverrides {
+    /// Where tokens come from, for example https://login.microsoftonline.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 300),
         regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")
     )]
     pub authority: Option<String>,
+    /// Where Exchange's admin API is, for example https://outlook.office365.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 300),
         regex(pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")
     )]
     pub exchange: Option<String>,
+    /// Where Microsoft Graph is, for example https://graph.microsoft.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 300),
@@ -332,14 +351,18 @@ pub struct EndpointOverrides {
     pub graph: Option<String>,
 }
 
+/// What the operator found of the tenant.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExchangeTenantStatus {
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Ready, Authenticated and Authorized; RevocationsHeld, Reconciling and Stalled only while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+    /// The reason of Ready, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
     /// The tenant that the first token was for. Pinned.
@@ -351,10 +374,10 @@ pub struct ExchangeTenantStatus {
     /// Removals of grants within `safety.period`, which new ones are weighed with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revocations: Vec<Revocations>,
-    /// Entries of `protectedTrustees` and `departed` that nobody in the tenant answers to, at most 50.
+    /// Entries of `protectedTrustees` and `departed` that match no recipient in the tenant, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<String>,
-    /// Domains in which mailboxes can be made, sorted, at most 50.
+    /// Domains in which mailboxes can be created, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_domains: Vec<String>,
     /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
@@ -363,9 +386,11 @@ pub struct ExchangeTenantStatus {
     pub last_handled_reconcile_at: Option<String>,
 }
 
-/// Removals that were let go at one time.
+/// Removals that were admitted at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revocations {
+    /// When they were admitted.
     pub at: Time,
+    /// How many there were.
     pub count: i32,
 }

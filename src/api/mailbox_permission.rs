@@ -20,7 +20,6 @@ use crate::mail::Right;
     shortname = "mbxperm",
     category = "mail",
     namespaced,
-    cel,
     status = "MailboxPermissionStatus",
     derive = "PartialEq",
     printcolumn(name = "Mailbox", type_ = "string", json_path = ".spec.mailboxRef.name"),
@@ -40,6 +39,7 @@ use crate::mail::Right;
         priority = 1
     )
 )]
+#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct MailboxPermissionSpec {
     /// The mailbox's ExchangeTenant. Can't be changed.
@@ -48,28 +48,30 @@ pub struct MailboxPermissionSpec {
     pub tenant_ref: NamedRef,
 
     /// The SharedMailbox of the same namespace. Can't be changed.
-    #[x_kube(validation = ("self == oldSelf", "mailboxRef can't be changed: make another MailboxPermission"))]
+    #[x_kube(validation = ("self == oldSelf", "mailboxRef can't be changed: create another MailboxPermission"))]
     pub mailbox_ref: MailboxRef,
 
-    /// Who. The same person twice counts once.
+    /// Who gets the rights: people (`user`) and groups (`group`). The same person twice counts once.
     #[schemars(length(max = 500))]
     pub members: Vec<Member>,
 
-    /// What each of them may do.
+    /// What each of them may do: FullAccess (open the mailbox), SendAs (send as the mailbox), SendOnBehalf (send on
+    /// behalf of the mailbox).
     #[schemars(length(min = 1, max = 3))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub rights: Vec<Right>,
 
-    /// Whether Outlook opens the mailbox by itself for members with FullAccess. Doesn't apply to members of a group.
+    /// Whether Outlook opens the mailbox by itself for members with FullAccess; true by default. Doesn't apply to members
+    /// of a group.
     #[serde(default = "default_true")]
     pub auto_mapping: bool,
 
-    /// When these rights end. Several MailboxPermissions may grant the same right: the latest end counts.
+    /// When these rights end, for example 2026-12-31T17:00:00Z. Left out: never. Several MailboxPermissions may grant the same right: the latest end counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 40))]
     pub expires_at: Option<Time>,
 
-    /// Why the rights are given, for whoever reads the status, the events or the audit log.
+    /// Why the rights are granted, for whoever reads the status, the events or the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub reason: Option<String>,
@@ -81,6 +83,7 @@ fn default_true() -> bool {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MailboxRef {
+    /// The name of the SharedMailbox.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }
@@ -91,7 +94,7 @@ pub struct MailboxRef {
 #[x_kube(validation = ("!has(self.expand) || !self.expand || has(self.group)", "only a group can be expanded"))]
 #[serde(rename_all = "camelCase")]
 pub struct Member {
-    /// Any address or the sign-in name of a person.
+    /// Any address or the sign-in name of a person, for example first.member@contoso.com.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
     pub user: Option<String>,
@@ -100,16 +103,19 @@ pub struct Member {
     #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
     pub group: Option<String>,
     /// Grants to each person in the group, nested groups too, instead of to the group itself, and follows who
-    /// joins and who leaves. At most 200 people.
+    /// joins and who leaves. At most 200 people. False by default.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expand: bool,
 }
 
+/// What the members hold.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MailboxPermissionStatus {
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Ready and Granted; advisories, Reconciling and Stalled only while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -119,9 +125,10 @@ pub struct MailboxPermissionStatus {
     /// The rights in one string, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights: Option<String>,
-    /// Members with all rights granted / members declared.
+    /// Members with all rights granted and members declared, as in 2/3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_summary: Option<String>,
+    /// What each member holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberStatus>,
     /// `spec.reason`, for `kubectl describe`.
@@ -136,14 +143,17 @@ pub struct MailboxPermissionStatus {
     pub last_handled_reconcile_at: Option<String>,
 }
 
-/// A right that was taken away.
+/// A right that was revoked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Revoked {
     /// The member as it was written.
     pub address: String,
+    /// The member's object id in the directory.
     pub object_id: String,
+    /// The right that was revoked.
     pub right: Right,
+    /// When it was revoked.
     pub revoked_at: Time,
     /// On the SharedMailbox: the MailboxPermissions that had declared it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -158,8 +168,10 @@ pub struct MemberStatus {
     /// The group, as written, with which somebody came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
+    /// The member's object id in the directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<String>,
+    /// The state of each right.
     pub rights: Vec<RightStatus>,
     /// Why a right is refused or pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,12 +181,16 @@ pub struct MemberStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RightStatus {
+    /// FullAccess, SendAs or SendOnBehalf.
     pub right: Right,
+    /// Granted; Pending while it is being granted; Refused, with the reason in `message`; Skipped for somebody in an
+    /// expanded group who can't hold the right, which does not lower Ready.
     pub state: RightState,
-    /// Since when the right has been there.
+    /// Since when the right has been granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
-    /// Exchange takes a grant at once; Outlook and the sending of mail may honour it only later. A rule of thumb.
+    /// By when it should work: Exchange takes a grant at once, Outlook and the sending of mail may honour it only later.
+    /// A rule of thumb.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_by: Option<Time>,
 }

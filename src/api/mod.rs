@@ -1,4 +1,4 @@
-//! The three kinds of `sharedmailbox.dev/v1alpha1`: what a user writes and reads back.
+//! The custom resources of `sharedmailbox.dev/v1alpha1`: what a user writes and reads back.
 
 #![allow(
     clippy::duplicated_attributes,
@@ -40,18 +40,18 @@ pub use shared_mailbox::{
 /// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.
 pub const FINALIZER: &str = "sharedmailbox.dev/mailbox";
 
-/// On any of our kinds, asks for a look now; its value is echoed in `status.lastHandledReconcileAt`.
+/// On any of our custom resources, asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "sharedmailbox.dev/reconcile-requested-at";
 
 /// The same in Flux's words, for tools that know these.
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
-/// Both requests for a look, ours and Flux's, as they are written.
+/// Both requests for a reconcile, ours and Flux's, as they are written.
 pub fn reconcile_requests(annotations: &BTreeMap<String, String>) -> [Option<&String>; 2] {
     [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT].map(|key| annotations.get(key))
 }
 
-/// The one that a look answers: times written alike sort alike, so the later of the two was asked for last.
+/// The one that a reconcile answers: times written alike sort alike, so the later of the two was asked for last.
 pub fn last_reconcile_request(annotations: &BTreeMap<String, String>) -> Option<&String> {
     reconcile_requests(annotations).into_iter().flatten().max()
 }
@@ -62,7 +62,7 @@ pub const EXPIRES_AT: &str = "sharedmailbox.dev/expires-at";
 /// Lets the held changes with this id (`status.held.id`) go on, and no others.
 pub const APPROVE: &str = "sharedmailbox.dev/approve";
 
-/// Any new value removes grants of accounts that are gone; it is echoed in `status.lastHandledOrphanRemoval`.
+/// Any new value removes grants of deleted accounts; it is echoed in `status.lastHandledOrphanRemoval`.
 pub const REMOVE_ORPHANS: &str = "sharedmailbox.dev/remove-orphaned-grants";
 
 /// An address as OpenAPI pattern: as CEL it breaks the cost budget. `mail::SmtpAddress` is stricter.
@@ -70,5 +70,8 @@ const ADDRESS_PATTERN: &str = r"^[A-Za-z0-9!#$%&+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9]
 
 /// An address, or every address of a domain as `*@domain`.
 const ADDRESS_PATTERN_OR_DOMAIN: &str = r"^(\*|[A-Za-z0-9!#$%&+/=?^_`{|}~.-]{1,64})@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$";
+
+/// Hours, minutes and seconds as in `1h30m`: a part of what CEL's `duration()` and Go take. Both refuse the empty text.
+const DURATION_PATTERN: &str = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$";
 
 const GUID_PATTERN: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";

@@ -33,7 +33,7 @@ impl From<Format1> for i64 {
     }
 }
 
-/// What must be remembered between two passes.
+/// What must be remembered between two reconciles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
@@ -44,13 +44,13 @@ pub struct Record {
     /// Addresses that were added because a manifest declared them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<SmtpAddress>,
-    /// Grants that were made, or are about to be made, because a manifest declares them.
+    /// Grants that were created, or are about to be created, because a manifest declares them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<RecordedGrant>,
-    /// What was taken away while a replica may not have known of it yet.
+    /// What was removed while a replica may not have known of it yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed: Vec<Removed>,
-    /// Removals that were let go and are perhaps not done yet: they are not weighed a second time.
+    /// Removals that were admitted and are perhaps not done yet: they are not counted a second time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub admitted: Vec<AdmittedRemoval>,
     /// What waits for approval.
@@ -59,7 +59,7 @@ pub struct Record {
 }
 
 /// A removal that a read showed done. Perhaps the replica that was read knew nothing of the grant yet, and Exchange
-/// forgot what it had acknowledged: it is looked for until no replica can be so old.
+/// forgot what it had acknowledged: it is rechecked until no replica can be so old.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// Until when; used for waiting only, never as proof.
@@ -135,7 +135,7 @@ pub struct RecordedGrant {
     /// The MailboxPermissions that declare it, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
-    /// When it was announced, or made anew; None when it was there before us. For people and for waiting, never as proof.
+    /// When it was announced, or created anew; None when it was there before us. For people and for waiting, never as proof.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
 }

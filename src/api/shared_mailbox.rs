@@ -20,7 +20,6 @@ use crate::mail::Right;
     shortname = "smbx",
     category = "mail",
     namespaced,
-    cel,
     status = "SharedMailboxStatus",
     derive = "PartialEq",
     printcolumn(name = "Address", type_ = "string", json_path = ".status.primaryAddress"),
@@ -46,6 +45,7 @@ use crate::mail::Right;
         priority = 1
     )
 )]
+#[cfg_attr(test, kube(cel))]
 #[serde(rename_all = "camelCase")]
 pub struct SharedMailboxSpec {
     /// The ExchangeTenant to which the mailbox belongs. Can't be changed.
@@ -53,15 +53,15 @@ pub struct SharedMailboxSpec {
     #[x_kube(validation = ("self == oldSelf", "tenantRef can't be changed: a mailbox does not move between tenants"))]
     pub tenant_ref: NamedRef,
 
-    /// The name people see in the address list.
+    /// The name that people see in the address list, for example Sales.
     #[schemars(length(min = 1, max = 256))]
     pub display_name: String,
 
-    /// The primary SMTP address.
+    /// The primary SMTP address, for example sales@contoso.com. An access rule of the ExchangeTenant must admit it.
     #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN))]
     pub email_address: String,
 
-    /// The mail nickname. Left out: the part of the address before the @, numbered when it is taken.
+    /// The mail nickname, for example sales. Left out: the part of the address before the @, numbered when it is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 64),
@@ -69,13 +69,14 @@ pub struct SharedMailboxSpec {
     )]
     pub alias: Option<String>,
 
-    /// Further addresses. Addresses that were never declared here stay as they are.
+    /// Further addresses, for example info@contoso.com. None by default. Addresses that were never declared here stay
+    /// as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 300), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)))]
     pub aliases: Vec<String>,
 
-    /// Whether somebody may sign in to the account behind the mailbox. Left out: Blocked.
-    /// Allowed needs the power AllowSignIn.
+    /// Whether somebody may sign in to the account behind the mailbox: Blocked or Allowed. Left out: Blocked. Allowed
+    /// needs an access rule with the power AllowSignIn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
 
@@ -83,11 +84,13 @@ pub struct SharedMailboxSpec {
     #[serde(default)]
     pub permissions: PermissionsPolicy,
 
-    /// How far the operator goes: Enforce repairs, Observe only tells, Paused does nothing.
+    /// How far the operator goes: Enforce (default) keeps the mailbox as declared, Observe only reports what Enforce
+    /// would do, Paused does nothing.
     #[serde(default)]
     pub management: Management,
 
-    /// What happens to the mailbox when this resource is deleted. Retain keeps it with all its permissions.
+    /// What happens to the mailbox when this resource is deleted: Retain (default, and the only value) keeps it with all
+    /// its permissions.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -117,9 +120,11 @@ pub enum DeletionPolicy {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PermissionsPolicy {
-    /// Additive leaves them alone and lists them; Exclusive removes them and needs the power Exclusive.
+    /// Additive (default) leaves them alone and lists them; Exclusive removes them and needs an access rule with the
+    /// power Exclusive.
     pub mode: PermissionsMode,
-    /// Whose grants stay under Exclusive: addresses or *@domain.
+    /// Whose grants stay under Exclusive, each as an address or as *@domain for all addresses of a domain. None by
+    /// default.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN_OR_DOMAIN)))]
     pub ignore: Vec<String>,
@@ -136,40 +141,42 @@ pub enum PermissionsMode {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SharedMailboxStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Ready, Provisioned, SignInBlocked, SettingsSynced and PermissionsSynced; advisories, Reconciling and Stalled only
+    /// while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
     /// The reason of Ready, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// Blocked, Open or Unknown.
+    /// Whether sign-in to the account is blocked: Blocked, Open or Unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<String>,
-    /// The primary address Exchange shows.
+    /// The primary address that Exchange shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_address: Option<String>,
     /// How many members hold a right that a MailboxPermission grants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_summary: Option<String>,
-    /// ExchangeGuid of the mailbox.
+    /// The mailbox's ExchangeGuid, by which it is found whatever its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mailbox_guid: Option<String>,
     /// Directory object id of the account behind the mailbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<String>,
-    /// The tenant in which the mailbox was made. Pinned.
+    /// The tenant in which the mailbox was created. Pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_guid: Option<String>,
-    /// RecipientTypeDetails as Exchange shows it.
+    /// RecipientTypeDetails as Exchange shows it: SharedMailbox.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// How many grants on the mailbox no MailboxPermission declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_grants: Option<i32>,
-    /// How many of them are left over from accounts that are gone.
+    /// How many of them are left over from deleted accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphaned_grants: Option<i32>,
     /// Those grants, sorted, at most 50.
@@ -184,7 +191,7 @@ pub struct SharedMailboxStatus {
     /// Who lost a right in the last 24 hours, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<Revoked>,
-    /// What would be done, while management is Observe.
+    /// What Enforce would do, while management is Observe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_plan: Vec<String>,
     /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
@@ -209,6 +216,10 @@ pub struct ForeignGrant {
     /// What it allows or denies, where that is more or less than the right itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rights: Vec<String>,
+    /// What becomes of it. Foreign: left alone under Additive, removed under Exclusive. Orphaned: its account is deleted;
+    /// removed under Exclusive and on request. Denied: it denies, and is never touched. Ignored and Protected: kept by
+    /// `permissions.ignore` or the ExchangeTenant's `protectedTrustees`. Unknown: it can't be tied to anybody for
+    /// certain, and is never touched. Stuck: Exchange shows the entry and says that it does not exist.
     pub state: ForeignState,
 }
 
@@ -217,7 +228,7 @@ pub struct ForeignGrant {
 pub enum ForeignState {
     /// Left alone under Additive, removed under Exclusive.
     Foreign,
-    /// Its account is gone. Removed under Exclusive and on request.
+    /// Its account is deleted. Removed under Exclusive and on request.
     Orphaned,
     /// It denies; never touched.
     Denied,
@@ -225,7 +236,7 @@ pub enum ForeignState {
     Ignored,
     /// The ExchangeTenant's `protectedTrustees` name its holder.
     Protected,
-    /// It can't be tied to anybody for sure; never touched.
+    /// It can't be tied to anybody for certain; never touched.
     Unknown,
     /// Exchange says that the entry does not exist, and goes on showing it.
     Stuck,
@@ -234,10 +245,12 @@ pub enum ForeignState {
 /// Changes that wait for the annotation sharedmailbox.dev/approve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldChanges {
-    /// The value of the annotation that lets exactly these changes go on.
+    /// The value of the annotation that approves exactly these changes.
     pub id: String,
+    /// How many changes wait.
     pub count: i32,
-    /// At most 50.
+    /// The changes, at most 50.
     pub changes: Vec<String>,
+    /// The limit that they would exceed.
     pub why: String,
 }

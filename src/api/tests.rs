@@ -1,4 +1,4 @@
-//! The rules of the kinds, as far as they can be judged without an API server.
+//! The rules of the custom resources, as far as they can be judged without an API server.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -110,6 +110,33 @@ fn a_tenant_keeps_its_identity() {
     }
 }
 
+#[test]
+fn a_duration_that_cannot_be_used_is_refused_at_admission() {
+    let judged = |part: &str, field: &str, text: &str| {
+        let mut value =
+            serde_json::to_value(tenant(CONTOSO, "Worldwide", "default", "CustomAttribute15")).unwrap();
+        value["spec"][part][field] = json!(text);
+        serde_json::from_value::<ExchangeTenant>(value)
+            .unwrap()
+            .validate_cel()
+    };
+    for (part, field, refused) in [
+        ("drift", "interval", "interval must be at least 10s"),
+        ("safety", "period", "period must be at least 10s"),
+    ] {
+        for fine in ["10s", "10m", "1h30m", "24h"] {
+            assert!(judged(part, field, fine).is_ok(), "{field} {fine}");
+        }
+        for wrong in ["5s", "0m", "9s"] {
+            let error = judged(part, field, wrong).unwrap_err().to_string();
+            assert!(error.contains(refused), "{field} {wrong}: {error}");
+        }
+        assert!(judged(part, field, "").is_err(), "{field}");
+    }
+    assert!(judged("limits", "propagation", "0s").is_ok());
+    assert!(judged("limits", "propagation", "").is_err());
+}
+
 /// Every schema in the CRDs, with its path.
 fn each_schema(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
     visit(path, schema);
@@ -171,4 +198,19 @@ fn null_is_no_value_of_an_enum() {
             "{path}"
         );
     });
+}
+
+#[test]
+fn every_field_has_a_text_for_kubectl_explain() {
+    let mut without = Vec::new();
+    each_schema_of_all(|path, schema| {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let text = property["description"].as_str().unwrap_or_default();
+            // The second is what a time has that has no text of its own.
+            if text.is_empty() || text.contains("Wrappers are provided") {
+                without.push(format!("{path}.{name}"));
+            }
+        }
+    });
+    assert_eq!(without, Vec::<String>::new());
 }

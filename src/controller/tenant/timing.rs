@@ -38,25 +38,15 @@ impl Timing {
     }
 }
 
-/// Hours, minutes and seconds as in `1h30m`; at least ten seconds.
+/// At least ten seconds.
 fn parse_interval(text: &str) -> Option<Duration> {
     parse_duration(text).filter(|duration| *duration >= Duration::from_secs(10))
 }
 
-/// Hours, minutes and seconds as in `1h30m`.
+/// Admission has checked the form and the bounds; an object from before that is refused here.
 fn parse_duration(text: &str) -> Option<Duration> {
-    if text.is_empty() {
-        return None;
-    }
-    let mut rest = text;
-    let mut seconds = 0_u64;
-    for (unit, factor) in [('h', 3600), ('m', 60), ('s', 1)] {
-        if let Some((number, after)) = rest.split_once(unit) {
-            seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
-            rest = after;
-        }
-    }
-    rest.is_empty().then(|| Duration::from_secs(seconds))
+    let duration: kube::core::Duration = text.parse().ok().filter(|_| !text.is_empty())?;
+    (!duration.is_negative()).then(|| duration.into())
 }
 
 #[cfg(test)]
