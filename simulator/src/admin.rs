@@ -10,8 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::Failure;
-use crate::arguments::{Action, Admin};
+use crate::arguments::{Action, Admin, Failure};
 
 pub async fn run(arguments: Admin) -> Result<(), Failure> {
     let (method, path, body) = call(arguments.action)?;

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+/// Whatever made the program fail, for its last line.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 /// A simulated Microsoft 365 tenant: token endpoint, Exchange admin API, Graph users and groups.
 #[derive(Debug, Parser)]
 #[command(version)]

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::cmdlets::CmdletError;
+use crate::error::CmdletError;
 use crate::row::Select;
 
 /// A parsed filter.

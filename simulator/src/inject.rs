@@ -1,6 +1,6 @@
 //! Answers made up by faults.
 
-use crate::cmdlets::CmdletError;
+use crate::error::CmdletError;
 use crate::faults::Fault;
 use crate::wire::Reply;
 

@@ -14,9 +14,7 @@ use simulator::{JournalEntry, Seed, Simulator, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::arguments::{Arguments, Command, Serve};
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+use crate::arguments::{Arguments, Command, Failure, Serve};
 
 #[tokio::main]
 async fn main() -> ExitCode {

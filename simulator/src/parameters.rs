@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::cmdlets::CmdletError;
+use crate::error::CmdletError;
 
 /// What a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ mod tests {
         ("Shared", Takes::Switch),
     ];
 
-    fn bind(value: &Value) -> Result<Parameters, crate::CmdletError> {
+    fn bind(value: &Value) -> Result<Parameters, crate::error::CmdletError> {
         Parameters::bind(value.as_object().unwrap_or(&Map::new()), TAKES)
     }
 

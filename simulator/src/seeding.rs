@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::directory::{Group, Handle, Mailbox, MailboxType, Object, Outside, OutsideKind, View, Visibility};
 use crate::faults::Origin;
-use crate::seed::{GroupKind, SeedContact, SeedGroup, SeedMailbox, SeedUser};
+use crate::seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 use crate::world::World;
 
 impl World {
@@ -15,27 +15,27 @@ impl World {
         format!("S-1-5-21-3787293746-1043275628-2190718315-{}", self.next_rid)
     }
 
-    /// Everybody and everything that a seed lists.
-    pub fn populate(&mut self, users: &[SeedUser], contacts: &[SeedContact], groups: &[SeedGroup]) {
-        for user in users {
-            self.add_user(user, Visibility::default());
+    /// A tenant with everybody and everything that the seed lists.
+    pub fn seeded(seed: &Seed) -> Self {
+        let mut world = Self::empty(seed);
+        for user in &seed.users {
+            world.add_user(user, Visibility::default());
         }
-        for contact in contacts {
-            self.add_contact(contact, Visibility::default());
+        for contact in &seed.contacts {
+            world.add_contact(contact, Visibility::default());
         }
-        let handles: Vec<Handle> = groups
-            .iter()
-            .map(|group| self.add_group(group, Visibility::default()))
-            .collect();
+        let add = |group| world.add_group(group, Visibility::default());
+        let handles: Vec<Handle> = seed.groups.iter().map(add).collect();
         // Once more now that every group is there to be a member.
-        for (handle, group) in handles.into_iter().zip(groups) {
-            let members = self.ids_of(&group.members);
-            self.update(handle, Origin::Directory, |object| {
+        for (handle, group) in handles.into_iter().zip(&seed.groups) {
+            let members = world.ids_of(&group.members);
+            world.update(handle, Origin::Directory, |object| {
                 if let Some(group) = &mut object.group {
                     group.members = members;
                 }
             });
         }
+        world
     }
 
     /// Object ids by any identity; what means nothing is left out.

@@ -1,7 +1,6 @@
 //! The tenant as a client meets it: one HTTP request in, one answer out.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,14 +11,15 @@ use crate::exchange;
 use crate::graph;
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::seed::Seed;
-use crate::token;
+use crate::shared::SharedWorld;
+use crate::token_endpoint;
 use crate::wire::{Delivery, Http, Reply};
 use crate::world::World;
 
 /// A simulated Microsoft 365 tenant. Clones are handles to the same tenant.
 #[derive(Clone, Debug)]
 pub struct Simulator {
-    world: Arc<Mutex<World>>,
+    world: SharedWorld,
 }
 
 /// The answer never came: the connection was cut, before or after the request was carried out.
@@ -38,13 +38,13 @@ impl Simulator {
     /// A tenant with what the seed says. Its clock starts now and follows tokio's.
     pub fn new(seed: Seed) -> Self {
         Self {
-            world: Arc::new(Mutex::new(World::new(seed))),
+            world: SharedWorld::new(World::seeded(&seed)),
         }
     }
 
     /// The hand of the tenant's admin, the faults and the journal.
     pub fn control(&self) -> Control {
-        Control::new(self.clone())
+        Control::new(self.world.clone())
     }
 
     /// Answers a request by its path, whatever the host: the token endpoint, the Exchange admin API,
@@ -53,15 +53,15 @@ impl Simulator {
     /// Dropping the future while it waits for the simulated latency means that the request never
     /// arrived; dropping it during the answer delay means that it was carried out.
     pub async fn handle(&self, request: Request<Bytes>) -> Result<Response<Bytes>, Dropped> {
-        let admin_call = is_admin_api(request.uri().path()).then(|| InFlight::enter(self));
+        let admin_call = is_admin_api(request.uri().path()).then(|| InFlight::enter(&self.world));
         let rank = admin_call.as_ref().map_or(0, |call| call.rank);
         let (number, latency) = {
-            let mut world = self.world();
+            let mut world = self.world.lock();
             (world.next_request(), world.faults.latency())
         };
         pause(latency).await;
         let (delivery, request_id, delay) = {
-            let mut world = self.world();
+            let mut world = self.world.lock();
             world.expire();
             let http = Http::new(number, rank, request);
             let delivery = route(&mut world, &http);
@@ -74,11 +74,6 @@ impl Simulator {
             Delivery::Lost => Err(Dropped),
         }
     }
-
-    /// The tenant, locked. A panic elsewhere leaves nothing half-written: versions are pushed whole.
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn is_admin_api(path: &str) -> bool {
@@ -88,24 +83,24 @@ fn is_admin_api(path: &str) -> bool {
 
 /// Counts a request to the admin API until it is answered or given up.
 struct InFlight<'s> {
-    simulator: &'s Simulator,
+    world: &'s SharedWorld,
     /// How many there were when it arrived, this one included.
     rank: u32,
 }
 
 impl<'s> InFlight<'s> {
-    fn enter(simulator: &'s Simulator) -> Self {
-        let mut world = simulator.world();
-        world.in_flight += 1;
-        let rank = world.in_flight;
-        drop(world);
-        Self { simulator, rank }
+    fn enter(world: &'s SharedWorld) -> Self {
+        let mut locked = world.lock();
+        locked.in_flight += 1;
+        let rank = locked.in_flight;
+        drop(locked);
+        Self { world, rank }
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let mut world = self.simulator.world();
+        let mut world = self.world.lock();
         world.in_flight = world.in_flight.saturating_sub(1);
     }
 }
@@ -119,7 +114,7 @@ async fn pause(duration: Duration) {
 fn route(world: &mut World, http: &Http) -> Delivery {
     match http.route().as_slice() {
         [tenant, "oauth2", "v2.0", "token"] if http.method == http::Method::POST => {
-            token::answer(world, http, tenant)
+            token_endpoint::answer(world, http, tenant)
         }
         [root, version, tenant, endpoint] if root.eq_ignore_ascii_case("adminapi") => {
             exchange::answer(world, http, version, tenant, endpoint)

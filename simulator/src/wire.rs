@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::cmdlets::CmdletError;
+use crate::error::CmdletError;
 
 /// A request, and its number in the order of arrival.
 #[derive(Debug)]

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::cmdlets::CmdletError;
 use crate::directory::{Directory, Handle, Object, Seen, View, Visibility};
+use crate::error::CmdletError;
 use crate::faults::{FaultEngine, Origin};
+use crate::grants::AppGrants;
 use crate::journal::{Actor, Journal, JournalKind, Outcome};
 use crate::paging::Pages;
 use crate::random::Random;
@@ -53,24 +53,6 @@ impl Tenant {
     }
 }
 
-/// What the app registration has been granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each grant stands for itself")]
-pub struct AppGrants {
-    /// The app role `Exchange.ManageAsApp`. Without it the admin API answers 401.
-    pub exchange_app_role: bool,
-    /// A directory role such as Exchange Administrator. Without it the admin API answers 403.
-    pub directory_role: bool,
-    /// `User.Read.All` on Graph.
-    pub graph_user_read: bool,
-    /// `User.EnableDisableAccount.All` on Graph.
-    pub graph_user_write: bool,
-    /// `GroupMember.Read.All` on Graph.
-    #[serde(default)]
-    pub graph_group_read: bool,
-}
-
 #[derive(Debug)]
 pub struct World {
     pub tenant: Tenant,
@@ -91,16 +73,17 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: Seed) -> Self {
+    /// A tenant with nobody in it; whom the seed lists comes later.
+    pub fn empty(seed: &Seed) -> Self {
         let Seed {
             tenant_id,
             client_id,
             client_secret,
             initial_domain,
             accepted_domains,
-            users,
-            contacts,
-            groups,
+            users: _,
+            contacts: _,
+            groups: _,
             start,
             random_seed,
             token_lifetime_seconds,
@@ -110,37 +93,29 @@ impl World {
         let start = start
             .or_else(|| "2026-01-05T08:00:00Z".parse().ok())
             .unwrap_or_default();
-        let mut world = Self {
-            tokens: Tokens::new(client_secret, token_lifetime_seconds),
+        Self {
+            tokens: Tokens::new(client_secret.clone(), *token_lifetime_seconds),
             tenant: Tenant {
-                id: tenant_id,
-                client_id,
+                id: *tenant_id,
+                client_id: *client_id,
                 former_ids: Vec::new(),
-                initial_domain,
-                domains: accepted_domains,
-                keeps_given_names,
-                send_as_rows_lack_inheritance,
+                initial_domain: initial_domain.clone(),
+                domains: accepted_domains.clone(),
+                keeps_given_names: *keeps_given_names,
+                send_as_rows_lack_inheritance: *send_as_rows_lack_inheritance,
             },
             clock: Clock::starting_at(start),
             directory: Directory::default(),
-            random: Random::seeded(random_seed),
+            random: Random::seeded(*random_seed),
             faults: FaultEngine::default(),
             journal: Journal::default(),
             pages: Pages::default(),
-            grants: AppGrants {
-                exchange_app_role: true,
-                directory_role: true,
-                graph_user_read: true,
-                graph_user_write: true,
-                graph_group_read: true,
-            },
+            grants: AppGrants::all(),
             in_flight: 0,
             requests: 0,
             next_rid: 1_000,
             deleted: VecDeque::new(),
-        };
-        world.populate(&users, &contacts, &groups);
-        world
+        }
     }
 
     pub fn elapsed(&self) -> Duration {

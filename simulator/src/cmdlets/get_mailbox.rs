@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Call, CmdletError, Done, query, rows};
+use super::call::{Call, Done};
+use super::{query, rows};
 use crate::directory::{Object, Seen};
+use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 use crate::row::{Row, Select};
 

@@ -1,7 +1,9 @@
 //! New-Mailbox, for shared and resource mailboxes. People get theirs through a licence.
 
-use super::{Call, CmdletError, Done, rows};
+use super::call::{Call, Done};
+use super::rows;
 use crate::directory::{MailboxType, View};
+use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 
 pub const TAKES: &[(&str, Takes)] = &[

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{Call, CmdletError, Done};
+use super::call::{Call, Done};
 use crate::directory::{Object, Seen};
+use crate::error::CmdletError;
 use crate::filter::Filter;
 use crate::parameters::Parameters;
 use crate::row::Select;

@@ -1,7 +1,9 @@
 //! Get-Recipient, Get-User, Get-Group, Get-DistributionGroupMember, Get-AcceptedDomain.
 
-use super::{Call, CmdletError, Done, query, rows};
+use super::call::{Call, Done};
+use super::{query, rows};
 use crate::directory::{Object, Seen};
+use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 use crate::row::Row;
 

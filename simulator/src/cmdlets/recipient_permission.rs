@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Account, Call, CmdletError, Done, inherited_ignored, query, shown_name};
+use super::call::{Account, Call, Done, inherited_ignored, shown_name};
+use super::query;
 use crate::directory::{Object, Seen, SendAsEntry, Standing};
+use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 use crate::row::Row;
 

@@ -1,7 +1,9 @@
 //! Remove-Mailbox and Undo-SoftDeletedMailbox.
 
-use super::{Call, CmdletError, Done, is_live_mailbox, rows};
+use super::call::{Call, Done, is_live_mailbox};
+use super::rows;
 use crate::directory::{Object, View};
+use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 
 pub const TAKES: &[(&str, Takes)] = &[

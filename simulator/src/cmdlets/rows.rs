@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::settings::SETTINGS;
-use super::{Call, settings};
+use super::call::Call;
+use super::settings::{self, SETTINGS};
 use crate::directory::{MailboxType, Object, Seen, View};
 use crate::row::{Row, Select};
 

@@ -3,10 +3,11 @@
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::call::{Call, Done, is_live_mailbox};
 use super::new_mailbox::{check_alias, check_display_name};
 use super::settings::{self, Kind, QUOTAS, SETTINGS};
-use super::{Call, CmdletError, Done, is_live_mailbox};
 use crate::directory::{MailboxType, Object, Seen, View, smtp_part};
+use crate::error::CmdletError;
 use crate::parameters::{ListChange, Parameters, Takes};
 
 pub const TAKES: &[(&str, Takes)] = &[

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::CmdletError;
 use crate::directory::{Mailbox, Object};
+use crate::error::CmdletError;
 
 /// One setting, named alike in Set-Mailbox and Get-Mailbox.
 #[derive(Debug)]

@@ -30,7 +30,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{AccessRow, Control, Rename, SendAsRow, UnknownObject};
+use super::entries::{AccessRow, SendAsRow};
+use super::handle::{Control, UnknownObject};
+use super::people::Rename;
 use crate::wire::{option, query};
 
 /// Where the control endpoints begin.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Control, UnknownObject, find, find_deleted};
+use super::handle::{Control, UnknownObject, find, find_deleted};
 use crate::directory::{AccessEntry, AccessRight, Seen, SendAsEntry, Standing};
 use crate::faults::Origin;
 use crate::journal::{Actor, JournalKind, Outcome};

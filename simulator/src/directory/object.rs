@@ -124,6 +124,15 @@ impl Object {
         self.smtp_addresses().any(|own| own.eq_ignore_ascii_case(address))
     }
 
+    /// The mailbox's access control list; empty without a mailbox.
+    pub fn full_access(&self) -> &[AccessEntry] {
+        let entries = self
+            .mailbox
+            .as_ref()
+            .map(|mailbox| mailbox.full_access.as_slice());
+        entries.unwrap_or_default()
+    }
+
     pub fn is_live(&self) -> bool {
         self.soft_deleted.is_none()
     }

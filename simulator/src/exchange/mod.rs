@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use request::{Invocation, Item, batch_items, single_item};
 
-use crate::cmdlets::{self, Call, CmdletError, Done};
+use crate::cmdlets::{self, Call, Done};
+use crate::error::CmdletError;
 use crate::faults::{Fault, Origin, Surface};
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::token::Resource;

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
-use super::{deliver, error, one};
+use super::reply::error;
+use super::single::{deliver, one};
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::wire::{Delivery, Http, Reply, query, segments};
 use crate::world::World;

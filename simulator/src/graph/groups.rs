@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Acted, error, no_segment, not_there, permit, users};
+use super::reply::{Acted, error, no_segment, not_there, permit};
+use super::users;
 use crate::directory::{OutsideKind, Seen};
+use crate::grants::AppGrants;
 use crate::paging::Page;
 use crate::seed::GroupKind;
 use crate::wire::{Http, Reply, option, selected};
-use crate::world::{AppGrants, World};
+use crate::world::World;
 
 /// Members of a page when nothing else is asked for, and the most that can be.
 const PAGE: usize = 100;

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Acted, error, not_there, permit};
+use super::reply::{Acted, error, not_there, permit};
 use crate::directory::{OutsideKind, Seen};
 use crate::faults::Origin;
+use crate::grants::AppGrants;
 use crate::wire::{Http, Reply, selected};
-use crate::world::{AppGrants, World};
+use crate::world::World;
 
 /// `User.Read.All`, or a role that includes it.
 pub fn may_read(roles: AppGrants) -> bool {

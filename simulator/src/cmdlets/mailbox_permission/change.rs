@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::entries;
+use crate::cmdlets::call::{Call, Done, inherited_ignored, is_live_mailbox};
 use crate::cmdlets::recipient_permission::{account, holder};
-use crate::cmdlets::{Call, CmdletError, Done, inherited_ignored, is_live_mailbox};
 use crate::directory::{AccessEntry, AccessRight, Seen, Standing};
+use crate::error::CmdletError;
 use crate::parameters::Parameters;
 
 /// Entries that one mailbox can hold (page of Add-MailboxPermission). Those of deleted accounts count.
@@ -19,7 +19,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let trustee = call.trustee(&user)?;
     let deny = parameters.is_on("Deny");
     let own = |entry: &AccessEntry| entry.sid == trustee.sid && entry.deny == deny && is_of_mailbox(entry);
-    let present = entries(&mailbox).iter().find(|entry| own(entry));
+    let present = mailbox.full_access().iter().find(|entry| own(entry));
     if present.is_some_and(|entry| rights.is_subset(&entry.rights)) {
         // Also when only AutoMapping differs: it stays as it was.
         let warning = format!(
@@ -29,7 +29,8 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         );
         return Ok(Done::warned(warning));
     }
-    let held = entries(&mailbox)
+    let held = mailbox
+        .full_access()
         .iter()
         .filter(|entry| is_of_mailbox(entry))
         .count();
@@ -95,7 +96,7 @@ fn remove_of_one(call: &mut Call<'_>, parameters: &Parameters, mailbox: &Seen) -
     let user = parameters.required("User")?;
     let rights = rights(parameters)?;
     let deny = parameters.is_on("Deny");
-    let sids = entries(mailbox).iter().map(|entry| entry.sid.as_str());
+    let sids = mailbox.full_access().iter().map(|entry| entry.sid.as_str());
     let (sid, account) = holder(call, sids, &user)?;
     let own = |entry: &AccessEntry| entry.sid == sid && entry.deny == deny;
     let removable = |entry: &AccessEntry| own(entry) && entry.standing == Standing::Explicit;
@@ -112,7 +113,7 @@ fn remove_of_one(call: &mut Call<'_>, parameters: &Parameters, mailbox: &Seen) -
     let inherited = |entry: &AccessEntry| {
         own(entry) && entry.standing == Standing::Inherited && !entry.rights.is_disjoint(&rights)
     };
-    if entries(mailbox).iter().any(inherited) {
+    if mailbox.full_access().iter().any(inherited) {
         return Ok(Done::warned(inherited_ignored(&mailbox.name, deny)));
     }
     Ok(Done::warned(format!(

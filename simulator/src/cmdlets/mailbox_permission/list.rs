@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::entries;
+use crate::cmdlets::call::{Account, Call, Done, shown_name};
+use crate::cmdlets::query;
 use crate::cmdlets::recipient_permission::{SELF, SELF_SID, holder};
-use crate::cmdlets::{Account, Call, CmdletError, Done, query, shown_name};
 use crate::directory::{AccessEntry, MailboxType, Seen, Standing};
+use crate::error::CmdletError;
 use crate::parameters::Parameters;
 use crate::row::Row;
 
@@ -28,7 +29,7 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let mailbox = call.resolve(&identity, |object| {
         object.mailbox.is_some() && object.is_live() != deleted
     })?;
-    let entries = entries(&mailbox);
+    let entries = mailbox.full_access();
     let mut rows = Vec::new();
     if let Some(user) = parameters.text("User") {
         let sids = entries.iter().map(|entry| entry.sid.as_str());

@@ -6,7 +6,6 @@ mod list;
 pub use change::{add, remove};
 pub use list::get;
 
-use crate::directory::{AccessEntry, Object};
 use crate::parameters::Takes;
 
 pub const GET_TAKES: &[(&str, Takes)] = &[
@@ -37,11 +36,3 @@ pub const REMOVE_TAKES: &[(&str, Takes)] = &[
     ("ClearAutoMapping", Takes::Switch),
     ("ResetDefault", Takes::Switch),
 ];
-
-fn entries(object: &Object) -> &[AccessEntry] {
-    object
-        .mailbox
-        .as_ref()
-        .map(|mailbox| mailbox.full_access.as_slice())
-        .unwrap_or_default()
-}
