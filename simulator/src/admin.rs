@@ -90,6 +90,20 @@ fn call(action: Action) -> Result<(Method, String, Option<Value>), Failure> {
         Action::Journal { .. } => get("journal"),
         Action::Faults { set: Some(text) } => (Method::PUT, "faults".to_owned(), Some(parse(&text)?)),
         Action::Faults { set: None } => get("faults"),
+        Action::Setting { mailbox, name, value } => post(
+            "settings",
+            json!({"mailbox": mailbox, "name": name, "value": parse(&value)?}),
+        ),
+        Action::Parameter {
+            cmdlet,
+            parameter,
+            rule,
+        } => post(
+            "parameters",
+            json!({"cmdlet": cmdlet, "parameter": parameter, "rule": rule}),
+        ),
+        Action::Quirks { set: Some(text) } => (Method::PUT, "quirks".to_owned(), Some(parse(&text)?)),
+        Action::Quirks { set: None } => get("quirks"),
         Action::Grants { set: Some(text) } => (Method::PUT, "grants".to_owned(), Some(parse(&text)?)),
         Action::Grants { set: None } => get("grants"),
     })

@@ -170,6 +170,31 @@ pub enum Action {
         #[arg(long, value_name = "JSON")]
         set: Option<String>,
     },
+    /// Change one setting of a mailbox with the cmdlet that writes it.
+    Setting {
+        #[arg(long, value_name = "ADDRESS")]
+        mailbox: String,
+        #[arg(long)]
+        name: String,
+        #[arg(long, value_name = "JSON")]
+        value: String,
+    },
+    /// Take a parameter out of the app's role, have its values refused, or accept it again.
+    Parameter {
+        #[arg(long)]
+        cmdlet: String,
+        #[arg(long)]
+        parameter: String,
+        /// `accepted`, `notInRole` or `valueRefused`.
+        #[arg(long)]
+        rule: String,
+    },
+    /// Print or replace how the tenant answers where nobody knows what the service does.
+    Quirks {
+        /// The new quirks; `{}` for the likeliest.
+        #[arg(long, value_name = "JSON")]
+        set: Option<String>,
+    },
     /// Print or replace what the app has been granted.
     Grants {
         #[arg(long, value_name = "JSON")]

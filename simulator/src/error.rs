@@ -14,6 +14,18 @@ pub struct CmdletError {
     /// Full .NET type name.
     pub exception: String,
     pub message: String,
+    pub envelope: Envelope,
+}
+
+/// What the admin API puts around a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope {
+    /// The cmdlet ran: "Error executing cmdlet", with `details`.
+    Executed,
+    /// It never ran: "Invalid Operation", with `details`.
+    Invalid,
+    /// It never ran: "Invalid Operation", without `details`.
+    InvalidWithoutDetails,
 }
 
 impl fmt::Display for CmdletError {
@@ -34,6 +46,7 @@ impl CmdletError {
             id: "",
             exception: exception.to_owned(),
             message: message.into(),
+            envelope: Envelope::Executed,
         }
     }
 
@@ -142,10 +155,19 @@ impl CmdletError {
         )
     }
 
+    /// A parameter that does not exist and one that the app's role lacks look the same.
     pub fn unknown_parameter(name: &str) -> Self {
-        Self::binding(format!(
-            "A parameter cannot be found that matches parameter name '{name}'."
-        ))
+        Self {
+            envelope: Envelope::Invalid,
+            ..Self::new(
+                400,
+                "Microsoft.Exchange.AdminApi.CommandInvocation.AmbiguousParameterSetException",
+                format!(
+                    "Parameter set cannot be resolved using the specified named parameters. Invalid cmdlet parameters \
+                     specified. {name}"
+                ),
+            )
+        }
     }
 
     pub fn missing_parameter(name: &str) -> Self {
@@ -163,14 +185,17 @@ impl CmdletError {
     }
 
     pub fn conversion(parameter: &str, from: &str, to: &str) -> Self {
-        Self::new(
-            400,
-            "System.Management.Automation.ParameterBindingArgumentTransformationException",
-            format!(
-                "Cannot process argument transformation on parameter '{parameter}'. Cannot convert value of type \
-                 \"{from}\" to type \"{to}\"."
-            ),
-        )
+        Self {
+            envelope: Envelope::InvalidWithoutDetails,
+            ..Self::new(
+                400,
+                "Microsoft.Exchange.AdminApi.CommandInvocation.ParameterTransformationException",
+                format!(
+                    "Cannot process argument transformation on parameter '{parameter}'. Cannot convert value of type \
+                     \"{from}\" to type \"{to}\"."
+                ),
+            )
+        }
     }
 
     pub fn unknown_cmdlet(name: &str) -> Self {

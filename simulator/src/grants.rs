@@ -1,5 +1,7 @@
 //! What the app may do in the tenant.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// What the app registration has been granted.
@@ -31,4 +33,37 @@ impl AppGrants {
             graph_group_read: true,
         }
     }
+}
+
+/// What becomes of a parameter that the app sends with a cmdlet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ParameterRule {
+    #[default]
+    Accepted,
+    /// The app's role lacks it. To the app this looks as if there were no such parameter.
+    NotInRole,
+    /// The service refuses each of its values.
+    ValueRefused,
+}
+
+/// The rules that differ from `Accepted`, by cmdlet and parameter in lower case.
+#[derive(Clone, Debug, Default)]
+pub struct ParameterRules(BTreeMap<(String, String), ParameterRule>);
+
+impl ParameterRules {
+    pub fn set(&mut self, cmdlet: &str, parameter: &str, rule: ParameterRule) {
+        self.0.insert(key(cmdlet, parameter), rule);
+    }
+
+    pub fn of(&self, cmdlet: &str, parameter: &str) -> ParameterRule {
+        if self.0.is_empty() {
+            return ParameterRule::Accepted;
+        }
+        self.0.get(&key(cmdlet, parameter)).copied().unwrap_or_default()
+    }
+}
+
+fn key(cmdlet: &str, parameter: &str) -> (String, String) {
+    (cmdlet.to_lowercase(), parameter.to_lowercase())
 }

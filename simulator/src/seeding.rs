@@ -1,6 +1,7 @@
 //! Making directory objects: from the seed, by the admin, by New-Mailbox.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use uuid::Uuid;
 
@@ -16,18 +17,20 @@ impl World {
     }
 
     /// A tenant with everybody and everything that the seed lists.
-    pub fn seeded(seed: &Seed) -> Self {
+    pub fn seeded(mut seed: Seed) -> Self {
+        let (users, contacts) = (mem::take(&mut seed.users), mem::take(&mut seed.contacts));
+        let groups = mem::take(&mut seed.groups);
         let mut world = Self::empty(seed);
-        for user in &seed.users {
+        for user in &users {
             world.add_user(user, Visibility::default());
         }
-        for contact in &seed.contacts {
+        for contact in &contacts {
             world.add_contact(contact, Visibility::default());
         }
         let add = |group| world.add_group(group, Visibility::default());
-        let handles: Vec<Handle> = seed.groups.iter().map(add).collect();
+        let handles: Vec<Handle> = groups.iter().map(add).collect();
         // Once more now that every group is there to be a member.
-        for (handle, group) in handles.into_iter().zip(&seed.groups) {
+        for (handle, group) in handles.into_iter().zip(&groups) {
             let members = world.ids_of(&group.members);
             world.update(handle, Origin::Directory, |object| {
                 if let Some(group) = &mut object.group {
@@ -99,6 +102,7 @@ impl World {
         if let Some(name) = &user.name {
             object.name.clone_from(name);
         }
+        object.created = user.created.unwrap_or(object.created);
         object.upn = Some(user.upn.clone());
         object.dir_synced = user.dir_synced;
         object.licensed = user.licensed;

@@ -38,7 +38,7 @@ impl Simulator {
     /// A tenant with what the seed says. Its clock starts now and follows tokio's.
     pub fn new(seed: Seed) -> Self {
         Self {
-            world: SharedWorld::new(World::seeded(&seed)),
+            world: SharedWorld::new(World::seeded(seed)),
         }
     }
 

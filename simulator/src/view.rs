@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::directory::{Seen, SendAsEntry, Standing};
+use crate::quirks::Quirks;
+use crate::settings;
 
 /// A mailbox as it truly is now, with what no cmdlet shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,12 +29,16 @@ pub struct MailboxView {
     pub addresses: Vec<String>,
     /// Sign-in of the account behind it is blocked.
     pub account_disabled: bool,
+    /// `HiddenFromAddressListsEnabled`.
     pub hidden: bool,
     pub soft_deleted: bool,
     /// The account behind it has a licence.
     pub licensed: bool,
     /// By number, 1 to 15; those without text are left out.
     pub custom_attributes: BTreeMap<u8, String>,
+    /// Every setting by its name, as the Get- cmdlet that has it shows it. What tests made missing or show instead is
+    /// here as it truly is.
+    pub settings: BTreeMap<String, Value>,
     pub full_access: Vec<FullAccessView>,
     /// Object ids of those who were granted it on this mailbox.
     pub send_as: Vec<Uuid>,
@@ -68,10 +75,11 @@ pub struct SendAsView {
 
 impl MailboxView {
     /// `None` when the object has no mailbox.
-    pub(crate) fn of(seen: &Seen) -> Option<Self> {
+    pub(crate) fn of(seen: &Seen, quirks: &Quirks) -> Option<Self> {
         let granted = |entry: &&SendAsEntry| !entry.deny && entry.standing != Standing::Inherited;
         let mailbox = seen.mailbox.as_ref()?;
-        let hidden = mailbox.settings.get("HiddenFromAddressListsEnabled");
+        let settings = settings::shown(seen, quirks);
+        let hidden = settings.get("HiddenFromAddressListsEnabled") == Some(&Value::Bool(true));
         Some(Self {
             object_id: seen.id,
             guid: seen.guid,
@@ -84,10 +92,11 @@ impl MailboxView {
             primary_address: seen.primary_address().unwrap_or_default().to_owned(),
             addresses: seen.addresses.clone(),
             account_disabled: !seen.account_enabled,
-            hidden: hidden.is_some_and(|value| value == true),
+            hidden,
             soft_deleted: !seen.is_live(),
             licensed: seen.licensed,
             custom_attributes: seen.custom_attributes.clone(),
+            settings,
             full_access: mailbox
                 .full_access
                 .iter()

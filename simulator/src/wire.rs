@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::error::CmdletError;
+use crate::error::{CmdletError, Envelope};
 
 /// A request, and its number in the order of arrival.
 #[derive(Debug)]
@@ -187,23 +187,33 @@ impl Reply {
             id,
             exception,
             message,
+            envelope,
         } = error;
         let stack =
             format!("   at {exception}.Throw()\r\n   at Microsoft.Exchange.Admin.OData.Core.Execute()");
-        let body = json!({
-            "error": {
-                "code": code(*status),
-                "message": "Error executing cmdlet",
-                "details": [{
-                    "code": "Client", "target": "", "message": format!("{id}|{exception}|{message}"),
-                }],
-                "innererror": {
-                    "message": "Error executing cmdlet",
-                    "type": "Microsoft.Exchange.Admin.OData.Core.ODataServiceException",
-                    "stacktrace": stack,
-                    "internalexception": {"message": message, "type": exception, "stacktrace": stack},
-                },
+        let told = match envelope {
+            Envelope::Executed => "Error executing cmdlet",
+            Envelope::Invalid | Envelope::InvalidWithoutDetails => "Invalid Operation",
+        };
+        let mut error = json!({
+            "code": code(*status),
+            "message": told,
+            "innererror": {
+                "message": told,
+                "type": "Microsoft.Exchange.Admin.OData.Core.ODataServiceException",
+                "stacktrace": stack,
+                "internalexception": {"message": message, "type": exception, "stacktrace": stack},
             },
+        });
+        match envelope {
+            Envelope::Executed | Envelope::Invalid => {
+                let detail = format!("{id}|{exception}|{message}");
+                error["details"] = json!([{"code": "Client", "target": "", "message": detail}]);
+            }
+            Envelope::InvalidWithoutDetails => {}
+        }
+        let body = json!({
+            "error": error,
             "adminapi.warnings@odata.type": "#Collection(String)",
             "@adminapi.warnings": [],
         });

@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::directory::{Directory, Handle, Object, Seen, View, Visibility};
 use crate::error::CmdletError;
 use crate::faults::{FaultEngine, Origin};
-use crate::grants::AppGrants;
+use crate::grants::{AppGrants, ParameterRules};
 use crate::journal::{Actor, Journal, JournalKind, Outcome};
 use crate::paging::Pages;
+use crate::quirks::Quirks;
 use crate::random::Random;
 use crate::seed::Seed;
 use crate::token::Tokens;
@@ -64,6 +65,8 @@ pub struct World {
     pub tokens: Tokens,
     pub pages: Pages,
     pub grants: AppGrants,
+    pub parameter_rules: ParameterRules,
+    pub quirks: Quirks,
     /// Requests to the admin API that have not been answered yet.
     pub in_flight: u32,
     requests: u64,
@@ -74,7 +77,7 @@ pub struct World {
 
 impl World {
     /// A tenant with nobody in it; whom the seed lists comes later.
-    pub fn empty(seed: &Seed) -> Self {
+    pub fn empty(seed: Seed) -> Self {
         let Seed {
             tenant_id,
             client_id,
@@ -89,28 +92,31 @@ impl World {
             token_lifetime_seconds,
             keeps_given_names,
             send_as_rows_lack_inheritance,
+            quirks,
         } = seed;
         let start = start
             .or_else(|| "2026-01-05T08:00:00Z".parse().ok())
             .unwrap_or_default();
         Self {
-            tokens: Tokens::new(client_secret.clone(), *token_lifetime_seconds),
+            tokens: Tokens::new(client_secret, token_lifetime_seconds),
             tenant: Tenant {
-                id: *tenant_id,
-                client_id: *client_id,
+                id: tenant_id,
+                client_id,
                 former_ids: Vec::new(),
-                initial_domain: initial_domain.clone(),
-                domains: accepted_domains.clone(),
-                keeps_given_names: *keeps_given_names,
-                send_as_rows_lack_inheritance: *send_as_rows_lack_inheritance,
+                initial_domain,
+                domains: accepted_domains,
+                keeps_given_names,
+                send_as_rows_lack_inheritance,
             },
             clock: Clock::starting_at(start),
             directory: Directory::default(),
-            random: Random::seeded(*random_seed),
+            random: Random::seeded(random_seed),
             faults: FaultEngine::default(),
             journal: Journal::default(),
             pages: Pages::default(),
             grants: AppGrants::all(),
+            parameter_rules: ParameterRules::default(),
+            quirks,
             in_flight: 0,
             requests: 0,
             next_rid: 1_000,
@@ -278,6 +284,7 @@ impl World {
             "acceptedDomains": self.tenant.domains,
             "requests": self.requests,
             "grants": self.grants,
+            "quirks": self.quirks,
             "faults": self.faults.current(),
             "faultCounts": self.faults.counts(),
             "objects": objects,

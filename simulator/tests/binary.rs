@@ -196,6 +196,37 @@ fn the_admin_changes_people_groups_and_access_lists() {
 }
 
 #[test]
+fn the_admin_changes_a_setting_a_rule_and_the_quirks() {
+    let server = Server::start(&[]);
+    let user = "first.member@contoso.com";
+    server.ask(&[
+        "setting",
+        "--mailbox",
+        user,
+        "--name",
+        "MailTip",
+        "--value",
+        "\"Away\"",
+    ]);
+    server.ask(&["quirks", "--set", "{\"mailTip\": {\"lineEnds\": \"none\"}}"]);
+    let rule = [
+        "--cmdlet",
+        "Set-Mailbox",
+        "--parameter",
+        "MailTip",
+        "--rule",
+        "notInRole",
+    ];
+    server.ask(&[&["parameter"], rule.as_slice()].concat());
+    let parameters = format!("{{\"Identity\": \"{user}\"}}");
+    let rows = server.ask(&["cmdlet", "Get-Mailbox", "--parameters", &parameters]);
+    assert_eq!(rows["value"][0]["MailTip"], "<html><body>Away</body></html>");
+    assert_eq!(server.ask(&["quirks"])["mailTip"]["lineEnds"], "none");
+    let refused = server.admin(&["setting", "--mailbox", user, "--name", "Nothing", "--value", "1"]);
+    assert!(!refused.status.success());
+}
+
+#[test]
 fn faults_are_set_while_it_runs_and_a_lost_answer_closes_the_connection() {
     let server = Server::start(&[]);
     server.ask(&[

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::directory::{Object, Seen, View};
 use crate::error::CmdletError;
 use crate::faults::Origin;
+use crate::journal::Actor;
 use crate::row::Select;
 use crate::world::World;
 
@@ -13,6 +14,7 @@ use crate::world::World;
 #[derive(Debug)]
 pub struct Call<'w> {
     pub world: &'w mut World,
+    pub actor: Actor,
     /// What reads and identities are resolved against; conflicts are checked against the newest state.
     pub view: View,
     pub origin: Origin,

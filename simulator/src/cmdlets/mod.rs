@@ -1,29 +1,36 @@
 //! The cmdlets: their names, which parameters each takes, and what runs.
 
 mod call;
+mod cas_mailbox;
 mod get_mailbox;
 mod mailbox_permission;
 mod new_mailbox;
 mod query;
+mod quotas;
 mod recipient;
 mod recipient_permission;
 mod remove_mailbox;
 mod rows;
 mod set_mailbox;
-mod settings;
+mod write_settings;
 
 use serde_json::{Map, Value};
 
 pub use call::{Call, Done};
 
 use crate::error::CmdletError;
+use crate::grants::ParameterRule;
+use crate::journal::Actor;
 use crate::parameters::{Parameters, Takes};
+use crate::settings::{self, Pair, Setting};
 
 type Run = fn(&mut Call<'_>, &Parameters) -> Result<Done, CmdletError>;
 
 struct Cmdlet {
     name: &'static str,
     takes: &'static [(&'static str, Takes)],
+    /// Settings that it takes as parameters besides.
+    settings: &'static [Setting],
     /// Asks before it acts, unless `Confirm` is false.
     pauses: bool,
     run: Run,
@@ -33,6 +40,18 @@ const fn cmdlet(name: &'static str, takes: &'static [(&'static str, Takes)], run
     Cmdlet {
         name,
         takes,
+        settings: &[],
+        pauses: false,
+        run,
+    }
+}
+
+/// The Set- cmdlet of a pair: every setting of the table is one of its parameters.
+const fn setting(pair: &'static Pair, takes: &'static [(&'static str, Takes)], run: Run) -> Cmdlet {
+    Cmdlet {
+        name: pair.set,
+        takes,
+        settings: pair.settings,
         pauses: false,
         run,
     }
@@ -42,6 +61,7 @@ const fn pausing(name: &'static str, takes: &'static [(&'static str, Takes)], ru
     Cmdlet {
         name,
         takes,
+        settings: &[],
         pauses: true,
         run,
     }
@@ -49,8 +69,14 @@ const fn pausing(name: &'static str, takes: &'static [(&'static str, Takes)], ru
 
 static CMDLETS: &[Cmdlet] = &[
     cmdlet("New-Mailbox", new_mailbox::TAKES, new_mailbox::run),
-    cmdlet("Get-Mailbox", get_mailbox::TAKES, get_mailbox::run),
-    cmdlet("Set-Mailbox", set_mailbox::TAKES, set_mailbox::run),
+    cmdlet(settings::MAILBOX.get, get_mailbox::TAKES, get_mailbox::run),
+    setting(&settings::MAILBOX, set_mailbox::TAKES, set_mailbox::run),
+    cmdlet(
+        settings::CLIENT_ACCESS.get,
+        cas_mailbox::GET_TAKES,
+        cas_mailbox::get,
+    ),
+    setting(&settings::CLIENT_ACCESS, cas_mailbox::SET_TAKES, cas_mailbox::set),
     pausing("Remove-Mailbox", remove_mailbox::TAKES, remove_mailbox::run),
     cmdlet(
         "Undo-SoftDeletedMailbox",
@@ -106,21 +132,42 @@ static CMDLETS: &[Cmdlet] = &[
     ),
 ];
 
-/// Runs a cmdlet. An admin at a console is taken to have answered its questions with yes.
-pub fn run(
-    call: &mut Call<'_>,
-    name: &str,
-    parameters: &Map<String, Value>,
-    confirmed: bool,
-) -> Result<Done, CmdletError> {
+impl Cmdlet {
+    /// A parameter's name as it is written, and what it takes.
+    fn parameter(&self, name: &str) -> Option<(&'static str, Takes)> {
+        let own = self.takes.iter().copied();
+        let settings = self
+            .settings
+            .iter()
+            .map(|setting| (setting.name, setting.takes()));
+        own.chain(settings)
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Runs a cmdlet. An admin at a console has every role, and is taken to have answered its questions with yes.
+pub fn run(call: &mut Call<'_>, name: &str, parameters: &Map<String, Value>) -> Result<Done, CmdletError> {
     let cmdlet = CMDLETS
         .iter()
         .find(|known| known.name.eq_ignore_ascii_case(name))
         .ok_or_else(|| CmdletError::unknown_cmdlet(name))?;
-    let parameters = Parameters::bind(parameters, cmdlet.takes)?;
-    if parameters.is_on("WhatIf")
-        || (cmdlet.pauses && !confirmed && parameters.switch("Confirm") != Some(false))
-    {
+    match call.actor {
+        Actor::Admin => start(call, cmdlet, parameters),
+        Actor::App => {
+            check_rules(call, cmdlet.name, parameters)?;
+            let mut done = start(call, cmdlet, parameters)?;
+            for row in done.rows.iter_mut().filter_map(Value::as_object_mut) {
+                call.world.quirks.alter(row);
+            }
+            Ok(done)
+        }
+    }
+}
+
+fn start(call: &mut Call<'_>, cmdlet: &Cmdlet, parameters: &Map<String, Value>) -> Result<Done, CmdletError> {
+    let parameters = Parameters::bind(parameters, |name| cmdlet.parameter(name))?;
+    let confirmed = call.actor == Actor::Admin || parameters.switch("Confirm") == Some(false);
+    if parameters.is_on("WhatIf") || (cmdlet.pauses && !confirmed) {
         let target = parameters.text("Identity").unwrap_or_default();
         return Ok(Done {
             confirmation: Some(format!(
@@ -131,4 +178,19 @@ pub fn run(
         });
     }
     (cmdlet.run)(call, &parameters)
+}
+
+/// What tests have put in the way of single parameters.
+fn check_rules(call: &Call<'_>, cmdlet: &str, parameters: &Map<String, Value>) -> Result<(), CmdletError> {
+    for (name, value) in parameters {
+        match call.world.parameter_rules.of(cmdlet, name) {
+            ParameterRule::Accepted => {}
+            ParameterRule::NotInRole => return Err(CmdletError::unknown_parameter(name)),
+            ParameterRule::ValueRefused => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                return Err(CmdletError::invalid_value(name, &text, "This tenant refuses it."));
+            }
+        }
+    }
+    Ok(())
 }

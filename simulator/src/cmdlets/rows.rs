@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::call::Call;
-use super::settings::{self, SETTINGS};
 use crate::directory::{MailboxType, Object, Seen, View};
 use crate::row::{Row, Select};
+use crate::settings::{self, Pair};
 
-/// What every kind of directory object shows.
-fn common(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
+/// What every row shows: who it is about.
+fn identity(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
     let organization = &call.world.tenant.initial_domain;
     row.put("Name", seen.name.clone());
     row.put("Identity", seen.name.clone());
@@ -27,14 +27,19 @@ fn common(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
     let id = seen.is_in_entra().then(|| seen.id.to_string());
     row.put("ExternalDirectoryObjectId", id.unwrap_or_default());
     row.put("OrganizationId", format!("{organization} - {organization}"));
-    row.put("RecipientType", seen.recipient_type());
-    row.put("RecipientTypeDetails", seen.recipient_type_details());
-    row.put("WindowsEmailAddress", seen.primary_address().unwrap_or_default());
-    row.put("IsDirSynced", seen.dir_synced);
     row.put("IsValid", true);
     row.put("ObjectState", "Unchanged");
     row.date("WhenCreated", seen.created);
     row.date("WhenChanged", seen.changed);
+}
+
+/// What the rows of recipients, users and groups show.
+fn common(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
+    identity(call, seen, row);
+    row.put("RecipientType", seen.recipient_type());
+    row.put("RecipientTypeDetails", seen.recipient_type_details());
+    row.put("WindowsEmailAddress", seen.primary_address().unwrap_or_default());
+    row.put("IsDirSynced", seen.dir_synced);
 }
 
 /// What everything with a mail address shows.
@@ -87,11 +92,26 @@ pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Val
             on_behalf(call, &mailbox.on_behalf, |trustee| trustee.name.clone()),
         );
     }
-    for setting in SETTINGS {
+    row.date("WhenMailboxCreated", seen.created);
+    shown_settings(call, seen, &settings::MAILBOX, &mut row);
+    row.finish()
+}
+
+fn shown_settings(call: &Call<'_>, seen: &Seen, pair: &Pair, row: &mut Row<'_>) {
+    for setting in pair.settings {
         if row.wants(setting.name) {
-            row.put(setting.name, settings::shown(setting, seen, mailbox));
+            row.put(setting.name, setting.shown(seen, &call.world.quirks));
         }
     }
+}
+
+/// A row of Get-CASMailbox.
+pub fn client_access(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+    let mut row = Row::new(select);
+    identity(call, seen, &mut row);
+    row.put("PrimarySmtpAddress", seen.primary_address().unwrap_or_default());
+    row.list("EmailAddresses", seen.addresses.clone());
+    shown_settings(call, seen, &settings::CLIENT_ACCESS, &mut row);
     row.finish()
 }
 
@@ -117,7 +137,9 @@ pub fn recipient(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, V
     mail(seen, &mut row);
     row.put("SKUAssigned", seen.licensed);
     row.put("WindowsLiveID", seen.upn.clone().unwrap_or_default());
-    row.put("HiddenFromAddressListsEnabled", hidden(seen));
+    let hidden = settings::MAILBOX.setting("HiddenFromAddressListsEnabled");
+    let hidden = hidden.map(|setting| setting.shown(seen, &call.world.quirks));
+    row.put("HiddenFromAddressListsEnabled", hidden);
     let elsewhere = seen
         .outside
         .as_ref()
@@ -129,15 +151,6 @@ pub fn recipient(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, V
         row.guid("ExchangeGuid", Uuid::nil());
     }
     row.finish()
-}
-
-fn hidden(seen: &Seen) -> Value {
-    let name = "HiddenFromAddressListsEnabled";
-    let stored = seen
-        .mailbox
-        .as_ref()
-        .and_then(|mailbox| mailbox.settings.get(name));
-    stored.cloned().unwrap_or(Value::Bool(false))
 }
 
 /// A row of Get-User.

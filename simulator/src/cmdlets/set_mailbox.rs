@@ -1,15 +1,16 @@
 //! Set-Mailbox.
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::call::{Call, Done, is_live_mailbox};
 use super::new_mailbox::{check_alias, check_display_name};
-use super::settings::{self, Kind, QUOTAS, SETTINGS};
+use super::{quotas, write_settings};
 use crate::directory::{MailboxType, Object, Seen, View, smtp_part};
 use crate::error::CmdletError;
 use crate::parameters::{ListChange, Parameters, Takes};
+use crate::settings;
 
+/// Without the settings of the table.
 pub const TAKES: &[(&str, Takes)] = &[
     ("Identity", Takes::Text),
     ("Force", Takes::Switch),
@@ -21,29 +22,6 @@ pub const TAKES: &[(&str, Takes)] = &[
     ("AccountDisabled", Takes::Switch),
     ("GrantSendOnBehalfTo", Takes::List),
     ("Type", Takes::Text),
-    ("HiddenFromAddressListsEnabled", Takes::Switch),
-    ("DeliverToMailboxAndForward", Takes::Switch),
-    ("MessageCopyForSentAsEnabled", Takes::Switch),
-    ("MessageCopyForSendOnBehalfEnabled", Takes::Switch),
-    ("MessageCopyForSMTPClientSubmissionEnabled", Takes::Switch),
-    ("RequireSenderAuthenticationEnabled", Takes::Switch),
-    ("LitigationHoldEnabled", Takes::Switch),
-    ("AuditEnabled", Takes::Switch),
-    ("LitigationHoldDuration", Takes::Text),
-    ("LitigationHoldOwner", Takes::Text),
-    ("RecipientLimits", Takes::Text),
-    ("RetainDeletedItemsFor", Takes::Text),
-    ("ForwardingAddress", Takes::Text),
-    ("ForwardingSmtpAddress", Takes::Text),
-    ("MailTip", Takes::Text),
-    ("RetentionPolicy", Takes::Text),
-    ("SharingPolicy", Takes::Text),
-    ("RoleAssignmentPolicy", Takes::Text),
-    ("IssueWarningQuota", Takes::Text),
-    ("ProhibitSendQuota", Takes::Text),
-    ("ProhibitSendReceiveQuota", Takes::Text),
-    ("MaxSendSize", Takes::Text),
-    ("MaxReceiveSize", Takes::Text),
     ("CustomAttribute1", Takes::Text),
     ("CustomAttribute2", Takes::Text),
     ("CustomAttribute3", Takes::Text),
@@ -71,8 +49,9 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     addresses(call, parameters, &before, &mut after)?;
     mailbox_type(parameters, &mut after)?;
     on_behalf(call, parameters, &mut after)?;
-    stored_settings(call, parameters, &mut after)?;
-    check_quotas(&after)?;
+    write_settings::write(call, &settings::MAILBOX, parameters, &mut after)?;
+    check_hold(parameters, &after)?;
+    quotas::check(call, parameters, &before, &after)?;
 
     let changed = call
         .world
@@ -85,19 +64,17 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         }
         None => changed,
     };
-    let warnings = if changed {
-        Vec::new()
-    } else {
-        let name = &before.name;
-        vec![format!(
-            "The command completed successfully but no settings of '{name}' have been modified."
-        )]
-    };
-    Ok(Done {
-        warnings,
-        changed,
-        ..Done::default()
-    })
+    Ok(write_settings::done(call, &before, changed))
+}
+
+/// A hold needs a licence that includes it.
+fn check_hold(parameters: &Parameters, after: &Object) -> Result<(), CmdletError> {
+    if parameters.is_on("LitigationHoldEnabled") && !after.licensed {
+        return Err(CmdletError::refused(
+            "Your Microsoft Exchange Online license doesn't permit you to put a litigation hold on this mailbox.",
+        ));
+    }
+    Ok(())
 }
 
 fn names(parameters: &Parameters, after: &mut Object) -> Result<(), CmdletError> {
@@ -288,64 +265,4 @@ fn delegate(call: &Call<'_>, identity: &str) -> Result<Uuid, CmdletError> {
     Err(CmdletError::refused(format!(
         "The recipient \"{identity}\" isn't a mailbox, a mail user or a mail-enabled security group."
     )))
-}
-
-fn stored_settings(call: &Call<'_>, parameters: &Parameters, after: &mut Object) -> Result<(), CmdletError> {
-    let licensed = after.licensed;
-    let Some(mailbox) = &mut after.mailbox else {
-        return Ok(());
-    };
-    for setting in SETTINGS {
-        let Some(value) = parameters.raw(setting.name) else {
-            continue;
-        };
-        let mut value = settings::parse(setting, value)?;
-        if setting.kind == Kind::Recipient
-            && let Some(Value::String(identity)) = &value
-        {
-            let recipient = call.resolve(identity, |object| object.is_recipient() && object.is_live())?;
-            value = Some(recipient.name.clone().into());
-        }
-        if setting.name == "LitigationHoldEnabled" && value == Some(true.into()) && !licensed {
-            return Err(CmdletError::refused(
-                "Litigation hold can't be enabled: the mailbox has no licence that includes it.",
-            ));
-        }
-        match value {
-            Some(value) => mailbox.settings.insert(setting.name, value),
-            None => mailbox.settings.remove(setting.name),
-        };
-    }
-    Ok(())
-}
-
-/// Warning ≤ send ≤ send and receive ≤ what the licence gives.
-fn check_quotas(after: &Object) -> Result<(), CmdletError> {
-    let Some(mailbox) = &after.mailbox else {
-        return Ok(());
-    };
-    let limit = if after.licensed {
-        100_u64 << 30
-    } else {
-        50_u64 << 30
-    };
-    let mut lower = 0;
-    for name in QUOTAS {
-        let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
-            continue;
-        };
-        let size = settings::bytes(&settings::shown(setting, after, mailbox)).unwrap_or(u64::MAX);
-        if size > limit {
-            return Err(CmdletError::refused(format!(
-                "{name} is larger than the mailbox's licence allows."
-            )));
-        }
-        if size < lower {
-            return Err(CmdletError::refused(format!(
-                "{name} is smaller than the quota below it."
-            )));
-        }
-        lower = size;
-    }
-    Ok(())
 }

@@ -19,6 +19,9 @@
 //! | `POST /_simulator/permissions/send-as` | `{"mailbox", "row"}`, see [`SendAsRow`] | `{"objectId"}` |
 //! | `POST /_simulator/permissions/stubborn` | `{"mailbox", "trustee", "stubborn"}` | |
 //! | `GET`, `PUT /_simulator/grants` | the app's grants | |
+//! | `GET`, `PUT /_simulator/quirks` | how it answers where nobody knows | |
+//! | `POST /_simulator/parameters` | `{"cmdlet", "parameter", "rule"}`, see [`ParameterRule`] | |
+//! | `POST /_simulator/settings` | `{"mailbox", "name", "value"}` | |
 //! | `PUT /_simulator/client-secret` | `{"secret"}` | |
 //! | `POST /_simulator/revoke-tokens` | | |
 //! | `GET`, `PUT /_simulator/faults` | all faults | |
@@ -33,6 +36,7 @@ use serde_json::{Value, json};
 use super::entries::{AccessRow, SendAsRow};
 use super::handle::{Control, UnknownObject};
 use super::people::Rename;
+use crate::grants::ParameterRule;
 use crate::wire::{option, query};
 
 /// Where the control endpoints begin.
@@ -47,6 +51,22 @@ struct Admin {
     cmdlet: String,
     #[serde(default)]
     parameters: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RuleChange {
+    cmdlet: String,
+    parameter: String,
+    rule: ParameterRule,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SettingChange {
+    mailbox: String,
+    name: String,
+    value: Value,
 }
 
 #[derive(Deserialize)]
@@ -151,6 +171,27 @@ fn act(control: &Control, request: &Request<Bytes>) -> Result<Value, Refusal> {
         ("GET", "grants") => Ok(json!(control.grants())),
         ("PUT", "grants") => {
             control.set_grants(body(request)?);
+            Ok(done)
+        }
+        ("GET", "quirks") => Ok(json!(control.quirks())),
+        ("PUT", "quirks") => {
+            control.set_quirks(body(request)?);
+            Ok(done)
+        }
+        ("POST", "parameters") => {
+            let RuleChange {
+                cmdlet,
+                parameter,
+                rule,
+            } = body(request)?;
+            control.set_parameter_rule(&cmdlet, &parameter, rule);
+            Ok(done)
+        }
+        ("POST", "settings") => {
+            let SettingChange { mailbox, name, value } = body(request)?;
+            control
+                .set_setting(&mailbox, &name, &value)
+                .map_err(|error| (error.status, error.to_string()))?;
             Ok(done)
         }
         ("PUT", "client-secret") => {

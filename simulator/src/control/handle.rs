@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::cmdlets::{self, Call};
 use crate::directory::{Seen, View};
 use crate::error::CmdletError;
 use crate::faults::{FaultRule, Faults, Origin};
-use crate::grants::AppGrants;
+use crate::grants::{AppGrants, ParameterRule};
 use crate::journal::{Actor, JournalEntry, JournalKind, Outcome};
+use crate::quirks::Quirks;
 use crate::row::Select;
+use crate::settings;
 use crate::shared::SharedWorld;
 use crate::view::MailboxView;
 use crate::world::World;
@@ -57,11 +59,12 @@ impl Control {
         self.with(|world| {
             let mut call = Call {
                 world,
+                actor: Actor::Admin,
                 view: View::Newest,
                 origin: Origin::Exchange,
                 select: Select::all(),
             };
-            let result = cmdlets::run(&mut call, name, &parameters, true);
+            let result = cmdlets::run(&mut call, name, &parameters);
             let outcome = match &result {
                 Ok(done) => Outcome {
                     status: 200,
@@ -84,6 +87,14 @@ impl Control {
         })
     }
 
+    /// Changes one setting of a mailbox, as an admin would with the Set- cmdlet that has it. Several that belong
+    /// together go through [`Self::admin_cmdlet`].
+    pub fn set_setting(&self, mailbox: &str, name: &str, value: &Value) -> Result<(), CmdletError> {
+        let pair = settings::pair_of(name).ok_or_else(|| CmdletError::unknown_parameter(name))?;
+        self.admin_cmdlet(pair.set, json!({"Identity": mailbox, name: value}))?;
+        Ok(())
+    }
+
     /// What the app has been granted.
     pub fn grants(&self) -> AppGrants {
         self.with(|world| world.grants)
@@ -92,6 +103,21 @@ impl Control {
     /// Grants or withdraws roles. A withdrawal holds at once; a grant needs a new token.
     pub fn set_grants(&self, grants: AppGrants) {
         self.with(|world| world.grants = grants);
+    }
+
+    /// Takes a parameter of a cmdlet out of the app's role, has its values refused, or accepts it again.
+    pub fn set_parameter_rule(&self, cmdlet: &str, parameter: &str, rule: ParameterRule) {
+        self.with(|world| world.parameter_rules.set(cmdlet, parameter, rule));
+    }
+
+    /// How the tenant answers where nobody knows what the real service does.
+    pub fn quirks(&self) -> Quirks {
+        self.with(|world| world.quirks.clone())
+    }
+
+    /// Replaces all quirks.
+    pub fn set_quirks(&self, quirks: Quirks) {
+        self.with(|world| world.quirks = quirks);
     }
 
     /// Grants or withdraws the app role `Exchange.ManageAsApp`.
@@ -197,7 +223,7 @@ impl Control {
             found
                 .iter()
                 .filter(|seen| seen.is_live() != deleted)
-                .find_map(MailboxView::of)
+                .find_map(|seen| MailboxView::of(seen, &world.quirks))
         })
     }
 
@@ -206,7 +232,7 @@ impl Control {
         self.with(|world| {
             let all = world.directory.all(View::Newest);
             all.filter(|seen| seen.is_live())
-                .filter_map(|seen| MailboxView::of(&seen))
+                .filter_map(|seen| MailboxView::of(&seen, &world.quirks))
                 .collect()
         })
     }

@@ -181,11 +181,12 @@ fn invoke(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply, Ou
     let view = world.exchange_view();
     let mut call = Call {
         world,
+        actor: Actor::App,
         view,
         origin: Origin::Exchange,
         select: invocation.select.clone(),
     };
-    match cmdlets::run(&mut call, &invocation.name, &invocation.parameters, false) {
+    match cmdlets::run(&mut call, &invocation.name, &invocation.parameters) {
         Ok(mut done) => {
             let changed = done.changed;
             let rows = std::mem::take(&mut done.rows);

@@ -12,6 +12,8 @@ use uuid::Uuid;
 pub use group::{GroupKind, SeedContact, SeedGroup};
 pub use user::{SeedMailbox, SeedUser};
 
+use crate::quirks::Quirks;
+
 /// The tenant as it is when the simulator starts. Reads from and writes to JSON.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -49,6 +51,9 @@ pub struct Seed {
     /// Rows of Get-RecipientPermission come without `IsInherited`, as some tenants show them.
     #[serde(default)]
     pub send_as_rows_lack_inheritance: bool,
+    /// How it answers where nobody knows what the real service does.
+    #[serde(default)]
+    pub quirks: Quirks,
 }
 
 fn default_token_lifetime() -> u32 {
@@ -96,6 +101,7 @@ impl Seed {
             token_lifetime_seconds: default_token_lifetime(),
             keeps_given_names: false,
             send_as_rows_lack_inheritance: false,
+            quirks: Quirks::default(),
         }
     }
 

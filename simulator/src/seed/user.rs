@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -41,6 +42,9 @@ pub struct SeedUser {
     /// `CustomAttribute1` to `CustomAttribute15`, by number.
     #[serde(default)]
     pub custom_attributes: BTreeMap<u8, String>,
+    /// The tenant's start when left out. A mailbox from before July 2018 has 100 GB without a licence.
+    #[serde(default)]
+    pub created: Option<Timestamp>,
 }
 
 /// Whether and which mailbox a seeded user has.
@@ -75,6 +79,7 @@ impl SeedUser {
             account_disabled: false,
             dir_synced: false,
             custom_attributes: BTreeMap::new(),
+            created: None,
         }
     }
 

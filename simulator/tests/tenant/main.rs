@@ -7,6 +7,7 @@
 
 mod access_lists;
 mod client;
+mod client_access;
 mod faults;
 mod graph;
 mod groups;
@@ -14,7 +15,11 @@ mod lag;
 mod mailboxes;
 mod paging;
 mod permissions;
+mod quirks;
+mod quotas;
 mod recipients;
+mod refusals;
+mod settings;
 mod sign_in;
 mod trustees;
 mod wire;

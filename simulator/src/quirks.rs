@@ -1,0 +1,98 @@
+//! What nobody outside knows of the service, as switches: clients have to bear every position.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// How this tenant answers where no source says how the real service does. The default is what is likeliest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Quirks {
+    pub mail_tip: MailTipForm,
+    /// Flags read as `null` until somebody writes them.
+    pub flags_null_until_set: bool,
+    /// A Set- cmdlet that changes nothing says so in a warning.
+    pub says_unmodified: bool,
+    /// The refusal of a quota above the licence names the property.
+    pub limits_name_the_property: bool,
+    /// How long Get- and Set-CASMailbox don't know a mailbox that was just created, in milliseconds.
+    pub client_access_after_create_ms: u64,
+    /// Properties that no row has, whatever is selected.
+    pub missing: BTreeSet<String>,
+    /// Properties that always read as this, whatever was written.
+    pub shown_instead: BTreeMap<String, Value>,
+}
+
+/// How Get-Mailbox shows a mail tip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct MailTipForm {
+    /// Around the text and the tags.
+    pub line_ends: LineEnds,
+    pub entities: Entities,
+    pub when_empty: EmptyMailTip,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LineEnds {
+    #[default]
+    CrLf,
+    Lf,
+    None,
+}
+
+/// How characters that mean something in HTML come back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Entities {
+    /// As they were written.
+    #[default]
+    Kept,
+    /// `&amp;`
+    Named,
+    /// `&#38;`
+    Numbered,
+}
+
+/// What stands in the row when there is no mail tip.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EmptyMailTip {
+    #[default]
+    Null,
+    /// "".
+    Empty,
+    /// HTML without text.
+    Wrapper,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            mail_tip: MailTipForm::default(),
+            flags_null_until_set: false,
+            says_unmodified: true,
+            limits_name_the_property: true,
+            client_access_after_create_ms: 0,
+            missing: BTreeSet::new(),
+            shown_instead: BTreeMap::new(),
+        }
+    }
+}
+
+impl Quirks {
+    /// Takes out of a row what this tenant never shows, with the type side-keys, and puts in what it shows instead.
+    pub(crate) fn alter(&self, row: &mut Map<String, Value>) {
+        row.retain(|key, _| {
+            let name = key.split('@').next().unwrap_or(key);
+            name.is_empty() || !self.missing.contains(name)
+        });
+        for (name, instead) in &self.shown_instead {
+            if let Some(shown) = row.get_mut(name) {
+                shown.clone_from(instead);
+            }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! What a setting's values are: how they are given, stored and shown.
+
+use serde_json::Value;
+
+use super::{mail_tip, size};
+use crate::directory::smtp_part;
+use crate::error::CmdletError;
+use crate::parameters::Takes;
+use crate::quirks::Quirks;
+
+/// The kind of a setting's values, with what it is when nobody wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// On or off.
+    Flag(bool),
+    /// On, off, or `null` for what the organisation has.
+    FlagOrDefault,
+    /// A text of at most this many characters; cleared by `null`.
+    Text { most: usize, usual: &'static str },
+    /// A recipient of the tenant, shown by its name.
+    Recipient,
+    /// An address outside, shown with `smtp:` before it.
+    ForwardingAddress,
+    /// A text, shown inside the HTML in which Exchange keeps it.
+    MailTip,
+    /// A size in bytes, or `Unlimited`.
+    Size(u64),
+    /// A size that depends on how large the mailbox may grow.
+    Quota { small: u64, large: u64 },
+    /// Whole days, shown as a time span.
+    Span { most: u32, usual: u32 },
+    /// Whole days, shown as a time span, or `Unlimited`, which is usual.
+    Days,
+    /// A number, shown as text, or `Unlimited`.
+    Count { most: u32, usual: u32 },
+}
+
+const UNLIMITED: &str = "Unlimited";
+
+/// What Exchange calls a number that may be `Unlimited`.
+const NUMBER: &str = "Microsoft.Exchange.Data.Unlimited`1[System.Int32]";
+
+impl Kind {
+    /// What a parameter of this kind takes.
+    pub fn takes(self) -> Takes {
+        match self {
+            Self::Flag(_) | Self::FlagOrDefault => Takes::Switch,
+            Self::Text { .. }
+            | Self::Recipient
+            | Self::ForwardingAddress
+            | Self::MailTip
+            | Self::Size(_)
+            | Self::Quota { .. }
+            | Self::Span { .. }
+            | Self::Days
+            | Self::Count { .. } => Takes::Text,
+        }
+    }
+
+    /// What is stored for a value of the parameter `name`; `None` for `null` and "".
+    pub fn parse(self, name: &str, value: &Value) -> Result<Option<Value>, CmdletError> {
+        let text = match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.trim().to_owned()),
+            other => Some(other.to_string()),
+        };
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            return match self {
+                Self::Flag(_) => Err(not_a(name, "System.Boolean")),
+                Self::FlagOrDefault
+                | Self::Text { .. }
+                | Self::Recipient
+                | Self::ForwardingAddress
+                | Self::MailTip
+                | Self::Size(_)
+                | Self::Quota { .. }
+                | Self::Span { .. }
+                | Self::Days
+                | Self::Count { .. } => Ok(None),
+            };
+        };
+        let unlimited = text.eq_ignore_ascii_case(UNLIMITED);
+        let stored = match self {
+            Self::Flag(_) | Self::FlagOrDefault => flag(name, value)?,
+            Self::Text { most, .. } => at_most(name, text, most, |text| text.chars().count())?,
+            Self::Recipient => text.into(),
+            Self::ForwardingAddress => address(&text)?,
+            Self::MailTip => at_most(name, text, mail_tip::MOST, mail_tip::displayed)?,
+            Self::Size(_) | Self::Quota { .. } | Self::Days | Self::Count { .. } if unlimited => {
+                UNLIMITED.into()
+            }
+            Self::Size(_) | Self::Quota { .. } => {
+                let bytes = size::parse(&text);
+                bytes
+                    .ok_or_else(|| not_a(name, "Microsoft.Exchange.Data.ByteQuantifiedSize"))?
+                    .into()
+            }
+            Self::Span { most, .. } => {
+                let days = whole(&text);
+                let days = days.ok_or_else(|| not_a(name, "Microsoft.Exchange.Data.EnhancedTimeSpan"))?;
+                within(name, days, 0, most)?
+            }
+            Self::Days => whole(&text).ok_or_else(|| not_a(name, NUMBER))?.into(),
+            Self::Count { most, .. } => {
+                let count = whole(&text).ok_or_else(|| not_a(name, NUMBER))?;
+                within(name, count, 1, most)?
+            }
+        };
+        Ok(Some(stored))
+    }
+
+    /// What holds while nobody has written it, in the form in which values are stored. A `large` mailbox has
+    /// 100 GB.
+    pub fn usual(self, large: bool) -> Value {
+        match self {
+            Self::Flag(usual) => usual.into(),
+            Self::FlagOrDefault | Self::Recipient | Self::ForwardingAddress | Self::MailTip => Value::Null,
+            Self::Text { usual, .. } => usual.into(),
+            Self::Size(usual) => usual.into(),
+            Self::Quota { small, large: most } => if large { most } else { small }.into(),
+            Self::Span { usual, .. } | Self::Count { usual, .. } => usual.into(),
+            Self::Days => UNLIMITED.into(),
+        }
+    }
+
+    /// What is shown while nobody has written it.
+    pub fn shown_unset(self, large: bool, quirks: &Quirks) -> Value {
+        if self == Self::MailTip {
+            mail_tip::shown_empty(quirks.mail_tip)
+        } else if matches!(self, Self::Flag(_)) && quirks.flags_null_until_set {
+            Value::Null
+        } else {
+            self.shown(&self.usual(large), quirks)
+        }
+    }
+
+    /// How a stored value is shown.
+    pub fn shown(self, stored: &Value, quirks: &Quirks) -> Value {
+        let text = match self {
+            Self::Flag(_)
+            | Self::FlagOrDefault
+            | Self::Text { .. }
+            | Self::Recipient
+            | Self::ForwardingAddress => None,
+            Self::MailTip => stored.as_str().map(|text| mail_tip::shown(text, quirks.mail_tip)),
+            Self::Size(_) | Self::Quota { .. } => stored.as_u64().map(size::shown),
+            Self::Span { .. } | Self::Days => stored.as_u64().map(|days| format!("{days}.00:00:00")),
+            Self::Count { .. } => stored.as_u64().map(|count| count.to_string()),
+        };
+        text.map_or_else(|| stored.clone(), Value::from)
+    }
+}
+
+fn flag(name: &str, value: &Value) -> Result<Value, CmdletError> {
+    match value {
+        Value::Bool(flag) => Ok((*flag).into()),
+        _ => Err(not_a(name, "System.Boolean")),
+    }
+}
+
+fn at_most(
+    name: &str,
+    text: String,
+    most: usize,
+    length: impl Fn(&str) -> usize,
+) -> Result<Value, CmdletError> {
+    if length(&text) > most {
+        let why = format!("It is longer than {most} characters.");
+        return Err(CmdletError::invalid_value(name, &text, &why));
+    }
+    Ok(text.into())
+}
+
+fn address(text: &str) -> Result<Value, CmdletError> {
+    let address = smtp_part(text).unwrap_or(text);
+    match address.split_once('@') {
+        Some((local, domain)) if !local.is_empty() && domain.contains('.') => {
+            Ok(format!("smtp:{address}").into())
+        }
+        _ => Err(CmdletError::bad_address(address)),
+    }
+}
+
+/// `30`, or the days of `30.00:00:00`.
+fn whole(text: &str) -> Option<u32> {
+    text.split('.').next()?.parse().ok()
+}
+
+fn within(name: &str, number: u32, least: u32, most: u32) -> Result<Value, CmdletError> {
+    if (least..=most).contains(&number) {
+        return Ok(number.into());
+    }
+    let why = format!("It must be {least} to {most}.");
+    Err(CmdletError::invalid_value(name, &number.to_string(), &why))
+}
+
+fn not_a(name: &str, to: &str) -> CmdletError {
+    CmdletError::conversion(name, "System.String", to)
+}

@@ -1,0 +1,108 @@
+//! The tables. One more setting is one more row here, and nothing else.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::kind::Kind;
+use super::setting::{Pair, Setting};
+use super::size::{GB, MB};
+use crate::directory::Object;
+use crate::quirks::Quirks;
+
+const fn row(name: &'static str, kind: Kind) -> Setting {
+    Setting { name, kind }
+}
+
+const fn text(most: usize, usual: &'static str) -> Kind {
+    Kind::Text { most, usual }
+}
+
+/// A quota of small and of large mailboxes, in bytes.
+const fn quota(small: u64, large: u64) -> Kind {
+    Kind::Quota { small, large }
+}
+
+/// Get-Mailbox and Set-Mailbox.
+pub static MAILBOX: Pair = Pair {
+    get: "Get-Mailbox",
+    set: "Set-Mailbox",
+    settings: &[
+        row("HiddenFromAddressListsEnabled", Kind::Flag(false)),
+        row("DeliverToMailboxAndForward", Kind::Flag(false)),
+        row("MessageCopyForSentAsEnabled", Kind::Flag(false)),
+        row("MessageCopyForSendOnBehalfEnabled", Kind::Flag(false)),
+        row("MessageCopyForSMTPClientSubmissionEnabled", Kind::Flag(true)),
+        row("RequireSenderAuthenticationEnabled", Kind::Flag(false)),
+        row("LitigationHoldEnabled", Kind::Flag(false)),
+        row("LitigationHoldDuration", Kind::Days),
+        row("LitigationHoldOwner", text(1024, "")),
+        row("AuditEnabled", Kind::Flag(true)),
+        row(
+            "RecipientLimits",
+            Kind::Count {
+                most: 1000,
+                usual: 500,
+            },
+        ),
+        row("RetainDeletedItemsFor", Kind::Span { most: 30, usual: 14 }),
+        row("ForwardingAddress", Kind::Recipient),
+        row("ForwardingSmtpAddress", Kind::ForwardingAddress),
+        row("MailTip", Kind::MailTip),
+        row("RetentionPolicy", text(64, "Default MRM Policy")),
+        row("SharingPolicy", text(64, "Default Sharing Policy")),
+        row("RoleAssignmentPolicy", text(64, "Default Role Assignment Policy")),
+        row("IssueWarningQuota", quota(49 * GB, 98 * GB)),
+        row("ProhibitSendQuota", quota(49 * GB + GB / 2, 99 * GB)),
+        row("ProhibitSendReceiveQuota", quota(50 * GB, 100 * GB)),
+        row("MaxSendSize", Kind::Size(35 * MB)),
+        row("MaxReceiveSize", Kind::Size(36 * MB)),
+    ],
+};
+
+/// Get-CASMailbox and Set-CASMailbox: the protocols through which clients reach a mailbox.
+pub static CLIENT_ACCESS: Pair = Pair {
+    get: "Get-CASMailbox",
+    set: "Set-CASMailbox",
+    settings: &[
+        row("OWAEnabled", Kind::Flag(true)),
+        row("MAPIEnabled", Kind::Flag(true)),
+        row("EwsEnabled", Kind::Flag(true)),
+        row("ActiveSyncEnabled", Kind::Flag(true)),
+        row("ImapEnabled", Kind::Flag(true)),
+        row("PopEnabled", Kind::Flag(true)),
+        row("SmtpClientAuthenticationDisabled", Kind::FlagOrDefault),
+    ],
+};
+
+static PAIRS: [&Pair; 2] = [&MAILBOX, &CLIENT_ACCESS];
+
+/// Every setting of every pair. Their names are unique.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    PAIRS.iter().flat_map(|pair| pair.settings)
+}
+
+/// The pair whose cmdlets show and write this setting.
+pub fn pair_of(name: &str) -> Option<&'static Pair> {
+    PAIRS.into_iter().find(|pair| pair.setting(name).is_some())
+}
+
+/// Every setting of a mailbox by its name, as the cmdlets show it.
+pub fn shown(object: &Object, quirks: &Quirks) -> BTreeMap<String, Value> {
+    all()
+        .map(|setting| (setting.name.to_owned(), setting.shown(object, quirks)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::all;
+
+    #[test]
+    fn no_two_settings_have_the_same_name() {
+        let names: BTreeSet<String> = all().map(|setting| setting.name.to_lowercase()).collect();
+        assert_eq!(names.len(), all().count());
+    }
+}
