@@ -68,5 +68,6 @@ pub use journal::{Actor, JournalEntry, JournalKind};
 pub use quirks::{EmptyMailTip, Entities, LineEnds, MailTipForm, Quirks};
 pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};
+pub use settings::ShownSettings;
 pub use simulator::{Dropped, Simulator};
 pub use view::{FullAccessView, MailboxView, SendAsView};

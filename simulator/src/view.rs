@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::directory::{Seen, SendAsEntry, Standing};
 use crate::quirks::Quirks;
-use crate::settings;
+use crate::settings::ShownSettings;
 
 /// A mailbox as it truly is now, with what no cmdlet shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,9 +36,8 @@ pub struct MailboxView {
     pub licensed: bool,
     /// By number, 1 to 15; those without text are left out.
     pub custom_attributes: BTreeMap<u8, String>,
-    /// Every setting by its name, as the Get- cmdlet that has it shows it. What tests made missing or show instead is
-    /// here as it truly is.
-    pub settings: BTreeMap<String, Value>,
+    /// As the Get- cmdlets show them, but for what quirks leave out or show instead: that is here as it truly is.
+    pub settings: ShownSettings,
     pub full_access: Vec<FullAccessView>,
     /// Object ids of those who were granted it on this mailbox.
     pub send_as: Vec<Uuid>,
@@ -78,8 +77,7 @@ impl MailboxView {
     pub(crate) fn of(seen: &Seen, quirks: &Quirks) -> Option<Self> {
         let granted = |entry: &&SendAsEntry| !entry.deny && entry.standing != Standing::Inherited;
         let mailbox = seen.mailbox.as_ref()?;
-        let settings = settings::shown(seen, quirks);
-        let hidden = settings.get("HiddenFromAddressListsEnabled") == Some(&Value::Bool(true));
+        let hidden = mailbox.settings.get("HiddenFromAddressListsEnabled");
         Some(Self {
             object_id: seen.id,
             guid: seen.guid,
@@ -92,11 +90,11 @@ impl MailboxView {
             primary_address: seen.primary_address().unwrap_or_default().to_owned(),
             addresses: seen.addresses.clone(),
             account_disabled: !seen.account_enabled,
-            hidden,
+            hidden: hidden == Some(&Value::Bool(true)),
             soft_deleted: !seen.is_live(),
             licensed: seen.licensed,
             custom_attributes: seen.custom_attributes.clone(),
-            settings,
+            settings: ShownSettings::of(seen, quirks),
             full_access: mailbox
                 .full_access
                 .iter()

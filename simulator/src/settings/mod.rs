@@ -6,9 +6,11 @@
 mod kind;
 mod mail_tip;
 mod setting;
+mod shown;
 mod size;
 mod tables;
 
 pub use kind::Kind;
 pub use setting::{Pair, Setting};
-pub use tables::{CLIENT_ACCESS, MAILBOX, all, pair_of, shown};
+pub use shown::ShownSettings;
+pub use tables::{CLIENT_ACCESS, MAILBOX, all, pair_of};

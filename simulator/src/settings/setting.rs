@@ -49,9 +49,14 @@ impl Setting {
 
     /// What the Get- cmdlet shows.
     pub fn shown(&self, object: &Object, quirks: &Quirks) -> Value {
-        match self.stored(object) {
+        self.shown_of(self.stored(object), is_large(object), quirks)
+    }
+
+    /// What the Get- cmdlet shows of a stored value, or of none in a mailbox that may be large.
+    pub fn shown_of(&self, stored: Option<&Value>, large: bool, quirks: &Quirks) -> Value {
+        match stored {
             Some(stored) => self.kind.shown(stored, quirks),
-            None => self.kind.shown_unset(is_large(object), quirks),
+            None => self.kind.shown_unset(large, quirks),
         }
     }
 
@@ -86,6 +91,6 @@ impl Setting {
 }
 
 /// Has 100 GB instead of 50 when nobody wrote a quota.
-fn is_large(object: &Object) -> bool {
+pub fn is_large(object: &Object) -> bool {
     object.licensed || object.created < FIFTY_GB_SINCE
 }

@@ -1,14 +1,8 @@
 //! The tables. One more setting is one more row here, and nothing else.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
-
 use super::kind::Kind;
 use super::setting::{Pair, Setting};
 use super::size::{GB, MB};
-use crate::directory::Object;
-use crate::quirks::Quirks;
 
 const fn row(name: &'static str, kind: Kind) -> Setting {
     Setting { name, kind }
@@ -85,13 +79,6 @@ pub fn all() -> impl Iterator<Item = &'static Setting> {
 /// The pair whose cmdlets show and write this setting.
 pub fn pair_of(name: &str) -> Option<&'static Pair> {
     PAIRS.into_iter().find(|pair| pair.setting(name).is_some())
-}
-
-/// Every setting of a mailbox by its name, as the cmdlets show it.
-pub fn shown(object: &Object, quirks: &Quirks) -> BTreeMap<String, Value> {
-    all()
-        .map(|setting| (setting.name.to_owned(), setting.shown(object, quirks)))
-        .collect()
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ async fn a_protocol_is_switched_off_and_one_bad_value_keeps_all_from_happening()
             .mailbox("sales@contoso.com")
             .unwrap()
             .settings
+            .all()
     };
     assert_eq!(view()["ImapEnabled"], true);
     let set = json!({"Identity": "sales@contoso.com", "ImapEnabled": false, "PopEnabled": false});

@@ -133,7 +133,7 @@ async fn a_property_may_be_missing_from_every_row_and_is_written_all_the_same() 
     );
     assert!(property(&client, "Get-Mailbox", "Alias").await.is_some());
     let view = client.tenant.control().mailbox("sales@contoso.com").unwrap();
-    assert!(view.settings["MailTip"].as_str().unwrap().contains("Hello"));
+    assert!(view.settings.all()["MailTip"].as_str().unwrap().contains("Hello"));
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_property_may_read_as_something_else_than_was_written() {
     let shown = property(&client, "Get-Mailbox", "MailTip").await;
     assert_eq!(shown, Some(json!("<p>Something else</p>")));
     let view = control.mailbox("sales@contoso.com").unwrap();
-    assert!(view.settings["MailTip"].as_str().unwrap().contains("Hello"));
+    assert!(view.settings.all()["MailTip"].as_str().unwrap().contains("Hello"));
 }
 
 #[tokio::test]

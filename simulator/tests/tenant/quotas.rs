@@ -161,6 +161,6 @@ async fn a_refused_quota_keeps_the_whole_set_from_happening() {
     let both = json!({"MailTip": "Hello", "AccountDisabled": true, "ProhibitSendReceiveQuota": "60GB"});
     assert_eq!(set(&client, "sales@contoso.com", both).await.status, 400);
     let view = client.tenant.control().mailbox("sales@contoso.com").unwrap();
-    assert_eq!(view.settings["MailTip"], Value::Null);
+    assert_eq!(view.settings.all()["MailTip"], Value::Null);
     assert!(!view.account_disabled);
 }

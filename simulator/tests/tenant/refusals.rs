@@ -58,7 +58,7 @@ async fn a_refused_value_names_its_parameter() {
         "{answer:?}"
     );
     assert_eq!(
-        control.mailbox("first.member").unwrap().settings["PopEnabled"],
+        control.mailbox("first.member").unwrap().settings.all()["PopEnabled"],
         true
     );
     let other = json!({"Identity": "first.member", "PopEnabled": false});
