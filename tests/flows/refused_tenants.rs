@@ -52,11 +52,6 @@ async fn a_connection_that_cannot_work_says_what_to_change() {
                 "--allow-endpoint-overrides=evil.example",
             ],
         ),
-        (
-            json!({ "drift": { "interval": "1s" } }),
-            "InvalidSpec",
-            ["spec.drift.interval", "10s"],
-        ),
     ] {
         let world = world(Seed::contoso(), json!({ "spec": change })).await;
         let object = world.wait_tenant("False", reason).await;

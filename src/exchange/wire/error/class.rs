@@ -1,6 +1,6 @@
 //! Which class an error answer has, and which parameter it refuses.
 
-use super::Reported;
+use super::reported::Reported;
 use crate::exchange::error::ErrorClass;
 use crate::exchange::wire::reply::Reply;
 
