@@ -4,6 +4,7 @@
 //!
 //! - [`api`]: the custom resources, what a user writes and reads back.
 //! - [`mail`]: value types (address, object id, SID, right, marker), parsed once and valid ever after.
+//! - [`setting`]: values of settings, and the cmdlets that show and write them.
 //! - [`controller`]: Kubernetes watches feed an index and a queue; one task a mailbox runs
 //!   fetch → validate → plan → apply → report.
 //! - [`rules`]: what the ExchangeTenant lets a namespace have; plain functions on values.
@@ -26,3 +27,4 @@ pub mod plan;
 pub mod rng;
 pub mod rules;
 pub mod runtime;
+pub mod setting;

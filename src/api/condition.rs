@@ -26,6 +26,10 @@ pub enum Kind {
     ManyUsers,
     /// Advisory: members can't add a hidden mailbox to Outlook.
     HiddenFromMembers,
+    /// Advisory: a declared setting needs a licence that the mailbox does not have.
+    LicenseRequired,
+    /// Advisory: something that explains could not be read.
+    LimitedView,
     /// Advisory: removals wait for approval on some mailboxes of a tenant.
     RevocationsHeld,
     Reconciling,
@@ -126,7 +130,7 @@ pub fn cut(text: &str, limit: usize) -> String {
 }
 
 /// Kubernetes keeps seconds: a fraction would be a difference for ever.
-fn whole_seconds(time: Timestamp) -> Timestamp {
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 

@@ -318,12 +318,14 @@ pub struct NamespaceNames {
     pub names: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Power {
     /// `signIn: Allowed`.
     AllowSignIn,
     /// `permissions.mode: Exclusive`.
     Exclusive,
+    /// `clientAccess.smtpAuth: Allowed`.
+    LegacyProtocols,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

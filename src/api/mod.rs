@@ -33,8 +33,8 @@ pub use record::{
 pub use reference::NamedRef;
 pub use schema::all_crds;
 pub use shared_mailbox::{
-    DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode, PermissionsPolicy,
-    SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
+    ClientAccess, DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode,
+    PermissionsPolicy, Quota, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn, SmtpAuth,
 };
 
 /// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.

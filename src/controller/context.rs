@@ -42,7 +42,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Queues what somebody's change asks for, and notes that they wait for it.
+    /// Queues what somebody's change requests, and notes that they wait for it.
     pub fn request(&self, changes: Changes) {
         self.state.pending().add(&changes, self.clock.instant());
         self.enqueue(changes);

@@ -1,4 +1,4 @@
-//! Kubernetes watches feed the index; the index says what a change asks for.
+//! Kubernetes watches feed the index; the index says what a change requests.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -225,7 +225,7 @@ impl Backoff for WatchBackoff {
 pub async fn crds_installed(context: &Context) {
     let api: Api<CustomResourceDefinition> = Api::all(context.client.clone());
     let wanted: Vec<String> = crate::api::all_crds().iter().map(ResourceExt::name_any).collect();
-    let mut told = false;
+    let mut reported = false;
     loop {
         let found = futures::stream::iter(&wanted)
             .then(|name| api.get_opt(name))
@@ -242,14 +242,14 @@ pub async fn crds_installed(context: &Context) {
                 if missing.is_empty() {
                     return;
                 }
-                if !told {
+                if !reported {
                     let missing = missing.join(", ");
                     tracing::warn!(
                         missing,
                         "waiting for CRDs: install them with `shared-mailbox-operator crd | kubectl apply \
                          --server-side -f -`, or upgrade the CRD chart"
                     );
-                    told = true;
+                    reported = true;
                 }
             }
             Err(error) => tracing::warn!(%error, "the CRDs can't be read; trying again"),

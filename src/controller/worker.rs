@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
@@ -17,18 +15,13 @@ use tracing::Instrument;
 use super::context::{Context, Settings};
 use super::events::Events;
 use super::metrics::{Metrics, ReconcileResult};
-use super::reconcile::cascading_deletion::{CascadingDeletion, cascading_deletion};
-use super::reconcile::outcome::{Disposition, Outcome, Requeue};
-use super::reconcile::pass::{self, Pass};
-use super::reconcile::permission;
-use super::reconcile::remaining::remaining;
-use super::state::key::{MailboxKey, Work};
+use super::reconcile::{Completed, reconcile};
+use super::state::key::Work;
 use super::state::queue::Taken;
-use super::state::tenants::TenantState;
 use super::tenant::check;
 use super::unreadable;
 use super::watch::{crds_installed, feed};
-use crate::api::{ExchangeTenant, FINALIZER, MailboxPermission, SharedMailbox};
+use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService, trail};
 use crate::lane::Lane;
@@ -37,9 +30,6 @@ use crate::rng::Rng;
 
 /// No reconcile may take longer; Exchange itself allows a cmdlet fifteen minutes.
 const LONGEST_RECONCILE: Duration = Duration::from_mins(20);
-/// A new mailbox waits so long for its permissions, so that they are in its first plan; its first status still
-/// comes within a second.
-const GATHERING: Duration = Duration::from_millis(800);
 /// Reconciles for which only revocations are taken.
 const RESERVED: usize = 8;
 /// Exchange gets so long to answer the writes that are under way when the process has to end: Kubernetes kills it
@@ -51,7 +41,8 @@ const CLOSING: Duration = Duration::from_millis(300);
 const AFTER_PANIC: Duration = Duration::from_mins(1);
 /// A clock that is set ahead is noticed within this time.
 const DEADLINE_TICK: Duration = Duration::from_secs(1);
-const DEFAULT_INTERVAL: Duration = Duration::from_mins(10);
+/// After this long a reconcile that took too long is tried again.
+const AFTER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Everything the operator needs from outside.
 pub struct Operator {
@@ -244,20 +235,8 @@ async fn hand_out(context: &Arc<Context>, slots: usize, least: Lane, running: &m
     }
 }
 
-/// How a piece of work went, and when it comes back by itself.
-struct Completed {
-    result: ReconcileResult,
-    requeue: Option<(Duration, Lane)>,
-}
-
-impl Completed {
-    fn new(result: ReconcileResult, requeue: Option<(Duration, Lane)>) -> Self {
-        Self { result, requeue }
-    }
-}
-
 async fn run_item(context: &Arc<Context>, key: &Work, lane: Lane) -> Completed {
-    let too_long = || Completed::new(ReconcileResult::Timeout, Some((DEFAULT_INTERVAL, Lane::Repair)));
+    let too_long = || Completed::new(ReconcileResult::Timeout, Some((AFTER_TIMEOUT, Lane::Repair)));
     match key {
         Work::Tenant(name) => {
             let check = tokio::time::timeout(LONGEST_RECONCILE, check::run(context, name)).await;
@@ -267,151 +246,8 @@ async fn run_item(context: &Arc<Context>, key: &Work, lane: Lane) -> Completed {
             )
         }
         Work::Mailbox(key) => {
-            let run = tokio::time::timeout(LONGEST_RECONCILE, Box::pin(mailbox(context, key, lane))).await;
+            let run = tokio::time::timeout(LONGEST_RECONCILE, Box::pin(reconcile(context, key, lane))).await;
             run.unwrap_or_else(|_| too_long())
         }
     }
-}
-
-/// Reconciles one mailbox; when it comes back.
-async fn mailbox(context: &Arc<Context>, key: &MailboxKey, lane: Lane) -> Completed {
-    let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
-    let object = match api.get_opt(&key.name).await {
-        Ok(Some(object)) => object,
-        Ok(None) => {
-            context.state.forget(key);
-            let again = permission::report_missing_mailbox(context, key).await;
-            return Completed::new(ReconcileResult::Success, again.map(|delay| (delay, Lane::Sweep)));
-        }
-        Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
-    };
-    if object.metadata.deletion_timestamp.is_some() {
-        let mut pass = Pass {
-            context: context.as_ref(),
-            key,
-            lane,
-            object,
-            permissions: Vec::new(),
-            reattached: false,
-        };
-        if let Err(outcome) = pass.close().await {
-            return requeue(context, key, &outcome, lane);
-        }
-        // Retain: the mailbox stays as it is, with its marker and its grants.
-        return match set_finalizer(&api, &pass.object, false).await {
-            Ok(_) => Completed::new(ReconcileResult::Success, None),
-            Err(outcome) => requeue(context, key, &outcome, lane),
-        };
-    }
-    if object.status.is_none() {
-        let waited = pass::seen_for(context, key);
-        if waited < GATHERING {
-            let again = Some((GATHERING.saturating_sub(waited), Lane::Edit));
-            return Completed::new(ReconcileResult::RequeueAfter, again);
-        }
-    }
-    let object = match set_finalizer(&api, &object, true).await {
-        Ok(object) => object,
-        Err(outcome) => return requeue(context, key, &outcome, lane),
-    };
-    let permissions = context.state.index().permissions_of(key);
-    match cascading_deletion(context, key, &object, &permissions).await {
-        Ok(CascadingDeletion::No) => {}
-        Ok(CascadingDeletion::Unknown(wait)) => {
-            return Completed::new(ReconcileResult::RequeueAfter, Some((wait, lane)));
-        }
-        Ok(CascadingDeletion::UnderWay) => {
-            return Completed::new(
-                ReconcileResult::RequeueAfter,
-                Some((DEFAULT_INTERVAL, Lane::Sweep)),
-            );
-        }
-        Err(error) => return requeue(context, key, &pass::of_kube(&error), lane),
-    }
-    let mut pass = Pass {
-        context: context.as_ref(),
-        key,
-        lane,
-        object,
-        permissions,
-        reattached: false,
-    };
-    let ending = pass.run().await;
-    if let Outcome::Unavailable(why) = &ending.outcome {
-        tracing::warn!(why, "the reconcile could not be finished; it is tried again");
-    }
-    let remaining = remaining(&ending, pass.recorded().as_ref());
-    let awaits_somebody = ending.awaits_somebody();
-    let outcome = pass.report(ending).await;
-    context.update_pending(key, remaining);
-    let disposition = match outcome.disposition() {
-        disposition if awaits_somebody => disposition.awaiting_somebody(),
-        disposition => disposition,
-    };
-    come_back(context, key, &outcome, &disposition, lane)
-}
-
-/// When an outcome brings the mailbox back, and in which lane.
-fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Completed {
-    come_back(context, key, outcome, &outcome.disposition(), lane)
-}
-
-fn come_back(
-    context: &Context,
-    key: &MailboxKey,
-    outcome: &Outcome,
-    disposition: &Disposition,
-    lane: Lane,
-) -> Completed {
-    let failures = context.state.remember(key, |memory| {
-        if matches!(outcome, Outcome::TenantPending) {
-            memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
-        }
-        memory.count_ending(disposition.label)
-    });
-    let tenant = context
-        .state
-        .index()
-        .mailbox(key)
-        .map(|mailbox| mailbox.spec.tenant_ref.name.clone());
-    let interval = match tenant.and_then(|name| context.state.tenants.get(&name)) {
-        Some(TenantState::Ready(tenant)) => tenant.interval,
-        Some(TenantState::NotReady { .. }) | None => DEFAULT_INTERVAL,
-    };
-    let delay = disposition.requeue.delay(interval, failures);
-    // What somebody waits for keeps its place; the regular recheck goes to the end.
-    let lane = if disposition.requeue == Requeue::Interval {
-        Lane::Sweep
-    } else {
-        lane
-    };
-    Completed::new(outcome.result(), delay.map(|delay| (delay, lane)))
-}
-
-/// Puts our finalizer on or takes it off; the object as it is afterwards.
-async fn set_finalizer(
-    api: &Api<SharedMailbox>,
-    object: &SharedMailbox,
-    wanted: bool,
-) -> Result<SharedMailbox, Outcome> {
-    let present = object.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
-    if present == wanted {
-        return Ok(object.clone());
-    }
-    let mut finalizers: Vec<&str> = object
-        .finalizers()
-        .iter()
-        .map(String::as_str)
-        .filter(|other| *other != FINALIZER)
-        .collect();
-    if wanted {
-        finalizers.push(FINALIZER);
-    }
-    // The version makes sure that nobody else's finalizer is lost.
-    let patch =
-        json!({ "metadata": { "finalizers": finalizers, "resourceVersion": object.resource_version() } });
-    let params = PatchParams::default();
-    api.patch(&object.name_any(), &params, &Patch::Merge(&patch))
-        .await
-        .map_err(|error| pass::of_kube(&error))
 }

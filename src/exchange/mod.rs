@@ -29,9 +29,9 @@ pub mod trail;
 mod wire;
 
 pub use cmdlets::{
-    AcceptedDomain, CreatedMailbox, FullAccessRow, GroupRow, MailboxChange, MailboxRow, NewMailbox,
-    ProxyAddress, Receipt, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow,
-    SendAsRow, UserRow,
+    AcceptedDomain, CasRow, CreatedMailbox, FullAccessRow, GroupRow, MailboxRow, NewMailbox, ProxyAddress,
+    Receipt, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow, SendAsRow,
+    UserRow,
 };
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
 pub use error::{Concerns, ErrorClass, ExchangeError, Stage};
@@ -39,6 +39,7 @@ pub use gateway::{Gateway, GatewayReading};
 pub use graph::DirectoryUser;
 pub use http::{HttpService, TransportError};
 pub use metrics::GatewayMetrics;
+pub use wire::Parameters;
 
 #[cfg(test)]
 use tests::testing;

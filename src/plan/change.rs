@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
+use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
+use crate::setting::{Property, Value};
 
 /// One thing that a write changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,32 +20,118 @@ pub enum Change {
     SignIn {
         allowed: bool,
     },
-    Marker,
-    DisplayName(String),
-    Alias(String),
+    Marker {
+        /// 1 to 15: the number of the custom attribute.
+        attribute: u8,
+        text: String,
+    },
     Primary(SmtpAddress),
     AddressAdded(SmtpAddress),
     AddressRemoved(SmtpAddress),
+    /// One property of a family of settings.
+    Set {
+        family: &'static str,
+        property: Property,
+        to: Value,
+    },
+}
+
+/// What a change is about: two changes about the same can't both hold.
+#[derive(PartialEq)]
+enum Subject<'a> {
+    Grant(ObjectId, Right),
+    Row(&'a Sid, Right),
+    AutoMapping(ObjectId),
+    AutoMappingOfAll,
+    SignIn,
+    Marker,
+    Primary,
+    Address(&'a SmtpAddress),
+    Setting(&'static str, Property),
 }
 
 impl Change {
     /// Whether `earlier` holds no longer once this change is made.
     pub fn supersedes(&self, earlier: &Self) -> bool {
-        match (self, earlier) {
-            (Self::Revoked(id, right), Self::Granted(other, same))
-            | (Self::Granted(id, right), Self::Revoked(other, same)) => id == other && right == same,
-            (Self::Granted(id, right), Self::Evicted(Holder::ObjectId(other), same)) => {
-                id == other && right == same
-            }
-            (Self::AddressAdded(address), Self::AddressRemoved(other))
-            | (Self::AddressRemoved(address), Self::AddressAdded(other)) => address == other,
-            (Self::Remapped(id, _), Self::Remapped(other, _)) => id == other,
-            (Self::SignIn { .. }, Self::SignIn { .. })
-            | (Self::Marker, Self::Marker)
-            | (Self::DisplayName(_), Self::DisplayName(_))
-            | (Self::Alias(_), Self::Alias(_))
-            | (Self::Primary(_), Self::Primary(_)) => true,
-            _ => false,
+        self.subject() == earlier.subject()
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::Granted(id, right)
+            | Self::Revoked(id, right)
+            | Self::Evicted(Holder::ObjectId(id), right) => Subject::Grant(*id, *right),
+            Self::Evicted(Holder::Sid(sid), right) => Subject::Row(sid, *right),
+            Self::Remapped(id, _) => Subject::AutoMapping(*id),
+            Self::AutoMappingCleared => Subject::AutoMappingOfAll,
+            Self::SignIn { allowed: _ } => Subject::SignIn,
+            Self::Marker { .. } => Subject::Marker,
+            Self::Primary(_) => Subject::Primary,
+            Self::AddressAdded(address) | Self::AddressRemoved(address) => Subject::Address(address),
+            Self::Set {
+                family,
+                property,
+                to: _,
+            } => Subject::Setting(family, *property),
+        }
+    }
+
+    /// What is refused, contested and counted together: a path of the manifest where there is one.
+    pub fn family(&self) -> &'static str {
+        match self {
+            Self::Marker { .. } => "marker",
+            Self::SignIn { .. } => "signIn",
+            Self::Primary(_) => "emailAddress",
+            Self::AddressAdded(_) | Self::AddressRemoved(_) => "aliases",
+            Self::Granted(..) | Self::Remapped(..) | Self::AutoMappingCleared => "grants",
+            Self::Revoked(..) | Self::Evicted(..) => "revocations",
+            Self::Set { family, .. } => family,
+        }
+    }
+
+    /// The family of settings that it is about.
+    pub fn setting(&self) -> Option<&'static str> {
+        self.as_setting().map(|(family, ..)| family)
+    }
+
+    /// The parameter of a setting.
+    pub fn parameter(&self) -> Option<&'static str> {
+        self.as_setting().map(|(_, property, _)| property.parameter)
+    }
+
+    /// The value that a setting is to have.
+    pub fn setting_value(&self) -> Option<&Value> {
+        self.as_setting().map(|(.., to)| to)
+    }
+
+    fn as_setting(&self) -> Option<(&'static str, &Property, &Value)> {
+        match self {
+            Self::Set { family, property, to } => Some((family, property, to)),
+            Self::Granted(..)
+            | Self::Revoked(..)
+            | Self::Evicted(..)
+            | Self::Remapped(..)
+            | Self::AutoMappingCleared
+            | Self::SignIn { .. }
+            | Self::Marker { .. }
+            | Self::Primary(_)
+            | Self::AddressAdded(_)
+            | Self::AddressRemoved(_) => None,
+        }
+    }
+
+    /// Who is given or loses something by it.
+    pub fn delegate(&self) -> Option<&ObjectId> {
+        match self {
+            Self::Granted(id, _) | Self::Revoked(id, _) | Self::Remapped(id, _) => Some(id),
+            Self::Evicted(..)
+            | Self::AutoMappingCleared
+            | Self::SignIn { .. }
+            | Self::Marker { .. }
+            | Self::Primary(_)
+            | Self::AddressAdded(_)
+            | Self::AddressRemoved(_)
+            | Self::Set { .. } => None,
         }
     }
 
@@ -57,9 +144,8 @@ impl Change {
             | Self::Remapped(..)
             | Self::AutoMappingCleared
             | Self::SignIn { .. }
-            | Self::Marker
-            | Self::DisplayName(_)
-            | Self::Alias(_)
+            | Self::Marker { .. }
+            | Self::Set { .. }
             | Self::Primary(_)
             | Self::AddressAdded(_)
             | Self::AddressRemoved(_) => None,
@@ -75,9 +161,8 @@ impl Change {
             | Self::Remapped(..)
             | Self::AutoMappingCleared
             | Self::SignIn { .. }
-            | Self::Marker
-            | Self::DisplayName(_)
-            | Self::Alias(_)
+            | Self::Marker { .. }
+            | Self::Set { .. }
             | Self::Primary(_)
             | Self::AddressAdded(_)
             | Self::AddressRemoved(_) => None,
@@ -89,21 +174,27 @@ impl Change {
         self.removed().is_some()
     }
 
-    /// Whether it is made again although Exchange acknowledged it a moment ago: somebody may have opened the door since,
-    /// which nothing but the account itself tells.
+    /// Whether it is sent again although Exchange acknowledged it a moment ago: somebody may have opened the door since,
+    /// which nothing but the account itself shows.
     pub(super) fn is_repeated(&self) -> bool {
         matches!(self, Self::SignIn { .. })
+    }
+
+    /// Whether two changes are repaired by turns: of a setting its whole family, of everything else the same change.
+    pub fn is_contested_with(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Set { family: one, .. }, Self::Set { family: other, .. }) => one == other,
+            (one, other) => one == other,
+        }
     }
 }
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Marker => f.write_str("mark the mailbox as ours"),
+            Self::Marker { .. } => f.write_str("mark the mailbox as ours"),
             Self::SignIn { allowed: false } => f.write_str("block sign-in"),
             Self::SignIn { allowed: true } => f.write_str("allow sign-in"),
-            Self::DisplayName(name) => write!(f, "set the display name to {name:?}"),
-            Self::Alias(alias) => write!(f, "set the alias to {alias:?}"),
             Self::Primary(address) => write!(f, "make {address} the primary address"),
             Self::AddressAdded(address) => write!(f, "add the address {address}"),
             Self::AddressRemoved(address) => write!(f, "remove the address {address}"),
@@ -113,6 +204,7 @@ impl fmt::Display for Change {
             Self::Remapped(id, true) => write!(f, "switch automapping on for {id}"),
             Self::Remapped(id, false) => write!(f, "switch automapping off for {id}"),
             Self::AutoMappingCleared => f.write_str("clear automapping for everybody"),
+            Self::Set { property, to, .. } => write!(f, "set {} to {to}", property.field),
         }
     }
 }

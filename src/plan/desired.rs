@@ -5,19 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::observed::Identity;
-use crate::api::{RecordedGrant, SignIn, SignInControl};
-use crate::mail::{AddressPattern, Holder, MarkerOwner, Nickname, ObjectId, Right, Sid, SmtpAddress};
+use super::standing::Earlier;
+use crate::api::{DeletionPolicy, Power, RecordedGrant, SignIn, SignInControl};
+use crate::mail::{AddressPattern, Holder, MarkerOwner, ObjectId, Right, Sid, SmtpAddress};
+use crate::setting::Values;
+
+/// How far a plan may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everything is as declared.
+    Keep,
+    /// The manifest is refused: access is taken away, and nothing else happens.
+    OnlyRemove,
+    /// The resource is being deleted.
+    Release(DeletionPolicy),
+}
 
 /// What one mailbox and all its permissions ask for, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {
+    pub purpose: Purpose,
     pub owner: MarkerOwner,
     /// 1 to 15: the custom attribute that holds the marker.
     pub marker_attribute: u8,
-    pub display_name: String,
     pub address: SmtpAddress,
-    /// None: the nickname is not managed.
-    pub alias: Option<Nickname>,
     pub aliases: BTreeSet<SmtpAddress>,
     pub sign_in: SignIn,
     pub sign_in_control: SignInControl,
@@ -33,8 +44,14 @@ pub struct Desired {
     pub expired: BTreeSet<String>,
     /// Who is in each group that is expanded.
     pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
-    /// Rows that Exchange shows and says do not exist when they are to go.
+    /// Rows that Exchange shows and says do not exist when they are to be removed.
     pub stuck: BTreeSet<(Holder, Right)>,
+    /// What each declared family of settings wishes, by its name.
+    pub settings: BTreeMap<&'static str, Values>,
+    /// Powers that a setting may need and that no access rule gives, with the sentence that denies each.
+    pub denied: BTreeMap<Power, String>,
+    /// What became of earlier writes of families, by name.
+    pub earlier: BTreeMap<&'static str, Earlier>,
 }
 
 impl Desired {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign, removed};
+use super::removal::{Veto, removal};
+use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign};
 use crate::api::{Record, RecordedGrant};
-use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
+use crate::mail::{Holder, ObjectId, Right, Sid};
 
 #[derive(Default)]
 pub(super) struct GrantPlan {
@@ -55,30 +56,12 @@ impl GrantPlan {
     /// A grant of ours that no manifest names by this object any more.
     fn undeclared(&mut self, grant: &RecordedGrant, desired: &Desired) {
         self.announced.push(grant.clone());
-        let policy = &desired.policy;
-        let named = |people: &super::People| {
-            people.include_id(&grant.object_id)
-                || grant
-                    .written_as()
-                    .any(|written| people.addresses.contains(written))
-        };
-        let is_kept = |written: &SmtpAddress| desired.kept.contains(&(written.clone(), grant.right));
-        let kept = grant.written_as().any(is_kept);
-        let expired = !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
-        // Exchange shows it and says that it isn't there: tried again once an hour, when it no longer counts as stuck.
-        if removed::is_stuck(grant, desired) {
-            self.settled.push(grant.clone());
-            return;
-        }
-        let cause = if named(&policy.departed) {
-            Cause::Departed
-        } else if named(&policy.protected) || kept {
-            self.settled.push(grant.clone());
-            return;
-        } else if expired {
-            Cause::Expired
-        } else {
-            Cause::Undeclared
+        let cause = match removal(grant, desired) {
+            Ok(cause) => cause,
+            Err(Veto::Stuck | Veto::Protected | Veto::StillDeclared) => {
+                self.settled.push(grant.clone());
+                return;
+            }
         };
         // Sent even when the read shows no such grant: a lagging replica may hide it, and a repeated
         // removal is only a warning.

@@ -41,11 +41,11 @@ pub fn weigh(plan: &Plan, record: &Record, sudden: &BTreeSet<Change>) -> Weighed
     let mut held: BTreeSet<Change> = before
         .into_iter()
         .flat_map(|held| held.changes)
+        .chain(sudden.iter().cloned())
         .filter(|change| planned.contains(change))
-        // A person who is said to have left loses everything, held or not.
+        // A person who is said to have left loses everything, held or not, and an end comes when it comes.
         .filter(|change| !change.removes_a_grant() || weighed(change))
         .collect();
-    held.extend(sudden.intersection(&planned).cloned());
     held.retain(|change| !admitted.contains(change));
     let new_removals = planned
         .into_iter()

@@ -2,6 +2,7 @@
 
 mod change;
 mod desired;
+mod families;
 mod foreign;
 mod grants;
 mod hold;
@@ -10,8 +11,12 @@ mod ownership;
 mod part;
 #[cfg(test)]
 mod properties;
+mod removal;
 mod removed;
 mod settings;
+#[cfg(test)]
+mod settings_tests;
+mod standing;
 mod step;
 #[cfg(test)]
 mod testing;
@@ -19,30 +24,41 @@ mod testing;
 use std::collections::BTreeSet;
 
 pub use change::{Acknowledged, Change};
-pub use desired::{Desired, GrantPolicy, People, WantedGrant};
+pub use desired::{Desired, GrantPolicy, People, Purpose, WantedGrant};
+pub use families::{Company, FAMILIES, Family, Feature, Move, Need, shown_by};
 pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
 pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
-pub use ownership::{NotOurs, Standing, standing};
-pub use removed::{SHOWN_BY_THEN, believe, recall};
-pub use settings::Settings;
-pub use step::{Cause, Eviction, Plan, Step};
+pub use ownership::{NotOurs, Ownership, ownership};
+pub use removed::{SHOWN_BY_THEN, confirm_removed, reopen};
+pub use settings::unlicensed;
+pub use standing::{Answer, Earlier, ShownSettings, Standing};
+pub use step::{Cause, Eviction, Plan, Step, parts};
 
-use crate::api::{Record, SignIn, SignInControl};
+use crate::api::{DeletionPolicy, Record, SignIn, SignInControl};
 use crate::mail::SmtpAddress;
+use crate::setting::Call;
+use settings::OnBehalfChanges;
 
-/// The steps that turn `observed` into `desired`, and the record before and after them.
+/// The steps that turn `observed` into `desired`, as far as its purpose goes, and the record before and after them.
 ///
-/// `observed` must be a mailbox that is ours (see [`standing`]).
+/// `observed` must be a mailbox that is ours (see [`ownership`]).
 pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
+    let whole = whole(desired, observed, record);
+    match desired.purpose {
+        Purpose::Keep => whole,
+        Purpose::OnlyRemove => whole.only_taking_away(record),
+        Purpose::Release(DeletionPolicy::Retain) => whole.only_marking(record),
+    }
+}
+
+fn whole(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
     let grants = grants::plan(desired, observed, record);
-    let settings = settings::plan(
-        desired,
-        observed,
-        record,
-        grants.add_on_behalf,
-        grants.remove_on_behalf,
-    );
+    let on_behalf = OnBehalfChanges {
+        add: grants.add_on_behalf,
+        remove: grants.remove_on_behalf,
+    };
+    let settings = settings::plan(desired, observed, record, &on_behalf);
     let announced = Record {
         intent: record.intent.clone(),
         addresses: addresses_to_remember(desired, observed, record),
@@ -61,8 +77,11 @@ pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
     };
     let mut steps = grants.revocations;
     steps.extend(grants.interrupted);
-    if !settings.is_empty() {
-        steps.push(Step::Set(settings));
+    if !settings.core.is_empty() {
+        steps.push(Step::Set {
+            call: Call::Mailbox,
+            changes: settings.core,
+        });
     }
     if settings::sign_in_must_change(desired, observed, SignInControl::Graph) {
         steps.push(Step::SetDirectorySignIn {
@@ -71,9 +90,13 @@ pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
     }
     steps.extend(grants.remappings);
     steps.extend(grants.additions);
+    // Last: nothing waits for them.
+    steps.extend(settings.alone);
     Plan {
         steps,
         causes: grants.causes,
+        before: settings.before,
+        standings: settings.standings,
         announced,
         settled,
     }

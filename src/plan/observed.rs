@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::standing::ShownSettings;
 use crate::mail::{Holder, MailboxGuid, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
+use crate::setting::{Source, Value, Values};
 
 /// What Exchange and the directory show of one mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +12,8 @@ pub struct Observed {
     pub guid: MailboxGuid,
     /// None while Exchange has not told it.
     pub object_id: Option<ObjectId>,
+    /// Decides whether a mailbox without a marker is the one that was just created.
     pub display_name: String,
-    pub alias: String,
     pub primary: SmtpAddress,
     /// All SMTP addresses, the primary one included.
     pub addresses: BTreeSet<SmtpAddress>,
@@ -30,6 +32,9 @@ pub struct Observed {
     pub hidden: bool,
     /// Where mail is forwarded to, as Exchange shows it.
     pub forwarding: Option<String>,
+    /// Whether a licence is assigned to the account; None where the row does not show it.
+    pub sku_assigned: Option<bool>,
+    pub settings: ShownSettings,
 }
 
 /// Who holds Full Access or Send As. Permission rows carry a SID and no object id.
@@ -101,7 +106,7 @@ impl Holders {
 }
 
 impl Holders {
-    fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
+    fn assume_present(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
         let Some(sid) = sid else { return };
         if !self.allow(sid, right) {
             self.entries.push(Entry {
@@ -160,10 +165,10 @@ impl Observed {
     }
 
     /// Exchange itself said that `id` holds `right`, whatever a replica shows.
-    pub fn prove(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
+    pub fn assume_present(&mut self, id: ObjectId, right: Right, sid: Option<&Sid>) {
         match right {
-            Right::FullAccess => self.full_access.prove(id, right, sid),
-            Right::SendAs => self.send_as.prove(id, right, sid),
+            Right::FullAccess => self.full_access.assume_present(id, right, sid),
+            Right::SendAs => self.send_as.assume_present(id, right, sid),
             Right::SendOnBehalf => {
                 self.on_behalf.ids.insert(id);
             }
@@ -184,11 +189,14 @@ impl Observed {
             alias,
             address,
         } = creation;
+        let named = Values::of([
+            ("DisplayName", Some(Value::text(one_time_name.as_str()))),
+            ("Alias", Some(Value::name(alias.as_str()))),
+        ]);
         Self {
             guid,
             object_id: Some(object_id),
             display_name: one_time_name.to_string(),
-            alias: alias.to_string(),
             primary: address.clone(),
             addresses: BTreeSet::from([address.clone()]),
             attribute: String::new(),
@@ -200,6 +208,9 @@ impl Observed {
             identities: BTreeMap::new(),
             hidden: false,
             forwarding: None,
+            sku_assigned: None,
+            // Everything else is unread: it follows once it was.
+            settings: ShownSettings::from([(Source::Mailbox, Ok(named))]),
         }
     }
 }

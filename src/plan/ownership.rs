@@ -6,7 +6,7 @@ use crate::mail::{Marker, MarkerOwner};
 
 /// How a mailbox stands to the resource that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Ownership {
     /// It carries our marker.
     Ours,
     /// It was made by the New-Mailbox that the record announced and is not marked yet.
@@ -30,34 +30,34 @@ pub enum NotOurs {
 }
 
 /// `uid_is_alive` tells whether a SharedMailbox with this uid exists.
-pub fn standing(
+pub fn ownership(
     owner: &MarkerOwner,
     observed: &Observed,
     record: &Record,
     uid_is_alive: impl Fn(&str) -> bool,
-) -> Standing {
+) -> Ownership {
     if observed.attribute.is_empty() {
         let announced = record
             .intent
             .as_ref()
             .is_some_and(|intent| intent.one_time_name.as_str() == observed.display_name);
         return if announced {
-            Standing::JustCreated
+            Ownership::JustCreated
         } else {
-            Standing::NotOurs(NotOurs::Unmarked)
+            Ownership::NotOurs(NotOurs::Unmarked)
         };
     }
     let Ok(marker) = observed.attribute.parse::<Marker>() else {
-        return Standing::NotOurs(NotOurs::OtherText);
+        return Ownership::NotOurs(NotOurs::OtherText);
     };
     if marker.mailbox != observed.guid {
-        Standing::NotOurs(NotOurs::CopiedMarker)
+        Ownership::NotOurs(NotOurs::CopiedMarker)
     } else if marker.owner == *owner {
-        Standing::Ours
+        Ownership::Ours
     } else if marker.names_same_resource(owner) && !uid_is_alive(&marker.owner.uid) {
-        Standing::Reattached
+        Ownership::Reattached
     } else {
-        Standing::NotOurs(NotOurs::OtherResource)
+        Ownership::NotOurs(NotOurs::OtherResource)
     }
 }
 
@@ -77,20 +77,20 @@ mod tests {
         observed
     }
 
-    fn stands(observed: &Observed) -> Standing {
-        standing(&owner(), observed, &Record::default(), |uid| uid == "alive")
+    fn stands(observed: &Observed) -> Ownership {
+        ownership(&owner(), observed, &Record::default(), |uid| uid == "alive")
     }
 
     #[test]
     fn our_own_marker_on_its_own_mailbox_is_proof() {
-        assert_eq!(stands(&marked(|_| {})), Standing::Ours);
+        assert_eq!(stands(&marked(|_| {})), Ownership::Ours);
     }
 
     #[test]
     fn a_resource_applied_again_takes_its_mailbox_up_again() {
         assert_eq!(
             stands(&marked(|m| m.owner.uid = "gone".into())),
-            Standing::Reattached
+            Ownership::Reattached
         );
     }
 
@@ -98,7 +98,7 @@ mod tests {
     fn a_living_resource_keeps_its_mailbox() {
         assert_eq!(
             stands(&marked(|m| m.owner.uid = "alive".into())),
-            Standing::NotOurs(NotOurs::OtherResource)
+            Ownership::NotOurs(NotOurs::OtherResource)
         );
     }
 
@@ -123,7 +123,7 @@ mod tests {
             ),
             (mailbox(), NotOurs::Unmarked),
         ] {
-            assert_eq!(stands(&observed), Standing::NotOurs(why));
+            assert_eq!(stands(&observed), Ownership::NotOurs(why));
         }
     }
 
@@ -136,13 +136,13 @@ mod tests {
         let mut observed = mailbox();
         observed.display_name = intent().one_time_name.to_string();
         assert_eq!(
-            standing(&owner(), &observed, &record, |_| false),
-            Standing::JustCreated
+            ownership(&owner(), &observed, &record, |_| false),
+            Ownership::JustCreated
         );
         observed.attribute = "cost centre 7".into();
         assert!(matches!(
-            standing(&owner(), &observed, &record, |_| false),
-            Standing::NotOurs(_)
+            ownership(&owner(), &observed, &record, |_| false),
+            Ownership::NotOurs(_)
         ));
     }
 }

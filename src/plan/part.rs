@@ -16,11 +16,14 @@ impl Plan {
         let mut steps = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
             match step {
-                Step::Set(settings) => {
-                    let rest = settings.keeping(&keep);
-                    left_out |= rest != *settings;
+                Step::Set { call, changes } => {
+                    let rest: Vec<Change> = changes.iter().filter(|change| keep(change)).cloned().collect();
+                    left_out |= rest.len() != changes.len();
                     if !rest.is_empty() {
-                        steps.push(Step::Set(rest));
+                        steps.push(Step::Set {
+                            call: *call,
+                            changes: rest,
+                        });
                     }
                 }
                 Step::Revoke { .. }
@@ -39,9 +42,7 @@ impl Plan {
         }
         let plan = Self {
             steps,
-            causes: self.causes.clone(),
-            announced: self.announced.clone(),
-            settled: self.settled.clone(),
+            ..self.clone()
         };
         (plan, left_out)
     }
@@ -61,6 +62,28 @@ impl Plan {
                 admitted: Vec::new(),
                 ..record.clone()
             },
+            ..only
+        }
+    }
+
+    /// Only what a mailbox needs before its resource goes: marker, sign-in block and name. Grants stay as they are.
+    pub fn only_marking(&self, record: &Record) -> Self {
+        let (only, _) = self.keeping(|change| match change {
+            Change::Marker { .. } | Change::SignIn { allowed: false } => true,
+            Change::Set { family, .. } => *family == "displayName",
+            Change::SignIn { allowed: true }
+            | Change::Revoked(..)
+            | Change::Evicted(..)
+            | Change::Granted(..)
+            | Change::Remapped(..)
+            | Change::AutoMappingCleared
+            | Change::Primary(_)
+            | Change::AddressAdded(_)
+            | Change::AddressRemoved(_) => false,
+        });
+        Self {
+            announced: record.clone(),
+            settled: record.clone(),
             ..only
         }
     }

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::settings_tests::{shown, wishes};
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
-use super::{Cause, Change, Desired, Holders, Identity, Observed, OnBehalf, Plan, Settings, Step, plan};
+use super::{Cause, Change, Desired, Family, Holders, Identity, Observed, OnBehalf, Plan, Step, parts, plan};
 use crate::api::{Record, RecordedGrant, SignIn, SignInControl};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
+use crate::setting::{Source, Value};
 
 /// What Exchange really stores: the planner sees it through `look`.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,40 +126,48 @@ impl Tenant {
                 self.mailbox.directory_enabled = Some(*allowed);
                 self.mailbox.account_disabled = !allowed;
             }
-            Step::Set(settings) => self.set(settings.clone()),
+            Step::Set { call: _, changes } => changes.iter().for_each(|change| self.set(change)),
         }
     }
 
-    fn set(&mut self, settings: Settings) {
+    fn set(&mut self, change: &Change) {
         let mailbox = &mut self.mailbox;
-        if let Some((_, text)) = settings.marker {
-            mailbox.attribute = text;
-        }
-        if let Some(disabled) = settings.account_disabled {
-            mailbox.account_disabled = disabled;
-            mailbox.directory_enabled = mailbox.directory_enabled.map(|_| !disabled);
-        }
-        if let Some(name) = settings.display_name {
-            mailbox.display_name = name;
-        }
-        if let Some(alias) = settings.alias {
-            mailbox.alias = alias.to_string();
-        }
-        if let Some(primary) = settings.primary {
-            mailbox.addresses.insert(primary.clone());
-            mailbox.primary = primary;
-        }
-        mailbox.addresses.extend(settings.add_addresses);
-        for gone in &settings.remove_addresses {
-            assert_ne!(
-                *gone, mailbox.primary,
-                "Exchange refuses to remove the primary address"
-            );
-            mailbox.addresses.remove(gone);
-        }
-        self.on_behalf.extend(settings.add_on_behalf.iter().map(number));
-        for gone in &settings.remove_on_behalf {
-            self.on_behalf.remove(&number(gone));
+        match change.clone() {
+            Change::Marker { text, .. } => mailbox.attribute = text,
+            Change::SignIn { allowed } => {
+                mailbox.account_disabled = !allowed;
+                mailbox.directory_enabled = mailbox.directory_enabled.map(|_| allowed);
+            }
+            Change::Primary(primary) => {
+                mailbox.addresses.insert(primary.clone());
+                mailbox.primary = primary;
+            }
+            Change::AddressAdded(address) => {
+                mailbox.addresses.insert(address);
+            }
+            Change::AddressRemoved(gone) => {
+                assert_ne!(
+                    gone, mailbox.primary,
+                    "Exchange refuses to remove the primary address"
+                );
+                mailbox.addresses.remove(&gone);
+            }
+            Change::Granted(id, Right::SendOnBehalf) => {
+                self.on_behalf.insert(number(&id));
+            }
+            Change::Revoked(id, Right::SendOnBehalf) => {
+                self.on_behalf.remove(&number(&id));
+            }
+            Change::Set { family, property, to } => {
+                let source = Family::named(family).unwrap().call.shown_by();
+                let shown = mailbox.settings.get_mut(&source).unwrap().as_mut().unwrap();
+                shown.extend([(property.parameter, to)]);
+            }
+            other @ (Change::Revoked(..)
+            | Change::Granted(..)
+            | Change::Evicted(..)
+            | Change::Remapped(..)
+            | Change::AutoMappingCleared) => panic!("{other} is not part of a Set-Mailbox"),
         }
     }
 }
@@ -186,16 +196,14 @@ prop_compose! {
         grants in proptest::collection::btree_set((1u8..8, rights(), any::<bool>()), 0..8),
         aliases in some_addresses(),
         primary in prop_oneof![Just("sales"), Just("orders")],
-        name in prop_oneof![Just("Sales"), Just("Orders")],
-        alias in proptest::option::of(prop_oneof![Just("sales"), Just("orders")]),
+        settings in wishes(),
         allowed in any::<bool>(),
         graph in any::<bool>(),
     ) -> Desired {
         let mut wanted = Desired {
             aliases,
             address: address(primary),
-            display_name: name.into(),
-            alias: alias.map(|text| text.parse().unwrap()),
+            settings,
             sign_in: if allowed { SignIn::Allowed } else { SignIn::Blocked },
             sign_in_control: if graph { SignInControl::Graph } else { SignInControl::Exchange },
             ..desired()
@@ -215,8 +223,10 @@ prop_compose! {
         extra in some_addresses(),
         account_disabled in any::<bool>(),
         directory in proptest::option::of(any::<bool>()),
+        settings in shown(),
     ) -> Tenant {
         let mut mailbox = our_mailbox();
+        mailbox.settings = settings;
         mailbox.addresses.extend(extra);
         mailbox.account_disabled = account_disabled;
         mailbox.directory_enabled = directory;
@@ -316,11 +326,21 @@ proptest! {
                     prop_assert!(!strangers, "it would clear a stranger's automapping");
                 }
                 Step::Evict(_) => prop_assert!(false, "Additive evicts nobody"),
-                Step::Set(settings) => {
-                    let on_behalf = settings.add_on_behalf.iter().chain(&settings.remove_on_behalf);
-                    prop_assert!(on_behalf.copied().all(|id| ours(id, Right::SendOnBehalf)));
-                    prop_assert!(settings.remove_addresses.iter().all(|a| record.addresses.contains(a)));
-                    prop_assert!(settings.add_addresses.iter().all(|a| desired.aliases.contains(a)));
+                Step::Set { call: _, changes } => {
+                    for change in changes {
+                        match change {
+                            Change::Granted(id, right) | Change::Revoked(id, right) => {
+                                prop_assert!(ours(*id, *right) && *right == Right::SendOnBehalf);
+                            }
+                            Change::AddressRemoved(address) => prop_assert!(record.addresses.contains(address)),
+                            Change::AddressAdded(address) => prop_assert!(desired.aliases.contains(address)),
+                            Change::Set { family, .. } => prop_assert!(desired.settings.contains_key(family)),
+                            Change::Marker { .. } | Change::SignIn { .. } | Change::Primary(_) => {}
+                            Change::Evicted(..) | Change::Remapped(..) | Change::AutoMappingCleared => {
+                                prop_assert!(false, "{} is not part of a Set-Mailbox", change);
+                            }
+                        }
+                    }
                 }
                 Step::SetDirectorySignIn { .. } => {}
             }
@@ -434,15 +454,15 @@ proptest! {
         desired in any_desired(), tenant in any_tenant(), record in any_record()
     ) {
         for step in plan(&desired, &tenant.look(&desired, &record), &record).steps {
-            let Step::Set(settings) = step else { continue };
-            let families = settings.families();
-            let parts: Vec<_> = families.iter().flat_map(|(_, part)| part.changes()).collect();
-            let (mut whole, mut sorted) = (settings.changes(), parts.clone());
+            let Step::Set { changes, .. } = step else { continue };
+            let apart = parts(&changes);
+            let mut whole = changes.clone();
+            let mut together: Vec<_> = apart.iter().flat_map(|(_, part)| part.clone()).collect();
             whole.sort();
-            sorted.sort();
-            prop_assert_eq!(whole, sorted);
-            if settings.marker.is_some() || settings.account_disabled.is_some() {
-                prop_assert_eq!(families[0].0, "marker and sign-in");
+            together.sort();
+            prop_assert_eq!(&whole, &together);
+            if whole.iter().any(|change| matches!(change, Change::Marker { .. } | Change::SignIn { .. })) {
+                prop_assert_eq!(apart[0].0, "marker and sign-in");
             }
         }
     }
@@ -463,7 +483,7 @@ fn recorded(who: u8, right: Right, auto_mapping: Option<bool>) -> RecordedGrant 
 }
 
 #[test]
-fn a_member_who_cannot_be_resolved_any_more_keeps_what_was_granted() {
+fn a_member_who_cannot_be_resolved_any_more_keeps_what_wgranteded() {
     let mut wanted = desired();
     for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
         wanted.kept.insert((address("person1"), right));
@@ -521,7 +541,10 @@ fn changing_automapping_is_announced_and_repeated_after_a_crash_between_its_halv
         "crashed before the first half"
     );
     there.full_access.entries.clear();
-    there.display_name = "Drifted".into();
+    let Some(Ok(shown)) = there.settings.get_mut(&Source::Mailbox) else {
+        unreachable!()
+    };
+    shown.extend([("DisplayName", Value::text("Drifted"))]);
     let steps = plan(&wanted, &there, &planned.announced).steps;
     let again = Step::Grant {
         object_id: person(1),

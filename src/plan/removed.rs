@@ -16,7 +16,7 @@ pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
 
 /// What was taken away and is shown nevertheless is to go once more; what is declared again, or can't be hidden any more,
 /// is forgotten.
-pub fn recall(record: &mut Record, desired: &Desired, observed: &Observed) {
+pub fn reopen(record: &mut Record, desired: &Desired, observed: &Observed) {
     for removed in std::mem::take(&mut record.removed) {
         let is_over = removed.until <= desired.now;
         match &removed.what {
@@ -42,7 +42,7 @@ pub fn recall(record: &mut Record, desired: &Desired, observed: &Observed) {
 /// Takes grants out whose removal Exchange acknowledged, or which it said not to have, and does not show, and addresses that nobody declares
 /// and it does not show. What a replica may not know of yet is looked for a while longer: any address, and grants that
 /// were made lately. Returns the grants.
-pub fn believe(
+pub fn confirm_removed(
     record: &mut Record,
     desired: &Desired,
     acknowledged: &Acknowledged,
@@ -162,12 +162,12 @@ mod tests {
         for right in RIGHTS {
             let mut desired = desired();
             let mut record = recorded(right, Some(desired.now));
-            let gone = believe(&mut record, &desired, &acknowledged(right), &our_mailbox());
+            let gone = confirm_removed(&mut record, &desired, &acknowledged(right), &our_mailbox());
             assert_eq!((gone.len(), record.grants.len(), record.removed.len()), (1, 0, 1));
             desired.now += 20 * MINUTE;
-            recall(&mut record, &desired, &our_mailbox());
+            reopen(&mut record, &desired, &our_mailbox());
             assert_eq!((record.grants.len(), record.removed.len()), (0, 1), "looked for");
-            recall(&mut record, &desired, &showing(right));
+            reopen(&mut record, &desired, &showing(right));
             assert_eq!((record.grants.len(), record.removed.len()), (1, 0), "{right}");
             let plan = super::super::plan(&desired, &showing(right), &record);
             assert_eq!(plan.changes(), acknowledged(right));
@@ -180,7 +180,7 @@ mod tests {
     fn it_is_forgotten_once_no_replica_can_hide_it_or_once_it_is_declared_again() {
         let mut desired = desired();
         let mut record = recorded(Right::SendAs, Some(desired.now));
-        believe(
+        confirm_removed(
             &mut record,
             &desired,
             &acknowledged(Right::SendAs),
@@ -189,10 +189,10 @@ mod tests {
         let mut declared = desired.clone();
         wants(&mut declared, 1, Right::SendAs, true);
         let mut again = record.clone();
-        recall(&mut again, &declared, &showing(Right::SendAs));
+        reopen(&mut again, &declared, &showing(Right::SendAs));
         assert_eq!(again, Record::default());
         desired.now += 35 * MINUTE;
-        recall(&mut record, &desired, &our_mailbox());
+        reopen(&mut record, &desired, &our_mailbox());
         assert_eq!(record, Record::default());
     }
 
@@ -202,7 +202,7 @@ mod tests {
         desired.now += 35 * MINUTE;
         for at in [Some(Timestamp::UNIX_EPOCH), None] {
             let mut record = recorded(Right::FullAccess, at);
-            let gone = believe(
+            let gone = confirm_removed(
                 &mut record,
                 &desired,
                 &acknowledged(Right::FullAccess),
@@ -220,8 +220,11 @@ mod tests {
         let mut record = recorded(right, None);
         record.grants[0].sid = Some(sid(1));
         let none = Acknowledged::new();
-        assert!(believe(&mut record, &desired, &none, &showing(right)).is_empty());
-        assert_eq!(believe(&mut record, &desired, &none, &our_mailbox()).len(), 1);
+        assert!(confirm_removed(&mut record, &desired, &none, &showing(right)).is_empty());
+        assert_eq!(
+            confirm_removed(&mut record, &desired, &none, &our_mailbox()).len(),
+            1
+        );
         assert_eq!(record, Record::default());
     }
 
@@ -238,7 +241,7 @@ mod tests {
             (&plain, none, our_mailbox()),
         ] {
             let mut record = recorded(right, Some(desired.now));
-            assert!(believe(&mut record, desired, &acknowledged, &observed).is_empty());
+            assert!(confirm_removed(&mut record, desired, &acknowledged, &observed).is_empty());
             assert_eq!(record, recorded(right, Some(desired.now)));
         }
     }
@@ -251,18 +254,18 @@ mod tests {
             ..Record::default()
         };
         let none = Acknowledged::new();
-        believe(&mut record, &desired, &none, &our_mailbox());
+        confirm_removed(&mut record, &desired, &none, &our_mailbox());
         assert_eq!((record.addresses.len(), record.removed.len()), (0, 1));
         let mut shown = our_mailbox();
         shown.addresses.insert(address("info"));
         let mut back = record.clone();
-        recall(&mut back, &desired, &shown);
+        reopen(&mut back, &desired, &shown);
         assert_eq!(
             (back.addresses.as_slice(), back.removed.len()),
             (&[address("info")][..], 0)
         );
         desired.now += 35 * MINUTE;
-        recall(&mut record, &desired, &our_mailbox());
+        reopen(&mut record, &desired, &our_mailbox());
         assert_eq!(record, Record::default());
     }
 }

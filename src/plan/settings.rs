@@ -1,227 +1,231 @@
-//! Everything that one Set-Mailbox changes.
+//! What is to be written of the settings, and how each declared family stands.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Desired, Observed};
-use crate::api::{Record, SignIn, SignInControl};
-use crate::mail::{Marker, Nickname, ObjectId, Right, SmtpAddress};
+use super::families::{Company, FAMILIES, Family, Feature, Move, Need};
+use super::standing::{Answer, Earlier, Standing};
+use super::{Change, Desired, Observed, Step};
+use crate::api::{Power, Record, SignIn, SignInControl};
+use crate::mail::{Marker, ObjectId, Right, SmtpAddress};
+use crate::setting::{Call, Property, Value, Values};
 
-/// The differences of one mailbox, sent as one Set-Mailbox. Empty fields are left alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// The custom attribute's number and its text.
-    pub marker: Option<(u8, String)>,
-    pub account_disabled: Option<bool>,
-    pub display_name: Option<String>,
-    pub alias: Option<Nickname>,
-    pub primary: Option<SmtpAddress>,
-    pub add_addresses: BTreeSet<SmtpAddress>,
-    pub remove_addresses: BTreeSet<SmtpAddress>,
-    pub add_on_behalf: BTreeSet<ObjectId>,
-    pub remove_on_behalf: BTreeSet<ObjectId>,
+/// Changes of Send on Behalf, which Set-Mailbox writes.
+pub(super) struct OnBehalfChanges {
+    pub add: BTreeSet<ObjectId>,
+    pub remove: BTreeSet<ObjectId>,
+}
+
+/// The settings part of a plan.
+#[derive(Debug, Default)]
+pub(super) struct SettingsPlan {
+    /// What goes with the marker in one Set-Mailbox.
+    pub core: Vec<Change>,
+    /// Calls of their own, which come last and stop nothing.
+    pub alone: Vec<Step>,
+    /// What was shown before, by change.
+    pub before: BTreeMap<Change, Value>,
+    pub standings: BTreeMap<&'static str, Standing>,
 }
 
 pub(super) fn plan(
     desired: &Desired,
     observed: &Observed,
     record: &Record,
-    add_on_behalf: BTreeSet<ObjectId>,
-    remove_on_behalf: BTreeSet<ObjectId>,
-) -> Settings {
+    on_behalf: &OnBehalfChanges,
+) -> SettingsPlan {
+    let mut plan = SettingsPlan {
+        core: core(desired, observed, record, on_behalf),
+        ..SettingsPlan::default()
+    };
+    let mut calls: BTreeMap<Call, Vec<Change>> = BTreeMap::new();
+    for family in FAMILIES {
+        let Some(wish) = desired.settings.get(family.name) else {
+            continue;
+        };
+        let standing = judge(family, wish, desired, observed);
+        if let Standing::Differs { to, from } = &standing {
+            let changes: Vec<Change> = changes(family, to).collect();
+            for change in &changes {
+                if let Change::Set { property, .. } = change
+                    && let Some(before) = from.get(property.parameter)
+                {
+                    plan.before.insert(change.clone(), before.clone());
+                }
+            }
+            let is_retried = desired
+                .earlier
+                .get(family.name)
+                .is_some_and(|earlier| earlier.refused(wish));
+            match (family.call, family.company) {
+                (Call::Mailbox, Company::Together) if !is_retried => plan.core.extend(changes),
+                (call, Company::Alone) => plan.alone.push(Step::Set { call, changes }),
+                (call, Company::Together) if is_retried => plan.alone.push(Step::Set { call, changes }),
+                (call, Company::Together) => calls.entry(call).or_default().extend(changes),
+            }
+        }
+        plan.standings.insert(family.name, standing);
+    }
+    let others = calls
+        .into_iter()
+        .map(|(call, changes)| Step::Set { call, changes });
+    plan.alone.extend(others);
+    plan
+}
+
+fn changes(family: &'static Family, values: &Values) -> impl Iterator<Item = Change> {
+    let change = |property: &'static Property| {
+        let to = values.get(property.parameter)?.clone();
+        Some(Change::Set {
+            family: family.name,
+            property: *property,
+            to,
+        })
+    };
+    family.properties.iter().filter_map(change)
+}
+
+/// How a family stands, given what it wishes and what is shown.
+pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed: &Observed) -> Standing {
+    let source = family.call.shown_by();
+    let shown = match observed.settings.get(&source) {
+        Some(Ok(shown)) => shown.only(family.properties),
+        Some(Err(why)) => return Standing::Unread(why.clone()),
+        None => return Standing::Unread(format!("{} was not asked", source.cmdlet())),
+    };
+    let step = Move { shown: &shown, wish };
+    if let Some(why) = missing_power(family, &step, &desired.denied) {
+        return Standing::Refused(why);
+    }
+    if let Err(why) = (family.check)(&step) {
+        return Standing::Refused(why);
+    }
+    let to = wish.differing(&shown);
+    if to.is_empty() {
+        return match wish.first_unread(&shown) {
+            None => Standing::Synced,
+            Some(property) => Standing::Unread(format!("{} does not show {property}", source.cmdlet())),
+        };
+    }
+    match desired.earlier.get(family.name) {
+        Some(Earlier::Refused {
+            wish: then,
+            why,
+            retry,
+        }) if then == wish && !retry => {
+            return Standing::Refused(why.clone());
+        }
+        Some(Earlier::Acknowledged {
+            wish: then,
+            shown: before,
+            answer,
+        }) if then == wish && *before == shown => match answer {
+            Answer::Pending => return Standing::Waiting,
+            Answer::Equal => return Standing::Synced,
+            Answer::Other => return Standing::NotConverging(not_converging(&to, &shown)),
+            Answer::Retry => {}
+        },
+        Some(Earlier::Refused { .. } | Earlier::Acknowledged { .. }) | None => {}
+    }
+    let from = shown
+        .into_iter()
+        .filter(|(name, _)| to.get(name).is_some())
+        .collect();
+    Standing::Differs { to, from }
+}
+
+fn not_converging(to: &Values, shown: &Values) -> String {
+    let pair = |(name, wish): (&'static str, &Value)| {
+        let shown = shown
+            .get(name)
+            .map_or_else(|| "nothing".to_owned(), Value::to_string);
+        format!("{name} was written as {wish} and is shown as {shown}")
+    };
+    to.iter().map(pair).collect::<Vec<_>>().join("; ")
+}
+
+/// The sentence that denies a power that the wish needs.
+fn missing_power(family: &Family, step: &Move<'_>, denied: &BTreeMap<Power, String>) -> Option<String> {
+    (family.needs)(step).into_iter().find_map(|need| match need {
+        Need::Power(power) => denied.get(&power).cloned(),
+        Need::Licence(_) => None,
+    })
+}
+
+/// Families that need a licence which the mailbox shows not to have. Nothing is held back by it: the service's own check
+/// reads a copy that may be hours old in either direction.
+pub fn unlicensed(desired: &Desired, observed: &Observed) -> Vec<(&'static str, Feature)> {
+    if observed.sku_assigned != Some(false) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for family in FAMILIES {
+        let Some(wish) = desired.settings.get(family.name) else {
+            continue;
+        };
+        let nothing = Values::default();
+        let shown = match observed.settings.get(&family.call.shown_by()) {
+            Some(Ok(shown)) => shown,
+            Some(Err(_)) | None => &nothing,
+        };
+        let needs = (family.needs)(&Move { shown, wish });
+        found.extend(needs.into_iter().filter_map(|need| match need {
+            Need::Licence(feature) => Some((family.name, feature)),
+            Need::Power(_) => None,
+        }));
+    }
+    found
+}
+
+/// Marker, sign-in, addresses and Send on Behalf: what has a protocol of its own and goes with Set-Mailbox.
+fn core(desired: &Desired, observed: &Observed, record: &Record, on_behalf: &OnBehalfChanges) -> Vec<Change> {
     let marker = Marker {
         owner: desired.owner.clone(),
         mailbox: observed.guid,
     }
     .to_string();
+    let mut changes = Vec::new();
+    if observed.attribute != marker {
+        changes.push(Change::Marker {
+            attribute: desired.marker_attribute,
+            text: marker,
+        });
+    }
+    if sign_in_must_change(desired, observed, SignInControl::Exchange) {
+        changes.push(Change::SignIn {
+            allowed: desired.sign_in == SignIn::Allowed,
+        });
+    }
+    let removed = on_behalf.remove.iter();
+    changes.extend(removed.map(|id| Change::Revoked(*id, Right::SendOnBehalf)));
+    if observed.primary != desired.address {
+        changes.push(Change::Primary(desired.address.clone()));
+    }
+    changes.extend(addresses(desired, observed, record));
+    let added = on_behalf.add.iter();
+    changes.extend(added.map(|id| Change::Granted(*id, Right::SendOnBehalf)));
+    changes
+}
+
+fn addresses(desired: &Desired, observed: &Observed, record: &Record) -> Vec<Change> {
+    let is_missing =
+        |alias: &&SmtpAddress| !observed.addresses.contains(*alias) && **alias != desired.address;
     // Exchange refuses to take the primary address away; the address that is about to become primary or the
     // one that stays primary is declared anyway.
-    let withdrawn = |address: &&SmtpAddress| {
+    let is_withdrawn = |address: &&SmtpAddress| {
         !desired.declares_address(address)
             && observed.addresses.contains(*address)
             && observed.primary != **address
     };
-    Settings {
-        marker: (observed.attribute != marker).then_some((desired.marker_attribute, marker)),
-        account_disabled: exchange_sign_in(desired, observed),
-        display_name: (observed.display_name != desired.display_name).then(|| desired.display_name.clone()),
-        alias: desired
-            .alias
-            .clone()
-            .filter(|alias| alias.as_str() != observed.alias),
-        primary: (observed.primary != desired.address).then(|| desired.address.clone()),
-        add_addresses: desired
-            .aliases
-            .iter()
-            .filter(|alias| !observed.addresses.contains(*alias) && **alias != desired.address)
-            .cloned()
-            .collect(),
-        remove_addresses: record.addresses.iter().filter(withdrawn).cloned().collect(),
-        add_on_behalf,
-        remove_on_behalf,
-    }
-}
-
-/// `AccountDisabled`, when it must be written.
-fn exchange_sign_in(desired: &Desired, observed: &Observed) -> Option<bool> {
-    sign_in_must_change(desired, observed, SignInControl::Exchange)
-        .then_some(desired.sign_in == SignIn::Blocked)
+    let added = desired.aliases.iter().filter(is_missing).cloned();
+    let removed: BTreeSet<SmtpAddress> = record.addresses.iter().filter(is_withdrawn).cloned().collect();
+    added
+        .map(Change::AddressAdded)
+        .chain(removed.into_iter().map(Change::AddressRemoved))
+        .collect()
 }
 
 /// Whether sign-in must be changed through `control`.
 pub(super) fn sign_in_must_change(desired: &Desired, observed: &Observed, control: SignInControl) -> bool {
     desired.sign_in_control == control
         && observed.sign_in_is_blocked() != (desired.sign_in == SignIn::Blocked)
-}
-
-impl Settings {
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The same changes in parts, for when Exchange refuses them together: what protects first, then each
-    /// family of settings by itself, so that one bad value holds nothing hostage.
-    pub fn families(&self) -> Vec<(&'static str, Self)> {
-        let Self {
-            marker,
-            account_disabled,
-            display_name,
-            alias,
-            primary,
-            add_addresses,
-            remove_addresses,
-            add_on_behalf,
-            remove_on_behalf,
-        } = self.clone();
-        let parts = [
-            (
-                "marker and sign-in",
-                Self {
-                    marker,
-                    account_disabled,
-                    ..Self::default()
-                },
-            ),
-            (
-                "send on behalf, withdrawn",
-                Self {
-                    remove_on_behalf,
-                    ..Self::default()
-                },
-            ),
-            (
-                "displayName",
-                Self {
-                    display_name,
-                    ..Self::default()
-                },
-            ),
-            (
-                "alias",
-                Self {
-                    alias,
-                    ..Self::default()
-                },
-            ),
-            (
-                "emailAddress",
-                Self {
-                    primary,
-                    ..Self::default()
-                },
-            ),
-            (
-                "aliases",
-                Self {
-                    add_addresses,
-                    remove_addresses,
-                    ..Self::default()
-                },
-            ),
-            (
-                "send on behalf",
-                Self {
-                    add_on_behalf,
-                    ..Self::default()
-                },
-            ),
-        ];
-        parts
-            .into_iter()
-            .filter(|(_, settings)| !settings.is_empty())
-            .collect()
-    }
-
-    pub(super) fn changes(&self) -> Vec<Change> {
-        let Self {
-            marker,
-            account_disabled,
-            display_name,
-            alias,
-            primary,
-            add_addresses,
-            remove_addresses,
-            add_on_behalf,
-            remove_on_behalf,
-        } = self;
-        let on_behalf = Right::SendOnBehalf;
-        let mut changes = Vec::new();
-        changes.extend(marker.as_ref().map(|_| Change::Marker));
-        changes.extend(account_disabled.map(|disabled| Change::SignIn { allowed: !disabled }));
-        changes.extend(display_name.clone().map(Change::DisplayName));
-        changes.extend(alias.as_ref().map(|alias| Change::Alias(alias.to_string())));
-        changes.extend(primary.clone().map(Change::Primary));
-        changes.extend(add_addresses.iter().cloned().map(Change::AddressAdded));
-        changes.extend(remove_addresses.iter().cloned().map(Change::AddressRemoved));
-        changes.extend(add_on_behalf.iter().map(|id| Change::Granted(*id, on_behalf)));
-        changes.extend(remove_on_behalf.iter().map(|id| Change::Revoked(*id, on_behalf)));
-        changes
-    }
-
-    /// Only what `keep` admits.
-    pub(super) fn keeping(&self, keep: &impl Fn(&Change) -> bool) -> Self {
-        let Self {
-            marker,
-            account_disabled,
-            display_name,
-            alias,
-            primary,
-            add_addresses,
-            remove_addresses,
-            add_on_behalf,
-            remove_on_behalf,
-        } = self.clone();
-        let on_behalf = Right::SendOnBehalf;
-        let kept = |addresses: BTreeSet<SmtpAddress>, change: fn(SmtpAddress) -> Change| {
-            addresses
-                .into_iter()
-                .filter(|address| keep(&change(address.clone())))
-                .collect()
-        };
-        Self {
-            marker: marker.filter(|_| keep(&Change::Marker)),
-            account_disabled: account_disabled
-                .filter(|disabled| keep(&Change::SignIn { allowed: !disabled })),
-            display_name: display_name.filter(|name| keep(&Change::DisplayName(name.clone()))),
-            alias: alias.filter(|alias| keep(&Change::Alias(alias.to_string()))),
-            primary: primary.filter(|address| keep(&Change::Primary(address.clone()))),
-            add_addresses: kept(add_addresses, Change::AddressAdded),
-            remove_addresses: kept(remove_addresses, Change::AddressRemoved),
-            add_on_behalf: add_on_behalf
-                .into_iter()
-                .filter(|id| keep(&Change::Granted(*id, on_behalf)))
-                .collect(),
-            remove_on_behalf: remove_on_behalf
-                .into_iter()
-                .filter(|id| keep(&Change::Revoked(*id, on_behalf)))
-                .collect(),
-        }
-    }
-}
-
-impl fmt::Display for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<String> = self.changes().iter().map(ToString::to_string).collect();
-        f.write_str(&words.join(", "))
-    }
 }

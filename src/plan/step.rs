@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Change, Settings};
+use super::{Change, Standing};
 use crate::api::Record;
 use crate::mail::{Holder, ObjectId, Right};
+use crate::setting::{Call, Value};
 
 /// One write, in the order of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub enum Step {
     Revoke { object_id: ObjectId, right: Right },
     /// Take everything away that a row shows and no manifest declares.
     Evict(Eviction),
-    /// One Set-Mailbox.
-    Set(Settings),
+    /// One call that changes the mailbox itself or its settings.
+    Set { call: Call, changes: Vec<Change> },
     /// Block or allow sign-in in the directory.
     SetDirectorySignIn { allowed: bool },
     /// Change the automapping of one member's Full Access: it can only be set with the grant, so the grant is taken
@@ -84,6 +85,10 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Why each removal of a grant is planned.
     pub causes: BTreeMap<Change, Cause>,
+    /// What was shown before a setting is changed.
+    pub before: BTreeMap<Change, Value>,
+    /// How each declared family of settings stands.
+    pub standings: BTreeMap<&'static str, Standing>,
     /// The record that the API server must have acknowledged before the first step.
     pub announced: Record,
     /// The record when every step is done.
@@ -95,7 +100,7 @@ impl Step {
     pub fn revokes(&self) -> bool {
         match self {
             Self::Revoke { .. } | Self::Evict(_) => true,
-            Self::Set(settings) => !settings.remove_on_behalf.is_empty(),
+            Self::Set { changes, call: _ } => changes.iter().any(Change::removes_a_grant),
             Self::SetDirectorySignIn { .. }
             | Self::Grant { .. }
             | Self::Remap { .. }
@@ -119,9 +124,33 @@ impl Step {
             } => vec![Change::Remapped(*object_id, *auto_mapping)],
             Self::ClearAutoMapping => vec![Change::AutoMappingCleared],
             Self::SetDirectorySignIn { allowed } => vec![Change::SignIn { allowed: *allowed }],
-            Self::Set(settings) => settings.changes(),
+            Self::Set { changes, call: _ } => changes.clone(),
         }
     }
+}
+
+/// The same changes in parts, for when Exchange refuses them together: what protects first, then each family by itself,
+/// so that one bad value holds nothing hostage. The name of a part is for people.
+pub fn parts(changes: &[Change]) -> Vec<(&'static str, Vec<Change>)> {
+    let rank = |change: &Change| match change {
+        Change::Marker { .. } | Change::SignIn { .. } => (0, "marker and sign-in"),
+        Change::Revoked(..) | Change::Evicted(..) => (1, change.family()),
+        Change::Granted(..)
+        | Change::Remapped(..)
+        | Change::AutoMappingCleared
+        | Change::Primary(_)
+        | Change::AddressAdded(_)
+        | Change::AddressRemoved(_)
+        | Change::Set { .. } => (2, change.family()),
+    };
+    let mut parts: BTreeMap<(u8, &'static str), Vec<Change>> = BTreeMap::new();
+    for change in changes {
+        parts.entry(rank(change)).or_default().push(change.clone());
+    }
+    parts
+        .into_iter()
+        .map(|((_, name), changes)| (name, changes))
+        .collect()
 }
 
 impl Plan {
@@ -171,7 +200,10 @@ impl fmt::Display for Step {
             Self::ClearAutoMapping => f.write_str("clear automapping for everybody"),
             Self::SetDirectorySignIn { allowed: false } => f.write_str("block sign-in in the directory"),
             Self::SetDirectorySignIn { allowed: true } => f.write_str("allow sign-in in the directory"),
-            Self::Set(settings) => settings.fmt(f),
+            Self::Set { changes, call: _ } => {
+                let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+                f.write_str(&words.join(", "))
+            }
         }
     }
 }

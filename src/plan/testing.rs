@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, Entry, GrantPolicy, Holders, Identity, Observed, OnBehalf, WantedGrant};
+use super::{
+    Desired, Entry, GrantPolicy, Holders, Identity, Observed, OnBehalf, Purpose, ShownSettings, WantedGrant,
+};
 use crate::api::{Intent, SignIn, SignInControl};
 use crate::mail::{ClusterId, Marker, MarkerOwner, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
+use crate::setting::{Source, Value, Values};
 
 pub fn owner() -> MarkerOwner {
     MarkerOwner {
@@ -47,7 +50,6 @@ pub fn mailbox() -> Observed {
         guid: "44444444-4444-4444-8444-444444444444".parse().unwrap(),
         object_id: Some(person(99)),
         display_name: "Sales".into(),
-        alias: "sales".into(),
         primary: address("sales"),
         addresses: BTreeSet::from([address("sales")]),
         attribute: String::new(),
@@ -59,6 +61,14 @@ pub fn mailbox() -> Observed {
         identities: BTreeMap::new(),
         hidden: false,
         forwarding: None,
+        sku_assigned: None,
+        settings: ShownSettings::from([(
+            Source::Mailbox,
+            Ok(Values::of([
+                ("DisplayName", Some(Value::text("Sales"))),
+                ("Alias", Some(Value::name("sales"))),
+            ])),
+        )]),
     }
 }
 
@@ -78,11 +88,10 @@ pub fn our_mailbox() -> Observed {
 /// What [`our_mailbox`] already is.
 pub fn desired() -> Desired {
     Desired {
+        purpose: Purpose::Keep,
         owner: owner(),
         marker_attribute: 15,
-        display_name: "Sales".into(),
         address: address("sales"),
-        alias: None,
         aliases: BTreeSet::new(),
         sign_in: SignIn::Blocked,
         sign_in_control: SignInControl::Exchange,
@@ -93,6 +102,12 @@ pub fn desired() -> Desired {
         expired: BTreeSet::new(),
         groups: BTreeMap::new(),
         stuck: BTreeSet::new(),
+        settings: BTreeMap::from([(
+            "displayName",
+            Values::of([("DisplayName", Some(Value::text("Sales")))]),
+        )]),
+        denied: BTreeMap::new(),
+        earlier: BTreeMap::new(),
     }
 }
 

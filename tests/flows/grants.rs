@@ -228,13 +228,13 @@ async fn an_unreadable_object_that_is_deleted_holds_nothing_up_any_longer() {
 async fn a_permission_of_a_refused_mailbox_says_why_in_its_own_words() {
     let world = World::start().await;
     world
-        .apply(&sales(json!({ "emailAddress": "sales@elsewhere.org" })))
+        .apply(&sales(json!({ "emailAddress": "sales@contoso.onmicrosoft.com" })))
         .await;
     world.apply(&team(&[FIRST])).await;
     let team = world.wait_permission("team", "False", "MailboxNotReady").await;
     says(
         &stalled(&team, "MailboxNotReady"),
-        &["AccessDenied", "sales@elsewhere.org"],
+        &["AccessDenied", "sales@contoso.onmicrosoft.com"],
     );
     assert_eq!(condition(&team, "Granted").unwrap().status, "False");
 }

@@ -61,7 +61,7 @@ async fn a_mailbox_is_in_progress_while_its_tenant_has_not_been_checked_yet() {
 async fn what_somebody_has_to_act_on_is_failed_and_not_in_progress_for_ever() {
     let world = World::start().await;
     world
-        .apply(&sales(json!({ "emailAddress": "sales@elsewhere.example" })))
+        .apply(&sales(json!({ "emailAddress": "sales@contoso.onmicrosoft.com" })))
         .await;
     world.wait_mailbox("sales", "False", "AccessDenied").await;
     assert_eq!(mailbox_is(&world).await, Kstatus::Failed);

@@ -91,7 +91,9 @@ async fn objects_are_counted_by_their_state_and_why_they_are_stalled() {
     world.apply(&team(&[FIRST, "partner@elsewhere.example"])).await;
     world.wait_permission("team", "False", "PartiallyGranted").await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
-    world.apply(&mailbox("theirs", "theirs@elsewhere.example")).await;
+    world
+        .apply(&mailbox("theirs", "theirs@contoso.onmicrosoft.com"))
+        .await;
     world.wait_mailbox("theirs", "False", "AccessDenied").await;
     world.sleep(2).await;
     for (series, value) in [
@@ -180,8 +182,8 @@ async fn an_edit_takes_seconds_and_drift_is_found_and_repaired_once() {
     until(&world, "the block", || view(&world).account_disabled).await;
     world.sleep(3 * INTERVAL).await;
     for series in [
-        r#"sharedmailbox_drift_found_total{property="sign_in"}"#,
-        r#"sharedmailbox_drift_repaired_total{property="sign_in"}"#,
+        r#"sharedmailbox_drift_found_total{property="signIn"}"#,
+        r#"sharedmailbox_drift_repaired_total{property="signIn"}"#,
     ] {
         let value = world.metric(series);
         assert!((1.0..=2.0).contains(&value), "{series} {value}");

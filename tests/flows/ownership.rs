@@ -203,7 +203,14 @@ async fn another_resource_does_not_take_a_mailbox_up() {
     until_deleted(&world).await;
     world.apply(&testkit::mailbox("vendite", SALES)).await;
     let object = world.wait_mailbox("vendite", "False", "AddressInUse").await;
-    says(&stalled(&object, "AddressInUse"), &[SALES, "not ours"]);
+    says(
+        &stalled(&object, "AddressInUse"),
+        &[
+            SALES,
+            "created for the SharedMailbox \"sales\"",
+            "apply that one again",
+        ],
+    );
     assert_eq!(world.writes(), NOTHING);
 }
 

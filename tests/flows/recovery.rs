@@ -106,7 +106,7 @@ async fn an_address_that_a_sibling_gives_up_is_taken_at_once() {
 async fn a_corrected_manifest_needs_nothing_else() {
     let world = World::start().await;
     world
-        .apply(&sales(json!({ "emailAddress": "sales@elsewhere.org" })))
+        .apply(&sales(json!({ "emailAddress": "sales@contoso.onmicrosoft.com" })))
         .await;
     world.wait_mailbox("sales", "False", "AccessDenied").await;
     world.apply(&sales(json!({}))).await;

@@ -141,7 +141,7 @@ async fn one_mailbox_too_many_is_refused_until_another_goes() {
 async fn a_mailbox_that_was_refused_first_does_not_slip_past_the_limit_later() {
     let world = world(Seed::contoso(), one_mailbox_a_namespace()).await;
     world
-        .apply(&sales(json!({ "emailAddress": "sales@elsewhere.com" })))
+        .apply(&sales(json!({ "emailAddress": "sales@contoso.onmicrosoft.com" })))
         .await;
     world.wait_mailbox("sales", "False", "AccessDenied").await;
     world.sleep(2).await;

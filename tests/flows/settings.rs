@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::json;
 use simulator::{FaultRule, Faults};
-use testkit::{World, condition, mailbox};
+use testkit::{World, condition, mailbox, with};
 
 /// Set-Mailbox refuses whatever would set a display name.
 fn refuse_display_names(world: &World) {
@@ -43,7 +43,28 @@ async fn a_refused_setting_holds_neither_block_nor_marker_nor_other_settings_nor
     assert!(view.addresses.contains(&"smtp:info@contoso.com".to_owned()));
     assert!(view.display_name.starts_with("smo-"));
     world.tenant.set_faults(Faults::default());
+    let requested = with(
+        sales(json!({ "displayName": "Refused", "aliases": ["info@contoso.com"] })),
+        &json!({ "metadata": { "annotations": { "sharedmailbox.dev/reconcile-requested-at": "now" } } }),
+    );
+    world.apply(&requested).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_setting_is_tried_again_alone_within_an_hour_or_two() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    refuse_display_names(&world);
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "False", "SettingRefused").await;
+    let tried = sent(&world, "Set-Mailbox");
+    world.sleep(50 * 60).await;
+    assert_eq!(sent(&world, "Set-Mailbox"), tried, "it rests");
+    world.tenant.set_faults(Faults::default());
+    world.sleep(20 * 60).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(sent(&world, "Set-Mailbox"), tried + 1);
 }
 
 #[tokio::test(start_paused = true)]

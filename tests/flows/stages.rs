@@ -98,7 +98,10 @@ async fn observe_of_a_mailbox_shows_differences_and_their_end() {
     let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
     says(
         &stalled(&object, "DriftDetected"),
-        &["set the display name to \"sales\"", "grant FullAccess"],
+        &[
+            "set displayName to \"sales\"",
+            "grant FullAccess to first.member@contoso.com",
+        ],
     );
     assert_eq!(object.status.as_ref().unwrap().pending_plan.len(), 2);
     let team = world.wait_permission("team", "False", "DriftDetected").await;

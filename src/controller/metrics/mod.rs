@@ -6,6 +6,7 @@ mod reasons;
 mod result;
 mod states;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::controller::state::State;
 use crate::controller::state::key::{KINDS, Work};
 use crate::controller::state::pending::Effect;
 use crate::lane::Lane;
-use crate::plan::Change;
+use crate::plan::{self, Change};
 
 pub use gauges::{GaugeFamily, Gauges};
 pub use result::ReconcileResult;
@@ -157,7 +158,7 @@ impl Default for Metrics {
         for lane in [Lane::Edit, Lane::Revocation].map(Lane::label) {
             drop(metrics.effect_seconds.get_or_create(&LaneLabels { lane }));
         }
-        for property in PROPERTIES {
+        for property in properties() {
             for family in [&metrics.drift_found, &metrics.drift_repaired] {
                 drop(family.get_or_create(&PropertyLabels { property }));
             }
@@ -368,37 +369,38 @@ impl Metrics {
 }
 
 fn count<'a>(family: &Family<PropertyLabels, Counter>, changes: impl IntoIterator<Item = &'a Change>) {
+    // A family that is written with several parameters drifted once.
+    let mut settings = BTreeSet::new();
     for change in changes {
-        let labels = PropertyLabels {
-            property: property(change),
-        };
-        family.get_or_create(&labels).inc();
+        let is_new = change.setting().is_none_or(|setting| settings.insert(setting));
+        if is_new {
+            let labels = PropertyLabels {
+                property: change.family(),
+            };
+            family.get_or_create(&labels).inc();
+        }
     }
 }
 
-const PROPERTIES: [&str; 6] = [
-    "sign_in",
-    "marker",
-    "settings",
-    "addresses",
-    "grants",
-    "revocations",
-];
-
-fn property(change: &Change) -> &'static str {
-    match change {
-        Change::SignIn { .. } => "sign_in",
-        Change::Marker => "marker",
-        Change::DisplayName(_) | Change::Alias(_) => "settings",
-        Change::Primary(_) | Change::AddressAdded(_) | Change::AddressRemoved(_) => "addresses",
-        Change::Granted(..) | Change::Remapped(..) | Change::AutoMappingCleared => "grants",
-        Change::Revoked(..) | Change::Evicted(..) => "revocations",
-    }
+/// What may drift: settings by family, and what has a protocol of its own.
+fn properties() -> impl Iterator<Item = &'static str> {
+    let others = [
+        "marker",
+        "signIn",
+        "emailAddress",
+        "aliases",
+        "grants",
+        "revocations",
+    ];
+    others
+        .into_iter()
+        .chain(plan::FAMILIES.iter().map(|family| family.name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::Value;
     use prometheus_client::encoding::text::encode;
 
     fn text(registry: &Registry) -> String {
@@ -409,14 +411,21 @@ mod tests {
 
     #[test]
     fn every_property_is_known_before_it_drifts() {
+        let quota = plan::Family::named("quota").unwrap();
         for change in [
             Change::SignIn { allowed: false },
-            Change::Marker,
-            Change::DisplayName("x".into()),
-            Change::Alias("x".into()),
+            Change::Marker {
+                attribute: 15,
+                text: "x".into(),
+            },
             Change::AddressAdded("a@contoso.com".parse().unwrap()),
+            Change::Set {
+                family: quota.name,
+                property: quota.properties[0],
+                to: Value::Unlimited,
+            },
         ] {
-            assert!(PROPERTIES.contains(&property(&change)), "{change:?}");
+            assert!(properties().any(|known| known == change.family()), "{change:?}");
         }
     }
 
@@ -455,7 +464,7 @@ mod tests {
         Metrics::register(&mut registry);
         let text = text(&registry);
         assert!(
-            text.contains("sharedmailbox_drift_found_total{property=\"sign_in\"} 0"),
+            text.contains("sharedmailbox_drift_found_total{property=\"signIn\"} 0"),
             "{text}"
         );
         assert!(!text.contains("sharedmailbox_objects"), "{text}");

@@ -2,35 +2,37 @@
 
 use kube::ResourceExt;
 
-use super::apply::Applied;
-use super::pass::Pass;
+use super::begin::Reconcile;
+use super::execute::Execution;
 use super::report::Names;
+use super::validate::Judged;
 use crate::api::{Record, RecordedGrant};
 use crate::mail::{ObjectId, Right};
 use crate::plan::{Change, Desired, Observed, Plan};
+use crate::setting::Value;
 
 /// The target of the log records, to be filtered by.
 const TARGET: &str = "audit";
 
 /// Writes one record for each change that Exchange acknowledged.
 pub fn log(
-    pass: &Pass<'_>,
-    desired: &Desired,
+    reconcile: &Reconcile<'_>,
+    judged: &Judged,
     planned: &Plan,
     observed: &Observed,
-    record: &Record,
-    applied: &Applied,
+    execution: &Execution,
 ) {
+    let (desired, record) = (&judged.desired, &judged.prepared.record);
     let names = Names::of(desired, record);
-    for write in &applied.writes {
+    for write in &execution.writes {
         let request_id = write.request_id.as_deref().unwrap_or_default();
         for change in &write.changes {
-            let asked_by = asked_by(pass, desired, record, change);
+            let asked_by = asked_by(reconcile, desired, record, change);
             let cause = planned
                 .causes
                 .get(change)
                 .map_or("declared", |cause| cause.as_str());
-            let (before, after) = before_and_after(change, observed);
+            let (before, after) = before_and_after(change, planned, observed);
             tracing::info!(
                 target: TARGET,
                 mailbox = %desired.address,
@@ -40,7 +42,7 @@ pub fn log(
                 after,
                 cause,
                 asked_by,
-                reason = reasons(pass, desired, change),
+                reason = reasons(reconcile, desired, change),
                 request_id,
                 "changed"
             );
@@ -49,10 +51,10 @@ pub fn log(
 }
 
 /// The resources, with their generations, from which a change follows.
-fn asked_by(pass: &Pass<'_>, desired: &Desired, record: &Record, change: &Change) -> String {
-    let namespace = &pass.key.namespace;
+fn asked_by(reconcile: &Reconcile<'_>, desired: &Desired, record: &Record, change: &Change) -> String {
+    let namespace = &reconcile.key.namespace;
     let permission = |name: &String| {
-        let object = pass
+        let object = reconcile
             .permissions
             .iter()
             .find(|permission| permission.name_any() == *name);
@@ -64,8 +66,8 @@ fn asked_by(pass: &Pass<'_>, desired: &Desired, record: &Record, change: &Change
     };
     let by = permissions_behind(desired, record, change);
     if by.is_empty() {
-        let generation = pass.object.metadata.generation.unwrap_or_default();
-        return format!("SharedMailbox {} generation {generation}", pass.key);
+        let generation = reconcile.object.metadata.generation.unwrap_or_default();
+        return format!("SharedMailbox {} generation {generation}", reconcile.key);
     }
     by.iter().map(permission).collect::<Vec<_>>().join(", ")
 }
@@ -87,9 +89,8 @@ fn permissions_behind(desired: &Desired, record: &Record, change: &Change) -> Ve
         Change::Evicted(..)
         | Change::AutoMappingCleared
         | Change::SignIn { .. }
-        | Change::Marker
-        | Change::DisplayName(_)
-        | Change::Alias(_)
+        | Change::Marker { .. }
+        | Change::Set { .. }
         | Change::Primary(_)
         | Change::AddressAdded(_)
         | Change::AddressRemoved(_) => None,
@@ -98,9 +99,9 @@ fn permissions_behind(desired: &Desired, record: &Record, change: &Change) -> Ve
 }
 
 /// `spec.reason` of the permissions behind a grant.
-fn reasons(pass: &Pass<'_>, desired: &Desired, change: &Change) -> String {
+fn reasons(reconcile: &Reconcile<'_>, desired: &Desired, change: &Change) -> String {
     let behind = permissions_behind(desired, &Record::default(), change);
-    let objects = pass
+    let objects = reconcile
         .permissions
         .iter()
         .filter(|object| behind.contains(&object.name_any()));
@@ -110,7 +111,7 @@ fn reasons(pass: &Pass<'_>, desired: &Desired, change: &Change) -> String {
     reasons.join("; ")
 }
 
-fn before_and_after(change: &Change, observed: &Observed) -> (String, String) {
+fn before_and_after(change: &Change, planned: &Plan, observed: &Observed) -> (String, String) {
     let text = |before: &str, after: &str| (before.to_owned(), after.to_owned());
     match change {
         Change::Granted(..) => text("absent", "granted"),
@@ -121,9 +122,11 @@ fn before_and_after(change: &Change, observed: &Observed) -> (String, String) {
             let word = |allowed: bool| if allowed { "allowed" } else { "blocked" };
             text(word(!observed.sign_in_is_blocked()), word(*allowed))
         }
-        Change::Marker => text(&observed.attribute, "our marker"),
-        Change::DisplayName(name) => text(&observed.display_name, name),
-        Change::Alias(alias) => text(&observed.alias, alias),
+        Change::Marker { .. } => text(&observed.attribute, "our marker"),
+        Change::Set { to, .. } => {
+            let before = planned.before.get(change);
+            (before.map(Value::to_string).unwrap_or_default(), to.to_string())
+        }
         Change::Primary(address) => text(observed.primary.as_str(), address.as_str()),
         Change::AddressAdded(address) => text("", address.as_str()),
         Change::AddressRemoved(address) => text(address.as_str(), ""),

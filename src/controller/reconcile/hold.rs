@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 
+use super::begin::Reconcile;
 use super::outcome::{Outcome, Progress};
-use super::pass::{Ground, Pass, of_kube};
+use super::validate::Judged;
 use crate::api::APPROVE;
 use crate::controller::state::breaker::Removals;
 use crate::mail::MailboxGuid;
-use crate::plan::{self, Change, Desired, Held, Plan};
+use crate::plan::{self, Change, Held, Plan};
 
 /// A plan, and what of it waits.
 pub(super) struct WeighedPlan {
@@ -19,11 +20,6 @@ pub(super) struct WeighedPlan {
 }
 
 impl WeighedPlan {
-    /// A plan of which nothing waits.
-    pub fn free(plan: Plan) -> Self {
-        Self { plan, held: None }
-    }
-
     /// What may be done.
     pub fn free_steps(&self) -> Plan {
         self.without_held(&self.plan)
@@ -39,17 +35,16 @@ impl WeighedPlan {
     }
 }
 
-impl Pass<'_> {
+impl Reconcile<'_> {
     pub(super) async fn weigh(
         &self,
-        ground: &Ground,
-        desired: &Desired,
+        judged: &Judged,
         planned: Plan,
         mailbox: MailboxGuid,
     ) -> Result<WeighedPlan, Outcome> {
-        let sudden = self.confirmed_sudden(ground, desired, &planned)?;
-        let weighed = plan::weigh(&planned, &ground.record, &sudden);
-        let before = ground.record.held.as_ref().map(Held::read);
+        let sudden = self.confirmed_sudden(judged, &planned)?;
+        let weighed = plan::weigh(&planned, &judged.prepared.record, &sudden);
+        let before = judged.prepared.record.held.as_ref().map(Held::read);
         let mut held = weighed.held;
         let mut approved_now = BTreeSet::new();
         let approved = before
@@ -61,7 +56,7 @@ impl Pass<'_> {
         if !weighed.new_removals.is_empty() {
             let removals = Removals {
                 tenant: &self.object.spec.tenant_ref.name,
-                limits: ground.tenant.safety,
+                limits: judged.prepared.tenant.safety,
                 count: weighed.new_removals.len(),
                 clock: self.context.clock,
             };
@@ -70,7 +65,7 @@ impl Pass<'_> {
                 .state
                 .try_acquire(&self.context.client, removals)
                 .await
-                .map_err(|error| of_kube(&error))?;
+                .map_err(|error| Outcome::of_kube(&error))?;
             if acquired {
                 approved_now.extend(weighed.new_removals);
             } else {
@@ -97,13 +92,8 @@ impl Pass<'_> {
     }
 
     /// What follows from groups that changed all at once. Believed only when a second look says the same.
-    fn confirmed_sudden(
-        &self,
-        ground: &Ground,
-        desired: &Desired,
-        planned: &Plan,
-    ) -> Result<BTreeSet<Change>, Outcome> {
-        let sudden = plan::sudden(desired, &ground.record);
+    fn confirmed_sudden(&self, judged: &Judged, planned: &Plan) -> Result<BTreeSet<Change>, Outcome> {
+        let sudden = plan::sudden(&judged.desired, &judged.prepared.record);
         let planned = planned.changes();
         let told = self.context.state.remember(self.key, |memory| {
             std::mem::replace(&mut memory.sudden, sudden.clone())
@@ -111,7 +101,7 @@ impl Pass<'_> {
         if sudden.is_disjoint(&planned) || told == sudden {
             return Ok(sudden);
         }
-        ground.tenant.directory.forget_expansions();
+        judged.prepared.tenant.directory.forget_expansions();
         Err(Outcome::Progressing(Progress::ConfirmingMembership))
     }
 }

@@ -6,7 +6,7 @@ use crate::api::condition::{Kind, Truth, Verdict};
 use crate::controller::metrics::ReconcileResult;
 use crate::exchange::{ErrorClass, ExchangeError};
 
-/// How a pass over one mailbox ended.
+/// How a reconcile of one mailbox ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// Everything is as declared.
@@ -25,10 +25,12 @@ pub enum Outcome {
     Stalled(Stall),
     /// Too much would be taken away, or given, at once: it waits for approval.
     Held(String),
-    /// Somebody else changed the object meanwhile; look again.
+    /// Somebody else changed the object meanwhile; it is reconciled again.
     Conflict,
-    /// Nothing to tell: the tenant has not been checked yet.
+    /// Nothing to report: the tenant has not been checked yet.
     TenantPending,
+    /// Nothing is left to do for the mailbox of a resource that is being deleted.
+    Released,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub enum Progress {
     Creating(String),
     /// Exchange does not show yet what it acknowledged.
     WaitingForExchange(String),
+    /// Some of it is done, and the rest follows at once.
+    Applying(String),
     /// The answer to a create was lost; looking for its mailbox before anything is repeated.
     LookingForMailbox(String),
     /// The mailbox was not there; looking again before believing it.
@@ -61,13 +65,15 @@ pub enum Stall {
     TenantChanged(String),
     NotAuthorized(String),
     SettingRefused(String),
+    /// Exchange acknowledges a setting and shows something else.
+    NotConverging(String),
     Contested(String),
     /// Exchange shows an entry and says that it does not exist.
     GrantStuck(String),
     RecordUnreadable(String),
 }
 
-/// When a mailbox is looked at again.
+/// When a mailbox is reconciled again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
     /// With the tenant's drift interval.
@@ -80,7 +86,7 @@ pub enum Requeue {
     OnChange,
 }
 
-/// What an outcome means for everybody who is told.
+/// What follows from an outcome, for conditions, events and the queue.
 pub struct Disposition {
     /// None: conditions stay as they are.
     pub ready: Option<Verdict>,
@@ -89,7 +95,7 @@ pub struct Disposition {
     pub requeue: Requeue,
     /// True when the event about it is a warning.
     pub warn: bool,
-    /// Passes in a row with the same label wait longer and longer.
+    /// Reconciles in a row with the same label wait longer and longer.
     pub label: &'static str,
 }
 
@@ -115,7 +121,16 @@ const STALLED: Requeue = Requeue::Backoff {
 };
 
 impl Outcome {
-    /// An error of Exchange that ended the pass.
+    /// An error of the API server that ended the reconcile.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "kube may know more errors one day")]
+    pub fn of_kube(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.is_conflict() || status.is_not_found() => Self::Conflict,
+            other => Self::Unavailable(format!("Kubernetes API: {other}")),
+        }
+    }
+
+    /// An error of Exchange that ended the reconcile.
     pub fn of_error(error: &ExchangeError) -> Self {
         match error.class {
             ErrorClass::Throttled | ErrorClass::Transient => Self::Unavailable(error.to_string()),
@@ -128,13 +143,14 @@ impl Outcome {
         }
     }
 
-    /// What is reported of it while nothing was ever reported: there is nothing that could stay as it is.
-    pub fn reported_first(self) -> Self {
+    /// As it is reported of a resource of which nothing was ever reported that could stay as it is.
+    pub fn of_unreported(self) -> Self {
         match self {
             Self::Unavailable(why) => Self::Progressing(Progress::WaitingForExchange(why)),
-            Self::TenantPending => Self::Progressing(Progress::WaitingForExchange(
-                "the ExchangeTenant has not been checked yet".to_owned(),
-            )),
+            Self::TenantPending => {
+                let why = "the ExchangeTenant has not been checked yet".to_owned();
+                Self::Progressing(Progress::WaitingForExchange(why))
+            }
             Self::UpToDate
             | Self::Observed
             | Self::Drift(_)
@@ -142,11 +158,12 @@ impl Outcome {
             | Self::Progressing(_)
             | Self::Stalled(_)
             | Self::Held(_)
-            | Self::Conflict => self,
+            | Self::Conflict
+            | Self::Released => self,
         }
     }
 
-    /// How a pass ends that could only take access away, because of `stall`. Once that is told, a failure of Exchange's
+    /// How a reconcile ends that could only take access away, because of `stall`. Once that is told, a failure of Exchange's
     /// is tried again as soon as any other.
     pub fn of_refused(self, stall: Stall, told: bool) -> Self {
         match self {
@@ -160,15 +177,19 @@ impl Outcome {
             | Self::Unavailable(_)
             | Self::Stalled(_)
             | Self::Held(_)
-            | Self::TenantPending => Self::Stalled(stall),
+            | Self::TenantPending
+            | Self::Released => Self::Stalled(stall),
         }
     }
 
     pub fn result(&self) -> ReconcileResult {
         match self {
-            Self::UpToDate | Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::TenantPending => {
-                ReconcileResult::Success
-            }
+            Self::UpToDate
+            | Self::Observed
+            | Self::Drift(_)
+            | Self::Paused(_)
+            | Self::TenantPending
+            | Self::Released => ReconcileResult::Success,
             Self::Progressing(_) => ReconcileResult::RequeueAfter,
             Self::Conflict => ReconcileResult::Requeue,
             Self::Unavailable(_) => ReconcileResult::Error,
@@ -201,6 +222,7 @@ impl Outcome {
             Self::Unavailable(_) => quiet(RETRY, "unavailable"),
             Self::Conflict => quiet(SOON, "conflict"),
             Self::TenantPending => quiet(Requeue::OnChange, "tenant_pending"),
+            Self::Released => quiet(Requeue::OnChange, "released"),
             Self::Held(text) => stalled("Held", text, STALLED),
             Self::Stalled(stall) => {
                 let (reason, text) = stall.words();
@@ -249,6 +271,7 @@ fn progressing(progress: &Progress) -> Disposition {
     let (reason, text) = match progress {
         Progress::Creating(text) => ("Creating", text.as_str()),
         Progress::WaitingForExchange(text) => ("WaitingForExchange", text.as_str()),
+        Progress::Applying(text) => ("Applying", text.as_str()),
         Progress::LookingForMailbox(text) => ("LookingForMailbox", text.as_str()),
         Progress::ConfirmingLoss => (
             "ConfirmingLoss",
@@ -295,6 +318,7 @@ impl Stall {
             Self::TenantChanged(text) => ("TenantChanged", text),
             Self::NotAuthorized(text) => ("NotAuthorized", text),
             Self::SettingRefused(text) => ("SettingRefused", text),
+            Self::NotConverging(text) => ("NotConverging", text),
             Self::Contested(text) => ("Contested", text),
             Self::GrantStuck(text) => ("GrantStuck", text),
             Self::RecordUnreadable(text) => ("RecordUnreadable", text),

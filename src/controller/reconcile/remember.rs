@@ -2,15 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::apply::Applied;
+use super::execute::Execution;
 use crate::api::Record;
 use crate::mail::Right;
 use crate::plan::{Change, Plan};
 
 /// What must be remembered after a plan was carried out, perhaps in part: everything announced. What Exchange
 /// acknowledged as taken away stays until a read shows it.
-pub(super) fn remembered(planned: &Plan, applied: &Applied, before: &Record, now: Timestamp) -> Record {
-    let done = |change: Change| applied.acknowledged.contains(&change);
+pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Record, now: Timestamp) -> Record {
+    let done = |change: Change| execution.acknowledged.contains(&change);
     let mut record = planned.announced.clone();
     let cleared = done(Change::AutoMappingCleared);
     for grant in &mut record.grants {
@@ -26,22 +26,26 @@ pub(super) fn remembered(planned: &Plan, applied: &Applied, before: &Record, now
         }
     }
     // The intent says whose the mailbox is until a read shows the marker: an answer is not enough.
-    if !planned.changes().contains(&Change::Marker) {
+    if !planned
+        .changes()
+        .iter()
+        .any(|change| matches!(change, Change::Marker { .. }))
+    {
         record.intent = None;
     }
-    without_unmade(record, before, applied)
+    without_unmade(record, before, execution)
 }
 
 /// A grant that Exchange refused for good was never made. One that was announced just now and not made, because its
 /// member is gone, leaves nothing to revoke either.
-pub(super) fn without_unmade(mut record: Record, before: &Record, applied: &Applied) -> Record {
+pub(super) fn without_unmade(mut record: Record, before: &Record, execution: &Execution) -> Record {
     record.grants.retain(|grant| {
         let key = (grant.object_id, grant.right);
         let known = before
             .grants
             .iter()
             .any(|other| (other.object_id, other.right) == key);
-        !applied.refused_grants.contains_key(&key) && (known || !applied.not_found.contains(&key))
+        !execution.refused_grants.contains_key(&key) && (known || !execution.not_found.contains(&key))
     });
     record
 }

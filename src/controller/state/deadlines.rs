@@ -14,7 +14,7 @@ pub const WARNED_BEFORE: SignedDuration = SignedDuration::from_hours(24);
 
 type PermissionName = (MailboxKey, String);
 
-/// When which mailbox has to be looked at because a permission of it ends, or will.
+/// When which mailbox has to be reconciled because a permission of it ends, or will.
 #[derive(Default)]
 pub struct Deadlines {
     by_time: BTreeSet<(Timestamp, PermissionName, Lane)>,
@@ -22,7 +22,7 @@ pub struct Deadlines {
 }
 
 impl Deadlines {
-    /// What is ahead of this version of a permission; what was told already is not.
+    /// What is ahead of this version of a permission; what was reported already is not.
     pub fn set(&mut self, mailbox: &MailboxKey, name: &str, object: &MailboxPermission) {
         self.forget(mailbox, name);
         let Some(end) = object.spec.expires_at.as_ref().map(|end| end.0) else {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_a_day_ahead_and_then_revoked_and_nothing_is_due_twice() {
+    fn an_end_is_reported_a_day_ahead_and_then_revoked_and_nothing_is_due_twice() {
         let mut deadlines = Deadlines::default();
         deadlines.set(&sales(), "p", &permission("2026-11-24T09:00:00Z"));
         assert_eq!(deadlines.next(), Some(at("2026-11-23T09:00:00Z")));

@@ -31,7 +31,7 @@ pub struct Resolved {
     pub object_id: ObjectId,
     pub primary: Option<SmtpAddress>,
     pub kind: RecipientKind,
-    /// None where Exchange does not tell.
+    /// None where Exchange does not say.
     pub licensed: Option<bool>,
 }
 
@@ -62,7 +62,7 @@ pub struct DirectoryCache {
 /// How long a member's look-up holds. A rename keeps the object id, so an old answer does no harm; a new owner
 /// of an address is noticed within this time.
 const MEMBER_FRESH: Duration = Duration::from_mins(30);
-/// Misses are asked again soon: the person may just have been created.
+/// Misses are looked up again soon: the person may just have been created.
 const MISS_FRESH: Duration = Duration::from_secs(30);
 /// How long the members of a group are taken as they were: mailboxes that share a group read it once a round.
 const GROUP_FRESH: Duration = Duration::from_mins(2);
@@ -93,7 +93,7 @@ impl DirectoryCache {
         self.expansions.put(group, expansion, now);
     }
 
-    /// The members of every group are read again at the next look.
+    /// The members of every group are read again at the next reconcile.
     pub fn forget_expansions(&self) {
         self.expansions.clear();
     }

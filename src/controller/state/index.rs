@@ -1,4 +1,4 @@
-//! What the watches showed, by mailbox: small, and able to tell what a change means.
+//! What the watches showed, by mailbox: small, and able to say what a change means.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Index {
     }
 
     /// Mailboxes whose record grants what no permission declares any more. After a restart nobody saw the change
-    /// that took it away, and a revocation must not wait behind the regular looks.
+    /// that took it away, and a revocation must not wait behind the regular rechecks.
     pub fn owed_revocations(&self) -> Changes {
         let owes = |(key, seen): &(&MailboxKey, &SeenMailbox)| {
             let record = seen
@@ -217,7 +217,7 @@ impl Index {
         changes
     }
 
-    /// Whoever waited for an address that is free now is looked at again.
+    /// Whoever waited for an address that is free now is reconciled again.
     fn unclaim(
         &mut self,
         key: &MailboxKey,
@@ -251,7 +251,7 @@ impl Index {
             name: object.spec.mailbox_ref.name.clone(),
         };
         let mut changes = self.readable_again(&namespace, &name);
-        // Deleted and applied again with another mailboxRef while we did not look.
+        // Deleted and applied again with another mailboxRef while we did not watch.
         if self
             .permission_homes
             .get(&(namespace.clone(), name.clone()))

@@ -14,7 +14,7 @@ pub const PERMISSION: &str = "MailboxPermission";
 pub const TENANT: &str = "ExchangeTenant";
 pub const KINDS: [&str; 3] = [MAILBOX, PERMISSION, TENANT];
 
-/// Work that a change asks for.
+/// Work that a change requests.
 pub type Changes = Vec<(Work, Lane)>;
 
 /// A mailbox by namespace and name. It need not exist: a permission may name one that does not.

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::written_settings::WrittenSettings;
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, OneTimeName, Right};
-use crate::plan::{Acknowledged, Change};
+use crate::plan::{Acknowledged, Change, Desired, Family, Observed};
+use crate::setting::Values;
 
 /// What is remembered of one mailbox.
 #[derive(Default)]
@@ -33,6 +35,8 @@ pub struct Memory {
     pub sudden: BTreeSet<Change>,
     /// The label of the last outcome and how many reconciles in a row ended so.
     ending: Option<(&'static str, u32)>,
+    /// What became of earlier writes of settings.
+    pub settings: WrittenSettings,
 }
 
 /// How long an acknowledged change may stay invisible on a lagging replica before it is repeated.
@@ -65,10 +69,41 @@ impl Memory {
         stuck.map(|(row, _)| row.clone()).collect()
     }
 
-    /// Drift was repaired.
-    pub fn repaired(
+    /// The mailbox was read, and was there.
+    pub fn was_read(&mut self, desired: &Desired, observed: &Observed) {
+        self.missing_since = None;
+        for (family, wish) in &desired.settings {
+            self.settings.observed(family, wish, &shown(family, observed));
+        }
+    }
+
+    /// Exchange acknowledged what a family of settings wishes while it showed `before`.
+    pub fn settings_written(
         &mut self,
-        changes: impl IntoIterator<Item = Change>,
+        family: &'static str,
+        desired: &Desired,
+        before: &Observed,
+        said_equal: bool,
+        now: Instant,
+    ) {
+        if let Some(wish) = desired.settings.get(family) {
+            let shown = shown(family, before);
+            self.settings
+                .acknowledged(family, wish.clone(), shown, said_equal, now);
+        }
+    }
+
+    /// Exchange refused what a family of settings wishes.
+    pub fn settings_refused(&mut self, family: &'static str, desired: &Desired, why: &str, now: Instant) {
+        if let Some(wish) = desired.settings.get(family) {
+            self.settings.refused(family, wish.clone(), why.to_owned(), now);
+        }
+    }
+
+    /// Drift was repaired. A family of settings that is repaired with one write counts once.
+    pub fn repaired<'a>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'a Change>,
         generation: Option<i64>,
         now: Instant,
     ) {
@@ -76,11 +111,15 @@ impl Memory {
             self.repaired.clear();
             self.repaired_for = generation;
         }
-        self.repaired
-            .extend(changes.into_iter().map(|change| (now, change)));
+        for change in changes {
+            let same = |(when, other): &(Instant, Change)| *when == now && change.is_contested_with(other);
+            if !self.repaired.iter().any(same) {
+                self.repaired.push((now, change.clone()));
+            }
+        }
     }
 
-    /// Changes that are not made now, because somebody else keeps undoing them. An edit of the spec starts anew.
+    /// Changes that are not written now, because somebody else keeps undoing them. An edit of the spec starts anew.
     pub fn contested(&mut self, generation: Option<i64>, now: Instant) -> Acknowledged {
         self.repaired
             .retain(|(when, _)| now.saturating_duration_since(*when) < CONTEST);
@@ -91,7 +130,7 @@ impl Memory {
             let times = self
                 .repaired
                 .iter()
-                .filter(|(_, other)| other == change)
+                .filter(|(_, other)| change.is_contested_with(other))
                 .map(|(when, _)| *when);
             let (count, last) =
                 times.fold((0, None), |(count, last), when| (count + 1, last.max(Some(when))));
@@ -141,6 +180,16 @@ impl Memory {
     }
 }
 
+/// What a read shows of a family; nothing when it could not be read.
+fn shown(family: &str, observed: &Observed) -> Values {
+    let family = Family::named(family);
+    let shown = family.and_then(|family| {
+        let source = observed.settings.get(&family.call.shown_by())?;
+        Some(source.as_ref().ok()?.only(family.properties))
+    });
+    shown.unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,11 +234,11 @@ mod tests {
 
     #[test]
     fn three_repairs_in_six_hours_are_a_contest_and_an_edit_ends_it() {
-        let (change, now) = (Change::DisplayName("x".into()), Instant::now());
+        let (change, now) = (Change::Primary("x@contoso.com".parse().unwrap()), Instant::now());
         let mut memory = Memory::default();
         for round in 0..3 {
             assert!(memory.contested(Some(1), now + round * MINUTE).is_empty());
-            memory.repaired([change.clone()], Some(1), now + round * MINUTE);
+            memory.repaired([&change], Some(1), now + round * MINUTE);
         }
         assert!(memory.contested(Some(1), now + 30 * MINUTE).contains(&change));
         assert!(memory.contested(Some(2), now + 30 * MINUTE).is_empty());

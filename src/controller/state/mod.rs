@@ -11,6 +11,7 @@ pub mod pending;
 pub mod queue;
 mod requests;
 pub mod tenants;
+mod written_settings;
 
 use std::collections::HashMap;
 

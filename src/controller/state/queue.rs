@@ -93,7 +93,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// [`Self::done`] with it.
     pub async fn next(&self, least: Lane) -> Taken<K> {
         loop {
-            // Listening starts before the look, so that nothing added in between is missed.
+            // Listening starts before the queue is read, so that nothing added in between is missed.
             let mut changed = std::pin::pin!(self.shared.changed.notified());
             changed.as_mut().enable();
             let due = {

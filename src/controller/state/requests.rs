@@ -1,4 +1,4 @@
-//! What a changed manifest asks for, and how urgent that is.
+//! What a changed manifest requests, and how urgent that is.
 
 use kube::ResourceExt;
 use kube::core::ObjectMeta;
@@ -20,12 +20,12 @@ pub fn prune(metadata: &mut ObjectMeta) {
     }
 }
 
-/// A status that is gone, as after a restore, is to be told again.
+/// A status that is gone, as after a restore, is to be reported again.
 fn is_wiped<S>(before: Option<&S>, after: Option<&S>) -> bool {
     before.is_some() && after.is_none()
 }
 
-/// Our own status writes and our own finalizer ask for nothing.
+/// Our own status writes and our own finalizer request nothing.
 pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
     let request = |m: &SharedMailbox| {
         let requested = REQUESTS.map(|name| m.annotations().get(name).cloned());
@@ -56,7 +56,7 @@ fn lane_when_seen_first(reported: Option<i64>, generation: Option<i64>) -> Lane 
     }
 }
 
-/// Taking somebody away is a revocation; None when nothing is asked for.
+/// Taking somebody away is a revocation; None when nothing is requested.
 pub fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermission) -> Option<Lane> {
     let Some(before) = before else {
         let status = after.status.as_ref();

@@ -123,7 +123,7 @@ fn expiry(text: &str) -> Option<Timestamp> {
     found
 }
 
-/// Changes whenever the connection does; tells nothing about the secret.
+/// Changes whenever the connection does; says nothing about the secret.
 fn fingerprint(connection: &Connection) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let Connection {

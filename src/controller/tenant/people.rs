@@ -55,7 +55,7 @@ pub struct Named {
     pub unresolved: BTreeSet<SmtpAddress>,
 }
 
-/// The people of both lists; `old` are those of the last look. `Err`: which entry can't be used.
+/// The people of both lists; `old` are those of the last check. `Err`: which entry can't be used.
 pub async fn of(
     gateway: &Gateway,
     spec: &ExchangeTenantSpec,
@@ -83,7 +83,7 @@ fn parse(field: &str, written: &[String]) -> Result<BTreeSet<SmtpAddress>, Strin
     written.iter().enumerate().map(entry).collect()
 }
 
-/// While they can't be looked up, those of the last look stand for the same list.
+/// While they can't be looked up, those of the last check stand for the same list.
 async fn known_or_as_before(
     gateway: &Gateway,
     addresses: BTreeSet<SmtpAddress>,

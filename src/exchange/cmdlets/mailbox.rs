@@ -1,14 +1,12 @@
 //! One mailbox: reading, creating, changing it.
 
-use super::{
-    CUSTOM_ATTRIBUTES, ProxyAddress, Receipt, addresses, all, answered_another, custom_attributes,
-    exactly_one,
-};
+use super::{ProxyAddress, Receipt, addresses, all, answered_another, custom_attributes, exactly_one};
 use crate::exchange::Gateway;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
-use crate::exchange::wire::{Answer, Cmdlet, Effect, Row, Unreadable};
+use crate::exchange::wire::{Answer, Cmdlet, Effect, Parameters, Row, Unreadable};
 use crate::lane::Lane;
 use crate::mail::{MailboxGuid, Nickname, ObjectId, OneTimeName, SmtpAddress};
+use crate::setting::{Call, Property, Source, Values};
 
 /// A row of Get-Mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +14,6 @@ pub struct MailboxRow {
     pub guid: MailboxGuid,
     pub object_id: Option<ObjectId>,
     pub display_name: String,
-    pub alias: String,
     pub primary: SmtpAddress,
     pub user_principal_name: String,
     /// `RecipientTypeDetails`: `SharedMailbox`, `UserMailbox`, ….
@@ -35,13 +32,14 @@ pub struct MailboxRow {
     pub sku_assigned: Option<bool>,
     /// Where mail is forwarded to: an address, or the name of a recipient.
     pub forwarding: Option<String>,
+    /// The settings that were asked for; what is missing in the row is missing here.
+    pub settings: Values,
 }
 
 const MAILBOX_PROPERTIES: &[&str] = with_custom_attributes![
     "ExchangeGuid",
     "ExternalDirectoryObjectId",
     "DisplayName",
-    "Alias",
     "PrimarySmtpAddress",
     "UserPrincipalName",
     "RecipientTypeDetails",
@@ -56,12 +54,12 @@ const MAILBOX_PROPERTIES: &[&str] = with_custom_attributes![
 ];
 
 impl MailboxRow {
-    fn read(row: Row<'_>) -> Result<Self, Unreadable> {
+    fn read(row: Row<'_>, settings: &[&Property]) -> Result<Self, Unreadable> {
         Ok(Self {
+            settings: Values::read(settings.iter().copied(), row.0),
             guid: row.required("ExchangeGuid")?,
             object_id: row.optional("ExternalDirectoryObjectId"),
             display_name: row.text("DisplayName")?,
-            alias: row.text("Alias")?,
             primary: row.required("PrimarySmtpAddress")?,
             user_principal_name: row.text("UserPrincipalName")?,
             kind: row.required("RecipientTypeDetails")?,
@@ -130,97 +128,62 @@ impl CreatedMailbox {
     }
 }
 
-/// Everything that one Set-Mailbox is to change; what is None or empty stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MailboxChange {
-    /// The number of the custom attribute, 1 to 15, and its text.
-    pub marker: Option<(u8, String)>,
-    pub account_disabled: Option<bool>,
-    pub display_name: Option<String>,
-    pub alias: Option<Nickname>,
-    /// `WindowsEmailAddress`, which sets the primary address in the cloud; the old one stays as an alias.
-    pub primary: Option<SmtpAddress>,
-    pub add_addresses: Vec<SmtpAddress>,
-    pub remove_addresses: Vec<SmtpAddress>,
-    pub add_on_behalf: Vec<ObjectId>,
-    pub remove_on_behalf: Vec<ObjectId>,
-}
-
-impl MailboxChange {
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    fn cmdlet(&self, id: MailboxGuid) -> Result<Cmdlet, ExchangeError> {
-        let Self {
-            marker,
-            account_disabled,
-            display_name,
-            alias,
-            primary,
-            add_addresses,
-            remove_addresses,
-            add_on_behalf,
-            remove_on_behalf,
-        } = self;
-        let mut cmdlet = Cmdlet::new(SET_MAILBOX, Effect::Repeatable).with("Identity", id.to_string());
-        if let Some((number, text)) = marker {
-            let name = usize::from(*number)
-                .checked_sub(1)
-                .and_then(|at| CUSTOM_ATTRIBUTES.get(at))
-                .ok_or_else(|| {
-                    let message = format!("there is no custom attribute {number}");
-                    ExchangeError::new(ErrorClass::Invalid, Stage::Exchange, SET_MAILBOX, message)
-                })?;
-            cmdlet = cmdlet.with(name, text.as_str());
-        }
-        if let Some(disabled) = account_disabled {
-            cmdlet = cmdlet.with("AccountDisabled", *disabled);
-        }
-        if let Some(name) = display_name {
-            cmdlet = cmdlet.with("DisplayName", name.as_str());
-        }
-        if let Some(alias) = alias {
-            cmdlet = cmdlet.with("Alias", alias.as_str());
-        }
-        if let Some(primary) = primary {
-            cmdlet = cmdlet.with("WindowsEmailAddress", primary.as_str());
-        }
-        let proxies = |addresses: &[SmtpAddress]| -> Vec<String> {
-            let proxies = addresses.iter().map(|address| format!("smtp:{address}"));
-            proxies.collect()
-        };
-        let ids = |ids: &[ObjectId]| -> Vec<String> { ids.iter().map(ObjectId::to_string).collect() };
-        Ok(cmdlet
-            .with_list_change(
-                "EmailAddresses",
-                &proxies(add_addresses),
-                &proxies(remove_addresses),
-            )
-            .with_list_change("GrantSendOnBehalfTo", &ids(add_on_behalf), &ids(remove_on_behalf)))
-    }
+/// What Get-CASMailbox shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CasRow {
+    /// Whose row it is. The row has no ExchangeGuid.
+    pub object_id: Option<ObjectId>,
+    pub settings: Values,
 }
 
 const GET_MAILBOX: &str = "Get-Mailbox";
-const SET_MAILBOX: &str = "Set-Mailbox";
 const NEW_MAILBOX: &str = "New-Mailbox";
 
 impl Gateway {
-    /// The mailbox with this GUID. An answer that shows another one is an error, as is one that lacks a property
-    /// that anything would be concluded from.
-    pub async fn mailbox(&self, lane: Lane, id: MailboxGuid) -> Result<MailboxRow, ExchangeError> {
-        let cmdlet = Cmdlet::read(GET_MAILBOX, MAILBOX_PROPERTIES).with("Identity", id.to_string());
+    /// The mailbox with this GUID, and those of its settings that are asked for. An answer that shows another mailbox is
+    /// an error, as is one that lacks a property that anything would be concluded from.
+    pub async fn mailbox(
+        &self,
+        lane: Lane,
+        id: MailboxGuid,
+        settings: &[&Property],
+    ) -> Result<MailboxRow, ExchangeError> {
+        let select = with_settings(MAILBOX_PROPERTIES, settings);
+        let cmdlet = Cmdlet::read(GET_MAILBOX, &select).with("Identity", id.to_string());
         let answer = self.call(lane, cmdlet).await?;
         // A GUID names one mailbox; several rows mean that the identity was not understood.
         if answer.rows.len() > 1 {
             return Err(answered_another(GET_MAILBOX, "mailbox"));
         }
-        let row = exactly_one(GET_MAILBOX, all(GET_MAILBOX, &answer, MailboxRow::read)?)?;
+        let read = |row: Row<'_>| MailboxRow::read(row, settings);
+        let row = exactly_one(GET_MAILBOX, all(GET_MAILBOX, &answer, read)?)?;
         if row.guid == id {
             Ok(row)
         } else {
             Err(answered_another(GET_MAILBOX, "mailbox"))
         }
+    }
+
+    /// The protocol settings of a mailbox. The caller has to check that the row is of the right account.
+    ///
+    /// `NotFound` also for a mailbox that was created minutes ago.
+    pub async fn cas_mailbox(
+        &self,
+        lane: Lane,
+        id: MailboxGuid,
+        settings: &[&Property],
+    ) -> Result<CasRow, ExchangeError> {
+        let name = Source::Cas.cmdlet();
+        let select = with_settings(&["ExternalDirectoryObjectId"], settings);
+        let cmdlet = Cmdlet::read(name, &select).with("Identity", id.to_string());
+        let answer = self.call(lane, cmdlet).await?;
+        let read = |row: Row<'_>| {
+            Ok(CasRow {
+                object_id: row.optional("ExternalDirectoryObjectId"),
+                settings: Values::read(settings.iter().copied(), row.0),
+            })
+        };
+        exactly_one(name, all(name, &answer, read)?)
     }
 
     /// Creates a shared mailbox; always sent alone and never twice.
@@ -255,27 +218,42 @@ impl Gateway {
         })
     }
 
-    /// One Set-Mailbox. An empty change makes no call.
-    pub async fn set_mailbox(
+    /// One call that changes a mailbox. Without parameters nothing is sent.
+    pub async fn change(
         &self,
         lane: Lane,
+        call: Call,
         id: MailboxGuid,
-        change: &MailboxChange,
+        parameters: &Parameters,
     ) -> Result<Receipt, ExchangeError> {
-        if change.is_empty() {
+        if parameters.is_empty() {
             return Ok(Receipt::default());
         }
-        let cmdlet = change.cmdlet(id)?;
+        let cmdlet = Cmdlet::new(call.cmdlet(), Effect::Repeatable)
+            .with("Identity", id.to_string())
+            .with_all(parameters);
         Ok(self.call(lane, cmdlet).await?.into())
     }
+}
+
+fn with_settings(always: &[&'static str], settings: &[&Property]) -> Vec<&'static str> {
+    let mut select = always.to_vec();
+    for property in settings {
+        if !select.contains(&property.parameter) {
+            select.push(property.parameter);
+        }
+    }
+    select
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::answer::CUSTOM_ATTRIBUTES;
     use super::*;
-    use crate::exchange::testing::{Call, Reaction, Tenant};
+    use crate::exchange::testing::{Call as Sent, Reaction, Tenant};
+    use crate::setting::Kind;
 
     const GUID: &str = "0a0a0a0a-1111-2222-3333-444444444444";
     const OBJECT: &str = "66666666-7777-8888-9999-aaaaaaaaaaaa";
@@ -304,7 +282,7 @@ mod tests {
     }
 
     fn answering(rows: Value) -> Tenant {
-        Tenant::new(move |call: &Call| {
+        Tenant::new(move |call: &Sent| {
             if call.name == "token" {
                 Tenant::default_reaction(call)
             } else {
@@ -314,24 +292,26 @@ mod tests {
     }
 
     async fn read(rows: Value) -> Result<MailboxRow, ExchangeError> {
-        answering(rows).gateway().mailbox(Lane::Edit, guid()).await
-    }
-
-    async fn sent(change: &MailboxChange) -> Value {
-        let tenant = answering(json!([]));
-        tenant
-            .gateway()
-            .set_mailbox(Lane::Edit, guid(), change)
-            .await
-            .unwrap();
-        tenant.requests()[0].calls[0].parameters.clone()
+        answering(rows).gateway().mailbox(Lane::Edit, guid(), &[]).await
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_mailbox_is_read_by_guid() {
         let tenant = answering(json!([row()]));
-        let mailbox = tenant.gateway().mailbox(Lane::Edit, guid()).await.unwrap();
+        let hidden = Property::new("hidden", "HiddenFromAddressListsEnabled", Kind::Flag);
+        let tip = Property::new("mailTip", "MailTip", Kind::MailTip);
+        let mailbox = tenant
+            .gateway()
+            .mailbox(Lane::Edit, guid(), &[&hidden, &tip])
+            .await
+            .unwrap();
         assert_eq!(mailbox.guid, guid());
+        let shown: Vec<_> = mailbox.settings.iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            shown,
+            ["HiddenFromAddressListsEnabled"],
+            "what the row lacks is unread"
+        );
         assert_eq!(mailbox.primary.as_str(), "sales@contoso.com");
         assert_eq!(
             mailbox
@@ -353,7 +333,7 @@ mod tests {
         assert_eq!(mailbox.sku_assigned, None);
         let call = &tenant.requests()[0].calls[0];
         assert_eq!(call.parameters, json!({"Identity": GUID}));
-        assert!(call.url.ends_with(",CustomAttribute15"), "{}", call.url);
+        assert!(call.url.ends_with(",CustomAttribute15,MailTip"), "{}", call.url);
     }
 
     #[tokio::test(start_paused = true)]
@@ -386,68 +366,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_set_mailbox_carries_every_change() {
-        let member: ObjectId = OBJECT.parse().unwrap();
-        let change = MailboxChange {
-            marker: Some((15, "Managed by …".to_owned())),
-            account_disabled: Some(true),
-            display_name: Some("Sales".to_owned()),
-            alias: Some("sales".parse().unwrap()),
-            primary: Some("sales@contoso.com".parse().unwrap()),
-            add_addresses: vec!["info@contoso.com".parse().unwrap()],
-            remove_addresses: vec!["old@contoso.com".parse().unwrap()],
-            add_on_behalf: vec![member],
-            remove_on_behalf: vec![],
+    async fn one_call_carries_what_it_is_given_and_nothing_is_sent_without_parameters() {
+        let tenant = answering(json!([]));
+        let mut parameters = Parameters::default();
+        let change = |parameters: Parameters| {
+            let gateway = tenant.gateway();
+            async move {
+                gateway
+                    .change(Lane::Edit, Call::Mailbox, guid(), &parameters)
+                    .await
+            }
         };
+        change(parameters.clone()).await.unwrap();
+        assert!(tenant.requests().is_empty());
+        parameters.set("AccountDisabled", true);
+        change(parameters).await.unwrap();
+        let sent = &tenant.requests()[0].calls[0];
+        assert_eq!(sent.name, "Set-Mailbox");
         assert_eq!(
-            sent(&change).await,
-            json!({
-                "Identity": GUID, "CustomAttribute15": "Managed by …", "AccountDisabled": true, "DisplayName": "Sales",
-                "Alias": "sales", "WindowsEmailAddress": "sales@contoso.com",
-                "EmailAddresses": {"@odata.type": "#Exchange.GenericHashTable",
-                    "Add": ["smtp:info@contoso.com"], "Remove": ["smtp:old@contoso.com"]},
-                "GrantSendOnBehalfTo": {"@odata.type": "#Exchange.GenericHashTable", "Add": [OBJECT]},
-            })
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_does_not_change_is_not_sent() {
-        let block = MailboxChange {
-            account_disabled: Some(true),
-            ..MailboxChange::default()
-        };
-        assert_eq!(
-            sent(&block).await,
+            sent.parameters,
             json!({"Identity": GUID, "AccountDisabled": true})
         );
-        let tenant = answering(json!([]));
-        let nothing = MailboxChange::default();
-        assert!(nothing.is_empty());
-        tenant
-            .gateway()
-            .set_mailbox(Lane::Edit, guid(), &nothing)
-            .await
-            .unwrap();
-        assert!(tenant.requests().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_marker_attribute_that_does_not_exist_is_refused_before_any_call() {
-        for number in [0, 16] {
-            let tenant = answering(json!([]));
-            let change = MailboxChange {
-                marker: Some((number, "x".to_owned())),
-                ..MailboxChange::default()
-            };
-            let error = tenant
-                .gateway()
-                .set_mailbox(Lane::Edit, guid(), &change)
-                .await
-                .unwrap_err();
-            assert_eq!(error.class, ErrorClass::Invalid);
-            assert!(tenant.requests().is_empty());
-        }
+    async fn protocols_are_read_with_the_account_that_they_belong_to() {
+        let smtp = Property::new(
+            "clientAccess.smtpAuth",
+            "SmtpClientAuthenticationDisabled",
+            Kind::FlagOrDefault,
+        );
+        let rows = json!([{"ExternalDirectoryObjectId": OBJECT, "SmtpClientAuthenticationDisabled": null}]);
+        let row = answering(rows)
+            .gateway()
+            .cas_mailbox(Lane::Edit, guid(), &[&smtp])
+            .await
+            .unwrap();
+        assert_eq!(row.object_id.unwrap().to_string(), OBJECT);
+        assert_eq!(row.settings.iter().count(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,11 +20,11 @@ mod permission;
 mod recipient;
 
 pub use answer::{ProxyAddress, Receipt};
-pub use mailbox::{CreatedMailbox, MailboxChange, MailboxRow, NewMailbox};
+pub use mailbox::{CasRow, CreatedMailbox, MailboxRow, NewMailbox};
 pub use permission::{FullAccessRow, SendAsRow};
 pub use recipient::{
     AcceptedDomain, GroupRow, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow,
     UserRow,
 };
 
-use answer::{CUSTOM_ATTRIBUTES, addresses, all, answered_another, custom_attributes, exactly_one};
+use answer::{addresses, all, answered_another, custom_attributes, exactly_one};

@@ -33,7 +33,7 @@ pub struct Cmdlet {
     pub effect: Effect,
     parameters: Parameters,
     /// The output properties wanted; empty for all.
-    select: &'static [&'static str],
+    select: Vec<&'static str>,
 }
 
 impl Cmdlet {
@@ -42,13 +42,13 @@ impl Cmdlet {
             name,
             effect,
             parameters: Parameters::default(),
-            select: &[],
+            select: Vec::new(),
         }
     }
 
-    pub fn read(name: &'static str, select: &'static [&'static str]) -> Self {
+    pub fn read(name: &'static str, select: &[&'static str]) -> Self {
         Self {
-            select,
+            select: select.to_vec(),
             ..Self::new(name, Effect::Read)
         }
     }
@@ -58,8 +58,9 @@ impl Cmdlet {
         self
     }
 
-    pub fn with_list_change(mut self, parameter: &str, add: &[String], remove: &[String]) -> Self {
-        self.parameters.change_list(parameter, add, remove);
+    /// With all of these beside what it has.
+    pub fn with_all(mut self, parameters: &Parameters) -> Self {
+        self.parameters.extend(parameters);
         self
     }
 

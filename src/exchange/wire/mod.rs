@@ -9,5 +9,6 @@ mod row;
 
 pub(super) use envelope::{AdminApi, Answer, Cmdlet, Effect};
 pub(super) use error::Failure;
+pub use parameters::Parameters;
 pub(super) use reply::{Reply, retry_after};
 pub(super) use row::{Row, Unreadable};

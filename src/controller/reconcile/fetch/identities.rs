@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Fetch;
+use super::reads::Reads;
 use crate::api::{ForeignState, Record};
 use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow, UserRow};
 use crate::mail::{Holder, ObjectId, Sid, SmtpAddress};
 use crate::plan::{self, Desired, Identity, Observed};
 
-impl Fetch<'_> {
+impl Reads<'_> {
     /// Looks up whoever holds something that neither a manifest nor the record explains. A complete answer without a
     /// row means that the account is gone; anything less is an error.
     pub(super) async fn identities(

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::try_join_all;
 
-use super::Fetch;
+use super::reads::Reads;
 use crate::controller::reconcile::validate::{Admitted, Directory};
 use crate::controller::state::directory::{Expansion, Resolution, Resolved};
 use crate::exchange::{ErrorClass, ExchangeError, RecipientIdentity, RecipientQuery, RecipientRow};
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::rules::MemberKind;
 
-impl Fetch<'_> {
+impl Reads<'_> {
     /// Everything about the members that the directory tells. Look-ups go out together and are remembered for a while.
     pub async fn directory(&self, admitted: &Admitted) -> Result<Directory, ExchangeError> {
         let members = self.members(admitted.members_to_look_up()).await?;

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-use super::facts::{Facts, Sight, missing_grants};
+use super::findings::{Findings, missing_grants};
 use super::names::Names;
+use super::settings;
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
@@ -17,8 +18,8 @@ use crate::controller::reconcile::outcome::Disposition;
 use crate::mail::{ObjectId, Right};
 use crate::plan::{self, Desired, Held, Observed, Step};
 
-/// Conditions that stay as they were when a pass ended before it saw the mailbox.
-const ABOUT_THE_MAILBOX: [Kind; 7] = [
+/// Conditions that stay as they were when a reconcile ended before it read the mailbox.
+const ABOUT_THE_MAILBOX: [Kind; 9] = [
     Kind::Provisioned,
     Kind::SignInBlocked,
     Kind::SettingsSynced,
@@ -26,6 +27,8 @@ const ABOUT_THE_MAILBOX: [Kind; 7] = [
     Kind::EntryLimitNear,
     Kind::ManyUsers,
     Kind::HiddenFromMembers,
+    Kind::LicenseRequired,
+    Kind::LimitedView,
 ];
 
 /// Grants that a status lists at most.
@@ -40,7 +43,7 @@ const USERS_AT_ONCE: usize = 25;
 pub fn mailbox(
     object: &SharedMailbox,
     disposition: &Disposition,
-    sight: &Sight<'_>,
+    findings: Option<&Findings<'_>>,
     record: Option<&Record>,
     now: Timestamp,
 ) -> SharedMailboxStatus {
@@ -57,20 +60,21 @@ pub fn mailbox(
     status.summary = Some(ready.reason.to_string());
     let mut verdicts = vec![ready];
     verdicts.extend(disposition.progress.clone());
-    match sight {
-        Sight::Whole(facts) => {
-            verdicts.extend(about_the_mailbox(facts));
-            verdicts.extend(advisories(facts));
-            fill_columns(&mut status, facts);
-        }
-        Sight::OfRefused(facts) => {
+    match findings {
+        None => verdicts.extend(kept(&status.conditions)),
+        Some(findings) if findings.manifest_is_refused => {
             let others = kept(&status.conditions).into_iter();
             verdicts.extend(others.filter(|verdict| verdict.kind != Kind::SignInBlocked));
-            verdicts.push(sign_in(facts.desired, facts.observed));
-            status.sign_in = Some(sign_in_word(facts.observed).to_owned());
-            status.held = held(facts);
+            verdicts.push(sign_in(findings.desired, findings.observed));
+            status.sign_in = Some(sign_in_word(findings.observed).to_owned());
+            status.held = held(findings);
         }
-        Sight::Nothing => verdicts.extend(kept(&status.conditions)),
+        Some(findings) => {
+            verdicts.extend(about_the_mailbox(findings));
+            verdicts.extend(advisories(findings));
+            verdicts.extend(settings::advisories(findings));
+            fill_columns(&mut status, findings);
+        }
     }
     status.conditions = condition::merge(&status.conditions, &verdicts, generation, now);
     status
@@ -95,43 +99,11 @@ fn kept(old: &[Condition]) -> Vec<Verdict> {
     ABOUT_THE_MAILBOX.into_iter().filter_map(again).collect()
 }
 
-fn about_the_mailbox(facts: &Facts<'_>) -> Vec<Verdict> {
-    let guid = facts.observed.guid;
-    let settings_differ = facts.rest.steps.iter().find_map(|step| match step {
-        Step::Set(settings) => {
-            let mut only_settings = settings.clone();
-            only_settings.add_on_behalf.clear();
-            only_settings.remove_on_behalf.clear();
-            (!only_settings.is_empty()).then(|| only_settings.to_string())
-        }
-        Step::Revoke { .. }
-        | Step::Evict(_)
-        | Step::Grant { .. }
-        | Step::Remap { .. }
-        | Step::ClearAutoMapping
-        | Step::SetDirectorySignIn { .. } => None,
-    });
-    let settings = if facts.refused_settings.is_empty() {
-        match settings_differ {
-            None => Verdict::new(
-                Kind::SettingsSynced,
-                true,
-                "Synced",
-                "all declared settings are set",
-            ),
-            Some(rest) => Verdict::new(Kind::SettingsSynced, false, "Syncing", format!("to do: {rest}")),
-        }
-    } else {
-        Verdict::new(
-            Kind::SettingsSynced,
-            false,
-            "SettingRefused",
-            facts.refused_settings.join("; "),
-        )
-    };
-    let grants_left = facts.rest.steps.iter().any(touches_grants);
-    let permissions = if facts.members_refused > 0 || !facts.refused_grants.is_empty() {
-        let count = facts.members_refused + facts.refused_grants.len();
+fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
+    let guid = findings.observed.guid;
+    let grants_left = findings.rest.steps.iter().any(touches_grants);
+    let permissions = if findings.members_refused > 0 || !findings.refused_grants.is_empty() {
+        let count = findings.members_refused + findings.refused_grants.len();
         let text = format!("{count} members or rights are refused; their MailboxPermission says why");
         Verdict::new(Kind::PermissionsSynced, false, "MembersRefused", text)
     } else if grants_left {
@@ -156,8 +128,8 @@ fn about_the_mailbox(facts: &Facts<'_>) -> Vec<Verdict> {
             "Created",
             format!("the mailbox exists; its ExchangeGuid is {guid}"),
         ),
-        sign_in(facts.desired, facts.observed),
-        settings,
+        sign_in(findings.desired, findings.observed),
+        settings::synced(findings),
         permissions,
     ]
 }
@@ -169,7 +141,9 @@ fn touches_grants(step: &Step) -> bool {
         | Step::Grant { .. }
         | Step::Remap { .. }
         | Step::ClearAutoMapping => true,
-        Step::Set(settings) => !settings.add_on_behalf.is_empty() || !settings.remove_on_behalf.is_empty(),
+        Step::Set { changes, call: _ } => changes
+            .iter()
+            .any(|change| change.removes_a_grant() || change.granted().is_some()),
         Step::SetDirectorySignIn { .. } => false,
     }
 }
@@ -217,20 +191,21 @@ fn sign_in_word(observed: &Observed) -> &'static str {
     }
 }
 
-fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
-    let Facts {
+fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
+    let Findings {
         desired,
         observed,
         kind,
         record: _,
         rest,
-        refused_settings: _,
+        refused: _,
         refused_grants,
         tenant,
         members_refused: _,
         writes: _,
+        manifest_is_refused: _,
         propagation: _,
-    } = facts;
+    } = findings;
     status.sign_in = Some(sign_in_word(observed).to_owned());
     status.primary_address = Some(observed.primary.to_string());
     status.mailbox_guid = Some(observed.guid.to_string());
@@ -249,8 +224,8 @@ fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
         .collect();
     status.member_summary = Some(holders.len().to_string());
     status.pending_plan = Vec::new();
-    fill_foreign(status, facts);
-    status.held = held(facts);
+    fill_foreign(status, findings);
+    status.held = held(findings);
     status.other_ways_in = if desired.policy.exclusive {
         other_ways_in(observed)
     } else {
@@ -259,8 +234,8 @@ fn fill_columns(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
 }
 
 /// Grants that no manifest declares: counted, and the first of them listed.
-fn fill_foreign(status: &mut SharedMailboxStatus, facts: &Facts<'_>) {
-    let all = plan::foreign(facts.desired, facts.observed, facts.record);
+fn fill_foreign(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
+    let all = plan::foreign(findings.desired, findings.observed, findings.record);
     let count = |matching: &dyn Fn(&ForeignState) -> bool| {
         let number = all.iter().filter(|row| matching(&row.state)).count();
         (number > 0).then(|| i32::try_from(number).unwrap_or(i32::MAX))
@@ -291,12 +266,12 @@ fn more_than(store: Right, rights: &BTreeSet<String>) -> Vec<String> {
     }
 }
 
-fn held(facts: &Facts<'_>) -> Option<HeldChanges> {
-    let held = Held::read(facts.record.held.as_ref()?);
-    let names = Names::of(facts.desired, facts.record);
+fn held(findings: &Findings<'_>) -> Option<HeldChanges> {
+    let held = Held::read(findings.record.held.as_ref()?);
+    let names = Names::of(findings.desired, findings.record);
     let words = held.changes.iter().take(SHOWN_FOREIGN);
     Some(HeldChanges {
-        id: held.id(facts.observed.guid),
+        id: held.id(findings.observed.guid),
         count: i32::try_from(held.changes.len()).unwrap_or(i32::MAX),
         changes: words.map(|change| names.in_text(&change.to_string())).collect(),
         why: "more would be taken away at once than spec.safety of the ExchangeTenant allows, or a group changed all at \
@@ -321,10 +296,10 @@ fn other_ways_in(observed: &Observed) -> Vec<String> {
 }
 
 /// Limits that are seen coming.
-fn advisories(facts: &Facts<'_>) -> Vec<Verdict> {
-    let Facts {
+fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
+    let Findings {
         desired, observed, ..
-    } = facts;
+    } = findings;
     let mut advisories = Vec::new();
     let entries = observed.full_access.entries.len();
     if entries >= ENTRIES_NEAR_LIMIT {

@@ -1,11 +1,12 @@
-//! What people read back: statuses computed from an outcome and from what was seen. Plain functions.
+//! What people read back: statuses computed from an outcome and from what was read. Plain functions.
 
-mod facts;
+mod findings;
 mod mailbox;
 mod names;
 mod permission;
+mod settings;
 
-pub use facts::{Facts, Sight, remember_revoked, whole_seconds};
+pub use findings::{Findings, remember_revoked};
 pub use mailbox::mailbox;
 pub use names::Names;
 pub use permission::{permission, permission_of_missing_mailbox, permission_without_mailbox};

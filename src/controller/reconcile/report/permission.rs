@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::facts::{Facts, missing_grants, revoked_from, whole_seconds};
+use super::findings::{Findings, missing_grants, revoked_from, whole_seconds};
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
     MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightState,
@@ -24,7 +24,7 @@ use crate::plan::Presence;
 pub fn permission(
     permission: &AdmittedPermission,
     verdicts: &[MemberVerdict],
-    facts: &Facts<'_>,
+    findings: &Findings<'_>,
     revoked: &[Revoked],
     now: Timestamp,
 ) -> MailboxPermissionStatus {
@@ -32,7 +32,7 @@ pub fn permission(
     let name = object.name_any();
     let revoked = revoked_from(&name, revoked);
     if permission.expired {
-        let (ready, progress) = expired_verdicts(&name, facts, object);
+        let (ready, progress) = expired_verdicts(&name, findings, object);
         let told = Told {
             members: Vec::new(),
             count: None,
@@ -42,12 +42,12 @@ pub fn permission(
         };
         return finish_permission(object, told, revoked, now);
     }
-    let teller = Teller::new(permission, facts, now);
+    let teller = Teller::new(permission, findings, now);
     let mut members = Members::default();
     for (member, verdict) in permission.members.iter().zip(verdicts) {
         members.add(&teller, member, verdict);
     }
-    let (ready, progress) = permission_verdicts(&members.count, &members.refused, facts.writes);
+    let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.writes);
     let told = Told {
         members: members.entries,
         count: Some(members.count),
@@ -67,14 +67,18 @@ fn ends_soon(object: &MailboxPermission, now: Timestamp) -> Option<Verdict> {
     })
 }
 
-fn expired_verdicts(name: &str, facts: &Facts<'_>, object: &MailboxPermission) -> (Verdict, Option<Verdict>) {
+fn expired_verdicts(
+    name: &str,
+    findings: &Findings<'_>,
+    object: &MailboxPermission,
+) -> (Verdict, Option<Verdict>) {
     let end = object
         .spec
         .expires_at
         .as_ref()
         .map_or(Timestamp::MIN, |end| end.0);
     let only_here = |grant: &&RecordedGrant| grant.by.len() == 1 && grant.by.iter().any(|by| by == name);
-    let left = facts.record.grants.iter().filter(only_here).count();
+    let left = findings.record.grants.iter().filter(only_here).count();
     if left > 0 {
         let text = format!("these rights ended at {end:.0}; {left} of them are still to be revoked");
         let ready = Verdict::new(Kind::Ready, false, "Expiring", text.clone());
@@ -171,7 +175,7 @@ impl Members {
 /// Tells what becomes of each member. There may be hundreds: what is known is looked up, not searched for.
 struct Teller<'a> {
     permission: &'a AdmittedPermission,
-    facts: &'a Facts<'a>,
+    findings: &'a Findings<'a>,
     now: Timestamp,
     missing: BTreeSet<(ObjectId, Right)>,
     recorded: BTreeMap<(ObjectId, Right), &'a RecordedGrant>,
@@ -180,14 +184,14 @@ struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    fn new(permission: &'a AdmittedPermission, facts: &'a Facts<'a>, now: Timestamp) -> Self {
-        let recorded = facts.record.grants.iter();
+    fn new(permission: &'a AdmittedPermission, findings: &'a Findings<'a>, now: Timestamp) -> Self {
+        let recorded = findings.record.grants.iter();
         let old = permission.object.status.iter().flat_map(|status| &status.members);
         Self {
             permission,
-            facts,
+            findings,
             now,
-            missing: missing_grants(facts.rest),
+            missing: missing_grants(findings.rest),
             recorded: recorded
                 .map(|grant| ((grant.object_id, grant.right), grant))
                 .collect(),
@@ -204,7 +208,7 @@ impl Teller<'_> {
             let as_written = |address| grant.written_as().any(|written| written == address);
             member.address.as_ref().is_some_and(as_written)
         };
-        let kept = if refusal.reason != "Departed" && self.facts.record.grants.iter().any(keeps) {
+        let kept = if refusal.reason != "Departed" && self.findings.record.grants.iter().any(keeps) {
             "; what was granted before stays until the member is taken out"
         } else {
             ""
@@ -240,11 +244,11 @@ impl Teller<'_> {
     }
 
     fn member(&self, text: &str, via: Option<&str>, id: ObjectId) -> MemberStatus {
-        let (permission, facts) = (self.permission, self.facts);
+        let (permission, findings) = (self.permission, self.findings);
         let refusals: Vec<&str> = permission
             .rights
             .iter()
-            .filter_map(|right| facts.refused_grants.get(&(id, *right)))
+            .filter_map(|right| findings.refused_grants.get(&(id, *right)))
             .map(String::as_str)
             .collect();
         let old = self.old.get(&(text, via)).copied();
@@ -256,7 +260,7 @@ impl Teller<'_> {
         let message = if !refusals.is_empty() {
             Some(cut(&refusals.join("; "), 512))
         } else if rights.iter().any(|right| right.state == RightState::Pending) {
-            let text = if facts.writes {
+            let text = if findings.writes {
                 "Exchange does not show it yet"
             } else {
                 "management is Observe"
@@ -275,12 +279,15 @@ impl Teller<'_> {
     }
 
     fn right(&self, id: ObjectId, right: Right, old: Option<&MemberStatus>) -> RightStatus {
-        let facts = self.facts;
-        let sid = facts.record.sid_of(&id).or_else(|| facts.observed.tied_sid(&id));
-        let state = if facts.refused_grants.contains_key(&(id, right)) {
+        let findings = self.findings;
+        let sid = findings
+            .record
+            .sid_of(&id)
+            .or_else(|| findings.observed.tied_sid(&id));
+        let state = if findings.refused_grants.contains_key(&(id, right)) {
             RightState::Refused
         } else if self.missing.contains(&(id, right))
-            || !matches!(facts.observed.presence(&id, right, sid), Presence::Present(_))
+            || !matches!(findings.observed.presence(&id, right, sid), Presence::Present(_))
         {
             RightState::Pending
         } else {
@@ -294,7 +301,7 @@ impl Teller<'_> {
                 told.clone()
             }
             (RightState::Granted, _) => {
-                let after = |grant: Timestamp| grant.saturating_add(facts.propagation).unwrap_or(grant);
+                let after = |grant: Timestamp| grant.saturating_add(findings.propagation).unwrap_or(grant);
                 let recorded = self.recorded.get(&(id, right));
                 // What was there before us works already.
                 let granted = recorded.and_then(|grant| grant.at);
@@ -321,7 +328,7 @@ impl Teller<'_> {
         if !self.permission.rights.contains(&Right::FullAccess) {
             return None;
         }
-        let wanted = self.facts.desired.grants.get(&key)?;
+        let wanted = self.findings.desired.grants.get(&key)?;
         if self.permission.auto_mapping && !wanted.auto_mapping {
             return Some(
                 "another MailboxPermission switches automapping off for this member, and that wins"

@@ -1,15 +1,16 @@
 //! What manifests ask for, as far as it is allowed, and what that is judged by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::claims::Rival;
-use crate::api::{MailboxPermission, SignIn};
+use crate::api::{MailboxPermission, Power, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, Right, SmtpAddress};
 use crate::rules::{AccessRules, MemberKind};
+use crate::setting::Values;
 
 /// A mailbox and its permissions, as written and allowed.
 #[derive(Clone, Debug)]
@@ -17,11 +18,22 @@ pub struct Admitted {
     pub address: SmtpAddress,
     pub aliases: BTreeSet<SmtpAddress>,
     pub alias: Option<Nickname>,
+    /// What each declared family of settings wishes, by its name.
+    pub settings: BTreeMap<&'static str, Values>,
+    /// Powers that a setting may need and that no rule gives, with the sentence that denies each.
+    pub denied: BTreeMap<Power, String>,
     pub sign_in: SignIn,
     pub permissions: Vec<AdmittedPermission>,
     pub exclusive: bool,
     /// Whose grants stay under Exclusive.
     pub ignore: Vec<AddressPattern>,
+}
+
+impl Admitted {
+    /// The primary address and the others.
+    pub fn addresses(&self) -> BTreeSet<SmtpAddress> {
+        self.aliases.iter().chain([&self.address]).cloned().collect()
+    }
 }
 
 /// One MailboxPermission with a verdict on each of its members.

@@ -84,13 +84,11 @@ async fn a_repeatable_write_survives_lost_answers() {
         Reaction::text(504, ""),
     ] {
         let tenant = once("Set-Mailbox", lost.clone());
-        let change = MailboxChange {
-            account_disabled: Some(true),
-            ..MailboxChange::default()
-        };
+        let mut change = Parameters::default();
+        change.set("AccountDisabled", true);
         tenant
             .gateway()
-            .set_mailbox(Lane::Edit, mailbox(1), &change)
+            .change(Lane::Edit, Cmdlet::Mailbox, mailbox(1), &change)
             .await
             .unwrap();
         assert_eq!(tenant.requests().len(), 2, "{lost:?}");
@@ -112,7 +110,7 @@ async fn an_error_that_does_not_pass_is_reported_once() {
     });
     let error = tenant
         .gateway()
-        .mailbox(Lane::Edit, mailbox(1))
+        .mailbox(Lane::Edit, mailbox(1), &[])
         .await
         .unwrap_err();
     assert_eq!(
@@ -376,13 +374,11 @@ async fn logs_name_the_request_and_hold_no_secret_no_token_and_no_body() {
         _ => Reaction::text(503, ""),
     });
     let gateway = tenant.gateway();
-    let change = MailboxChange {
-        display_name: Some("Planted Name".to_owned()),
-        ..MailboxChange::default()
-    };
+    let mut change = Parameters::default();
+    change.set("DisplayName", "Planted Name");
     read(&gateway, Lane::Edit, 1).await.unwrap_err();
     gateway
-        .set_mailbox(Lane::Edit, mailbox(1), &change)
+        .change(Lane::Edit, Cmdlet::Mailbox, mailbox(1), &change)
         .await
         .unwrap_err();
     drop(guard);

@@ -11,11 +11,12 @@ use serde_json::json;
 
 use crate::exchange::testing::{Call, LATENCY, Reaction, SECRET, TENANT, Tenant};
 use crate::exchange::{
-    Connection, ErrorClass, Gateway, GatewayMetrics, MailboxChange, NewMailbox, RecipientQuery, Stage,
+    Connection, ErrorClass, Gateway, GatewayMetrics, NewMailbox, Parameters, RecipientQuery, Stage,
 };
 use crate::lane::Lane;
 use crate::leadership::Leadership;
 use crate::mail::{Holder, MailboxGuid, ObjectId, OneTimeName};
+use crate::setting::Call as Cmdlet;
 
 fn mailbox(number: u128) -> MailboxGuid {
     uuid::Uuid::from_u128(number).to_string().parse().unwrap()

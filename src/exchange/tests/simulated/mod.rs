@@ -12,11 +12,12 @@ use simulator::{Control, Fault, FaultRule, Seed, Simulator, Surface};
 use crate::clock::Clock;
 use crate::exchange::{
     Cloud, Connection, Endpoints, ErrorClass, ExchangeError, Gateway, GatewayMetrics, HttpService,
-    MailboxChange, NewMailbox, RecipientIdentity, RecipientKind, RecipientQuery, RecipientRow, Stage,
+    NewMailbox, Parameters, Receipt, RecipientIdentity, RecipientKind, RecipientQuery, RecipientRow, Stage,
     TransportError,
 };
 use crate::lane::Lane;
-use crate::mail::{Holder, ObjectId, OneTimeName, SmtpAddress};
+use crate::mail::{Holder, MailboxGuid, ObjectId, OneTimeName, SmtpAddress};
+use crate::setting::{Call, Kind, Property, Value};
 
 const LANE: Lane = Lane::Edit;
 
@@ -93,6 +94,19 @@ async fn create(bench: &Bench) -> crate::exchange::CreatedMailbox {
     bench.gateway.create_shared_mailbox(LANE, &sales()).await.unwrap()
 }
 
+fn setting(parameter: &str, value: &str) -> Parameters {
+    let mut parameters = Parameters::default();
+    parameters.set(parameter, value);
+    parameters
+}
+
+async fn set_mailbox(gateway: &Gateway, guid: MailboxGuid, parameters: &Parameters) -> Receipt {
+    gateway
+        .change(LANE, Call::Mailbox, guid, parameters)
+        .await
+        .unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_with_five_members_is_made_with_twelve_writes_and_read_back() {
     let bench = Bench::new();
@@ -109,15 +123,12 @@ async fn a_mailbox_with_five_members_is_made_with_twelve_writes_and_read_back() 
     assert!(gateway.find_recipients(LANE, &claims).await.unwrap().is_empty());
 
     let created = create(&bench).await;
-    let change = MailboxChange {
-        marker: Some((15, "Managed by a test".to_owned())),
-        account_disabled: Some(true),
-        display_name: Some("Sales".to_owned()),
-        add_addresses: vec![address("info@contoso.com")],
-        add_on_behalf: vec![ids[0]],
-        ..MailboxChange::default()
-    };
-    gateway.set_mailbox(LANE, created.guid, &change).await.unwrap();
+    let mut change = setting("CustomAttribute15", "Managed by a test");
+    change.set("AccountDisabled", true);
+    change.set("DisplayName", "Sales");
+    change.add("EmailAddresses", "smtp:info@contoso.com".to_owned());
+    change.add("GrantSendOnBehalfTo", ids[0].to_string());
+    set_mailbox(gateway, created.guid, &change).await;
     let full = ids
         .iter()
         .map(|id| gateway.add_full_access(LANE, created.guid, id, true));
@@ -131,7 +142,7 @@ async fn a_mailbox_with_five_members_is_made_with_twelve_writes_and_read_back() 
     );
 
     let (mailbox, full, send) = tokio::join!(
-        gateway.mailbox(LANE, created.guid),
+        gateway.mailbox(LANE, created.guid, &[]),
         gateway.full_access(LANE, created.guid, None),
         gateway.send_as(LANE, created.guid, None),
     );
@@ -254,24 +265,9 @@ async fn a_repeat_is_a_warning_and_a_revocation_takes_exactly_one_grant() {
             .len(),
         1
     );
-    let again = MailboxChange {
-        display_name: Some("Sales".to_owned()),
-        ..MailboxChange::default()
-    };
-    assert!(
-        gateway
-            .set_mailbox(LANE, created.guid, &again)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert!(
-        gateway
-            .set_mailbox(LANE, created.guid, &again)
-            .await
-            .unwrap()
-            .say_no_change()
-    );
+    let again = setting("DisplayName", "Sales");
+    assert!(set_mailbox(gateway, created.guid, &again).await.is_empty());
+    assert!(set_mailbox(gateway, created.guid, &again).await.say_no_change());
 }
 
 #[tokio::test(start_paused = true)]
@@ -279,22 +275,16 @@ async fn addresses_and_names_change_and_the_old_primary_can_go() {
     let bench = Bench::new();
     let gateway = &bench.gateway;
     let created = create(&bench).await;
-    let rename = MailboxChange {
-        primary: Some(address("vendite@contoso.com")),
-        alias: Some("vendite".parse().unwrap()),
-        ..MailboxChange::default()
-    };
-    gateway.set_mailbox(LANE, created.guid, &rename).await.unwrap();
-    let old = MailboxChange {
-        remove_addresses: vec![address("sales@contoso.com")],
-        ..MailboxChange::default()
-    };
-    gateway.set_mailbox(LANE, created.guid, &old).await.unwrap();
-    let mailbox = gateway.mailbox(LANE, created.guid).await.unwrap();
-    assert_eq!(
-        (mailbox.primary.as_str(), mailbox.alias.as_str()),
-        ("vendite@contoso.com", "vendite")
-    );
+    let mut rename = setting("WindowsEmailAddress", "vendite@contoso.com");
+    rename.set("Alias", "vendite");
+    set_mailbox(gateway, created.guid, &rename).await;
+    let mut old = Parameters::default();
+    old.remove("EmailAddresses", "smtp:sales@contoso.com".to_owned());
+    set_mailbox(gateway, created.guid, &old).await;
+    let alias = Property::new("alias", "Alias", Kind::Name);
+    let mailbox = gateway.mailbox(LANE, created.guid, &[&alias]).await.unwrap();
+    assert_eq!(mailbox.primary.as_str(), "vendite@contoso.com");
+    assert_eq!(mailbox.settings.get("Alias"), Some(&Value::name("vendite")));
     assert!(
         mailbox
             .smtp_addresses()
@@ -382,7 +372,13 @@ async fn the_mailbox_behind_a_lost_answer_is_found_by_its_one_time_name() {
     let query = [RecipientQuery::DisplayName(sales().display_name)];
     let found = bench.gateway.find_recipients(LANE, &query).await.unwrap();
     assert_eq!(found.len(), 1);
-    assert!(bench.gateway.mailbox(LANE, found[0].guid.unwrap()).await.is_ok());
+    assert!(
+        bench
+            .gateway
+            .mailbox(LANE, found[0].guid.unwrap(), &[])
+            .await
+            .is_ok()
+    );
     assert_eq!(bench.cmdlets()["New-Mailbox"], 1);
     let again = bench
         .gateway

@@ -6,36 +6,66 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::api::condition;
 use crate::api::{Record, RecordedGrant, Revoked};
+use crate::controller::reconcile::applied::Snapshot;
+use crate::controller::reconcile::execute::Refused;
+use crate::controller::reconcile::validate::MemberVerdict;
 use crate::mail::{ObjectId, Right, TenantGuid};
-use crate::plan::{Desired, Observed, Plan, Step};
+use crate::plan::{Change, Desired, Observed, Plan, Purpose, Step};
 
-/// A mailbox that was read in this pass, and what is still to be done to it.
-pub struct Facts<'a> {
+/// A mailbox that was read in this reconcile, and what is still to be done to it.
+pub struct Findings<'a> {
     pub desired: &'a Desired,
     pub observed: &'a Observed,
     pub kind: &'a str,
     pub record: &'a Record,
     /// What still differs.
     pub rest: &'a Plan,
-    pub refused_settings: &'a [String],
+    /// What Exchange refuses for good.
+    pub refused: &'a [Refused],
     pub refused_grants: &'a BTreeMap<(ObjectId, Right), String>,
     pub tenant: TenantGuid,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
     /// False under Observe.
     pub writes: bool,
+    /// Only what holds whatever is declared is reported.
+    pub manifest_is_refused: bool,
     /// After how long people may use what was granted.
     pub propagation: Duration,
 }
 
-/// What a pass saw of its mailbox.
-pub enum Sight<'a> {
-    /// It ended before it saw anything.
-    Nothing,
-    /// The manifest is refused: only what holds whatever is declared is told.
-    OfRefused(&'a Facts<'a>),
-    Whole(&'a Facts<'a>),
+impl<'a> Findings<'a> {
+    pub fn of(snapshot: &'a Snapshot, record: &'a Record) -> Self {
+        let Snapshot {
+            prepared,
+            wanted,
+            desired,
+            observed,
+            kind,
+            reattached: _,
+            rest,
+            execution,
+        } = snapshot;
+        let verdicts = wanted.verdicts.iter().flatten();
+        Self {
+            desired,
+            observed,
+            kind,
+            record,
+            rest,
+            refused: &execution.refused,
+            refused_grants: &execution.refused_grants,
+            tenant: prepared.tenant.guid,
+            members_refused: verdicts
+                .filter(|verdict| matches!(verdict, MemberVerdict::Refused(_)))
+                .count(),
+            writes: prepared.writes,
+            manifest_is_refused: prepared.purpose == Purpose::OnlyRemove,
+            propagation: prepared.tenant.propagation,
+        }
+    }
 }
 
 /// Lost rights that a status lists at most, and for how long.
@@ -72,7 +102,7 @@ pub(super) fn revoked_from(name: &str, list: &[Revoked]) -> Vec<Revoked> {
 
 /// Kubernetes keeps seconds: a fraction would be a difference for ever.
 pub fn whole_seconds(time: Timestamp) -> Time {
-    Time(Timestamp::from_second(time.as_second()).unwrap_or(time))
+    Time(condition::whole_seconds(time))
 }
 
 /// Wanted rights that are not there yet.
@@ -83,10 +113,8 @@ pub(super) fn missing_grants(rest: &Plan) -> BTreeSet<(ObjectId, Right)> {
             Step::Grant { object_id, right, .. } => {
                 missing.insert((*object_id, *right));
             }
-            Step::Set(settings) => {
-                missing.extend(settings.add_on_behalf.iter().map(|id| (*id, Right::SendOnBehalf)));
-            }
-            // He holds it, or is about to hold it again.
+            Step::Set { changes, call: _ } => missing.extend(changes.iter().filter_map(Change::granted)),
+            // They hold it, or are about to hold it again.
             Step::Remap { object_id, .. } => {
                 missing.insert((*object_id, Right::FullAccess));
             }

@@ -1,0 +1,45 @@
+//! What came of a reconcile.
+
+use super::execute::Execution;
+use super::outcome::Outcome;
+use super::prepared::Prepared;
+use super::validate::Wanted;
+use crate::api::{Record, RecordedGrant};
+use crate::plan::{Desired, Observed, Plan};
+
+/// How it ended, and what the report says of it.
+pub struct Applied {
+    pub outcome: Outcome,
+    /// None: the record stays as it is.
+    pub record: Option<Record>,
+    /// None: it ended without a complete read.
+    pub snapshot: Option<Snapshot>,
+    /// What was written, as people read it.
+    pub done: Vec<String>,
+    /// Grants that were taken away.
+    pub revoked: Vec<RecordedGrant>,
+}
+
+/// The mailbox as the last read showed it, and what is left to do.
+pub struct Snapshot {
+    pub prepared: Prepared,
+    pub wanted: Wanted,
+    pub desired: Desired,
+    pub observed: Observed,
+    pub kind: String,
+    pub reattached: bool,
+    pub rest: Plan,
+    pub execution: Execution,
+}
+
+impl From<Outcome> for Applied {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            record: None,
+            snapshot: None,
+            done: Vec::new(),
+            revoked: Vec::new(),
+        }
+    }
+}

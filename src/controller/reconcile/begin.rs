@@ -1,0 +1,96 @@
+//! The resource and its permissions as they are in Kubernetes now, and whether it is time to reconcile them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Api;
+
+use super::cascading_deletion::{CascadingDeletion, cascading_deletion};
+use super::outcome::{Outcome, Stall};
+use super::permission;
+use super::requeue::{Completed, RECHECK, requeue};
+use crate::api::{MailboxPermission, SharedMailbox};
+use crate::controller::context::Context;
+use crate::controller::metrics::ReconcileResult;
+use crate::controller::state::key::MailboxKey;
+use crate::lane::Lane;
+
+/// A new mailbox waits so long for its permissions, so that they are in its first plan; its first status still
+/// comes within a second.
+const GATHERING: Duration = Duration::from_millis(800);
+
+/// One reconcile of one mailbox.
+pub struct Reconcile<'a> {
+    pub context: &'a Context,
+    pub key: &'a MailboxKey,
+    pub lane: Lane,
+    /// As read at the start, and as answered by each of our writes.
+    pub object: SharedMailbox,
+    pub permissions: Vec<Arc<MailboxPermission>>,
+    /// Why the manifest is refused, once that is known.
+    pub refusal: Option<Stall>,
+}
+
+impl<'a> Reconcile<'a> {
+    /// `Err`: there is nothing to reconcile, or it is too early.
+    pub async fn begin(context: &'a Context, key: &'a MailboxKey, lane: Lane) -> Result<Self, Completed> {
+        let ended = |outcome: &Outcome| requeue(context, key, outcome, lane);
+        let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
+        let found = api.get_opt(&key.name).await;
+        let Some(object) = found.map_err(|error| ended(&Outcome::of_kube(&error)))? else {
+            context.state.forget(key);
+            let again = permission::report_missing_mailbox(context, key).await;
+            let again = again.map(|delay| (delay, Lane::Sweep));
+            return Err(Completed::new(ReconcileResult::Success, again));
+        };
+        let mut reconcile = Self {
+            context,
+            key,
+            lane,
+            object,
+            permissions: Vec::new(),
+            refusal: None,
+        };
+        if reconcile.is_being_deleted() {
+            return Ok(reconcile);
+        }
+        reconcile.wait_for_permissions()?;
+        let kept = reconcile.set_finalizer(true).await;
+        kept.map_err(|outcome| ended(&outcome))?;
+        reconcile.permissions = context.state.index().permissions_of(key);
+        reconcile.wait_for_cascading_deletion().await?;
+        Ok(reconcile)
+    }
+
+    pub fn is_being_deleted(&self) -> bool {
+        self.object.metadata.deletion_timestamp.is_some()
+    }
+
+    /// How long ago the index saw the mailbox first: for waits after which something counts as settled.
+    pub fn known_for(&self) -> Duration {
+        let now = self.context.clock.instant();
+        let first = self.context.state.index().first_seen(self.key);
+        first.map_or(Duration::MAX, |first| now.saturating_duration_since(first))
+    }
+
+    fn wait_for_permissions(&self) -> Result<(), Completed> {
+        let waited = self.known_for();
+        if self.object.status.is_some() || waited >= GATHERING {
+            return Ok(());
+        }
+        let again = (GATHERING.saturating_sub(waited), Lane::Edit);
+        Err(Completed::new(ReconcileResult::RequeueAfter, Some(again)))
+    }
+
+    async fn wait_for_cascading_deletion(&self) -> Result<(), Completed> {
+        let (context, key, lane) = (self.context, self.key, self.lane);
+        let deletion = cascading_deletion(context, key, &self.object, &self.permissions).await;
+        let again = match deletion {
+            Ok(CascadingDeletion::No) => return Ok(()),
+            Ok(CascadingDeletion::Unknown(wait)) => (wait, lane),
+            Ok(CascadingDeletion::UnderWay) => (RECHECK, Lane::Sweep),
+            Err(error) => return Err(requeue(context, key, &Outcome::of_kube(&error), lane)),
+        };
+        Err(Completed::new(ReconcileResult::RequeueAfter, Some(again)))
+    }
+}

@@ -1,0 +1,501 @@
+//! Sends the steps of a plan, in its order. The only caller of the gateway's writes, but for New-Mailbox.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use futures::future::join_all;
+
+use super::encode::parameters;
+use crate::api::Record;
+use crate::exchange::{ErrorClass, ExchangeError, Gateway, Receipt};
+use crate::lane::Lane;
+use crate::mail::{Holder, MailboxGuid, ObjectId, Right};
+use crate::plan::{Change, Eviction, Plan, Step, parts};
+use crate::setting::Call;
+
+/// What came of the steps of a plan.
+#[derive(Default)]
+pub struct Execution {
+    /// What Exchange acknowledged.
+    pub acknowledged: Vec<Change>,
+    /// Each write that Exchange acknowledged.
+    pub writes: Vec<Write>,
+    /// Steps that were done, as people read them.
+    pub done: Vec<String>,
+    /// What Exchange refuses for good, grants to members aside.
+    pub refused: Vec<Refused>,
+    /// Grants that Exchange refuses for good, and why.
+    pub refused_grants: BTreeMap<(ObjectId, Right), String>,
+    /// Grants that were not made because Exchange does not find the member: its look-up is out of date.
+    pub not_found: BTreeSet<(ObjectId, Right)>,
+    /// Grants that Exchange said were there already, whatever a replica shows.
+    pub proven: BTreeSet<(ObjectId, Right)>,
+    /// Rows whose removal Exchange answered with "doesn't exist".
+    pub undeletable: BTreeSet<(Holder, Right)>,
+    /// The first error that may go away; what depended on it was not tried.
+    pub error: Option<ExchangeError>,
+    /// The first such error of a setting, on which nothing depends.
+    pub setting_error: Option<ExchangeError>,
+}
+
+/// One request that changed something.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub changes: Vec<Change>,
+    /// By which Microsoft's support finds the request.
+    pub request_id: Option<String>,
+    /// Exchange said that all of it was so before.
+    pub said_equal: bool,
+}
+
+/// Something that a retry with the same values can't bring about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The family, or the step, for people.
+    pub what: String,
+    /// The families of settings among it.
+    pub families: BTreeSet<&'static str>,
+    pub why: String,
+}
+
+impl Refused {
+    fn of(what: &impl ToString, changes: &[Change], why: &ExchangeError) -> Self {
+        Self {
+            what: what.to_string(),
+            families: families(changes).collect(),
+            why: why.to_string(),
+        }
+    }
+}
+
+fn families(changes: &[Change]) -> impl Iterator<Item = &'static str> {
+    changes.iter().filter_map(Change::setting)
+}
+
+/// Where a plan is carried out.
+pub struct Executor<'a> {
+    pub gateway: &'a Gateway,
+    pub lane: Lane,
+    pub guid: MailboxGuid,
+    /// The account behind the mailbox, once it is known.
+    pub object_id: Option<ObjectId>,
+    /// Knows the SIDs of members, by which accounts that are gone are revoked.
+    pub record: &'a Record,
+}
+
+impl Executor<'_> {
+    pub async fn execute(&self, plan: &Plan) -> Execution {
+        let mut execution = Execution::default();
+        for group in groups(&plan.steps) {
+            let results = join_all(group.iter().map(|step| async {
+                let mut execution = Execution::default();
+                self.step(step, &mut execution).await;
+                execution
+            }))
+            .await;
+            for result in results {
+                execution.absorb(result);
+            }
+            // Later steps may rely on earlier ones; the next reconcile takes up from here.
+            if execution.error.is_some() {
+                break;
+            }
+        }
+        execution
+    }
+
+    async fn step(&self, step: &Step, execution: &mut Execution) {
+        let Self {
+            gateway,
+            lane,
+            guid,
+            object_id: account,
+            record: _,
+        } = *self;
+        let result = match step {
+            Step::Set { call, changes } => return self.set(*call, changes, execution).await,
+            Step::Revoke { object_id, right } => self.revoke(object_id, *right, execution).await,
+            Step::Evict(eviction) => self.evict(eviction, execution).await,
+            Step::Remap {
+                object_id,
+                auto_mapping,
+            } => self.remap(object_id, *auto_mapping).await,
+            Step::ClearAutoMapping => gateway.clear_auto_mapping(lane, guid).await,
+            Step::Grant {
+                object_id,
+                right: Right::FullAccess,
+                auto_mapping,
+            } => {
+                gateway
+                    .add_full_access(lane, guid, object_id, *auto_mapping)
+                    .await
+            }
+            Step::Grant {
+                object_id,
+                right: Right::SendAs | Right::SendOnBehalf,
+                auto_mapping: _,
+            } => gateway.add_send_as(lane, guid, object_id).await,
+            Step::SetDirectorySignIn { allowed } => match account {
+                Some(id) => gateway
+                    .set_account_enabled(lane, &id, *allowed)
+                    .await
+                    .map(|()| Receipt::default()),
+                // The next read shows the account's id.
+                None => return,
+            },
+        };
+        match (result, step) {
+            (Ok(receipt), _) => execution.did(step.changes(), step.to_string(), &receipt),
+            (Err(error), Step::Grant { object_id, right, .. }) if error.does_not_find(object_id) => {
+                execution.not_found.insert((*object_id, *right));
+            }
+            (Err(error), Step::Remap { object_id, .. }) if error.does_not_find(object_id) => {
+                execution.not_found.insert((*object_id, Right::FullAccess));
+            }
+            // Nobody knows its SID either: reported and tried again slowly, while everything else goes on.
+            (Err(error), Step::Revoke { object_id, right: _ }) if error.does_not_find(object_id) => {
+                execution.refused.push(Refused::of(step, &[], &error));
+            }
+            (Err(error), Step::Grant { object_id, right, .. }) if error.refuses_what_was_asked() => {
+                execution
+                    .refused_grants
+                    .insert((*object_id, *right), error.to_string());
+            }
+            (Err(error), _) if error.refuses_what_was_asked() => {
+                execution.refused.push(Refused::of(step, &[], &error));
+            }
+            (Err(error), _) => execution.error = Some(error),
+        }
+    }
+
+    /// Automapping is set with the grant only. A crash in between is repaired first: the record says so.
+    async fn remap(&self, member: &ObjectId, auto_mapping: bool) -> Result<Receipt, ExchangeError> {
+        // Whether anything was there to be removed does not matter for a grant that is given again.
+        let mut unheeded = Execution::default();
+        self.revoke(member, Right::FullAccess, &mut unheeded).await?;
+        self.gateway
+            .add_full_access(self.lane, self.guid, member, auto_mapping)
+            .await
+    }
+
+    /// Takes a row away that nobody declares. Exchange may say that it does not exist: a lagging replica then still
+    /// shows what is gone, or the entry is one that can't be removed.
+    async fn evict(&self, eviction: &Eviction, execution: &mut Execution) -> Result<Receipt, ExchangeError> {
+        let lane = Lane::Revocation.min(self.lane);
+        let Eviction {
+            holder,
+            store,
+            rights,
+            shown: _,
+        } = eviction;
+        let removed = match store {
+            Right::FullAccess => {
+                self.gateway
+                    .remove_mailbox_rights(lane, self.guid, holder, rights)
+                    .await
+            }
+            Right::SendAs | Right::SendOnBehalf => self.gateway.remove_send_as(lane, self.guid, holder).await,
+        };
+        let missing = match &removed {
+            Ok(receipt) => receipt.say_not_present(),
+            Err(error) => error.does_not_find(holder),
+        };
+        if missing {
+            execution.undeletable.insert((holder.clone(), *store));
+            return Ok(removed.unwrap_or_default());
+        }
+        removed
+    }
+
+    /// Revokes by object id, and by the SID of the grant when that removes nothing: the account may be gone, and its
+    /// permission would be back with it when it is restored; or it has another SID now, and the entry the old one.
+    async fn revoke(
+        &self,
+        member: &ObjectId,
+        right: Right,
+        execution: &mut Execution,
+    ) -> Result<Receipt, ExchangeError> {
+        let by_id = self.remove(&Holder::ObjectId(*member), right).await;
+        let removed_nothing = match &by_id {
+            Ok(receipt) => receipt.say_not_present(),
+            Err(error) => error.does_not_find(member),
+        };
+        let sid = self.record.sid_of(member).filter(|_| removed_nothing);
+        let Some(sid) = sid else { return by_id };
+        let removed = match self.remove(&Holder::Sid(sid.clone()), right).await {
+            // Neither the account nor anything of it on the mailbox is left.
+            Err(error) if error.does_not_find(sid.as_str()) => Ok(Receipt::default()),
+            other => other,
+        };
+        if removed.as_ref().is_ok_and(Receipt::say_not_present) {
+            execution.undeletable.insert((Holder::Sid(sid.clone()), right));
+        }
+        removed
+    }
+
+    async fn remove(&self, holder: &Holder, right: Right) -> Result<Receipt, ExchangeError> {
+        let lane = Lane::Revocation.min(self.lane);
+        match right {
+            Right::FullAccess => self.gateway.remove_full_access(lane, self.guid, holder).await,
+            Right::SendAs | Right::SendOnBehalf => self.gateway.remove_send_as(lane, self.guid, holder).await,
+        }
+    }
+
+    /// All changes in one call. When Exchange refuses them together, the family that it names is left out; when it names
+    /// none, each goes by itself, what protects first, so that the refused one holds nothing hostage.
+    async fn set(&self, call: Call, changes: &[Change], execution: &mut Execution) {
+        let mut rest = changes.to_vec();
+        let error = loop {
+            if rest.is_empty() {
+                return;
+            }
+            let error = match self.send(call, &rest, execution).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            let Some(family) = named_family(&error, &rest) else {
+                break error;
+            };
+            let (named, others): (Vec<Change>, Vec<Change>) =
+                rest.into_iter().partition(|change| change.family() == family);
+            execution.refuse(family, &named, &error);
+            rest = others;
+        };
+        if !is_refusal(&error, call) {
+            execution.fail(error, &rest);
+            return;
+        }
+        let parts = parts(&rest);
+        if let [(name, _)] = parts.as_slice() {
+            let name = *name;
+            execution.refuse(name, &rest, &error);
+            return;
+        }
+        for (name, part) in parts {
+            match self.send(call, &part, execution).await {
+                Ok(()) => {}
+                Err(error) if is_refusal(&error, call) || named_family(&error, &part).is_some() => {
+                    execution.refuse(name, &part, &error);
+                }
+                Err(error) => {
+                    execution.fail(error, &part);
+                    if execution.error.is_some() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One call, repeated without each delegate that Exchange says is gone.
+    async fn send(
+        &self,
+        call: Call,
+        changes: &[Change],
+        execution: &mut Execution,
+    ) -> Result<(), ExchangeError> {
+        let mut changes = changes.to_vec();
+        loop {
+            let parameters = parameters(&changes);
+            let error = match self.gateway.change(self.lane, call, self.guid, &parameters).await {
+                Ok(receipt) => {
+                    let step = Step::Set { call, changes };
+                    execution.did(step.changes(), step.to_string(), &receipt);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let gone = changes
+                .iter()
+                .position(|change| change.delegate().is_some_and(|id| error.does_not_find(id)));
+            let Some(gone) = gone else { return Err(error) };
+            let change = changes.remove(gone);
+            match change.granted() {
+                Some(grant) => {
+                    execution.not_found.insert(grant);
+                }
+                // The list holds objects that exist only: with its account a delegate has left it.
+                None => execution.acknowledged.push(change),
+            }
+            if changes.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The family of settings whose parameter the error names.
+fn named_family(error: &ExchangeError, changes: &[Change]) -> Option<&'static str> {
+    let parameter = error.parameter.as_deref()?;
+    changes
+        .iter()
+        .find(|change| {
+            change
+                .parameter()
+                .is_some_and(|own| own.eq_ignore_ascii_case(parameter))
+        })
+        .map(Change::family)
+}
+
+/// True when a retry with the same values can't help. A call beside Set-Mailbox that is denied whole is one that the
+/// role lacks: nothing but its own settings suffers.
+fn is_refusal(error: &ExchangeError, call: Call) -> bool {
+    match call {
+        Call::Mailbox => error.refuses_what_was_asked(),
+        Call::Cas => error.refuses_what_was_asked() || error.class == ErrorClass::Denied,
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+impl Execution {
+    /// Each family of settings that was written, with its write.
+    pub fn written_families(&self) -> impl Iterator<Item = (&'static str, &Write)> {
+        self.writes.iter().flat_map(|write| {
+            let families: BTreeSet<&'static str> = families(&write.changes).collect();
+            families.into_iter().map(move |family| (family, write))
+        })
+    }
+
+    fn did(&mut self, changes: Vec<Change>, words: String, receipt: &Receipt) {
+        if receipt.say_already_present() {
+            self.proven.extend(changes.iter().filter_map(Change::granted));
+        }
+        self.writes.push(Write {
+            changes: changes.clone(),
+            request_id: receipt.request_id.clone(),
+            said_equal: receipt.say_no_change(),
+        });
+        self.acknowledged.extend(changes);
+        self.done.push(words);
+    }
+
+    fn refuse(&mut self, name: &str, changes: &[Change], error: &ExchangeError) {
+        self.refused.push(Refused::of(&name, changes, error));
+    }
+
+    /// An error that may go away. Nothing waits for a setting.
+    fn fail(&mut self, error: ExchangeError, changes: &[Change]) {
+        let only_settings = changes.iter().all(|change| matches!(change, Change::Set { .. }));
+        let slot = if only_settings {
+            &mut self.setting_error
+        } else {
+            &mut self.error
+        };
+        slot.get_or_insert(error);
+    }
+
+    fn absorb(&mut self, other: Self) {
+        let Self {
+            acknowledged,
+            writes,
+            done,
+            refused,
+            refused_grants,
+            not_found,
+            proven,
+            undeletable,
+            error,
+            setting_error,
+        } = other;
+        self.acknowledged.extend(acknowledged);
+        self.writes.extend(writes);
+        self.proven.extend(proven);
+        self.undeletable.extend(undeletable);
+        self.done.extend(done);
+        self.refused.extend(refused);
+        self.refused_grants.extend(refused_grants);
+        self.not_found.extend(not_found);
+        self.error = self.error.take().or(error);
+        self.setting_error = self.setting_error.take().or(setting_error);
+    }
+}
+
+/// Steps that may go out together, in groups that wait for each other: revocations; settings; sign-in; grants. A
+/// change of automapping goes by itself, one person at a time; so does each change of the mailbox itself, which would
+/// conflict with another.
+fn groups(steps: &[Step]) -> Vec<Vec<Step>> {
+    let mut groups: Vec<Vec<Step>> = Vec::new();
+    for step in steps {
+        match groups.last_mut() {
+            Some(group) if group.iter().all(|other| go_together(other, step)) => group.push(step.clone()),
+            Some(_) | None => groups.push(vec![step.clone()]),
+        }
+    }
+    groups
+}
+
+fn go_together(one: &Step, other: &Step) -> bool {
+    let rank = |step: &Step| match step {
+        Step::Revoke { .. } | Step::Evict(_) => Some(0),
+        Step::Grant { .. } => Some(1),
+        Step::Set { .. } | Step::SetDirectorySignIn { .. } | Step::Remap { .. } | Step::ClearAutoMapping => {
+            None
+        }
+    };
+    rank(one).is_some() && rank(one) == rank(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> ObjectId {
+        format!("00000000-0000-4000-8000-0000000000{number:02}")
+            .parse()
+            .unwrap()
+    }
+
+    fn revoke(number: u8) -> Step {
+        Step::Revoke {
+            object_id: id(number),
+            right: Right::FullAccess,
+        }
+    }
+
+    fn grant(number: u8) -> Step {
+        Step::Grant {
+            object_id: id(number),
+            right: Right::FullAccess,
+            auto_mapping: false,
+        }
+    }
+
+    fn remap(number: u8) -> Step {
+        Step::Remap {
+            object_id: id(number),
+            auto_mapping: false,
+        }
+    }
+
+    #[test]
+    fn revocations_go_together_then_settings_then_each_remapping_alone_then_grants_together() {
+        let set = Step::Set {
+            call: Call::Mailbox,
+            changes: vec![Change::SignIn { allowed: false }],
+        };
+        let steps = [
+            revoke(1),
+            revoke(2),
+            set.clone(),
+            remap(3),
+            remap(4),
+            grant(5),
+            grant(6),
+        ];
+        assert_eq!(
+            groups(&steps),
+            vec![
+                vec![revoke(1), revoke(2)],
+                vec![set],
+                vec![remap(3)],
+                vec![remap(4)],
+                vec![grant(5), grant(6)],
+            ]
+        );
+    }
+}

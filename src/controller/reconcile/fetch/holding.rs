@@ -1,0 +1,86 @@
+//! Who holds an address that a resource claims.
+
+use std::collections::BTreeSet;
+
+use crate::exchange::{RecipientKind, RecipientRow, UserRow};
+use crate::mail::{MailboxGuid, Marker, MarkerOwner, SmtpAddress};
+
+/// What was found about all claimed addresses.
+pub struct Holding<'a> {
+    pub recipients: &'a [RecipientRow],
+    pub users: &'a [UserRow],
+    pub marker_attribute: u8,
+    pub owner: &'a MarkerOwner,
+}
+
+pub enum Hold {
+    Free,
+    /// It carries a marker that names this resource.
+    MaybeOurs(MailboxGuid),
+    /// By whom, as the rest of a sentence that starts with the address.
+    Taken(String),
+}
+
+impl Holding<'_> {
+    /// Mailboxes whose own marker names this resource, in an order that is always the same.
+    pub fn marked(&self) -> BTreeSet<MailboxGuid> {
+        let live = self.recipients.iter().filter(|row| !row.soft_deleted);
+        live.filter_map(|row| self.named_by_marker(row)).collect()
+    }
+
+    /// The mailbox when it carries its own marker, and that names this resource.
+    fn named_by_marker(&self, row: &RecipientRow) -> Option<MailboxGuid> {
+        let marker = self.own_marker(row)?;
+        marker.names_same_resource(self.owner).then_some(marker.mailbox)
+    }
+
+    /// The marker of the row, unless it was copied from another mailbox.
+    fn own_marker(&self, row: &RecipientRow) -> Option<Marker> {
+        let marker: Marker = row.custom_attribute(self.marker_attribute).parse().ok()?;
+        (row.guid == Some(marker.mailbox)).then_some(marker)
+    }
+
+    pub fn of(&self, address: &SmtpAddress) -> Hold {
+        if let Some(row) = self.recipients.iter().find(|row| row.has_address(address)) {
+            return self.recipient(row);
+        }
+        let signs_in = |user: &&UserRow| user.user_principal_name.eq_ignore_ascii_case(address.as_str());
+        match self.users.iter().find(signs_in) {
+            Some(_) => Hold::Taken("is the sign-in name of a person: take another address".to_owned()),
+            None => Hold::Free,
+        }
+    }
+
+    fn recipient(&self, row: &RecipientRow) -> Hold {
+        if row.soft_deleted {
+            let text = "is held by a soft-deleted mailbox: restore that one, purge it, or wait the 30 days it is kept";
+            return Hold::Taken(text.to_owned());
+        }
+        match (row.guid, self.named_by_marker(row)) {
+            (_, Some(ours)) => Hold::MaybeOurs(ours),
+            _ if row.kind == RecipientKind::UserMailbox => {
+                Hold::Taken("is a person's own mailbox: it is never touched".to_owned())
+            }
+            (Some(_), _) if row.kind == RecipientKind::SharedMailbox => Hold::Taken(self.shared_mailbox(row)),
+            _ => Hold::Taken(format!(
+                "is held by a {}: take another address",
+                row.kind.as_str()
+            )),
+        }
+    }
+
+    /// Names of other namespaces' resources are nobody else's business.
+    fn shared_mailbox(&self, row: &RecipientRow) -> String {
+        let neighbour = self.own_marker(row).map(|marker| marker.owner);
+        let neighbour = neighbour
+            .filter(|other| other.cluster == self.owner.cluster && other.namespace == self.owner.namespace);
+        match neighbour {
+            Some(other) => format!(
+                "belongs to the mailbox that was created for the SharedMailbox {:?} of this namespace: apply that one \
+                 again, or take another address",
+                other.name
+            ),
+            None => "is a shared mailbox that is not ours: no resource of this name created it".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Where the mailbox of a resource without a GUID is.
+
+use std::collections::BTreeSet;
+
+use super::holding::{Hold, Holding};
+use super::reads::Reads;
+use crate::api::Record;
+use crate::controller::reconcile::prepared::Prepared;
+use crate::controller::reconcile::validate::Admitted;
+use crate::exchange::{ExchangeError, RecipientQuery, RecipientRow};
+use crate::mail::{MailboxGuid, Nickname, SmtpAddress};
+
+/// Numbered nicknames that are tried when none is declared.
+const NICKNAMES: u32 = 9;
+
+pub enum Located {
+    /// Possibly ours: to be read and judged.
+    Mailbox(MailboxGuid),
+    /// Nobody holds its addresses; this nickname is free.
+    Nowhere(Nickname),
+    /// Somebody holds one of its addresses: a sentence for people.
+    Taken(String),
+}
+
+impl Reads<'_> {
+    /// Looks up every claimed address at once: recipients of any kind, soft-deleted ones too, and people
+    /// whose sign-in name it is; and the mailbox that carries the resource's marker, whatever its address.
+    pub async fn locate(&self, prepared: &Prepared) -> Result<Located, ExchangeError> {
+        let Prepared {
+            tenant,
+            admitted,
+            owner,
+            record,
+            ..
+        } = prepared;
+        let claimed: BTreeSet<SmtpAddress> = admitted.addresses();
+        let nicknames: Vec<(Nickname, SmtpAddress)> = candidates(admitted)
+            .into_iter()
+            .filter_map(|nickname| {
+                let address = SmtpAddress::of(nickname.as_str(), &tenant.initial_domain).ok()?;
+                Some((nickname, address))
+            })
+            .collect();
+        let of_nicknames = nicknames.iter().map(|(_, address)| address);
+        let all: BTreeSet<SmtpAddress> = of_nicknames.chain(&claimed).cloned().collect();
+        let mut queries: Vec<RecipientQuery> = all.iter().cloned().map(RecipientQuery::Address).collect();
+        let intent = record.intent.iter();
+        queries.extend(intent.map(|intent| RecipientQuery::DisplayName(intent.one_time_name.clone())));
+        queries.push(RecipientQuery::Marker(tenant.marker_attribute, owner.clone()));
+        let upns: Vec<SmtpAddress> = all.into_iter().collect();
+        let (recipients, users) = futures::try_join!(
+            tenant.gateway.find_recipients(self.lane, &queries),
+            tenant.gateway.find_users_by_upn(self.lane, &upns),
+        )?;
+        if let Some(guid) = announced(&recipients, record) {
+            return Ok(Located::Mailbox(guid));
+        }
+        let holding = Holding {
+            recipients: &recipients,
+            users: &users,
+            marker_attribute: tenant.marker_attribute,
+            owner,
+        };
+        Ok(located(&holding, &claimed, &nicknames))
+    }
+}
+
+fn located(
+    holding: &Holding<'_>,
+    claimed: &BTreeSet<SmtpAddress>,
+    nicknames: &[(Nickname, SmtpAddress)],
+) -> Located {
+    let mut taken = None;
+    for address in claimed {
+        match holding.of(address) {
+            Hold::Free => {}
+            Hold::MaybeOurs(guid) => return Located::Mailbox(guid),
+            Hold::Taken(by) => {
+                taken.get_or_insert_with(|| format!("{address} {by}"));
+            }
+        }
+    }
+    if let Some(guid) = holding.marked().first() {
+        return Located::Mailbox(*guid);
+    }
+    if let Some(taken) = taken {
+        return Located::Taken(taken);
+    }
+    let is_free = |(_, address): &&(Nickname, SmtpAddress)| matches!(holding.of(address), Hold::Free);
+    match nicknames.iter().find(is_free) {
+        Some((nickname, _)) => Located::Nowhere(nickname.clone()),
+        None => Located::Taken(format!(
+            "the nickname is taken: somebody has {} (every nickname claims an address in the initial domain); set \
+             spec.alias to another one",
+            nicknames
+                .first()
+                .map_or_else(String::new, |(_, address)| address.to_string())
+        )),
+    }
+}
+
+fn candidates(admitted: &Admitted) -> Vec<Nickname> {
+    if let Some(declared) = &admitted.alias {
+        return vec![declared.clone()];
+    }
+    let derived = Nickname::derived_from(admitted.address.local_part());
+    (1..=NICKNAMES).map(|number| derived.numbered(number)).collect()
+}
+
+fn announced(recipients: &[RecipientRow], record: &Record) -> Option<MailboxGuid> {
+    let name = record.intent.as_ref()?.one_time_name.as_str();
+    recipients
+        .iter()
+        .find(|row| row.display_name == name && !row.soft_deleted)?
+        .guid
+}

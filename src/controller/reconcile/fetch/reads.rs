@@ -1,0 +1,197 @@
+//! One mailbox, read whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::future::{join_all, try_join_all};
+use tokio::time::Instant;
+
+use super::rows;
+use crate::api::Record;
+use crate::controller::reconcile::observation::Seen;
+use crate::controller::state::tenants::Tenant;
+use crate::exchange::{CasRow, ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity};
+use crate::lane::Lane;
+use crate::mail::{MailboxGuid, ObjectId, Right};
+use crate::plan::{Desired, Holders, OnBehalf, ShownSettings, WantedGrant, shown_by};
+use crate::setting::{Source, Values};
+
+/// Reads of one reconcile.
+pub struct Reads<'a> {
+    pub tenant: &'a Tenant,
+    pub lane: Lane,
+    pub now: Instant,
+}
+
+impl Reads<'_> {
+    /// Reads one mailbox whole, in one batch: itself, its two permission lists, and a question for each
+    /// wanted member whose SID nobody knows yet; its account in Graph where the app may read users; and whatever shows
+    /// the settings that are declared.
+    pub async fn mailbox(
+        &self,
+        guid: MailboxGuid,
+        account: Option<ObjectId>,
+        desired: &Desired,
+        record: &Record,
+    ) -> Result<Seen, ExchangeError> {
+        let gateway = &self.tenant.gateway;
+        let asks = questions(&desired.grants, record);
+        let of = |right: Right| {
+            asks.iter()
+                .filter(move |(_, asked)| *asked == right)
+                .map(|(id, _)| *id)
+        };
+        let ask_full_access = of(Right::FullAccess).map(|id| async move {
+            let rows = gateway.full_access(self.lane, guid, Some(&id)).await;
+            Ok::<_, ExchangeError>((id, none_if_gone(rows, &id)?))
+        });
+        let ask_send_as = of(Right::SendAs).map(|id| async move {
+            let rows = gateway.send_as(self.lane, guid, Some(&id)).await;
+            Ok::<_, ExchangeError>((id, none_if_gone(rows, &id)?))
+        });
+        let account_state = async {
+            match account {
+                Some(id) => self.directory_enabled(id).await,
+                None => Ok(None),
+            }
+        };
+        let settings = shown_by(Source::Mailbox, desired.settings.keys());
+        let (row, full_access, send_as, asked_full_access, asked_send_as, mut enabled, protocols) = futures::try_join!(
+            gateway.mailbox(self.lane, guid, &settings),
+            gateway.full_access(self.lane, guid, None),
+            gateway.send_as(self.lane, guid, None),
+            try_join_all(ask_full_access),
+            try_join_all(ask_send_as),
+            account_state,
+            self.protocols(guid, desired),
+        )?;
+        // The mailbox itself says which account is behind it; what the status says was only a head start.
+        if let Some(id) = row.object_id.filter(|id| account != Some(*id)) {
+            enabled = self.directory_enabled(id).await?;
+        }
+        let on_behalf = self.on_behalf(&row.on_behalf).await;
+        let first_sid = |rows: &[FullAccessRow]| rows.iter().find_map(rows::full_access_holder);
+        let mut shown = ShownSettings::from([(Source::Mailbox, Ok(row.settings.clone()))]);
+        shown.extend(protocols.map(|answer| (Source::Cas, of_account(answer, row.object_id))));
+        let mut observed = rows::plain(&row, self.tenant.marker_attribute);
+        observed.full_access = Holders {
+            entries: full_access.iter().filter_map(rows::full_access_entry).collect(),
+            asked: asked_full_access
+                .into_iter()
+                .map(|(id, rows)| (id, first_sid(&rows)))
+                .collect(),
+        };
+        observed.send_as = Holders {
+            entries: send_as.iter().filter_map(rows::send_as_entry).collect(),
+            asked: asked_send_as
+                .into_iter()
+                .map(|(id, answer)| (id, answer.iter().find_map(rows::send_as_holder)))
+                .collect(),
+        };
+        observed.on_behalf = on_behalf;
+        observed.directory_enabled = enabled;
+        observed.settings = shown;
+        observed.identities = self.identities(desired, &observed, record).await?;
+        Ok(Seen {
+            observed,
+            kind: row.kind,
+        })
+    }
+
+    /// None: no protocol is declared. It only explains settings, so a failure fails nothing else.
+    async fn protocols(
+        &self,
+        guid: MailboxGuid,
+        desired: &Desired,
+    ) -> Result<Option<Result<CasRow, ExchangeError>>, ExchangeError> {
+        let settings = shown_by(Source::Cas, desired.settings.keys());
+        if settings.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(
+            self.tenant.gateway.cas_mailbox(self.lane, guid, &settings).await,
+        ))
+    }
+
+    /// None when the app may not read users, or the directory does not show the account yet.
+    async fn directory_enabled(&self, id: ObjectId) -> Result<Option<bool>, ExchangeError> {
+        if !self.tenant.directory.users_are_readable(self.now) {
+            return Ok(None);
+        }
+        match self.tenant.gateway.directory_user(self.lane, &id).await {
+            Ok(user) => Ok(Some(user.account_enabled)),
+            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
+            Err(error) if error.class == ErrorClass::Denied => {
+                self.tenant.directory.users_turned_out_unreadable(self.now);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ids as they are; names, which older objects show, are looked up. What can't be tied stays unknown.
+    async fn on_behalf(&self, entries: &[String]) -> OnBehalf {
+        let mut on_behalf = OnBehalf::default();
+        let mut names = Vec::new();
+        for entry in entries {
+            match entry.parse() {
+                Ok(id) => {
+                    on_behalf.ids.insert(id);
+                }
+                Err(_) => names.push(entry),
+            }
+        }
+        let looked_up = join_all(names.into_iter().map(|name| async move {
+            let identity = RecipientIdentity::read_back(name)?;
+            self.tenant
+                .gateway
+                .recipient(self.lane, &identity)
+                .await
+                .ok()?
+                .object_id
+        }));
+        for id in looked_up.await {
+            match id {
+                Some(id) => {
+                    on_behalf.ids.insert(id);
+                }
+                None => on_behalf.untied += 1,
+            }
+        }
+        on_behalf
+    }
+}
+
+/// Only the row of the account behind the mailbox counts.
+fn of_account(answer: Result<CasRow, ExchangeError>, account: Option<ObjectId>) -> Result<Values, String> {
+    match answer {
+        Ok(row) if row.object_id.is_some() && row.object_id == account => Ok(row.settings),
+        Ok(_) => Err(format!(
+            "{} did not show that it answered for this mailbox",
+            Source::Cas.cmdlet()
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whoever Exchange does not find has no rows. An error about the mailbox stays one.
+fn none_if_gone<T>(rows: Result<Vec<T>, ExchangeError>, member: &ObjectId) -> Result<Vec<T>, ExchangeError> {
+    match rows {
+        Err(error) if error.does_not_find(member) => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+/// One question for each wanted member without a known SID, about the right whose row shows it first.
+fn questions(
+    wanted: &BTreeMap<(ObjectId, Right), WantedGrant>,
+    record: &Record,
+) -> BTreeSet<(ObjectId, Right)> {
+    let mut asks = BTreeMap::new();
+    for (id, right) in wanted.keys() {
+        // Send on Behalf has no rows; a person's SID is the same for both other rights.
+        if *right != Right::SendOnBehalf && record.sid_of(id).is_none() {
+            asks.entry(*id).or_insert(*right);
+        }
+    }
+    asks.into_iter().collect()
+}

@@ -1,0 +1,25 @@
+//! What the reads of one reconcile gave.
+
+use super::validate::Wanted;
+use crate::mail::Nickname;
+use crate::plan::{Desired, Observed};
+
+/// What Exchange and the directory show, beside what is wanted: whom to ask about depends on that.
+pub struct Observation {
+    pub wanted: Wanted,
+    pub desired: Desired,
+    pub found: Found,
+}
+
+pub enum Found {
+    Mailbox(Box<Seen>),
+    /// Nobody holds its addresses; this nickname is free.
+    Nowhere(Nickname),
+}
+
+/// One mailbox, read whole.
+pub struct Seen {
+    pub observed: Observed,
+    /// RecipientTypeDetails.
+    pub kind: String,
+}

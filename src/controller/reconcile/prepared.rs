@@ -1,0 +1,41 @@
+//! What is known before Exchange is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::validate::Admitted;
+use crate::api::Record;
+use crate::controller::state::tenants::Tenant;
+use crate::mail::{Holder, MarkerOwner, Right};
+use crate::plan::{Acknowledged, Earlier, Purpose};
+
+/// What one reconcile is about, and what it may do.
+pub struct Prepared {
+    pub tenant: Arc<Tenant>,
+    /// How far it goes: a refused manifest only takes access away.
+    pub purpose: Purpose,
+    /// False under Observe.
+    pub writes: bool,
+    pub record: Record,
+    pub owner: MarkerOwner,
+    pub admitted: Admitted,
+    pub remembered: Remembered,
+    /// Somebody asked for grants of accounts that are gone to be removed.
+    pub remove_orphans: bool,
+    /// A MailboxPermission of the namespace can't be decoded: nobody knows what it declares.
+    pub has_unreadable_permissions: bool,
+    /// In whole seconds.
+    pub now: Timestamp,
+}
+
+/// What this process remembers of earlier writes.
+pub struct Remembered {
+    /// What Exchange acknowledged a moment ago.
+    pub acknowledged: Acknowledged,
+    /// Rows that Exchange shows and says do not exist when they are to be removed.
+    pub stuck: BTreeSet<(Holder, Right)>,
+    /// What became of settings.
+    pub earlier: BTreeMap<&'static str, Earlier>,
+}

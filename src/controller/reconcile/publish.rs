@@ -1,0 +1,250 @@
+//! What people read: statuses of the mailbox and its permissions, events, and when it is reconciled again.
+
+use kube::ResourceExt;
+
+use super::applied::{Applied, Snapshot};
+use super::begin::Reconcile;
+use super::outcome::{Disposition, Outcome};
+use super::permission;
+use super::remaining::remaining;
+use super::report::{self, Findings, Names};
+use super::requeue::{Completed, requeue_as};
+use super::validate::{MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX};
+use crate::api::condition::{self, Kind};
+use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, Revoked, SharedMailbox};
+use crate::controller::events::Event;
+use crate::controller::state::key;
+use crate::plan::Change;
+
+/// Steps that a status lists at most.
+const LISTED: usize = 50;
+
+impl Reconcile<'_> {
+    pub(super) async fn report(&mut self, applied: Result<Applied, Outcome>) -> Completed {
+        let applied = applied.unwrap_or_else(Applied::from);
+        if self.is_being_deleted() {
+            return self.finish_release(applied.outcome).await;
+        }
+        let applied = self.of_refused(applied);
+        if let Outcome::Unavailable(why) = &applied.outcome {
+            tracing::warn!(why, "the reconcile could not be finished; it is tried again");
+        }
+        let remaining = remaining(&applied, self.recorded().as_ref());
+        let awaits_somebody = applied.snapshot.as_ref().is_some_and(Snapshot::awaits_somebody);
+        let outcome = self.publish_all(applied).await;
+        self.context.update_pending(self.key, remaining);
+        let disposition = match outcome.disposition() {
+            disposition if awaits_somebody => disposition.awaiting_somebody(),
+            disposition => disposition,
+        };
+        requeue_as(self.context, self.key, &outcome, &disposition, self.lane)
+    }
+
+    /// A refused manifest stays refused, whatever was taken away meanwhile.
+    fn of_refused(&self, applied: Applied) -> Applied {
+        let Some(stall) = self.refusal.clone() else {
+            return applied;
+        };
+        let is_reported = self.shows(&Outcome::Stalled(stall.clone()).disposition());
+        Applied {
+            outcome: applied.outcome.of_refused(stall, is_reported),
+            ..applied
+        }
+    }
+
+    /// Whether the status shows this of this generation.
+    fn shows(&self, disposition: &Disposition) -> bool {
+        let status = self.object.status.as_ref();
+        let shown = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
+        let is_same = shown.is_some_and(|shown| {
+            let ready = disposition.ready.as_ref();
+            ready.is_some_and(|ready| shown.reason == ready.reason && shown.message == ready.message)
+        });
+        is_same && status.and_then(|status| status.observed_generation) == self.object.metadata.generation
+    }
+
+    /// Writes what people read: the mailbox's status, then those of its permissions.
+    async fn publish_all(&mut self, applied: Applied) -> Outcome {
+        let Applied {
+            outcome,
+            record,
+            snapshot,
+            done,
+            revoked,
+        } = applied;
+        let status = self.object.status.as_ref();
+        let has_reported = status.is_some_and(|status| !status.conditions.is_empty());
+        let outcome = if has_reported {
+            outcome
+        } else {
+            outcome.of_unreported()
+        };
+        let disposition = outcome.disposition();
+        let now = self.context.clock.now();
+        // As announced before the writes: it names those who have lost something, too.
+        let announced = self.recorded().unwrap_or_default();
+        let record_now = record.clone().unwrap_or_else(|| announced.clone());
+        let findings = snapshot
+            .as_ref()
+            .map(|snapshot| Findings::of(snapshot, &record_now));
+        let before = self.object.clone();
+        let mut status = report::mailbox(&before, &disposition, findings.as_ref(), record.as_ref(), now);
+        if let Outcome::Drift(steps) = &outcome {
+            status.pending_plan = steps.iter().take(LISTED).cloned().collect();
+        }
+        report::remember_revoked(&mut status.revoked, &revoked, now);
+        if findings.is_some() && matches!(outcome, Outcome::UpToDate | Outcome::Held(_)) {
+            status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
+        }
+        let nothing_to_report = before.status.is_none() && disposition.ready.is_none();
+        if !nothing_to_report && let Err(failed) = self.write_status(status).await {
+            return failed;
+        }
+        let done = named(&done, snapshot.as_ref(), &announced);
+        let reattached = snapshot.as_ref().is_some_and(|snapshot| snapshot.reattached);
+        self.publish_events(&before, &disposition, &done, reattached)
+            .await;
+        if let Some(snapshot) = &snapshot {
+            self.publish_grants(snapshot, &revoked).await;
+        }
+        let all_written = self
+            .publish_permissions(&disposition, snapshot.as_ref(), findings.as_ref())
+            .await;
+        if all_written { outcome } else { Outcome::Conflict }
+    }
+
+    /// False when the index showed an old version of one.
+    async fn publish_permissions(
+        &self,
+        disposition: &Disposition,
+        snapshot: Option<&Snapshot>,
+        findings: Option<&Findings<'_>>,
+    ) -> bool {
+        let now = self.context.clock.now();
+        let status = self.object.status.as_ref();
+        let lost: Vec<Revoked> = status.map(|status| status.revoked.clone()).unwrap_or_default();
+        let mut all_written = true;
+        for (position, object) in self.permissions.iter().enumerate() {
+            let next = match (snapshot, findings) {
+                (Some(snapshot), Some(findings)) => {
+                    let permissions = &snapshot.prepared.admitted.permissions;
+                    let judged = permissions
+                        .get(position)
+                        .zip(snapshot.wanted.verdicts.get(position));
+                    judged.and_then(|(permission, verdicts)| {
+                        // An end comes whatever the mailbox's manifest says; nothing else follows from a refused one.
+                        if findings.manifest_is_refused && !permission.expired {
+                            return report::permission_without_mailbox(object, disposition, &lost, now);
+                        }
+                        Some(report::permission(permission, verdicts, findings, &lost, now))
+                    })
+                }
+                (None, _) | (_, None) => report::permission_without_mailbox(object, disposition, &lost, now),
+            };
+            if let Some(next) = next {
+                all_written &= permission::write(self.context, object, next).await;
+            }
+        }
+        all_written
+    }
+
+    pub(super) async fn publish(&self, warning: bool, reason: &str, action: &str, note: &str) {
+        let event = Event {
+            warning,
+            reason,
+            action,
+            note,
+        };
+        self.context.events.publish(&self.object, event).await;
+    }
+
+    async fn publish_events(
+        &self,
+        before: &SharedMailbox,
+        disposition: &Disposition,
+        done: &[String],
+        reattached: bool,
+    ) {
+        let status = before.status.as_ref();
+        let old = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
+        if reattached && !done.is_empty() {
+            let note = "took up the mailbox again that an earlier resource of this name created";
+            self.publish(false, "Reattached", "Reattach", note).await;
+        }
+        if !done.is_empty() {
+            let was_ready = old.is_some_and(|ready| ready.status == "True");
+            let is_drift = was_ready && self.is_drift_for(before);
+            let reason = if is_drift { "DriftRepaired" } else { "Changed" };
+            self.publish(false, reason, "Apply", &done.join("; ")).await;
+        }
+        let Some(ready) = &disposition.ready else { return };
+        if old.is_none_or(|old| old.reason != ready.reason || old.status != ready.truth.as_str()) {
+            if ready.reason == "AccessDenied" {
+                self.context.metrics.refused(key::MAILBOX, 1);
+            }
+            self.publish(disposition.warn, &ready.reason, "Reconcile", &ready.message)
+                .await;
+        }
+    }
+
+    /// One event on each permission from which grants or revocations follow.
+    async fn publish_grants(&self, snapshot: &Snapshot, revoked: &[RecordedGrant]) {
+        for object in &self.permissions {
+            let name = object.name_any();
+            let granted = snapshot.execution.acknowledged.iter().filter_map(Change::granted);
+            let granted = granted.filter_map(|key| {
+                let wanted = snapshot.desired.grants.get(&key)?;
+                let is_own = wanted.by.contains(&name);
+                is_own.then(|| format!("{} to {}", key.1, wanted.member))
+            });
+            let lost = revoked.iter().filter(|grant| grant.by.contains(&name));
+            let lost = lost.map(|grant| format!("{} of {}", grant.right, grant.member));
+            for (reason, action, verb, what) in [
+                ("RightsGranted", "Grant", "granted", granted.collect::<Vec<_>>()),
+                ("RightsRevoked", "Revoke", "revoked", lost.collect()),
+            ] {
+                if what.is_empty() {
+                    continue;
+                }
+                let note = format!("{verb}{}: {}", reason_of(object), what.join(", "));
+                let event = Event {
+                    warning: false,
+                    reason,
+                    action,
+                    note: &note,
+                };
+                self.context.events.publish(object.as_ref(), event).await;
+            }
+        }
+    }
+}
+
+fn reason_of(object: &MailboxPermission) -> String {
+    let reason = object.spec.reason.as_ref();
+    reason.map(|text| format!(" ({text})")).unwrap_or_default()
+}
+
+impl Snapshot {
+    /// Whether a permission names somebody who may only not be there yet.
+    fn awaits_somebody(&self) -> bool {
+        self.wanted
+            .verdicts
+            .iter()
+            .flatten()
+            .any(|verdict| match verdict {
+                MemberVerdict::Refused(refusal) => {
+                    refusal.reason == MEMBER_NOT_FOUND || refusal.reason == NO_MAILBOX
+                }
+                MemberVerdict::One { .. } | MemberVerdict::Everybody(_) => false,
+            })
+    }
+}
+
+/// What was done, with the manifest's addresses in place of ids.
+fn named(done: &[String], snapshot: Option<&Snapshot>, record: &Record) -> Vec<String> {
+    let Some(snapshot) = snapshot else {
+        return done.to_vec();
+    };
+    let names = Names::of(&snapshot.desired, record);
+    done.iter().map(|text| names.in_text(text)).collect()
+}

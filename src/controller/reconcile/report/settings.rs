@@ -1,0 +1,142 @@
+//! How the settings of a mailbox are reported.
+
+use std::collections::BTreeSet;
+
+use super::findings::Findings;
+use crate::api::condition::{Kind, Truth, Verdict};
+use crate::plan::{self, Change, Feature, Standing, Step};
+
+/// So many settings are named in a message.
+const NAMED: usize = 5;
+
+/// `SettingsSynced`, with the gravest reason that there is.
+pub fn synced(findings: &Findings<'_>) -> Verdict {
+    let kind = Kind::SettingsSynced;
+    let refused = refused(findings);
+    if !refused.is_empty() {
+        return Verdict::new(kind, false, "SettingRefused", named(&refused));
+    }
+    let mut not_converging = Vec::new();
+    let mut waiting = Vec::new();
+    for (family, standing) in &findings.rest.standings {
+        match standing {
+            Standing::NotConverging(why) => not_converging.push(why.clone()),
+            Standing::Waiting => waiting.push((*family).to_owned()),
+            Standing::Synced | Standing::Differs { .. } | Standing::Refused(_) | Standing::Unread(_) => {}
+        }
+    }
+    if !not_converging.is_empty() {
+        return Verdict::new(kind, false, "NotConverging", named(&not_converging));
+    }
+    let differing = differing(findings);
+    if !differing.is_empty() {
+        return Verdict::new(kind, false, "Syncing", format!("to do: {}", named(&differing)));
+    }
+    if !waiting.is_empty() {
+        let text = format!("Exchange acknowledged and does not show yet: {}", named(&waiting));
+        return Verdict::new(kind, false, "Syncing", text);
+    }
+    let unread = unread(findings);
+    if !unread.is_empty() {
+        let text = format!("not known, because it could not be read: {}", named(&unread));
+        return Verdict::new(kind, Truth::Unknown, "Unread", text);
+    }
+    Verdict::new(kind, true, "Synced", "all declared settings are set")
+}
+
+/// What is worth knowing beside it.
+pub fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
+    let mut advisories = Vec::new();
+    let unread = unread(findings);
+    if !unread.is_empty() {
+        advisories.push(Verdict::new(
+            Kind::LimitedView,
+            true,
+            "SettingsUnread",
+            named(&unread),
+        ));
+    }
+    let unlicensed = plan::unlicensed(findings.desired, findings.observed);
+    let needs: Vec<String> = unlicensed
+        .into_iter()
+        .map(|(family, feature)| format!("{family} needs {}", needed(feature)))
+        .collect();
+    if !needs.is_empty() {
+        let text = format!(
+            "{}, and no licence is assigned to the account behind the mailbox: assign one, or lower the setting",
+            named(&needs)
+        );
+        advisories.push(Verdict::new(Kind::LicenseRequired, true, "NoLicence", text));
+    }
+    advisories
+}
+
+fn needed(feature: Feature) -> &'static str {
+    match feature {
+        Feature::LargeMailbox => "Exchange Online Plan 2 (more than 50 GB)",
+    }
+}
+
+/// By Exchange in this reconcile, or before it was asked.
+fn refused(findings: &Findings<'_>) -> Vec<String> {
+    let by_exchange: BTreeSet<&str> = findings
+        .refused
+        .iter()
+        .flat_map(|refused| refused.families.iter().copied())
+        .collect();
+    let mut all: Vec<String> = findings.refused.iter().map(ToString::to_string).collect();
+    for (family, standing) in &findings.rest.standings {
+        if let Standing::Refused(why) = standing
+            && !by_exchange.contains(family)
+        {
+            all.push(format!("{family}: {why}"));
+        }
+    }
+    all
+}
+
+/// What is still to be written, Send on Behalf aside: that is told with the grants.
+fn differing(findings: &Findings<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for step in &findings.rest.steps {
+        match step {
+            Step::Set { changes, call: _ } => {
+                let settings = changes
+                    .iter()
+                    .filter(|change| !change.removes_a_grant() && change.granted().is_none());
+                texts.extend(settings.map(Change::to_string));
+            }
+            Step::Revoke { .. }
+            | Step::Evict(_)
+            | Step::Grant { .. }
+            | Step::Remap { .. }
+            | Step::ClearAutoMapping
+            | Step::SetDirectorySignIn { .. } => {}
+        }
+    }
+    texts
+}
+
+fn unread(findings: &Findings<'_>) -> Vec<String> {
+    let standings = findings.rest.standings.iter();
+    standings
+        .filter_map(|(family, standing)| match standing {
+            Standing::Unread(why) => Some(format!("{family}: {why}")),
+            Standing::Synced
+            | Standing::Differs { .. }
+            | Standing::Waiting
+            | Standing::Refused(_)
+            | Standing::NotConverging(_) => None,
+        })
+        .collect()
+}
+
+fn named(texts: &[String]) -> String {
+    let shown: Vec<&str> = texts.iter().take(NAMED).map(String::as_str).collect();
+    let more = texts.len().saturating_sub(shown.len());
+    if more > 0 {
+        format!("{}; and {more} more", shown.join("; "))
+    } else {
+        shown.join("; ")
+    }
+}

@@ -1,0 +1,59 @@
+//! When a mailbox is reconciled again.
+
+use std::time::Duration;
+
+use super::outcome::{Disposition, Outcome, Requeue};
+use crate::controller::context::Context;
+use crate::controller::metrics::ReconcileResult;
+use crate::controller::state::key::MailboxKey;
+use crate::controller::state::tenants::TenantState;
+use crate::lane::Lane;
+
+/// How often a mailbox is rechecked whose tenant is not known.
+pub const RECHECK: Duration = Duration::from_mins(10);
+
+/// How a piece of work went, and when it comes back by itself.
+pub struct Completed {
+    pub result: ReconcileResult,
+    pub requeue: Option<(Duration, Lane)>,
+}
+
+impl Completed {
+    pub fn new(result: ReconcileResult, requeue: Option<(Duration, Lane)>) -> Self {
+        Self { result, requeue }
+    }
+}
+
+/// When an outcome brings the mailbox back, and in which lane.
+pub fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Completed {
+    requeue_as(context, key, outcome, &outcome.disposition(), lane)
+}
+
+pub fn requeue_as(
+    context: &Context,
+    key: &MailboxKey,
+    outcome: &Outcome,
+    disposition: &Disposition,
+    lane: Lane,
+) -> Completed {
+    let failures = context.state.remember(key, |memory| {
+        if matches!(outcome, Outcome::TenantPending) {
+            memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
+        }
+        memory.count_ending(disposition.label)
+    });
+    let mailbox = context.state.index().mailbox(key);
+    let tenant = mailbox.map(|mailbox| mailbox.spec.tenant_ref.name.clone());
+    let interval = match tenant.and_then(|name| context.state.tenants.get(&name)) {
+        Some(TenantState::Ready(tenant)) => tenant.interval,
+        Some(TenantState::NotReady { .. }) | None => RECHECK,
+    };
+    let delay = disposition.requeue.delay(interval, failures);
+    // What somebody waits for keeps its place; the regular recheck goes to the end.
+    let lane = if disposition.requeue == Requeue::Interval {
+        Lane::Sweep
+    } else {
+        lane
+    };
+    Completed::new(outcome.result(), delay.map(|delay| (delay, lane)))
+}

@@ -1,0 +1,197 @@
+//! Whose mailbox it is, and what may be done to it: from what was read to a value that can be planned with.
+
+use crate::api::RecordedGrant;
+use crate::controller::reconcile::observation::{Found, Observation, Seen};
+use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
+use crate::controller::reconcile::prepared::Prepared;
+use crate::mail::Nickname;
+use crate::plan::{self, Desired, GrantPolicy, Observed, Ownership, Plan, Purpose};
+
+use super::Wanted;
+
+/// What is known and wanted when a plan is made.
+pub struct Judged {
+    pub prepared: Prepared,
+    pub wanted: Wanted,
+    pub desired: Desired,
+    /// The mailbox was created by an earlier resource of this name, and is being taken up again.
+    pub reattached: bool,
+    /// Grants that were taken away and that a read of this reconcile was the first to show no more.
+    pub gone: Vec<RecordedGrant>,
+}
+
+/// What may be planned for.
+pub enum Validated {
+    New { judged: Judged, nickname: Nickname },
+    Present { judged: Judged, seen: Box<Seen> },
+}
+
+/// What is to be done.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one value lives at a time, and is taken apart at once"
+)]
+pub enum Planned {
+    Create {
+        judged: Judged,
+        nickname: Nickname,
+    },
+    Change {
+        judged: Judged,
+        seen: Box<Seen>,
+        plan: Plan,
+    },
+}
+
+/// `is_alive` tells whether a SharedMailbox with this uid exists.
+pub fn validate(
+    prepared: Prepared,
+    observation: Observation,
+    is_alive: impl Fn(&str) -> bool,
+) -> Result<Validated, Outcome> {
+    let Observation {
+        wanted,
+        desired,
+        found,
+    } = observation;
+    let mut judged = Judged {
+        prepared,
+        wanted,
+        desired,
+        reattached: false,
+        gone: Vec::new(),
+    };
+    let seen = match found {
+        Found::Mailbox(seen) => seen,
+        Found::Nowhere(nickname) => {
+            return match judged.prepared.purpose {
+                Purpose::Keep | Purpose::OnlyRemove => Ok(Validated::New { judged, nickname }),
+                Purpose::Release(_) => {
+                    let why = "its mailbox is not shown yet".to_owned();
+                    Err(Outcome::Progressing(Progress::WaitingForExchange(why)))
+                }
+            };
+        }
+    };
+    judged.check_owner(&seen, is_alive)?;
+    judged.confirm_removed(&seen.observed);
+    Ok(Validated::Present { judged, seen })
+}
+
+impl Validated {
+    pub fn plan(self) -> Planned {
+        match self {
+            Self::New { judged, nickname } => Planned::Create { judged, nickname },
+            Self::Present { judged, seen } => {
+                let plan = judged.plan(&seen.observed);
+                Planned::Change { judged, seen, plan }
+            }
+        }
+    }
+}
+
+impl Judged {
+    pub fn plan(&self, observed: &Observed) -> Plan {
+        plan::plan(&self.desired, observed, &self.prepared.record)
+    }
+
+    fn check_owner(&mut self, seen: &Seen, is_alive: impl Fn(&str) -> bool) -> Result<(), Outcome> {
+        let Prepared {
+            owner,
+            record,
+            purpose,
+            ..
+        } = &self.prepared;
+        let guid = seen.observed.guid;
+        let ownership = plan::ownership(owner, &seen.observed, record, is_alive);
+        if matches!(purpose, Purpose::Release(_)) {
+            // A mailbox that carries a marker, ours or not, needs nothing more.
+            return match ownership {
+                Ownership::JustCreated => Ok(()),
+                Ownership::Ours | Ownership::Reattached | Ownership::NotOurs(_) => Err(Outcome::Released),
+            };
+        }
+        match ownership {
+            Ownership::Ours | Ownership::JustCreated => {}
+            Ownership::Reattached => self.reattached = true,
+            Ownership::NotOurs(why) => {
+                return Err(Outcome::Stalled(Stall::NotOurs(format!(
+                    "the mailbox {guid} is not ours: {why}; nothing is written to it. Put the marker attribute back \
+                     as it was, or remove status.mailboxGuid so that the mailbox is looked up again"
+                ))));
+            }
+        }
+        if seen.kind == "SharedMailbox" {
+            return Ok(());
+        }
+        Err(Outcome::Stalled(Stall::NotSharedMailbox(format!(
+            "the mailbox {guid} is a {} now: nothing is written until it is a SharedMailbox again (Set-Mailbox -Type \
+             Shared) or this resource is deleted",
+            seen.kind
+        ))))
+    }
+
+    /// Takes up what was taken away earlier and is shown nevertheless, and drops what was acknowledged a moment ago and
+    /// is shown no more. Where nothing is written, the record is not either: it would be reported again each time.
+    fn confirm_removed(&mut self, observed: &Observed) {
+        let Prepared {
+            record,
+            purpose,
+            writes,
+            remembered,
+            ..
+        } = &mut self.prepared;
+        if *writes && !matches!(purpose, Purpose::Release(_)) {
+            plan::reopen(record, &self.desired, observed);
+            self.gone = plan::confirm_removed(record, &self.desired, &remembered.acknowledged, observed);
+        }
+    }
+}
+
+/// What the manifests ask for, as far as it is allowed.
+pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
+    let Prepared {
+        tenant,
+        purpose,
+        writes: _,
+        record,
+        owner,
+        admitted,
+        remembered,
+        remove_orphans,
+        has_unreadable_permissions,
+        now,
+    } = prepared;
+    let mut kept = wanted.kept.clone();
+    if *has_unreadable_permissions {
+        // Nobody knows what such a permission declares, so nothing counts as undeclared.
+        let grants = &record.grants;
+        kept.extend(grants.iter().map(|grant| (grant.member.clone(), grant.right)));
+    }
+    Desired {
+        purpose: *purpose,
+        owner: owner.clone(),
+        marker_attribute: tenant.marker_attribute,
+        address: admitted.address.clone(),
+        aliases: admitted.aliases.clone(),
+        sign_in: admitted.sign_in,
+        sign_in_control: tenant.sign_in_control,
+        grants: wanted.grants.clone(),
+        kept,
+        policy: GrantPolicy {
+            // Nor does anything count as declared nowhere.
+            exclusive: admitted.exclusive && !has_unreadable_permissions,
+            remove_orphans: *remove_orphans && *purpose == Purpose::Keep,
+            ignore: admitted.ignore.clone(),
+            protected: tenant.protected.clone(),
+            departed: tenant.departed.clone(),
+        },
+        now: *now,
+        expired: wanted.expired.clone(),
+        groups: wanted.groups.clone(),
+        stuck: remembered.stuck.clone(),
+        settings: admitted.settings.clone(),
+        denied: admitted.denied.clone(),
+        earlier: remembered.earlier.clone(),
+    }
+}

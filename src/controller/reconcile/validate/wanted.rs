@@ -1,0 +1,121 @@
+//! Which grants are wanted, given what the directory says about members.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt;
+
+use super::admitted::{Admitted, AdmittedPermission};
+use super::members::{self, Directory, MemberVerdict};
+use crate::mail::{ObjectId, Right, SmtpAddress};
+use crate::plan::{People, WantedGrant};
+use crate::rules::AccessRules;
+
+/// Which grants are wanted, and who stays as he is.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
+    /// Who is declared to hold what and can't be granted to now, as written.
+    pub kept: BTreeSet<(SmtpAddress, Right)>,
+    /// MailboxPermissions, by name, whose end has come.
+    pub expired: BTreeSet<String>,
+    /// Who gets rights with each group that is expanded.
+    pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
+    /// One entry for each member of each permission of [`Admitted`], in the same order.
+    pub verdicts: Vec<Vec<MemberVerdict>>,
+}
+
+/// Judges the members as the directory knows them; `mailbox` is the account behind the mailbox, once it is known.
+pub fn resolve(
+    admitted: &Admitted,
+    namespace: &str,
+    mailbox: Option<ObjectId>,
+    rules: &AccessRules,
+    departed: &People,
+    directory: &Directory,
+) -> Wanted {
+    let addresses: BTreeSet<SmtpAddress> = admitted
+        .aliases
+        .iter()
+        .chain([&admitted.address])
+        .cloned()
+        .collect();
+    let bench = members::Bench {
+        namespace,
+        addresses: &addresses,
+        mailbox,
+        rules,
+        departed,
+        directory,
+    };
+    let mut wanted = Wanted::default();
+    for permission in &admitted.permissions {
+        let name = permission.object.name_any();
+        if permission.expired {
+            wanted.expired.insert(name);
+            wanted.verdicts.push(Vec::new());
+            continue;
+        }
+        let mut verdicts = Vec::with_capacity(permission.members.len());
+        for member in &permission.members {
+            let verdict = bench.judge(member, permission);
+            if let Some(address) = &member.address {
+                wanted.take(&verdict, address, permission, &name);
+            }
+            verdicts.push(verdict);
+        }
+        wanted.verdicts.push(verdicts);
+    }
+    wanted
+}
+
+impl Wanted {
+    fn take(
+        &mut self,
+        verdict: &MemberVerdict,
+        written: &SmtpAddress,
+        permission: &AdmittedPermission,
+        name: &str,
+    ) {
+        match verdict {
+            MemberVerdict::One { object_id, note: _ } => self.want(*object_id, written, permission, name),
+            MemberVerdict::Everybody(people) => {
+                let admitted = || people.iter().filter(|person| person.skipped.is_none());
+                for person in admitted() {
+                    self.want(person.object_id, written, permission, name);
+                }
+                let ids = admitted().map(|person| person.object_id);
+                self.groups.entry(written.clone()).or_default().extend(ids);
+            }
+            MemberVerdict::Refused(_) => {
+                let kept = permission.rights.iter().map(|right| (written.clone(), *right));
+                self.kept.extend(kept);
+            }
+        }
+    }
+
+    /// Several permissions may name one person: the union counts, and `autoMapping: false` wins.
+    fn want(
+        &mut self,
+        object_id: ObjectId,
+        member: &SmtpAddress,
+        permission: &AdmittedPermission,
+        name: &str,
+    ) {
+        for right in &permission.rights {
+            let grant = self
+                .grants
+                .entry((object_id, *right))
+                .or_insert_with(|| WantedGrant {
+                    auto_mapping: true,
+                    member: member.clone(),
+                    also: BTreeSet::new(),
+                    by: BTreeSet::new(),
+                });
+            grant.auto_mapping &= permission.auto_mapping;
+            grant.by.insert(name.to_owned());
+            if grant.member != *member {
+                grant.also.insert(member.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! How a reconcile ends, given what a read still finds to do.
+
+use std::collections::BTreeMap;
+
+use super::execute::{Execution, Refused};
+use super::outcome::{Outcome, Progress, Stall};
+use super::report::Names;
+use crate::api::{APPROVE, ForeignState, Record};
+use crate::controller::state::key::MailboxKey;
+use crate::plan::{self, Change, Desired, Held, Observed, Plan, Standing};
+
+/// How many changes a message names.
+const NAMED: usize = 5;
+
+/// After a plan was carried out: what is left of it may be refused, or not shown yet. None: nothing is left.
+pub(super) fn after(rest: &Plan, execution: &Execution) -> Option<Outcome> {
+    if !execution.refused.is_empty() {
+        let refused: Vec<String> = execution.refused.iter().map(Refused::to_string).collect();
+        let text = format!("Exchange refuses: {}", refused.join("; "));
+        return Some(Outcome::Stalled(Stall::SettingRefused(text)));
+    }
+    if let Some(error) = &execution.setting_error {
+        return Some(Outcome::of_error(error));
+    }
+    let is_refused = |change: &Change| {
+        change
+            .granted()
+            .is_some_and(|grant| execution.refused_grants.contains_key(&grant))
+    };
+    let (rest, _) = rest.keeping(|change| !is_refused(change));
+    if rest.is_empty() {
+        return None;
+    }
+    let is_sent = |change: &Change| execution.acknowledged.contains(change);
+    let (unsent, _) = rest.keeping(|change| !is_sent(change));
+    if unsent.is_empty() {
+        let text = format!(
+            "Exchange acknowledged the changes and does not show all of them yet: {}",
+            rest.describe().join("; ")
+        );
+        return Some(Outcome::Progressing(Progress::WaitingForExchange(text)));
+    }
+    Some(Outcome::Progressing(Progress::Applying(format!(
+        "still to do: {}",
+        unsent.describe().join("; ")
+    ))))
+}
+
+/// When nothing is left that may be done now.
+pub(super) fn settled(
+    key: &MailboxKey,
+    desired: &Desired,
+    held: Option<&Held>,
+    observed: &Observed,
+    record: &Record,
+    standings: &BTreeMap<&'static str, Standing>,
+) -> Outcome {
+    if let Some(held) = held {
+        return Outcome::Held(waits_for_approval(
+            key,
+            held,
+            &Names::of(desired, record),
+            &held.id(observed.guid),
+        ));
+    }
+    if let Some(outcome) = unsettled(standings) {
+        return outcome;
+    }
+    let foreign = plan::foreign(desired, observed, record);
+    let stuck = foreign.into_iter().filter(|row| row.state == ForeignState::Stuck);
+    let stuck: Vec<String> = stuck
+        .map(|row| format!("{} in the list of {}", row.shown, row.store))
+        .collect();
+    if stuck.is_empty() {
+        return Outcome::UpToDate;
+    }
+    Outcome::Stalled(Stall::GrantStuck(format!(
+        "Exchange shows entries and says that they do not exist when they are to be removed: {}; everything else is as \
+         declared. Have Microsoft's support remove them",
+        stuck.join("; ")
+    )))
+}
+
+/// Settings that are not as declared although nothing is to be written now. What could not be read is an advisory.
+fn unsettled(standings: &BTreeMap<&'static str, Standing>) -> Option<Outcome> {
+    let mut refused = Vec::new();
+    let mut not_converging = Vec::new();
+    let mut waiting = Vec::new();
+    for (family, standing) in standings {
+        match standing {
+            Standing::Refused(why) => refused.push(format!("{family}: {why}")),
+            Standing::NotConverging(why) => not_converging.push(why.clone()),
+            Standing::Waiting => waiting.push(*family),
+            Standing::Synced | Standing::Differs { .. } | Standing::Unread(_) => {}
+        }
+    }
+    if !refused.is_empty() {
+        return Some(Outcome::Stalled(Stall::SettingRefused(refused.join("; "))));
+    }
+    if !not_converging.is_empty() {
+        return Some(Outcome::Stalled(Stall::NotConverging(format!(
+            "Exchange acknowledges and shows something else: {}; it is written again once an hour at most. Write the \
+             manifest as Exchange shows it",
+            not_converging.join("; ")
+        ))));
+    }
+    (!waiting.is_empty()).then(|| {
+        let text = format!(
+            "Exchange acknowledged {} and does not show it yet",
+            waiting.join(", ")
+        );
+        Outcome::Progressing(Progress::WaitingForExchange(text))
+    })
+}
+
+fn waits_for_approval(key: &MailboxKey, held: &Held, names: &Names, id: &str) -> String {
+    let count = held.changes.len();
+    let shown = held.changes.iter().take(NAMED);
+    let shown: Vec<String> = shown.map(|change| names.in_text(&change.to_string())).collect();
+    let more = count.saturating_sub(shown.len());
+    let tail = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    let (namespace, name) = (&key.namespace, &key.name);
+    format!(
+        "{count} changes wait for approval, because too much would change at once: {}{tail}. To let exactly these go \
+         on: kubectl annotate -n {namespace} sharedmailbox/{name} {APPROVE}={id} --overwrite",
+        shown.join("; ")
+    )
+}

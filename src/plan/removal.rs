@@ -1,0 +1,58 @@
+//! Why a right that we granted is removed, and what may veto that.
+//!
+//! Everything that can stop or delay a removal, in the order in which it is found. docs/how-it-works.md says for how
+//! long.
+//!
+//! | veto | found by |
+//! | --- | --- |
+//! | the whole mailbox, its namespace or the CRD is being deleted | `controller/reconcile/cascading_deletion.rs` |
+//! | `management` is Paused or Observe, the tenant can't be used, or the record can't be read | `controller/reconcile/prepare.rs` |
+//! | Exchange could not be read | `controller/reconcile/fetch` |
+//! | the mailbox is not ours, or no shared mailbox any more | `controller/reconcile/validate/judge.rs` |
+//! | a manifest declares the right, by this or another name of the same person | `grants::plan` |
+//! | [`Veto::Stuck`], [`Veto::Protected`], [`Veto::StillDeclared`] | [`removal`] |
+//! | a row that nobody declares: ignored, protected, unknown, denied | `foreign::foreign` |
+//! | the breaker, or a group that changed all at once | `controller/reconcile/hold.rs`, by `hold::weigh` |
+//! | Exchange acknowledged it a moment ago | `controller/reconcile/apply.rs` |
+//!
+//! A manifest that is refused, and somebody else who contests settings, stop no removal.
+
+use super::desired::{Desired, People};
+use super::{Cause, removed};
+use crate::api::RecordedGrant;
+
+/// What stops the removal of a grant that no manifest names by its object id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Veto {
+    /// Exchange shows the row and says that it does not exist. Tried again once an hour, when it no longer counts as stuck.
+    Stuck,
+    /// `protectedTrustees` of the ExchangeTenant names the trustee.
+    Protected,
+    /// A manifest names the member and they can't be granted to now, be it that they are unknown or refused; or a manifest
+    /// can't be read, and perhaps names them.
+    StillDeclared,
+}
+
+pub(super) fn removal(grant: &RecordedGrant, desired: &Desired) -> Result<Cause, Veto> {
+    let names = |people: &People| {
+        people.include_id(&grant.object_id)
+            || grant
+                .written_as()
+                .any(|written| people.addresses.contains(written))
+    };
+    let is_kept = |written| desired.kept.contains(&(written, grant.right));
+    let has_ended = !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
+    if removed::is_stuck(grant, desired) {
+        Err(Veto::Stuck)
+    } else if names(&desired.policy.departed) {
+        Ok(Cause::Departed)
+    } else if names(&desired.policy.protected) {
+        Err(Veto::Protected)
+    } else if grant.written_as().cloned().any(is_kept) {
+        Err(Veto::StillDeclared)
+    } else if has_ended {
+        Ok(Cause::Expired)
+    } else {
+        Ok(Cause::Undeclared)
+    }
+}

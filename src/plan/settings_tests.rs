@@ -1,0 +1,379 @@
+//! The table of settings, and properties of the planner over all its families.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::CustomResourceExt;
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::testing::{desired, our_mailbox};
+use super::{
+    Answer, Change, Desired, Earlier, FAMILIES, Family, Move, Need, Observed, ShownSettings, Standing, plan,
+};
+use crate::api::{Power, Record, SharedMailbox, SharedMailboxSpec};
+use crate::setting::{Property, Source, Value, Values};
+
+const SOURCES: [Source; 2] = [Source::Mailbox, Source::Cas];
+
+/// Any values of the family's properties; some are left out.
+fn values_of(family: &'static Family) -> impl Strategy<Value = Values> {
+    let each = family.properties.iter().map(|property| {
+        proptest::option::of(property.kind.any_wish()).prop_map(|value| Some((property.parameter, value?)))
+    });
+    each.collect::<Vec<_>>()
+        .prop_map(|values| values.into_iter().flatten().collect())
+}
+
+/// What any manifests declare; the display name always.
+pub fn wishes() -> impl Strategy<Value = BTreeMap<&'static str, Values>> {
+    let each: Vec<_> = FAMILIES
+        .iter()
+        .map(|family| values_of(family).prop_map(|values| (family.name, values)))
+        .collect();
+    each.prop_map(|families| {
+        let declared = families.into_iter().filter(|(_, values)| !values.is_empty());
+        // A wish that Exchange could not take is refused; it is judged in a test of its own.
+        declared
+            .filter(|(name, values)| is_possible(name, values))
+            .collect()
+    })
+}
+
+fn is_possible(name: &str, wish: &Values) -> bool {
+    let family = Family::named(name).unwrap();
+    let nothing = Values::default();
+    let names: Vec<&str> = family
+        .properties
+        .iter()
+        .map(|property| property.parameter)
+        .collect();
+    // With a size left out it depends on what is shown.
+    let is_whole = names.len() == 1 || names.iter().all(|name| wish.get(name).is_some());
+    is_whole
+        && (family.check)(&Move {
+            shown: &nothing,
+            wish,
+        })
+        .is_ok()
+}
+
+/// What any mailbox shows: every property of every source.
+pub fn shown() -> impl Strategy<Value = ShownSettings> {
+    let properties: Vec<&'static Property> = FAMILIES.iter().flat_map(|family| family.properties).collect();
+    let each: Vec<_> = properties
+        .iter()
+        .map(|property| {
+            property
+                .kind
+                .any_wish()
+                .prop_map(|value| (property.parameter, value))
+        })
+        .collect();
+    each.prop_map(|values| {
+        let all: Values = values.into_iter().collect();
+        let of = |source: Source| {
+            let families = FAMILIES.iter().filter(|family| family.call.shown_by() == source);
+            let names = families.flat_map(|family| family.properties);
+            names
+                .filter_map(|p| Some((p.parameter, all.get(p.parameter)?.clone())))
+                .collect::<Values>()
+        };
+        SOURCES
+            .into_iter()
+            .map(|source| (source, Ok(of(source))))
+            .collect()
+    })
+}
+
+fn wanting(settings: BTreeMap<&'static str, Values>) -> Desired {
+    Desired {
+        settings,
+        ..desired()
+    }
+}
+
+fn showing(settings: ShownSettings) -> Observed {
+    Observed {
+        settings,
+        ..our_mailbox()
+    }
+}
+
+/// The settings that a plan changes.
+fn changed(desired: &Desired, observed: &Observed) -> BTreeMap<&'static str, Value> {
+    let changes = plan(desired, observed, &Record::default()).changes();
+    changes
+        .into_iter()
+        .filter_map(|change| {
+            let parameter = change.parameter()?;
+            Some((parameter, change.setting_value()?.clone()))
+        })
+        .collect()
+}
+
+fn spec(settings: &Json) -> SharedMailboxSpec {
+    let mut spec = json!({"displayName": "Sales", "emailAddress": "sales@contoso.com"});
+    spec.as_object_mut()
+        .unwrap()
+        .extend(settings.as_object().unwrap().clone());
+    serde_json::from_value(spec).unwrap()
+}
+
+/// The schema of a field of the CRD, by its path in the spec.
+fn schema_of(field: &str) -> Json {
+    let crd = serde_json::to_value(SharedMailbox::crd()).unwrap();
+    let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    field.split('.').fold(root.clone(), |schema, name| {
+        let next = schema["properties"][name].clone();
+        assert!(!next.is_null(), "{field} is no field of the CRD");
+        next
+    })
+}
+
+#[test]
+fn every_family_is_named_for_its_fields_and_owns_its_parameters() {
+    let mut names = BTreeSet::new();
+    let mut parameters = BTreeSet::new();
+    for family in FAMILIES {
+        assert!(names.insert(family.name), "{} stands twice", family.name);
+        schema_of(family.name);
+        for property in family.properties {
+            schema_of(property.field);
+            assert!(property.field.starts_with(family.name), "{}", property.field);
+            let is_new = parameters.insert((family.call, property.parameter));
+            assert!(is_new, "{} belongs to two families", property.parameter);
+            assert!(
+                !property.parameter.starts_with("CustomAttribute"),
+                "the marker may lie there"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_field_has_an_example_that_its_family_declares_and_can_write() {
+    for family in FAMILIES {
+        for property in family.properties {
+            let example = schema_of(property.field)["example"].clone();
+            assert!(!example.is_null(), "{} has no example", property.field);
+            let nested = property
+                .field
+                .rsplit('.')
+                .fold(example, |value, name| json!({name: value}));
+            let wish = (family.declared)(&spec(&nested)).unwrap();
+            let value = wish.get(property.parameter).unwrap();
+            assert!(property.kind.write(value).is_some(), "{}", property.field);
+            assert_eq!(wish, wish.only(family.properties), "only its own parameters");
+            let nothing = (family.declared)(&spec(&json!({}))).unwrap();
+            let is_required = family.name == "displayName";
+            assert!(
+                nothing.is_empty() != is_required,
+                "{} is managed when it is left out",
+                family.name
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_wish_over_anything_shown_is_reached_by_one_plan(wishes in wishes(), shown in shown()) {
+        let desired = wanting(wishes);
+        let mut observed = showing(shown.clone());
+        let changes = changed(&desired, &observed);
+        for family in FAMILIES {
+            let Some(Ok(shown)) = observed.settings.get_mut(&family.call.shown_by()) else { unreachable!() };
+            let own = family.properties.iter().filter_map(|p| Some((p.parameter, changes.get(p.parameter)?.clone())));
+            shown.extend(own);
+        }
+        prop_assert_eq!(changed(&desired, &observed), BTreeMap::new());
+        for (name, wish) in &desired.settings {
+            let source = Family::named(name).unwrap().call.shown_by();
+            let shown = observed.settings[&source].as_ref().unwrap();
+            prop_assert!(wish.differing(shown).is_empty(), "{} is not as wished", name);
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_that_is_not_declared_or_as_declared_already(wishes in wishes(), shown in shown()) {
+        let changes = changed(&wanting(wishes.clone()), &showing(shown.clone()));
+        for (parameter, to) in changes {
+            let family = FAMILIES.iter().find(|f| f.properties.iter().any(|p| p.parameter == parameter)).unwrap();
+            prop_assert_eq!(wishes[family.name].get(parameter), Some(&to));
+            let before = shown[&family.call.shown_by()].as_ref().unwrap().get(parameter);
+            prop_assert_ne!(before, Some(&to));
+        }
+    }
+
+    #[test]
+    fn what_was_not_read_is_not_written_and_changes_nothing_else(
+        wishes in wishes(), shown in shown(), hidden in 0..FAMILIES.len(), source_fails in any::<bool>()
+    ) {
+        let desired = wanting(wishes);
+        let whole = changed(&desired, &showing(shown.clone()));
+        let family = &FAMILIES[hidden];
+        let source = family.call.shown_by();
+        let mut less = shown;
+        let is_unread = |parameter: &str| {
+            let own = |f: &Family| f.properties.iter().any(|p| p.parameter == parameter);
+            if source_fails { FAMILIES.iter().any(|f| f.call.shown_by() == source && own(f)) } else { own(family) }
+        };
+        if source_fails {
+            less.insert(source, Err("Get-Mailbox failed".to_owned()));
+        } else {
+            let rest = less[&source].clone().unwrap().into_iter().filter(|(name, _)| !is_unread(name)).collect();
+            less.insert(source, Ok(rest));
+        }
+        let partly = changed(&desired, &showing(less.clone()));
+        let expected: BTreeMap<_, _> = whole.into_iter().filter(|(name, _)| !is_unread(name)).collect();
+        // The merged values decide about the other sizes of a quota.
+        let is_alone = family.properties.len() == 1 || source_fails;
+        if is_alone {
+            prop_assert_eq!(partly, expected);
+        }
+        if desired.settings.contains_key(family.name) {
+            let planned = plan(&desired, &showing(less), &Record::default());
+            prop_assert!(matches!(planned.standings[family.name], Standing::Unread(_)));
+        }
+    }
+
+    #[test]
+    fn what_exchange_goes_on_showing_otherwise_is_written_no_more_until_it_shows_something_else(
+        wishes in wishes(), shown in shown(), at in 0..FAMILIES.len(), said_equal in any::<bool>()
+    ) {
+        let family = &FAMILIES[at];
+        let mut desired = wanting(wishes);
+        let Some(wish) = desired.settings.get(family.name).cloned() else { return Ok(()) };
+        let before = shown[&family.call.shown_by()].as_ref().unwrap().only(family.properties);
+        prop_assume!(!wish.differing(&before).is_empty());
+        let answer = if said_equal { Answer::Equal } else { Answer::Other };
+        desired.earlier.insert(family.name, Earlier::Acknowledged { wish, shown: before.clone(), answer });
+        let planned = plan(&desired, &showing(shown.clone()), &Record::default());
+        let standing = &planned.standings[family.name];
+        if said_equal {
+            prop_assert_eq!(standing, &Standing::Synced);
+        } else {
+            prop_assert!(matches!(standing, Standing::NotConverging(_)), "{:?}", standing);
+        }
+        let is_own = |change: &Change| change.family() == family.name;
+        prop_assert!(!planned.changes().iter().any(is_own));
+        let Some(Earlier::Acknowledged { shown: then, .. }) = desired.earlier.get_mut(family.name) else { unreachable!() };
+        *then = Values::default();
+        let again = plan(&desired, &showing(shown), &Record::default());
+        prop_assert!(again.changes().iter().any(is_own), "another shown value is found");
+    }
+
+    #[test]
+    fn a_power_that_no_rule_gives_holds_up_its_own_family_only(wishes in wishes(), shown in shown()) {
+        let mut desired = wanting(wishes);
+        let free = changed(&desired, &showing(shown.clone()));
+        desired.denied.insert(Power::LegacyProtocols, "no rule gives it".to_owned());
+        let planned = plan(&desired, &showing(shown.clone()), &Record::default());
+        let needs_it = |name: &str| {
+            let family = Family::named(name).unwrap();
+            let source = shown[&family.call.shown_by()].as_ref().unwrap();
+            desired.settings.get(name).is_some_and(|wish| {
+                (family.needs)(&Move { shown: source, wish }).contains(&Need::Power(Power::LegacyProtocols))
+            })
+        };
+        for change in planned.changes() {
+            prop_assert!(!needs_it(change.family()), "{}", change);
+        }
+        for name in desired.settings.keys() {
+            let refused = planned.standings[name] == Standing::Refused("no rule gives it".to_owned());
+            prop_assert_eq!(refused, needs_it(name));
+        }
+        let rest = changed(&desired, &showing(shown.clone()));
+        let family = |parameter: &str| {
+            FAMILIES.iter().find(|f| f.properties.iter().any(|p| p.parameter == parameter)).unwrap().name
+        };
+        let expected: BTreeMap<_, _> = free.into_iter().filter(|(name, _)| !needs_it(family(name))).collect();
+        prop_assert_eq!(rest, expected);
+    }
+}
+
+fn quota(sizes: [Option<&str>; 3]) -> Values {
+    let size = |text: Option<&str>| text.and_then(Value::size);
+    Values::of([
+        ("IssueWarningQuota", size(sizes[0])),
+        ("ProhibitSendQuota", size(sizes[1])),
+        ("ProhibitSendReceiveQuota", size(sizes[2])),
+    ])
+}
+
+fn judged(wish: [Option<&str>; 3], shown: [Option<&str>; 3]) -> Standing {
+    let desired = wanting(BTreeMap::from([("quota", quota(wish))]));
+    let observed = showing(ShownSettings::from([(Source::Mailbox, Ok(quota(shown)))]));
+    plan(&desired, &observed, &Record::default()).standings["quota"].clone()
+}
+
+#[test]
+fn three_sizes_are_checked_together_with_what_the_mailbox_has() {
+    let usual = [Some("49Gi"), Some("50688Mi"), Some("50Gi")];
+    let differs = |standing: &Standing| matches!(standing, Standing::Differs { .. });
+    assert!(differs(&judged([Some("10Gi"), None, None], usual)));
+    // No rule asks for a warning below the sending quota.
+    assert!(differs(&judged([Some("50Gi"), None, None], usual)));
+    let refused = judged([None, None, Some("20Gi")], usual);
+    let Standing::Refused(why) = refused else {
+        panic!("{refused:?}")
+    };
+    assert!(why.contains("counts as the mailbox has it"), "{why}");
+    // What could not be read is the service's to judge.
+    assert!(differs(&judged(
+        [None, None, Some("20Gi")],
+        [None, None, Some("50Gi")]
+    )));
+}
+
+#[test]
+fn a_licence_is_told_and_never_waited_for() {
+    let desired = wanting(BTreeMap::from([("quota", quota([None, None, Some("100Gi")]))]));
+    let mut observed = showing(ShownSettings::from([(
+        Source::Mailbox,
+        Ok(quota([Some("49Gi"), Some("50688Mi"), Some("50Gi")])),
+    )]));
+    observed.sku_assigned = Some(false);
+    assert_eq!(super::unlicensed(&desired, &observed).len(), 1);
+    assert!(changed(&desired, &observed).contains_key("ProhibitSendReceiveQuota"));
+    observed.sku_assigned = None;
+    assert_eq!(super::unlicensed(&desired, &observed), vec![]);
+}
+
+#[test]
+fn a_family_that_exchange_refused_rests_and_is_then_sent_alone() {
+    let wish = Values::of([("MailTip", Some(Value::words("hello")))]);
+    let mut desired = wanting(BTreeMap::from([
+        ("mailTip", wish.clone()),
+        (
+            "displayName",
+            Values::of([("DisplayName", Some(Value::text("Orders")))]),
+        ),
+    ]));
+    let mut observed = our_mailbox();
+    let Some(Ok(shown)) = observed.settings.get_mut(&Source::Mailbox) else {
+        unreachable!()
+    };
+    shown.extend([("MailTip", Value::Nothing)]);
+    let refused = |wish: &Values, retry| Earlier::Refused {
+        wish: wish.clone(),
+        why: "no".to_owned(),
+        retry,
+    };
+    let describe = |desired: &Desired| plan(desired, &observed, &Record::default()).describe();
+    desired.earlier.insert("mailTip", refused(&wish, false));
+    assert_eq!(describe(&desired), ["set displayName to \"Orders\""]);
+    desired.earlier.insert("mailTip", refused(&wish, true));
+    assert_eq!(
+        describe(&desired),
+        ["set displayName to \"Orders\"", "set mailTip to \"hello\""]
+    );
+    // Another wish was never refused.
+    desired
+        .earlier
+        .insert("mailTip", refused(&Values::default(), false));
+    assert_eq!(
+        describe(&desired),
+        ["set displayName to \"Orders\", set mailTip to \"hello\""]
+    );
+}

@@ -1,0 +1,315 @@
+//! Values of settings, in the form in which they are compared.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// How many characters of a value are shown to people at most.
+const SHOWN: usize = 60;
+
+/// The value of one property. `==` is the comparison that decides about a write.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// Null, "" or an empty list.
+    Nothing,
+    Unlimited,
+    Flag(bool),
+    Bytes(u64),
+    Text(String),
+    Name(Name),
+    Words(Words),
+}
+
+impl Value {
+    /// A text, or nothing when it is empty.
+    pub fn text(text: &str) -> Self {
+        if text.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Text(text.to_owned())
+        }
+    }
+
+    pub fn name(text: &str) -> Self {
+        Self::Name(Name::new(text))
+    }
+
+    /// A text that is compared by its words; nothing when it has none.
+    pub fn words(text: &str) -> Self {
+        let words = Words::plain(text);
+        if words.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Words(words)
+        }
+    }
+
+    /// A size of a manifest: digits and `Ki`, `Mi`, `Gi` or `Ti`. None: not a size, or above 64 bits.
+    pub fn size(text: &str) -> Option<Self> {
+        let units = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40)];
+        let (digits, shift) = units
+            .into_iter()
+            .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)))?;
+        let number: u64 = digits.parse().ok()?;
+        number.checked_mul(1 << shift).map(Self::Bytes)
+    }
+
+    /// What a size is compared by in checks: Unlimited is above everything; None is not a size.
+    pub fn bound(&self) -> Option<u64> {
+        match self {
+            Self::Bytes(bytes) => Some(*bytes),
+            Self::Unlimited => Some(u64::MAX),
+            Self::Nothing | Self::Flag(_) | Self::Text(_) | Self::Name(_) | Self::Words(_) => None,
+        }
+    }
+}
+
+/// One line of at most 60 characters, for people.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Unlimited => f.write_str("unlimited"),
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Bytes(bytes) => write_size(*bytes, f),
+            Self::Text(text) => write_quoted(text, f),
+            Self::Name(name) => write_quoted(&name.written, f),
+            Self::Words(words) => write_quoted(&words.written, f),
+        }
+    }
+}
+
+fn write_quoted(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // Escapes make a text longer, so the quoted one is measured.
+    let quoted = format!("{text:?}");
+    if quoted.chars().count() <= SHOWN {
+        return f.write_str(&quoted);
+    }
+    let start: String = quoted.chars().take(SHOWN - 2).collect();
+    write!(f, "{start}…\"")
+}
+
+/// With one digit after the point, as the admin center shows it.
+fn write_size(bytes: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let units = [
+        (1_u64 << 40, "TB"),
+        (1 << 30, "GB"),
+        (1 << 20, "MB"),
+        (1 << 10, "KB"),
+    ];
+    let Some((unit, name)) = units.into_iter().find(|(unit, _)| bytes >= *unit) else {
+        return write!(f, "{bytes} bytes");
+    };
+    let tenths = u128::from(bytes) * 10 / u128::from(unit);
+    match (tenths / 10, tenths % 10) {
+        (whole, 0) => write!(f, "{whole} {name}"),
+        (whole, tenth) => write!(f, "{whole}.{tenth} {name}"),
+    }
+}
+
+/// A text that keeps how it was written and is compared by what it means.
+#[derive(Clone, Debug)]
+pub struct Alike<Meaning> {
+    meaning: Meaning,
+    written: String,
+}
+
+/// Compared without case and without blanks around it.
+pub type Name = Alike<String>;
+
+/// Compared by its words: a service that wraps a text in markup, or changes its white space, changes nothing.
+pub type Words = Alike<Vec<String>>;
+
+impl<Meaning> Alike<Meaning> {
+    pub fn written(&self) -> &str {
+        &self.written
+    }
+}
+
+impl Name {
+    pub fn new(text: &str) -> Self {
+        Self {
+            meaning: text.trim().to_lowercase(),
+            written: text.to_owned(),
+        }
+    }
+}
+
+impl Words {
+    /// A text without markup, as a manifest has it.
+    pub fn plain(text: &str) -> Self {
+        Self {
+            meaning: text.split_whitespace().map(str::to_owned).collect(),
+            written: text.to_owned(),
+        }
+    }
+
+    /// A text as the service shows it: tags are cut and entities decoded once.
+    pub fn of_markup(text: &str) -> Self {
+        Self::plain(&decoded(&without_tags(text)))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.meaning.is_empty()
+    }
+}
+
+/// A tag stands between words.
+fn without_tags(markup: &str) -> String {
+    let mut text = String::with_capacity(markup.len());
+    let mut rest = markup;
+    while let Some(start) = rest.find('<') {
+        let Some(length) = rest.get(start..).and_then(|tag| tag.find('>')) else {
+            break;
+        };
+        text.push_str(rest.get(..start).unwrap_or_default());
+        text.push(' ');
+        rest = rest.get(start + length + 1..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    text
+}
+
+fn decoded(text: &str) -> String {
+    let mut decoded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('&') {
+        decoded.push_str(rest.get(..start).unwrap_or_default());
+        let after = rest.get(start + 1..).unwrap_or_default();
+        let found = after
+            .split_once(';')
+            .and_then(|(name, after)| Some((entity(name)?, after)));
+        // A lone ampersand stands for itself.
+        let (character, after) = found.unwrap_or(('&', after));
+        decoded.push(character);
+        rest = after;
+    }
+    decoded.push_str(rest);
+    decoded
+}
+
+fn entity(name: &str) -> Option<char> {
+    let number = |digits: &str, radix| char::from_u32(u32::from_str_radix(digits, radix).ok()?);
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        "nbsp" => Some(' '),
+        other => {
+            let digits = other.strip_prefix('#')?;
+            match digits.strip_prefix(['x', 'X']) {
+                Some(hex) => number(hex, 16),
+                None => number(digits, 10),
+            }
+        }
+    }
+}
+
+impl<Meaning: PartialEq> PartialEq for Alike<Meaning> {
+    fn eq(&self, other: &Self) -> bool {
+        self.meaning == other.meaning
+    }
+}
+
+impl<Meaning: Eq> Eq for Alike<Meaning> {}
+
+impl<Meaning: Ord> PartialOrd for Alike<Meaning> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<Meaning: Ord> Ord for Alike<Meaning> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.meaning.cmp(&other.meaning)
+    }
+}
+
+impl<Meaning: Hash> Hash for Alike<Meaning> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.meaning.hash(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher, RandomState};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sizes_of_manifests_are_powers_of_two() {
+        assert_eq!(Value::size("49Gi"), Some(Value::Bytes(49 << 30)));
+        assert_eq!(Value::size("50688Mi"), Some(Value::Bytes(50688 << 20)));
+        for text in ["", "Gi", "1", "1GB", "-1Gi", "99999999999Ti"] {
+            assert_eq!(Value::size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_shown_to_people_in_a_few_words() {
+        for (value, shown) in [
+            (Value::Nothing, "nothing"),
+            (Value::Flag(true), "true"),
+            (Value::Bytes(50688 << 20), "49.5 GB"),
+            (Value::Bytes(100 << 30), "100 GB"),
+            (Value::Bytes(17), "17 bytes"),
+            (Value::text("Sales"), "\"Sales\""),
+        ] {
+            assert_eq!(value.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_texts_with_it() {
+        assert_eq!(Value::name("Sales "), Value::name("sales"));
+        assert_ne!(Value::text("Sales"), Value::text("sales"));
+        assert_eq!(Name::new("Sales").written(), "Sales");
+    }
+
+    #[test]
+    fn words_are_compared_whatever_stands_around_them() {
+        let plain = Words::plain("Replies take  a day & more");
+        let wrapped = "<html>\r\n<body>\r\nReplies take a day &amp; more\r\n</body>\r\n</html>\r\n";
+        assert_eq!(Words::of_markup(wrapped), plain);
+        assert_eq!(Words::of_markup("Replies&nbsp;take a day &#38;\r\nmore"), plain);
+        assert_ne!(Words::of_markup("Replies take two days &amp; more"), plain);
+        assert!(Words::of_markup("<html>\r\n<body>\r\n\r\n</body>\r\n</html>").is_empty());
+        assert_eq!(Words::of_markup("a & b < c"), Words::plain("a & b < c"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_shown_value_is_one_line_of_at_most_sixty_characters(text in any::<String>()) {
+            for value in [Value::text(&text), Value::name(&text), Value::words(&text)] {
+                let shown = value.to_string();
+                prop_assert!(shown.chars().count() <= SHOWN, "{}", shown);
+                prop_assert!(!shown.contains(['\n', '\r']), "{}", shown);
+            }
+        }
+
+        #[test]
+        fn what_is_equal_is_equal_in_every_way(one in "[a-bA-B ]{0,4}", other in "[a-bA-B ]{0,4}") {
+            let state = RandomState::new();
+            for (one, other) in [
+                (Value::name(&one), Value::name(&other)),
+                (Value::words(&one), Value::words(&other)),
+            ] {
+                let equal = one == other;
+                prop_assert_eq!(equal, one.cmp(&other) == Ordering::Equal);
+                if equal {
+                    prop_assert_eq!(state.hash_one(&one), state.hash_one(&other));
+                }
+            }
+        }
+
+        #[test]
+        fn any_markup_can_be_read(text in any::<String>()) {
+            let _ = Words::of_markup(&text).is_empty();
+        }
+    }
+}
