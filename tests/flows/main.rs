@@ -24,6 +24,7 @@ mod drift;
 mod edits;
 mod ends;
 mod exact;
+mod families;
 mod exclusive;
 mod grants;
 mod groups;
