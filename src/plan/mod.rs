@@ -32,7 +32,7 @@ pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Prese
 pub use ownership::{NotOurs, Ownership, ownership};
 pub use removed::{SHOWN_BY_THEN, confirm_removed, reopen};
 pub use settings::unlicensed;
-pub use standing::{Answer, Earlier, ShownSettings, Standing};
+pub use standing::{Answer, Earlier, ShownSettings, Standing, Unread};
 pub use step::{Cause, Eviction, Plan, Step, parts};
 
 use crate::api::{DeletionPolicy, Record, SignIn, SignInControl};

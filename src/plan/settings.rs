@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::families::{Company, FAMILIES, Family, Feature, Move, Need};
-use super::standing::{Answer, Earlier, Standing};
+use super::standing::{Answer, Earlier, Standing, Unread};
 use super::{Change, Desired, Observed, Step};
 use crate::api::{Power, Record, SignIn, SignInControl};
 use crate::mail::{Marker, ObjectId, Right, SmtpAddress};
@@ -89,8 +89,8 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
     let source = family.call.shown_by();
     let shown = match observed.settings.get(&source) {
         Some(Ok(shown)) => shown.only(family.properties),
-        Some(Err(why)) => return Standing::Unread(why.clone()),
-        None => return Standing::Unread(format!("{} was not asked", source.cmdlet())),
+        Some(Err(unread)) => return Standing::Unread(unread.clone()),
+        None => return Standing::Unread(Unread::for_good(format!("{} was not asked", source.cmdlet()))),
     };
     let step = Move { shown: &shown, wish };
     if let Some(why) = missing_power(family, &step, &desired.denied) {
@@ -103,7 +103,10 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
     if to.is_empty() {
         return match wish.first_unread(&shown) {
             None => Standing::Synced,
-            Some(property) => Standing::Unread(format!("{} does not show {property}", source.cmdlet())),
+            Some(property) => Standing::Unread(Unread::for_good(format!(
+                "{} does not show {property}",
+                source.cmdlet()
+            ))),
         };
     }
     match desired.earlier.get(family.name) {

@@ -4,8 +4,23 @@ use std::collections::BTreeMap;
 
 use crate::setting::{Source, Values};
 
-/// What the reads showed of settings, by source. No entry: not asked for. `Err`: it could not be read, and why.
-pub type ShownSettings = BTreeMap<Source, Result<Values, String>>;
+/// What the reads showed of settings, by source. No entry: not asked for.
+pub type ShownSettings = BTreeMap<Source, Result<Values, Unread>>;
+
+/// Why settings are not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    pub why: String,
+    /// It may go away by itself: an outage, or a mailbox that is too new.
+    pub may_pass: bool,
+}
+
+impl Unread {
+    /// Somebody has to act, or nobody can.
+    pub(super) fn for_good(why: String) -> Self {
+        Self { why, may_pass: false }
+    }
+}
 
 /// How a declared family stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +29,8 @@ pub enum Standing {
     Synced,
     /// To be written: only what differs.
     Differs { to: Values, from: Values },
-    /// It could not be read, so nothing is written: why.
-    Unread(String),
+    /// It could not be read, so nothing is written.
+    Unread(Unread),
     /// Exchange acknowledged it and shows something else; it may need time.
     Waiting,
     /// Nothing is written until somebody acts: why.

@@ -114,6 +114,21 @@ fn without_first() -> Value {
     with(tenant(), &json!({ "spec": { "departed": [FIVE[0], SIXTH] } }))
 }
 
+/// Settings in all calls that there are, and then other ones.
+fn with_settings() -> Actions {
+    let settings = json!({ "spec": {
+        "hiddenFromAddressLists": true, "mailTip": "We answer within a day.", "clientAccess": { "smtpAuth": "Blocked" },
+        "quota": { "warning": "40Gi", "prohibitSend": "45Gi", "prohibitSendReceive": "48Gi" }
+    } });
+    let others =
+        json!({ "spec": { "hiddenFromAddressLists": false, "mailTip": "", "quota": { "warning": "30Gi" } } });
+    vec![
+        Action::Apply(with(mailbox("sales", "sales@contoso.com"), &settings)),
+        Action::Settle,
+        Action::Apply(with(mailbox("sales", "sales@contoso.com"), &others)),
+    ]
+}
+
 fn scenario(name: &'static str, before: Actions, actions: Actions) -> Scenario {
     Scenario {
         name,
@@ -165,6 +180,7 @@ pub fn scenarios() -> Vec<Scenario> {
     vec![
         scenario("create", vec![], create(unhurried())),
         scenario("create-shown-late", vec![], create(shown_late.clone())),
+        scenario("create-with-settings", vec![], with_settings()),
         scenario("create-answer-lost", vec![], create(lost("New-Mailbox"))),
         scenario(
             "create-answer-lost-and-shown-late",
@@ -338,6 +354,7 @@ macro_rules! crash_tests {
 crash_tests! {
     a_crash_while_creating_leads_to_one_mailbox: "create",
     a_crash_while_exchange_does_not_show_the_new_mailbox_leads_to_one_mailbox: "create-shown-late",
+    a_crash_while_settings_are_set_leaves_none_half_set: "create-with-settings",
     a_crash_after_the_answer_to_a_create_was_lost_leads_to_one_mailbox: "create-answer-lost",
     a_mailbox_that_was_made_in_silence_and_is_shown_late_is_found: "create-answer-lost-and-shown-late",
     a_crash_after_the_answer_to_the_first_settings_was_lost_leads_to_one_mailbox: "set-answer-lost",

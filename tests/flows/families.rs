@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared_mailbox_operator::api::SharedMailbox;
 use shared_mailbox_operator::plan::{Company, FAMILIES, Family};
 use shared_mailbox_operator::setting::{Call, Property};
-use simulator::{Fault, FaultRule, ParameterRule, Quirks, Seed};
+use simulator::{Fault, FaultRule, Faults, ParameterRule, Quirks, Seed};
 use testkit::{World, condition};
 
 /// The simulated tenant has no rows for these, and other flows test them.
@@ -222,12 +222,44 @@ async fn each_whose_read_fails_holds_up_nothing_else() {
         world.apply(&sales(example(family))).await;
         world.apply(&team(&[SECOND])).await;
         world.wait_permission("team", "True", "Granted").await;
+        let object = world.wait_mailbox("sales", "False", "WaitingForExchange").await;
+        let why = condition(&object, "Reconciling").unwrap().message;
+        says(&why, &[family.name, family.call.shown_by().cmdlet()]);
+        assert_eq!(view(&world).full_access.len(), 1);
+        world.tenant.set_faults(Faults::default());
+        until(&world, family.name, || is_as_declared(&world, family)).await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        world.sleep(120).await;
+        forget(&world);
+        world
+            .tenant
+            .add_fault(outage().on(&[family.call.shown_by().cmdlet()]));
+        world.sleep(3 * INTERVAL).await;
+        assert_eq!(
+            world.kubernetes_writes(),
+            NOTHING,
+            "an outage leaves the status as it was"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_that_the_role_may_not_read_is_reported_and_everything_else_is_done() {
+    for family in families().filter(|family| family.call != Call::Mailbox) {
+        let world = undeclared().await;
+        let read = family.call.shown_by().cmdlet();
+        world
+            .tenant
+            .add_fault(FaultRule::always(Fault::Denied).on(&[read]));
+        world.apply(&sales(example(family))).await;
+        world.apply(&team(&[SECOND])).await;
+        world.wait_permission("team", "True", "Granted").await;
         let object = world.wait_mailbox("sales", "True", "UpToDate").await;
         says(
             &condition(&object, "LimitedView").unwrap().message,
-            &[family.name, family.call.shown_by().cmdlet()],
+            &[family.name, read],
         );
-        assert_eq!(view(&world).full_access.len(), 1);
+        assert_eq!(condition(&object, "SettingsSynced").unwrap().status, "Unknown");
     }
 }
 
@@ -283,7 +315,7 @@ async fn a_failure_of_a_call_of_its_own_stops_no_grant() {
         world.apply(&sales(example(family))).await;
         world.apply(&team(&[FIRST, SECOND])).await;
         until(&world, "both are granted", || view(&world).full_access.len() == 2).await;
-        world.tenant.set_faults(simulator::Faults::default());
+        world.tenant.set_faults(Faults::default());
         until(&world, family.name, || is_as_declared(&world, family)).await;
     }
 }

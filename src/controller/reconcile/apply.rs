@@ -116,7 +116,7 @@ impl Reconcile<'_> {
         }
         self.context.state.remember(self.key, Memory::settled);
         let outcome = verdict::settled(
-            self.key,
+            self,
             &judged.desired,
             held.as_ref(),
             &seen.observed,
@@ -240,7 +240,7 @@ impl Reconcile<'_> {
         let outcome = verdict::after(&free, &execution).unwrap_or_else(|| {
             self.context.state.remember(self.key, Memory::settled);
             verdict::settled(
-                self.key,
+                self,
                 &judged.desired,
                 weighed.held.as_ref(),
                 &confirmed.observed,

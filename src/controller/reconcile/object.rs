@@ -50,6 +50,13 @@ impl Reconcile<'_> {
         })
     }
 
+    /// True when the status says of this generation that everything is as declared.
+    pub fn is_reported_ready(&self) -> bool {
+        let status = self.object.status.as_ref();
+        let ready = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
+        self.is_reported() && ready.is_some_and(|ready| ready.status == "True")
+    }
+
     /// Somebody asked for it and it was not done yet.
     pub fn wants_orphans_removed(&self) -> bool {
         let asked = self.object.annotations().get(REMOVE_ORPHANS);

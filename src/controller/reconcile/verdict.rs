@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::begin::Reconcile;
 use super::execute::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
 use super::report::Names;
@@ -46,9 +47,9 @@ pub(super) fn after(rest: &Plan, execution: &Execution) -> Option<Outcome> {
     ))))
 }
 
-/// When nothing is left that may be done now.
+/// When nothing is left that may be done now. `is_ready`: the status says so already, of these very manifests.
 pub(super) fn settled(
-    key: &MailboxKey,
+    reconcile: &Reconcile<'_>,
     desired: &Desired,
     held: Option<&Held>,
     observed: &Observed,
@@ -56,14 +57,15 @@ pub(super) fn settled(
     standings: &BTreeMap<&'static str, Standing>,
 ) -> Outcome {
     if let Some(held) = held {
+        let names = Names::of(desired, record);
         return Outcome::Held(waits_for_approval(
-            key,
+            reconcile.key,
             held,
-            &Names::of(desired, record),
+            &names,
             &held.id(observed.guid),
         ));
     }
-    if let Some(outcome) = unsettled(standings) {
+    if let Some(outcome) = unsettled(standings, reconcile.is_reported_ready()) {
         return outcome;
     }
     let foreign = plan::foreign(desired, observed, record);
@@ -81,16 +83,19 @@ pub(super) fn settled(
     )))
 }
 
-/// Settings that are not as declared although nothing is to be written now. What could not be read is an advisory.
-fn unsettled(standings: &BTreeMap<&'static str, Standing>) -> Option<Outcome> {
+/// Settings that are not as declared although nothing is to be written now, or of which that is not known and may soon be.
+/// What nobody can read until somebody acts is an advisory.
+fn unsettled(standings: &BTreeMap<&'static str, Standing>, is_ready: bool) -> Option<Outcome> {
     let mut refused = Vec::new();
     let mut not_converging = Vec::new();
     let mut waiting = Vec::new();
+    let mut unread = Vec::new();
     for (family, standing) in standings {
         match standing {
             Standing::Refused(why) => refused.push(format!("{family}: {why}")),
             Standing::NotConverging(why) => not_converging.push(why.clone()),
             Standing::Waiting => waiting.push(*family),
+            Standing::Unread(found) if found.may_pass => unread.push(format!("{family}: {}", found.why)),
             Standing::Synced | Standing::Differs { .. } | Standing::Unread(_) => {}
         }
     }
@@ -104,11 +109,21 @@ fn unsettled(standings: &BTreeMap<&'static str, Standing>) -> Option<Outcome> {
             not_converging.join("; ")
         ))));
     }
-    (!waiting.is_empty()).then(|| {
+    if !waiting.is_empty() {
         let text = format!(
             "Exchange acknowledged {} and does not show it yet",
             waiting.join(", ")
         );
+        return Some(Outcome::Progressing(Progress::WaitingForExchange(text)));
+    }
+    if unread.is_empty() {
+        return None;
+    }
+    let text = format!("settings could not be read yet: {}", unread.join("; "));
+    Some(if is_ready {
+        // What was reported stays, as in any outage.
+        Outcome::Unavailable(text)
+    } else {
         Outcome::Progressing(Progress::WaitingForExchange(text))
     })
 }

@@ -10,6 +10,7 @@ use simulator::{Delay, Fault, FaultRule, Faults, Lag, Rename, Seed, SeedUser, Su
 use super::crash::on_paused_time;
 use super::rng::Rng;
 use super::schedule::{disturbance, finish, is_the_operators};
+use super::settings::{quirks, some_settings};
 use super::{Action, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant, with};
 
@@ -50,7 +51,10 @@ pub fn replay_day(seed: u64) -> Result<(), String> {
 }
 
 fn directory() -> Seed {
-    let mut seed = Seed::contoso();
+    let mut seed = Seed {
+        quirks: quirks(3),
+        ..Seed::contoso()
+    };
     for number in 0..PEOPLE {
         seed = seed.with_user(SeedUser::person(&person(number), &format!("Person {number}")));
     }
@@ -94,6 +98,7 @@ fn some_mailbox(number: u64, rng: &mut Rng) -> Value {
     };
     let renamed = json!({ "displayName": format!("Mailbox {number}, {}", rng.below(3)) });
     let manifest = with(mailbox(&name(number), &own), &json!({ "spec": spec }));
+    let manifest = with(manifest, &json!({ "spec": some_settings(number) }));
     with(manifest, &json!({ "spec": renamed }))
 }
 
@@ -143,7 +148,7 @@ fn something(rng: &mut Rng) -> Action {
         68..=74 => Action::Admin("Add-MailboxPermission", full_access(&somebody)),
         75..=81 => Action::Admin("Remove-MailboxPermission", full_access(&somebody)),
         82..=88 => set(&json!({ "DisplayName": "Changed by hand" })),
-        89..=91 => set(&json!({ "CustomAttribute3": "theirs" })),
+        89..=91 => set(&json!({ "CustomAttribute3": "theirs", "MailTip": "Theirs" })),
         92..=98 => Action::Rename(
             somebody,
             Rename {

@@ -14,6 +14,7 @@ mod rng;
 mod schedule;
 mod secrets;
 mod sequence;
+mod settings;
 mod snapshot;
 mod standing;
 mod wire;

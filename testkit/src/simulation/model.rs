@@ -9,6 +9,7 @@ use simulator::MailboxView;
 use uuid::Uuid;
 
 use super::ledger::Ledger;
+use super::settings;
 use super::wishes::{Key, Members, People, Right, departed, grants_of, has_ended, valid_member, wanted};
 use crate::world::{NAMESPACE, World};
 
@@ -477,6 +478,7 @@ pub fn settings_differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
     if !aliases.is_subset(&addresses) {
         found.push(format!("lacks an alias: {addresses:?}"));
     }
+    found.extend(settings::differ(mailbox, view));
     found
 }
 

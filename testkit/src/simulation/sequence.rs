@@ -10,6 +10,7 @@ use simulator::{Rename, Seed, SeedUser};
 use super::crash::on_paused_time;
 use super::rng::Rng;
 use super::schedule::finish;
+use super::settings::{quirks, some_settings};
 use super::{Action, Actions, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant as usual_tenant, with};
 use crate::world::START;
@@ -53,7 +54,10 @@ const RIGHTS: [&str; 3] = ["FullAccess", "SendAs", "SendOnBehalf"];
 const NAMES: [&str; 3] = ["Sales", "Sales EMEA", "Büro & Empfang"];
 
 pub fn tenant() -> Seed {
-    Seed::contoso().with_user(SeedUser::shared_mailbox(LEGACY, "Legacy"))
+    Seed {
+        quirks: quirks(7),
+        ..Seed::contoso().with_user(SeedUser::shared_mailbox(LEGACY, "Legacy"))
+    }
 }
 
 /// What a sequence of steps means.
@@ -174,7 +178,20 @@ fn some_mailbox(name: &str, address: &str, choose: &mut impl FnMut(usize) -> usi
         5 => spec["management"] = json!("Paused"),
         _ => {}
     }
-    with(mailbox(name, address), &json!({ "spec": spec }))
+    let kind = name.len() + aliases_of(&spec) + display_name_of(&spec);
+    let settings = some_settings(kind as u64);
+    with(
+        with(mailbox(name, address), &json!({ "spec": spec })),
+        &json!({ "spec": settings }),
+    )
+}
+
+fn aliases_of(spec: &Value) -> usize {
+    spec["aliases"].as_array().map_or(0, Vec::len)
+}
+
+fn display_name_of(spec: &Value) -> usize {
+    spec["displayName"].as_str().map_or(0, str::len)
 }
 
 fn some_permission(mailbox: &str, choose: &mut impl FnMut(usize) -> usize) -> Value {
@@ -209,7 +226,10 @@ fn by_hand(mailbox: &'static str, what: usize) -> Action {
             json!({ "EmailAddresses": { "@odata.type": "#Exchange.GenericHashTable", "Add": ["smtp:by.hand@contoso.com"] } })
         }
         2 => json!({ "CustomAttribute15": "cost centre 7" }),
-        3 => json!({ "CustomAttribute1": "theirs" }),
+        3 => json!({
+            "CustomAttribute1": "theirs", "MailTip": "Theirs", "HiddenFromAddressListsEnabled": true,
+            "IssueWarningQuota": "20GB"
+        }),
         4 => json!({ "Type": "Regular" }),
         _ => return Action::Admin("Remove-Mailbox", json!({ "Identity": mailbox, "Confirm": false })),
     };

@@ -9,10 +9,10 @@ use super::rows;
 use crate::api::Record;
 use crate::controller::reconcile::observation::Seen;
 use crate::controller::state::tenants::Tenant;
-use crate::exchange::{CasRow, ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity};
+use crate::exchange::{CasRow, Concerns, ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity};
 use crate::lane::Lane;
 use crate::mail::{MailboxGuid, ObjectId, Right};
-use crate::plan::{Desired, Holders, OnBehalf, ShownSettings, WantedGrant, shown_by};
+use crate::plan::{Desired, Holders, OnBehalf, ShownSettings, Unread, WantedGrant, shown_by};
 use crate::setting::{Source, Values};
 
 /// Reads of one reconcile.
@@ -162,14 +162,21 @@ impl Reads<'_> {
 }
 
 /// Only the row of the account behind the mailbox counts.
-fn of_account(answer: Result<CasRow, ExchangeError>, account: Option<ObjectId>) -> Result<Values, String> {
+fn of_account(answer: Result<CasRow, ExchangeError>, account: Option<ObjectId>) -> Result<Values, Unread> {
     match answer {
         Ok(row) if row.object_id.is_some() && row.object_id == account => Ok(row.settings),
-        Ok(_) => Err(format!(
-            "{} did not show that it answered for this mailbox",
-            Source::Cas.cmdlet()
-        )),
-        Err(error) => Err(error.to_string()),
+        Ok(_) => Err(Unread {
+            why: format!(
+                "{} did not show that it answered for this mailbox",
+                Source::Cas.cmdlet()
+            ),
+            may_pass: false,
+        }),
+        // A mailbox that was created minutes ago is not found.
+        Err(error) => Err(Unread {
+            why: error.to_string(),
+            may_pass: error.class.is_expected() || error.class.concerns() == Concerns::Service,
+        }),
     }
 }
 

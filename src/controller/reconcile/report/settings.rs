@@ -121,7 +121,7 @@ fn unread(findings: &Findings<'_>) -> Vec<String> {
     let standings = findings.rest.standings.iter();
     standings
         .filter_map(|(family, standing)| match standing {
-            Standing::Unread(why) => Some(format!("{family}: {why}")),
+            Standing::Unread(unread) => Some(format!("{family}: {}", unread.why)),
             Standing::Synced
             | Standing::Differs { .. }
             | Standing::Waiting
