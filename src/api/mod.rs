@@ -34,7 +34,8 @@ pub use reference::NamedRef;
 pub use schema::all_crds;
 pub use shared_mailbox::{
     ClientAccess, DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode,
-    PermissionsPolicy, Quota, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn, SmtpAuth,
+    PermissionsPolicy, Quota, SentItems, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
+    SmtpAuth,
 };
 
 /// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.

@@ -94,6 +94,10 @@ pub struct SharedMailboxSpec {
     #[x_kube(validation = ("!self.contains('<') && !self.contains('>')", "mailTip is plain text: leave < and > out"))]
     pub mail_tip: Option<String>,
 
+    /// Where copies of sent mail are kept. Left out: not managed.
+    #[serde(default, skip_serializing_if = "SentItems::is_empty")]
+    pub sent_items: SentItems,
+
     /// How much the mailbox may hold. Left out: not managed.
     #[serde(default, skip_serializing_if = "Quota::is_empty")]
     pub quota: Quota,
@@ -162,6 +166,22 @@ impl Quota {
 
 /// With its largest nine characters a size still fits 64 bits.
 const SIZE_PATTERN: &str = "^[1-9][0-9]*(Ki|Mi|Gi|Ti)$";
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SentItems {
+    /// Whether what members send as the mailbox is kept in its Sent Items too. Left out: not managed. Exchange's own
+    /// default is `false`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub copy_sent_as: Option<bool>,
+}
+
+impl SentItems {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

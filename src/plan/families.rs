@@ -140,6 +140,19 @@ pub static FAMILIES: &[Family] = &[
         ..Family::PLAIN
     },
     Family {
+        name: "sentItems",
+        properties: &[Property::new(
+            "sentItems.copySentAs",
+            "MessageCopyForSentAsEnabled",
+            Kind::Flag,
+        )],
+        declared: |spec| {
+            let copy = spec.sent_items.copy_sent_as.map(Value::Flag);
+            Ok(Values::of([("MessageCopyForSentAsEnabled", copy)]))
+        },
+        ..Family::PLAIN
+    },
+    Family {
         name: "quota",
         company: Company::Alone,
         properties: &[
