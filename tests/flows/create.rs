@@ -40,6 +40,9 @@ async fn a_mailbox_with_five_members_takes_twelve_writes_and_a_handful_of_reads(
     let reads = world.reads();
     println!("{reads:?}");
     println!("{:?}", world.kubernetes_writes());
+    let events = world.kubernetes_writes();
+    let events: Vec<_> = events.iter().filter(|write| write.contains("event")).collect();
+    assert!(events.len() <= 3, "{events:?}");
     let view = world.tenant.mailbox("sales@contoso.com").unwrap();
     assert!(view.account_disabled);
     assert_eq!(view.display_name, "sales");

@@ -29,6 +29,8 @@ pub struct Reconcile<'a> {
     pub permissions: Vec<Arc<MailboxPermission>>,
     /// Why the manifest is refused, once that is known.
     pub refusal: Option<Stall>,
+    /// The mailbox was created in this reconcile.
+    pub created: bool,
 }
 
 impl<'a> Reconcile<'a> {
@@ -50,6 +52,7 @@ impl<'a> Reconcile<'a> {
             object,
             permissions: Vec::new(),
             refusal: None,
+            created: false,
         };
         if reconcile.is_being_deleted() {
             return Ok(reconcile);

@@ -66,6 +66,7 @@ impl Reconcile<'_> {
         self.write_status(status).await?;
         let note = format!("created the mailbox {} with ExchangeGuid {guid}", intent.address);
         self.publish(false, "Created", "Create", &note).await;
+        self.created = true;
         let seen = Seen {
             observed,
             kind: "SharedMailbox".to_owned(),

@@ -18,11 +18,12 @@ use crate::controller::state::key::{self, MailboxKey};
 /// How long a permission waits for its mailbox before it counts as stalled.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Writes the status when it differs. False when the index showed an old version: look again.
+/// Writes the status when it differs. `has_event`: an event says already what was granted. False when the index showed an old version: look again.
 pub async fn write(
     context: &Context,
     object: &Arc<MailboxPermission>,
     status: MailboxPermissionStatus,
+    has_event: bool,
 ) -> bool {
     if object.status.as_ref() == Some(&status) {
         return true;
@@ -51,6 +52,10 @@ pub async fn write(
         .as_ref()
         .map_or(&[][..], |status| &status.conditions);
     for kind in [Kind::ExpiresSoon, Kind::Ready] {
+        let is_ready = condition::find(&conditions, Kind::Ready).is_some_and(|ready| ready.status == "True");
+        if kind == Kind::Ready && has_event && is_ready {
+            continue;
+        }
         tell(context, object, kind, before, &conditions).await;
     }
     true
@@ -112,7 +117,7 @@ pub async fn report_missing_mailbox(context: &Context, key: &MailboxKey) -> Opti
         let waited = waited(object).map_or(Duration::ZERO, |since| context.clock.since(since));
         let stalled = waited >= PATIENCE;
         let status = report::permission_of_missing_mailbox(object, stalled, now);
-        let written = write(context, object, status).await;
+        let written = write(context, object, status, false).await;
         let next = if written {
             PATIENCE.saturating_sub(waited)
         } else {

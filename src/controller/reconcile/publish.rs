@@ -1,5 +1,7 @@
 //! What people read: statuses of the mailbox and its permissions, events, and when it is reconciled again.
 
+use std::collections::BTreeSet;
+
 use kube::ResourceExt;
 
 use super::applied::{Applied, Snapshot};
@@ -10,7 +12,7 @@ use super::remaining::remaining;
 use super::report::{self, Findings, Names};
 use super::requeue::{Completed, requeue_as};
 use super::validate::{MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX};
-use crate::api::condition::{self, Kind};
+use crate::api::condition::{self, Kind, Truth};
 use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
@@ -104,21 +106,23 @@ impl Reconcile<'_> {
         let reattached = snapshot.as_ref().is_some_and(|snapshot| snapshot.reattached);
         self.publish_events(&before, &disposition, &done, reattached)
             .await;
-        if let Some(snapshot) = &snapshot {
-            self.publish_grants(snapshot, &revoked).await;
-        }
+        let granted = match &snapshot {
+            Some(snapshot) => self.publish_grants(snapshot, &revoked).await,
+            None => BTreeSet::new(),
+        };
         let all_written = self
-            .publish_permissions(&disposition, snapshot.as_ref(), findings.as_ref())
+            .publish_permissions(&disposition, snapshot.as_ref(), findings.as_ref(), &granted)
             .await;
         if all_written { outcome } else { Outcome::Conflict }
     }
 
-    /// False when the index showed an old version of one.
+    /// False when the index showed an old version of one. `granted`: those with an event about it.
     async fn publish_permissions(
         &self,
         disposition: &Disposition,
         snapshot: Option<&Snapshot>,
         findings: Option<&Findings<'_>>,
+        granted: &BTreeSet<String>,
     ) -> bool {
         let now = self.context.clock.now();
         let status = self.object.status.as_ref();
@@ -142,7 +146,8 @@ impl Reconcile<'_> {
                 (None, _) | (_, None) => report::permission_without_mailbox(object, disposition, &lost, now),
             };
             if let Some(next) = next {
-                all_written &= permission::write(self.context, object, next).await;
+                let has_event = granted.contains(&object.name_any());
+                all_written &= permission::write(self.context, object, next, has_event).await;
             }
         }
         all_written
@@ -171,13 +176,18 @@ impl Reconcile<'_> {
             let note = "took up the mailbox again that an earlier resource of this name created";
             self.publish(false, "Reattached", "Reattach", note).await;
         }
-        if !done.is_empty() {
+        // The event about the creation stands for its first settings and grants, too.
+        if !done.is_empty() && !self.created {
             let was_ready = old.is_some_and(|ready| ready.status == "True");
             let is_drift = was_ready && self.is_drift_for(before);
             let reason = if is_drift { "DriftRepaired" } else { "Changed" };
             self.publish(false, reason, "Apply", &done.join("; ")).await;
         }
         let Some(ready) = &disposition.ready else { return };
+        // What was done says that all is well; only a recovery without a write needs words of its own.
+        if ready.truth == Truth::True && (self.created || !done.is_empty()) {
+            return;
+        }
         if old.is_none_or(|old| old.reason != ready.reason || old.status != ready.truth.as_str()) {
             if ready.reason == "AccessDenied" {
                 self.context.metrics.refused(key::MAILBOX, 1);
@@ -187,8 +197,9 @@ impl Reconcile<'_> {
         }
     }
 
-    /// One event on each permission from which grants or revocations follow.
-    async fn publish_grants(&self, snapshot: &Snapshot, revoked: &[RecordedGrant]) {
+    /// One event on each permission from which grants or revocations follow. Those from which grants follow, by name.
+    async fn publish_grants(&self, snapshot: &Snapshot, revoked: &[RecordedGrant]) -> BTreeSet<String> {
+        let mut with_grants = BTreeSet::new();
         for object in &self.permissions {
             let name = object.name_any();
             let granted = snapshot.execution.acknowledged.iter().filter_map(Change::granted);
@@ -199,8 +210,12 @@ impl Reconcile<'_> {
             });
             let lost = revoked.iter().filter(|grant| grant.by.contains(&name));
             let lost = lost.map(|grant| format!("{} of {}", grant.right, grant.member));
+            let granted: Vec<String> = granted.collect();
+            if !granted.is_empty() {
+                with_grants.insert(name.clone());
+            }
             for (reason, action, verb, what) in [
-                ("RightsGranted", "Grant", "granted", granted.collect::<Vec<_>>()),
+                ("RightsGranted", "Grant", "granted", granted),
                 ("RightsRevoked", "Revoke", "revoked", lost.collect()),
             ] {
                 if what.is_empty() {
@@ -216,6 +231,7 @@ impl Reconcile<'_> {
                 self.context.events.publish(object.as_ref(), event).await;
             }
         }
+        with_grants
     }
 }
 
