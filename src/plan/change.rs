@@ -169,6 +169,10 @@ impl Change {
         }
     }
 
+    pub fn is_marker(&self) -> bool {
+        matches!(self, Self::Marker { .. })
+    }
+
     /// Whether it removes a grant.
     pub fn removes_a_grant(&self) -> bool {
         self.removed().is_some()
@@ -204,7 +208,9 @@ impl fmt::Display for Change {
             Self::Remapped(id, true) => write!(f, "switch automapping on for {id}"),
             Self::Remapped(id, false) => write!(f, "switch automapping off for {id}"),
             Self::AutoMappingCleared => f.write_str("clear automapping for everybody"),
-            Self::Set { property, to, .. } => write!(f, "set {} to {to}", property.field),
+            Self::Set { property, to, .. } => {
+                write!(f, "set {} to {}", property.field, property.kind.words(to))
+            }
         }
     }
 }

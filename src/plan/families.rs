@@ -187,7 +187,7 @@ pub static FAMILIES: &[Family] = &[
         check: |step| {
             let merged = step.wish.over(step.shown);
             let bytes = |name| merged.get(name).and_then(Value::bound);
-            // A size that could not be read is the service's to judge.
+            // A size that is not shown is the service's to judge.
             let is_above =
                 |name| matches!((bytes(name), bytes(RECEIVE)), (Some(size), Some(most)) if size > most);
             if is_above(WARNING) || is_above(SEND) {
@@ -207,7 +207,7 @@ pub static FAMILIES: &[Family] = &[
         properties: &[Property::new(
             "clientAccess.smtpAuth",
             NO_SMTP_AUTH,
-            Kind::FlagOrDefault,
+            Kind::BlockedOrDefault,
         )],
         declared: |spec| {
             let disabled = spec.client_access.smtp_auth.map(|wish| match wish {

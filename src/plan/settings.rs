@@ -100,7 +100,9 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
         return Standing::Refused(why);
     }
     let to = wish.differing(&shown);
-    if to.is_empty() {
+    // What is checked together is written together: nobody knows what an unread part makes of the rest.
+    let is_whole = family.company == Company::Together || wish.first_unread(&shown).is_none();
+    if to.is_empty() || !is_whole {
         return match wish.first_unread(&shown) {
             None => Standing::Synced,
             Some(property) => Standing::Unread(Unread::for_good(format!(
@@ -123,8 +125,13 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
             answer,
         }) if then == wish && *before == shown => match answer {
             Answer::Pending => return Standing::Waiting,
-            Answer::Equal => return Standing::Synced,
-            Answer::Other => return Standing::NotConverging(not_converging(&to, &shown)),
+            // Only a text may come back in another form: a flag or a size that differs is another one.
+            Answer::Equal if family.properties.iter().all(|property| property.kind.has_forms()) => {
+                return Standing::Synced;
+            }
+            Answer::Equal | Answer::Other => {
+                return Standing::NotConverging(not_converging(family, &to, &shown));
+            }
             Answer::Retry => {}
         },
         Some(Earlier::Refused { .. } | Earlier::Acknowledged { .. }) | None => {}
@@ -136,14 +143,18 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
     Standing::Differs { to, from }
 }
 
-fn not_converging(to: &Values, shown: &Values) -> String {
-    let pair = |(name, wish): (&'static str, &Value)| {
-        let shown = shown
-            .get(name)
-            .map_or_else(|| "nothing".to_owned(), Value::to_string);
-        format!("{name} was written as {wish} and is shown as {shown}")
+fn not_converging(family: &Family, to: &Values, shown: &Values) -> String {
+    let pair = |property: &Property| {
+        let wish = to.get(property.parameter)?;
+        let shown = shown.get(property.parameter)?;
+        let (wish, shown) = (property.kind.words(wish), property.kind.words(shown));
+        Some(format!(
+            "{} was written as {wish} and is shown as {shown}",
+            property.field
+        ))
     };
-    to.iter().map(pair).collect::<Vec<_>>().join("; ")
+    let pairs: Vec<String> = family.properties.iter().filter_map(pair).collect();
+    pairs.join("; ")
 }
 
 /// The sentence that denies a power that the wish needs.

@@ -8,8 +8,8 @@ use super::value::{Name, Value, Words};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     Flag,
-    /// A flag for which null is a value of its own: as the organisation has it.
-    FlagOrDefault,
+    /// A flag that is true when something is blocked; null is a value of its own: as the organisation has it.
+    BlockedOrDefault,
     /// Written as `"49GB"`, shown as `49 GB (52,613,349,376 bytes)`, or `Unlimited` both ways.
     Size,
     /// Compared exactly.
@@ -21,6 +21,24 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether the service may show a value in another form than it was written.
+    pub fn has_forms(self) -> bool {
+        match self {
+            Self::Text | Self::MailTip => true,
+            Self::Flag | Self::BlockedOrDefault | Self::Size | Self::Name => false,
+        }
+    }
+
+    /// The value as a manifest says it, for people.
+    pub fn words(self, value: &Value) -> String {
+        match (self, value) {
+            (Self::BlockedOrDefault, Value::Flag(true)) => "Blocked".to_owned(),
+            (Self::BlockedOrDefault, Value::Flag(false)) => "Allowed".to_owned(),
+            (Self::BlockedOrDefault, Value::Nothing) => "TenantDefault".to_owned(),
+            (_, other) => other.to_string(),
+        }
+    }
+
     /// None: not understood, so unread. Never a default.
     pub fn read(self, shown: &Json) -> Option<Value> {
         let is_nothing = match shown {
@@ -33,7 +51,7 @@ impl Kind {
             return Some(Value::Nothing);
         }
         match self {
-            Self::Flag | Self::FlagOrDefault => read_flag(shown).map(Value::Flag),
+            Self::Flag | Self::BlockedOrDefault => read_flag(shown).map(Value::Flag),
             Self::Size => read_size(shown.as_str()?),
             Self::Text => shown.as_str().map(Value::text),
             Self::Name => shown.as_str().map(|text| Value::Name(Name::new(text))),
@@ -51,17 +69,18 @@ impl Kind {
     /// None: not a value of this kind, which is a mistake in the table of families; a test finds it.
     pub fn write(self, value: &Value) -> Option<Json> {
         match (self, value) {
-            (Self::Flag | Self::FlagOrDefault, Value::Flag(flag)) => Some(Json::Bool(*flag)),
-            (Self::FlagOrDefault | Self::Size | Self::Text | Self::Name | Self::MailTip, Value::Nothing) => {
-                Some(Json::Null)
-            }
+            (Self::Flag | Self::BlockedOrDefault, Value::Flag(flag)) => Some(Json::Bool(*flag)),
+            (
+                Self::BlockedOrDefault | Self::Size | Self::Text | Self::Name | Self::MailTip,
+                Value::Nothing,
+            ) => Some(Json::Null),
             (Self::Size, Value::Unlimited) => Some("Unlimited".into()),
             (Self::Size, Value::Bytes(bytes)) => Some(written_size(*bytes).into()),
             (Self::Text, Value::Text(text)) => Some(text.as_str().into()),
             (Self::Name, Value::Name(name)) => Some(name.written().into()),
             (Self::MailTip, Value::Words(words)) => Some(words.written().into()),
             (
-                Self::Flag | Self::FlagOrDefault | Self::Size | Self::Text | Self::Name | Self::MailTip,
+                Self::Flag | Self::BlockedOrDefault | Self::Size | Self::Text | Self::Name | Self::MailTip,
                 Value::Nothing
                 | Value::Unlimited
                 | Value::Flag(_)
@@ -119,7 +138,7 @@ pub mod testing {
     impl Kind {
         pub const ALL: [Self; 6] = [
             Self::Flag,
-            Self::FlagOrDefault,
+            Self::BlockedOrDefault,
             Self::Size,
             Self::Text,
             Self::Name,
@@ -132,7 +151,7 @@ pub mod testing {
                 || prop_oneof![1_u64..200, Just(49 * 1024), Just(50688)].prop_map(|n| Value::Bytes(n << 20));
             match self {
                 Self::Flag => any::<bool>().prop_map(Value::Flag).boxed(),
-                Self::FlagOrDefault => {
+                Self::BlockedOrDefault => {
                     prop_oneof![Just(Value::Nothing), any::<bool>().prop_map(Value::Flag)].boxed()
                 }
                 Self::Size => size().boxed(),
@@ -245,8 +264,8 @@ mod tests {
 
     #[test]
     fn null_is_a_value_of_a_flag_that_has_a_default() {
-        assert_eq!(Kind::FlagOrDefault.read(&json!(null)), Some(Value::Nothing));
-        assert_eq!(Kind::FlagOrDefault.write(&Value::Nothing), Some(json!(null)));
+        assert_eq!(Kind::BlockedOrDefault.read(&json!(null)), Some(Value::Nothing));
+        assert_eq!(Kind::BlockedOrDefault.write(&Value::Nothing), Some(json!(null)));
         assert_eq!(Kind::Flag.write(&Value::Nothing), None);
     }
 }

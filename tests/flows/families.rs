@@ -167,10 +167,12 @@ async fn each_that_the_role_or_the_service_refuses_is_named_and_nothing_else_suf
             world.sleep(300).await;
             forget(&world);
             world.sleep(45 * 60).await;
-            assert_eq!(
-                world.writes(),
-                NOTHING,
-                "{} {rule:?}: a refused family rests",
+            // A role may be given any moment.
+            let most = if rule == ParameterRule::NotInRole { 5 } else { 0 };
+            let tries = world.writes().len();
+            assert!(
+                tries <= most,
+                "{} {rule:?}: a refused family rests, {tries} tries",
                 family.name
             );
             assert_eq!(world.kubernetes_writes(), NOTHING, "{} {rule:?}", family.name);
@@ -282,10 +284,7 @@ async fn each_that_exchange_shows_in_another_form_is_written_twice_and_then_repo
         world.apply(&sales(example(family))).await;
         world.sleep(30 * 60).await;
         let object = world.wait_mailbox("sales", "False", "NotConverging").await;
-        says(
-            &stalled(&object, "NotConverging"),
-            &[family.properties[0].parameter],
-        );
+        says(&stalled(&object, "NotConverging"), &[family.properties[0].field]);
         assert_eq!(
             condition(&object, "SettingsSynced").unwrap().reason,
             "NotConverging"

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use serde_json::json;
-use simulator::{FaultRule, Faults};
+use simulator::{Delay, Fault, FaultRule, Faults, Lag, ParameterRule, Quirks};
 use testkit::{World, condition, mailbox, with};
 
 /// Set-Mailbox refuses whatever would set a display name.
@@ -150,4 +150,106 @@ async fn unusual_but_legal_addresses_work_to_the_end() {
     forget(&world);
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
+}
+
+/// The marker is the only thing that tells whose a new mailbox is, once it has its name.
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_whose_marker_or_block_is_refused_is_not_lost_and_gets_neither_name_nor_grants_before_its_marker()
+ {
+    for rule in [ParameterRule::NotInRole, ParameterRule::ValueRefused] {
+        for parameter in ["CustomAttribute15", "AccountDisabled"] {
+            let case = format!("{parameter} {rule:?}");
+            let world = World::start().await;
+            world.wait_tenant("True", "Connected").await;
+            world.tenant.set_parameter_rule("Set-Mailbox", parameter, rule);
+            world.apply(&sales(json!({}))).await;
+            world.apply(&team(&[FIRST])).await;
+            world.sleep(20 * 60).await;
+            let marked = view(&world).custom_attributes.contains_key(&15);
+            assert_eq!(marked, parameter == "AccountDisabled", "{case}");
+            assert_eq!(view(&world).display_name == "sales", marked, "{case}");
+            assert_eq!(view(&world).full_access.is_empty(), !marked, "{case}");
+            world
+                .tenant
+                .set_parameter_rule("Set-Mailbox", parameter, ParameterRule::Accepted);
+            world.wait_mailbox("sales", "True", "UpToDate").await;
+            assert!(
+                view(&world).account_disabled && view(&world).custom_attributes.contains_key(&15),
+                "{case}"
+            );
+            assert_eq!(sent(&world, "New-Mailbox"), 1, "{case}");
+        }
+    }
+}
+
+/// A replica that lags made the service say that nothing had to be changed.
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_differs_is_never_taken_for_another_form_of_what_is_declared() {
+    let world = sales_with(&[FIRST]).await;
+    world.tenant.set_quirks(Quirks {
+        says_unmodified: true,
+        ..Quirks::default()
+    });
+    world
+        .apply(&sales(json!({ "clientAccess": { "smtpAuth": "Blocked" } })))
+        .await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(600).await;
+    let open = || {
+        let opened = json!(false);
+        world
+            .tenant
+            .set_setting(SALES, "SmtpClientAuthenticationDisabled", &opened)
+    };
+    open().unwrap();
+    world.sleep(1).await;
+    world.tenant.set_faults(Faults {
+        lag: Lag {
+            delay: Delay::fixed(240_000),
+            replicas: 1,
+        },
+        ..Faults::default()
+    });
+    let before = sent(&world, "Set-CASMailbox");
+    until(&world, "two repairs", || {
+        sent(&world, "Set-CASMailbox") >= before + 2
+    })
+    .await;
+    world.tenant.set_faults(Faults::default());
+    open().unwrap();
+    world.sleep(3 * 3600).await;
+    let shown = view(&world).settings.get("SmtpClientAuthenticationDisabled");
+    assert_eq!(shown, Some(json!(true)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_that_cannot_be_repaired_is_not_reported_as_declared() {
+    let quota = json!({ "warning": "40Gi", "prohibitSend": "45Gi", "prohibitSendReceive": "48Gi" });
+    let world = sales_with(&[FIRST]).await;
+    world.apply(&sales(json!({ "quota": quota }))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(600).await;
+    let busy = Fault::ServerError {
+        status: 503,
+        exception: None,
+        message: None,
+    };
+    world.tenant.add_fault(
+        FaultRule::always(busy)
+            .on(&["Set-Mailbox"])
+            .naming("IssueWarningQuota"),
+    );
+    world
+        .tenant
+        .set_setting(SALES, "IssueWarningQuota", &json!("10GB"))
+        .unwrap();
+    world.sleep(INTERVAL).await;
+    let object = world.wait_mailbox("sales", "False", "WaitingForExchange").await;
+    assert_eq!(condition(&object, "SettingsSynced").unwrap().status, "False");
+    let renamed = json!({ "displayName": "Other", "quota": quota });
+    world.apply(&sales(renamed)).await;
+    until(&world, "the name", || view(&world).display_name == "Other").await;
+    world.sleep(60).await;
+    let status = world.mailbox("sales").await.status.unwrap();
+    assert_eq!(status.observed_generation, Some(3), "the edit is reported");
 }

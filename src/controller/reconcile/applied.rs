@@ -27,7 +27,6 @@ pub struct Snapshot {
     pub desired: Desired,
     pub observed: Observed,
     pub kind: String,
-    pub reattached: bool,
     pub rest: Plan,
     pub execution: Execution,
 }

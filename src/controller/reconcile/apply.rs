@@ -9,7 +9,7 @@ use super::begin::Reconcile;
 use super::execute::{Execution, Executor};
 use super::hold::WeighedPlan;
 use super::observation::Seen;
-use super::outcome::{Outcome, Progress, Stall};
+use super::outcome::{Outcome, Progress};
 use super::prepared::Prepared;
 use super::remember::{remembered, without_unmade};
 use super::report::Names;
@@ -23,6 +23,7 @@ use crate::plan::{self, Change, Desired, Observed, Plan, Step};
 
 impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
+        self.reattached = planned.reattached();
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {
                 Ok(Outcome::Drift(vec!["create the mailbox".to_owned()]).into())
@@ -61,7 +62,7 @@ impl Reconcile<'_> {
             self.context.metrics.drift_found(&plan.changes());
         }
         let outcome = if plan.is_empty() {
-            Outcome::Observed
+            verdict::unsettled(&plan.standings, true).unwrap_or(Outcome::Observed)
         } else {
             Outcome::Drift(steps)
         };
@@ -100,11 +101,7 @@ impl Reconcile<'_> {
     fn nothing_due(&self, judged: Judged, seen: Seen, weighed: WeighedPlan, due: &Due) -> Applied {
         let WeighedPlan { plan, held } = weighed;
         if due.is_contested {
-            let outcome = Outcome::Stalled(Stall::Contested(format!(
-                "somebody else keeps changing what this resource declares: {}; it is repaired once an hour. Change the \
-                 manifest, or stop whoever changes the mailbox",
-                plan.describe().join("; ")
-            )));
+            let outcome = verdict::contest(&plan);
             let record = Some(plan.announced.clone());
             return judged.end(outcome, record, seen, plan, Execution::default());
         }
@@ -176,7 +173,7 @@ impl Reconcile<'_> {
             }
             for refused in &execution.refused {
                 for family in &refused.families {
-                    memory.settings_refused(family, desired, &refused.why, now);
+                    memory.settings_refused(family, desired, (&refused.why, refused.may_pass), now);
                 }
             }
         });
@@ -237,7 +234,18 @@ impl Reconcile<'_> {
         let rest = plan::plan(&judged.desired, &confirmed.observed, &record)
             .remembering(weighed.held.as_ref(), &BTreeSet::new());
         let free = weighed.without_held(&rest);
-        let outcome = verdict::after(&free, &execution).unwrap_or_else(|| {
+        let (generation, now) = (self.object.metadata.generation, self.context.clock.instant());
+        let contested = self
+            .context
+            .state
+            .remember(self.key, |memory| memory.contested(generation, now));
+        let outcome = verdict::after(
+            &free,
+            &execution,
+            &judged.prepared.remembered.acknowledged,
+            &contested,
+        )
+        .unwrap_or_else(|| {
             self.context.state.remember(self.key, Memory::settled);
             verdict::settled(
                 self,
@@ -253,10 +261,7 @@ impl Reconcile<'_> {
         } else {
             &rest.announced
         };
-        let is_marked = !rest
-            .changes()
-            .iter()
-            .any(|change| matches!(change, Change::Marker { .. }));
+        let is_marked = !rest.changes().iter().any(Change::is_marker);
         let record = Record {
             intent: record.intent.clone().filter(|_| !is_marked),
             ..after.clone()
@@ -288,7 +293,7 @@ impl Judged {
             prepared,
             wanted,
             desired,
-            reattached,
+            reattached: _,
             gone,
         } = self;
         let done = execution.done.clone();
@@ -301,7 +306,6 @@ impl Judged {
                 desired,
                 observed: seen.observed,
                 kind: seen.kind,
-                reattached,
                 rest,
                 execution,
             }),

@@ -123,9 +123,10 @@ fn before_and_after(change: &Change, planned: &Plan, observed: &Observed) -> (St
             text(word(!observed.sign_in_is_blocked()), word(*allowed))
         }
         Change::Marker { .. } => text(&observed.attribute, "our marker"),
-        Change::Set { to, .. } => {
+        Change::Set { property, to, .. } => {
+            let words = |value: &Value| property.kind.words(value);
             let before = planned.before.get(change);
-            (before.map(Value::to_string).unwrap_or_default(), to.to_string())
+            (before.map(words).unwrap_or_default(), words(to))
         }
         Change::Primary(address) => text(observed.primary.as_str(), address.as_str()),
         Change::AddressAdded(address) => text("", address.as_str()),

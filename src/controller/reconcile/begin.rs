@@ -31,6 +31,8 @@ pub struct Reconcile<'a> {
     pub refusal: Option<Stall>,
     /// The mailbox was created in this reconcile.
     pub created: bool,
+    /// It was created by an earlier resource of this name, and is being taken up again.
+    pub reattached: bool,
 }
 
 impl<'a> Reconcile<'a> {
@@ -53,6 +55,7 @@ impl<'a> Reconcile<'a> {
             permissions: Vec::new(),
             refusal: None,
             created: false,
+            reattached: false,
         };
         if reconcile.is_being_deleted() {
             return Ok(reconcile);

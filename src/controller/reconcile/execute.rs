@@ -5,13 +5,11 @@ use std::fmt;
 
 use futures::future::join_all;
 
-use super::encode::parameters;
 use crate::api::Record;
-use crate::exchange::{ErrorClass, ExchangeError, Gateway, Receipt};
+use crate::exchange::{ExchangeError, Gateway, Receipt};
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right};
-use crate::plan::{Change, Eviction, Plan, Step, parts};
-use crate::setting::Call;
+use crate::plan::{Change, Eviction, Plan, Step};
 
 /// What came of the steps of a plan.
 #[derive(Default)]
@@ -56,6 +54,8 @@ pub struct Refused {
     /// The families of settings among it.
     pub families: BTreeSet<&'static str>,
     pub why: String,
+    /// It depends on a role, which may be given.
+    pub may_pass: bool,
 }
 
 impl Refused {
@@ -63,7 +63,8 @@ impl Refused {
         Self {
             what: what.to_string(),
             families: families(changes).collect(),
-            why: why.to_string(),
+            why: format!("Exchange refuses it: {why}"),
+            may_pass: !why.class.is_permanent(),
         }
     }
 }
@@ -240,110 +241,6 @@ impl Executor<'_> {
             Right::SendAs | Right::SendOnBehalf => self.gateway.remove_send_as(lane, self.guid, holder).await,
         }
     }
-
-    /// All changes in one call. When Exchange refuses them together, the family that it names is left out; when it names
-    /// none, each goes by itself, what protects first, so that the refused one holds nothing hostage.
-    async fn set(&self, call: Call, changes: &[Change], execution: &mut Execution) {
-        let mut rest = changes.to_vec();
-        let error = loop {
-            if rest.is_empty() {
-                return;
-            }
-            let error = match self.send(call, &rest, execution).await {
-                Ok(()) => return,
-                Err(error) => error,
-            };
-            let Some(family) = named_family(&error, &rest) else {
-                break error;
-            };
-            let (named, others): (Vec<Change>, Vec<Change>) =
-                rest.into_iter().partition(|change| change.family() == family);
-            execution.refuse(family, &named, &error);
-            rest = others;
-        };
-        if !is_refusal(&error, call) {
-            execution.fail(error, &rest);
-            return;
-        }
-        let parts = parts(&rest);
-        if let [(name, _)] = parts.as_slice() {
-            let name = *name;
-            execution.refuse(name, &rest, &error);
-            return;
-        }
-        for (name, part) in parts {
-            match self.send(call, &part, execution).await {
-                Ok(()) => {}
-                Err(error) if is_refusal(&error, call) || named_family(&error, &part).is_some() => {
-                    execution.refuse(name, &part, &error);
-                }
-                Err(error) => {
-                    execution.fail(error, &part);
-                    if execution.error.is_some() {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// One call, repeated without each delegate that Exchange says is gone.
-    async fn send(
-        &self,
-        call: Call,
-        changes: &[Change],
-        execution: &mut Execution,
-    ) -> Result<(), ExchangeError> {
-        let mut changes = changes.to_vec();
-        loop {
-            let parameters = parameters(&changes);
-            let error = match self.gateway.change(self.lane, call, self.guid, &parameters).await {
-                Ok(receipt) => {
-                    let step = Step::Set { call, changes };
-                    execution.did(step.changes(), step.to_string(), &receipt);
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
-            let gone = changes
-                .iter()
-                .position(|change| change.delegate().is_some_and(|id| error.does_not_find(id)));
-            let Some(gone) = gone else { return Err(error) };
-            let change = changes.remove(gone);
-            match change.granted() {
-                Some(grant) => {
-                    execution.not_found.insert(grant);
-                }
-                // The list holds objects that exist only: with its account a delegate has left it.
-                None => execution.acknowledged.push(change),
-            }
-            if changes.is_empty() {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// The family of settings whose parameter the error names.
-fn named_family(error: &ExchangeError, changes: &[Change]) -> Option<&'static str> {
-    let parameter = error.parameter.as_deref()?;
-    changes
-        .iter()
-        .find(|change| {
-            change
-                .parameter()
-                .is_some_and(|own| own.eq_ignore_ascii_case(parameter))
-        })
-        .map(Change::family)
-}
-
-/// True when a retry with the same values can't help. A call beside Set-Mailbox that is denied whole is one that the
-/// role lacks: nothing but its own settings suffers.
-fn is_refusal(error: &ExchangeError, call: Call) -> bool {
-    match call {
-        Call::Mailbox => error.refuses_what_was_asked(),
-        Call::Cas => error.refuses_what_was_asked() || error.class == ErrorClass::Denied,
-    }
 }
 
 impl fmt::Display for Refused {
@@ -361,7 +258,7 @@ impl Execution {
         })
     }
 
-    fn did(&mut self, changes: Vec<Change>, words: String, receipt: &Receipt) {
+    pub fn did(&mut self, changes: Vec<Change>, words: String, receipt: &Receipt) {
         if receipt.say_already_present() {
             self.proven.extend(changes.iter().filter_map(Change::granted));
         }
@@ -374,12 +271,12 @@ impl Execution {
         self.done.push(words);
     }
 
-    fn refuse(&mut self, name: &str, changes: &[Change], error: &ExchangeError) {
+    pub fn refuse(&mut self, name: &str, changes: &[Change], error: &ExchangeError) {
         self.refused.push(Refused::of(&name, changes, error));
     }
 
     /// An error that may go away. Nothing waits for a setting.
-    fn fail(&mut self, error: ExchangeError, changes: &[Change]) {
+    pub fn fail(&mut self, error: ExchangeError, changes: &[Change]) {
         let only_settings = changes.iter().all(|change| matches!(change, Change::Set { .. }));
         let slot = if only_settings {
             &mut self.setting_error
@@ -443,6 +340,7 @@ fn go_together(one: &Step, other: &Step) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::Call;
 
     fn id(number: u8) -> ObjectId {
         format!("00000000-0000-4000-8000-0000000000{number:02}")

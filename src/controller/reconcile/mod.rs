@@ -35,6 +35,7 @@ mod remaining;
 mod remember;
 mod report;
 mod requeue;
+mod set;
 pub mod validate;
 mod verdict;
 

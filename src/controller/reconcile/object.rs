@@ -78,7 +78,9 @@ impl Reconcile<'_> {
             status.and_then(|status| status.observed_generation) == permission.metadata.generation
         };
         let conditions = status.map_or(&[][..], |status| &status.conditions);
+        // While it is still being applied, nothing was ever as declared that could have drifted.
         condition::find(conditions, Kind::Provisioned).is_some()
+            && condition::find(conditions, Kind::Reconciling).is_none()
             && reported == object.metadata.generation
             && self.permissions.iter().all(permission_is_reported)
             && self.lane != Lane::Revocation

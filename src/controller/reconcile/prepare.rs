@@ -92,7 +92,7 @@ impl Reconcile<'_> {
         let is_asked = last_reconcile_request(self.object.annotations()) != handled;
         self.context.state.remember(self.key, |memory| {
             if is_asked {
-                memory.settings.retry_refused();
+                memory.settings.forget();
             }
             Remembered {
                 acknowledged: memory.acknowledged(now),

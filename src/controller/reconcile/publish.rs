@@ -16,7 +16,7 @@ use crate::api::condition::{self, Kind, Truth};
 use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
-use crate::plan::Change;
+use crate::plan::{Change, Purpose, Step};
 
 /// Steps that a status lists at most.
 const LISTED: usize = 50;
@@ -95,7 +95,7 @@ impl Reconcile<'_> {
             status.pending_plan = steps.iter().take(LISTED).cloned().collect();
         }
         report::remember_revoked(&mut status.revoked, &revoked, now);
-        if findings.is_some() && matches!(outcome, Outcome::UpToDate | Outcome::Held(_)) {
+        if snapshot.as_ref().is_some_and(Snapshot::has_no_orphans_left) {
             status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
         }
         let nothing_to_report = before.status.is_none() && disposition.ready.is_none();
@@ -103,9 +103,7 @@ impl Reconcile<'_> {
             return failed;
         }
         let done = named(&done, snapshot.as_ref(), &announced);
-        let reattached = snapshot.as_ref().is_some_and(|snapshot| snapshot.reattached);
-        self.publish_events(&before, &disposition, &done, reattached)
-            .await;
+        self.publish_events(&before, &disposition, &done).await;
         let granted = match &snapshot {
             Some(snapshot) => self.publish_grants(snapshot, &revoked).await,
             None => BTreeSet::new(),
@@ -163,16 +161,10 @@ impl Reconcile<'_> {
         self.context.events.publish(&self.object, event).await;
     }
 
-    async fn publish_events(
-        &self,
-        before: &SharedMailbox,
-        disposition: &Disposition,
-        done: &[String],
-        reattached: bool,
-    ) {
+    async fn publish_events(&self, before: &SharedMailbox, disposition: &Disposition, done: &[String]) {
         let status = before.status.as_ref();
         let old = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
-        if reattached && !done.is_empty() {
+        if self.reattached && !done.is_empty() {
             let note = "took up the mailbox again that an earlier resource of this name created";
             self.publish(false, "Reattached", "Reattach", note).await;
         }
@@ -186,6 +178,10 @@ impl Reconcile<'_> {
         let Some(ready) = &disposition.ready else { return };
         // What was done says that all is well; only a recovery without a write needs words of its own.
         if ready.truth == Truth::True && (self.created || !done.is_empty()) {
+            return;
+        }
+        // The rest follows at once, and has an event then.
+        if ready.reason == "Applying" {
             return;
         }
         if old.is_none_or(|old| old.reason != ready.reason || old.status != ready.truth.as_str()) {
@@ -241,6 +237,13 @@ fn reason_of(object: &MailboxPermission) -> String {
 }
 
 impl Snapshot {
+    /// Whether everything was done that a request to remove orphaned grants asks for.
+    fn has_no_orphans_left(&self) -> bool {
+        let was_asked = self.prepared.writes && self.prepared.purpose == Purpose::Keep;
+        let is_evicted = |step: &Step| matches!(step, Step::Evict(_));
+        was_asked && !self.rest.steps.iter().any(is_evicted)
+    }
+
     /// Whether a permission names somebody who may only not be there yet.
     fn awaits_somebody(&self) -> bool {
         self.wanted

@@ -26,11 +26,7 @@ pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Record,
         }
     }
     // The intent says whose the mailbox is until a read shows the marker: an answer is not enough.
-    if !planned
-        .changes()
-        .iter()
-        .any(|change| matches!(change, Change::Marker { .. }))
-    {
+    if !planned.changes().iter().any(Change::is_marker) {
         record.intent = None;
     }
     without_unmade(record, before, execution)

@@ -8,20 +8,37 @@ use super::outcome::{Outcome, Progress, Stall};
 use super::report::Names;
 use crate::api::{APPROVE, ForeignState, Record};
 use crate::controller::state::key::MailboxKey;
-use crate::plan::{self, Change, Desired, Held, Observed, Plan, Standing};
+use crate::plan::{self, Acknowledged, Change, Desired, Held, Observed, Plan, Standing};
 
 /// How many changes a message names.
 const NAMED: usize = 5;
 
 /// After a plan was carried out: what is left of it may be refused, or not shown yet. None: nothing is left.
-pub(super) fn after(rest: &Plan, execution: &Execution) -> Option<Outcome> {
+pub(super) fn after(
+    rest: &Plan,
+    execution: &Execution,
+    acknowledged: &Acknowledged,
+    contested: &Acknowledged,
+) -> Option<Outcome> {
     if !execution.refused.is_empty() {
         let refused: Vec<String> = execution.refused.iter().map(Refused::to_string).collect();
-        let text = format!("Exchange refuses: {}", refused.join("; "));
-        return Some(Outcome::Stalled(Stall::SettingRefused(text)));
+        return Some(Outcome::Stalled(Stall::SettingRefused(refused.join("; "))));
     }
     if let Some(error) = &execution.setting_error {
-        return Some(Outcome::of_error(error));
+        return Some(match Outcome::of_error(error) {
+            // The rest was read and is reported, so this is no outage that leaves everything as it was.
+            Outcome::Unavailable(why) => Outcome::Progressing(Progress::WaitingForExchange(why)),
+            other @ (Outcome::UpToDate
+            | Outcome::Observed
+            | Outcome::Drift(_)
+            | Outcome::Paused(_)
+            | Outcome::Progressing(_)
+            | Outcome::Stalled(_)
+            | Outcome::Held(_)
+            | Outcome::Conflict
+            | Outcome::TenantPending
+            | Outcome::Released) => other,
+        });
     }
     let is_refused = |change: &Change| {
         change
@@ -32,8 +49,13 @@ pub(super) fn after(rest: &Plan, execution: &Execution) -> Option<Outcome> {
     if rest.is_empty() {
         return None;
     }
-    let is_sent = |change: &Change| execution.acknowledged.contains(change);
+    let is_sent = |change: &Change| execution.acknowledged.contains(change) || acknowledged.contains(change);
     let (unsent, _) = rest.keeping(|change| !is_sent(change));
+    let is_contested = |change: &Change| contested.iter().any(|other| change.is_contested_with(other));
+    let (unsent, is_contest) = unsent.keeping(|change| !is_contested(change));
+    if unsent.is_empty() && is_contest {
+        return Some(contest(&rest));
+    }
     if unsent.is_empty() {
         let text = format!(
             "Exchange acknowledged the changes and does not show all of them yet: {}",
@@ -45,6 +67,15 @@ pub(super) fn after(rest: &Plan, execution: &Execution) -> Option<Outcome> {
         "still to do: {}",
         unsent.describe().join("; ")
     ))))
+}
+
+/// Somebody else changes back what is declared.
+pub(super) fn contest(plan: &Plan) -> Outcome {
+    Outcome::Stalled(Stall::Contested(format!(
+        "somebody else keeps changing what this resource declares: {}; it is repaired once an hour. Change the manifest, \
+         or stop whoever changes the mailbox",
+        plan.describe().join("; ")
+    )))
 }
 
 /// When nothing is left that may be done now. `is_ready`: the status says so already, of these very manifests.
@@ -85,7 +116,7 @@ pub(super) fn settled(
 
 /// Settings that are not as declared although nothing is to be written now, or of which that is not known and may soon be.
 /// What nobody can read until somebody acts is an advisory.
-fn unsettled(standings: &BTreeMap<&'static str, Standing>, is_ready: bool) -> Option<Outcome> {
+pub(super) fn unsettled(standings: &BTreeMap<&'static str, Standing>, is_ready: bool) -> Option<Outcome> {
     let mut refused = Vec::new();
     let mut not_converging = Vec::new();
     let mut waiting = Vec::new();

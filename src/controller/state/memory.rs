@@ -94,9 +94,16 @@ impl Memory {
     }
 
     /// Exchange refused what a family of settings wishes.
-    pub fn settings_refused(&mut self, family: &'static str, desired: &Desired, why: &str, now: Instant) {
+    pub fn settings_refused(
+        &mut self,
+        family: &'static str,
+        desired: &Desired,
+        (why, may_pass): (&str, bool),
+        now: Instant,
+    ) {
         if let Some(wish) = desired.settings.get(family) {
-            self.settings.refused(family, wish.clone(), why.to_owned(), now);
+            self.settings
+                .refused(family, wish.clone(), why.to_owned(), may_pass, now);
         }
     }
 

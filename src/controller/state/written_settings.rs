@@ -13,6 +13,8 @@ use crate::setting::Values;
 /// twice the time before, at most once a day. Perhaps Exchange only forgot what it had acknowledged.
 const REST: Duration = Duration::from_hours(1);
 const LONGEST_REST: Duration = Duration::from_hours(24);
+/// What was refused for want of a role: roles take minutes to reach every server.
+const SHORT_REST: Duration = Duration::from_mins(10);
 
 /// By the name of the family.
 #[derive(Default)]
@@ -27,7 +29,10 @@ struct Written {
 }
 
 enum Told {
-    Refused(String),
+    Refused {
+        why: String,
+        may_pass: bool,
+    },
     /// It went on showing this.
     Acknowledged {
         shown: Values,
@@ -63,12 +68,12 @@ impl WrittenSettings {
         self.0.insert(family, written);
     }
 
-    /// Exchange refused `wish` for good.
-    pub fn refused(&mut self, family: &'static str, wish: Values, why: String, now: Instant) {
+    /// Exchange refused `wish`. `may_pass`: for want of a role.
+    pub fn refused(&mut self, family: &'static str, wish: Values, why: String, may_pass: bool, now: Instant) {
         let times = match self.0.get(family) {
             Some(Written {
                 wish: then,
-                answer: Told::Refused(_),
+                answer: Told::Refused { .. },
                 times,
                 last: _,
             }) if *then == wish => times.saturating_add(1),
@@ -76,7 +81,7 @@ impl WrittenSettings {
         };
         let written = Written {
             wish,
-            answer: Told::Refused(why),
+            answer: Told::Refused { why, may_pass },
             times,
             last: now,
         };
@@ -91,12 +96,9 @@ impl WrittenSettings {
         }
     }
 
-    /// Somebody asked for a reconcile: what was refused is tried now.
-    pub fn retry_refused(&mut self) {
-        self.0.retain(|_, written| match written.answer {
-            Told::Refused(_) => false,
-            Told::Acknowledged { .. } => true,
-        });
+    /// Somebody asked for a reconcile: everything is tried anew.
+    pub fn forget(&mut self) {
+        self.0.clear();
     }
 
     pub fn earlier(&self, now: Instant) -> BTreeMap<&'static str, Earlier> {
@@ -113,24 +115,24 @@ impl Written {
         let waited = now.saturating_duration_since(self.last);
         let wish = self.wish.clone();
         match &self.answer {
-            Told::Refused(why) => Some(Earlier::Refused {
+            Told::Refused { why, may_pass } => Some(Earlier::Refused {
                 wish,
                 why: why.clone(),
-                retry: waited >= rest(self.times),
+                retry: waited >= if *may_pass { SHORT_REST } else { rest(self.times) },
             }),
             // One write may be lost; a replica may lag.
             Told::Acknowledged { .. } if self.times < 2 => None,
             Told::Acknowledged { shown, said_equal } => Some(Earlier::Acknowledged {
                 wish,
                 shown: shown.clone(),
-                answer: if *said_equal {
-                    Answer::Equal
-                } else if waited < patience {
-                    Answer::Pending
-                } else if waited < rest(self.times.saturating_sub(1)) {
-                    Answer::Other
-                } else {
+                answer: if waited >= rest(self.times.saturating_sub(1)) {
                     Answer::Retry
+                } else if *said_equal {
+                    Answer::Equal
+                } else if waited < patience && self.times == 2 {
+                    Answer::Pending
+                } else {
+                    Answer::Other
                 },
             }),
         }
@@ -199,14 +201,14 @@ mod tests {
     #[test]
     fn a_refused_family_rests_for_an_hour_unless_somebody_asks() {
         let (mut written, now) = (WrittenSettings::default(), Instant::now());
-        written.refused(TIP, tip("a"), "no".to_owned(), now);
+        written.refused(TIP, tip("a"), "no".to_owned(), false, now);
         let retry = |written: &WrittenSettings, now| match written.earlier(now).remove(TIP) {
             Some(Earlier::Refused { retry, .. }) => Some(retry),
             Some(Earlier::Acknowledged { .. }) | None => None,
         };
         assert_eq!(retry(&written, now + 59 * MINUTE), Some(false));
         assert_eq!(retry(&written, now + 60 * MINUTE), Some(true));
-        written.retry_refused();
+        written.forget();
         assert_eq!(retry(&written, now + MINUTE), None);
     }
 }

@@ -394,7 +394,7 @@ mod tests {
         let smtp = Property::new(
             "clientAccess.smtpAuth",
             "SmtpClientAuthenticationDisabled",
-            Kind::FlagOrDefault,
+            Kind::BlockedOrDefault,
         );
         let rows = json!([{"ExternalDirectoryObjectId": OBJECT, "SmtpClientAuthenticationDisabled": null}]);
         let row = answering(rows)

@@ -202,3 +202,33 @@ fn questions(
     }
     asks.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setting::Value;
+
+    #[test]
+    fn only_the_row_of_the_account_behind_the_mailbox_says_anything_about_it() {
+        let id = |number: u8| -> ObjectId {
+            format!("00000000-0000-4000-8000-0000000000{number:02}")
+                .parse()
+                .unwrap()
+        };
+        let row = |object_id| {
+            Ok(CasRow {
+                object_id,
+                settings: Values::of([("ImapEnabled", Some(Value::Flag(true)))]),
+            })
+        };
+        assert!(of_account(row(Some(id(1))), Some(id(1))).is_ok());
+        for (shown, behind) in [
+            (Some(id(2)), Some(id(1))),
+            (None, Some(id(1))),
+            (None, None),
+            (Some(id(1)), None),
+        ] {
+            assert!(of_account(row(shown), behind).is_err(), "{shown:?} {behind:?}");
+        }
+    }
+}

@@ -44,7 +44,6 @@ impl<'a> Findings<'a> {
             desired,
             observed,
             kind,
-            reattached: _,
             rest,
             execution,
         } = snapshot;

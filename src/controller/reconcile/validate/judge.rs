@@ -90,6 +90,14 @@ impl Validated {
     }
 }
 
+impl Planned {
+    pub fn reattached(&self) -> bool {
+        match self {
+            Self::Create { judged, .. } | Self::Change { judged, .. } => judged.reattached,
+        }
+    }
+}
+
 impl Judged {
     pub fn plan(&self, observed: &Observed) -> Plan {
         plan::plan(&self.desired, observed, &self.prepared.record)

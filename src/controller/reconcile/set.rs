@@ -1,0 +1,142 @@
+//! Changes of the mailbox itself: together as long as Exchange takes them, and apart so that one bad value holds nothing
+//! hostage.
+
+use super::encode::parameters;
+use super::execute::{Execution, Executor};
+use crate::exchange::{ErrorClass, ExchangeError, Stage};
+use crate::plan::{Change, Step, parts};
+use crate::setting::Call;
+
+impl Executor<'_> {
+    /// All changes in one call. When Exchange refuses them together, the family that it names is left out; when it names
+    /// none, each goes by itself, what protects first, so that the refused one holds nothing hostage.
+    pub(super) async fn set(&self, call: Call, changes: &[Change], execution: &mut Execution) {
+        let mut rest = changes.to_vec();
+        let error = loop {
+            if rest.is_empty() {
+                return;
+            }
+            let error = match self.send(call, &rest, execution).await {
+                Ok(()) => return,
+                Err(error) => error,
+            };
+            let Some(family) = named_family(&error, &rest) else {
+                break error;
+            };
+            let (named, others): (Vec<Change>, Vec<Change>) =
+                rest.into_iter().partition(|change| change.family() == family);
+            execution.refuse(family, &named, &error);
+            rest = others;
+        };
+        if !is_refusal(&error, call) {
+            execution.fail(error, &rest);
+            return;
+        }
+        let parts = parts(&rest);
+        if let [(name, part)] = parts.as_slice()
+            && !part.iter().any(Change::is_marker)
+        {
+            let name = *name;
+            execution.refuse(name, &rest, &error);
+            return;
+        }
+        for (name, part) in parts {
+            let Err(error) = self.send(call, &part, execution).await else {
+                continue;
+            };
+            if part.iter().any(Change::is_marker) {
+                // Nothing else tells whose the mailbox is, once its one-time name is gone: without a marker nothing follows.
+                if part.len() == 1 || !error.refuses_what_was_asked() {
+                    execution.error.get_or_insert(error);
+                    return;
+                }
+                Box::pin(self.set_one_by_one(call, &part, execution)).await;
+            } else if is_refusal(&error, call) || named_family(&error, &part).is_some() {
+                execution.refuse(name, &part, &error);
+            } else {
+                execution.fail(error, &part);
+            }
+            if execution.error.is_some() {
+                return;
+            }
+        }
+    }
+
+    /// The marker first; the sign-in block may be what is refused.
+    async fn set_one_by_one(&self, call: Call, changes: &[Change], execution: &mut Execution) {
+        for change in changes {
+            let one = std::slice::from_ref(change);
+            match self.send(call, one, execution).await {
+                Ok(()) => {}
+                Err(error) if !change.is_marker() && error.refuses_what_was_asked() => {
+                    execution.refuse(change.family(), one, &error);
+                }
+                Err(error) => {
+                    execution.error.get_or_insert(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One call, repeated without each delegate that Exchange says is gone.
+    async fn send(
+        &self,
+        call: Call,
+        changes: &[Change],
+        execution: &mut Execution,
+    ) -> Result<(), ExchangeError> {
+        let mut changes = changes.to_vec();
+        loop {
+            let parameters = parameters(&changes);
+            let error = match self.gateway.change(self.lane, call, self.guid, &parameters).await {
+                Ok(receipt) => {
+                    let step = Step::Set { call, changes };
+                    execution.did(step.changes(), step.to_string(), &receipt);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let gone = changes
+                .iter()
+                .position(|change| change.delegate().is_some_and(|id| error.does_not_find(id)));
+            let Some(gone) = gone else { return Err(error) };
+            let change = changes.remove(gone);
+            match change.granted() {
+                Some(grant) => {
+                    execution.not_found.insert(grant);
+                }
+                // The list holds objects that exist only: with its account a delegate has left it.
+                None => execution.acknowledged.push(change),
+            }
+            if changes.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The family of settings whose parameter the error names.
+fn named_family(error: &ExchangeError, changes: &[Change]) -> Option<&'static str> {
+    let parameter = error.parameter.as_deref()?;
+    changes
+        .iter()
+        .find(|change| {
+            change
+                .parameter()
+                .is_some_and(|own| own.eq_ignore_ascii_case(parameter))
+        })
+        .map(Change::family)
+}
+
+/// True when a retry with the same values can't help. A call beside Set-Mailbox that is denied whole is one that the
+/// role lacks: nothing but its own settings suffers.
+fn is_refusal(error: &ExchangeError, call: Call) -> bool {
+    match call {
+        Call::Mailbox => error.refuses_what_was_asked(),
+        Call::Cas => {
+            let lacks_role = error.class == ErrorClass::Denied && error.stage == Stage::Exchange;
+            error.refuses_what_was_asked() || lacks_role
+        }
+    }
+}
