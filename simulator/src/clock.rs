@@ -24,7 +24,7 @@ impl Clock {
         }
     }
 
-    /// Time passed since the tenant was made.
+    /// Time passed since the tenant was created.
     pub fn elapsed(&self) -> Duration {
         self.origin.elapsed()
     }

@@ -19,15 +19,15 @@ use crate::random::Random;
 pub struct Faults {
     /// Seeds every random choice below.
     pub seed: u64,
-    /// Wait before a request is looked at.
+    /// Wait before a request is handled.
     pub latency: Delay,
     /// Wait between doing what was asked and answering.
     pub answer_delay: Delay,
-    /// Looked at in order; the first that fires decides.
+    /// Tried in order; the first that fires decides.
     pub rules: Vec<FaultRule>,
     /// How long replicas of Exchange show the state before a write.
     pub lag: Lag,
-    /// How long Exchange does not know an object that was just made, in milliseconds.
+    /// How long Exchange does not know an object that was just created, in milliseconds.
     pub not_found_after_create_ms: u64,
     /// Extra time until Exchange shows what was changed in Entra, in milliseconds.
     pub directory_to_exchange_ms: u64,
@@ -171,7 +171,7 @@ pub enum Fault {
     LostAnswer,
     /// All is done, and half of the answer's body comes.
     CutAnswer,
-    /// Answered as if all were done, and nothing of it stays: the server that took it died before it told the others.
+    /// Answered as if all were done, and nothing of it stays: the server that took it died before it replicated to the others.
     /// The admin API only, and not for cmdlets that make or delete objects.
     Forgotten,
 }
@@ -326,7 +326,7 @@ impl FaultEngine {
         }
     }
 
-    /// Replaces all faults; counts go on.
+    /// Replaces all faults; counts continue.
     pub fn set(&mut self, faults: Faults) {
         self.random = Random::seeded(faults.seed);
         self.faults = faults;

@@ -24,7 +24,7 @@
 //! admin
 //!     .admin_cmdlet("New-Mailbox", json!({"Name": "sales", "Shared": true, "PrimarySmtpAddress": "sales@contoso.com"}))
 //!     .expect("the address is free");
-//! let sales = admin.mailbox("sales@contoso.com").expect("it was just made");
+//! let sales = admin.mailbox("sales@contoso.com").expect("it was just created");
 //! assert_eq!(sales.type_details, "SharedMailbox");
 //! assert!(!sales.account_disabled, "sign-in is open until somebody blocks it");
 //! ```

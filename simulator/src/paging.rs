@@ -69,7 +69,7 @@ mod tests {
     use super::Pages;
 
     #[test]
-    fn pages_follow_each_other_until_all_is_told() {
+    fn pages_follow_each_other_until_all_is_rows() {
         let mut pages = Pages::default();
         let rows: Vec<Value> = (0..5).map(Value::from).collect();
         let first = pages.first(rows, 2, Uuid::nil(), Duration::ZERO);
@@ -79,8 +79,8 @@ mod tests {
         let third = pages
             .next(&second.next.clone().unwrap(), 2, Duration::ZERO)
             .unwrap();
-        let told: Vec<Value> = [first.rows, second.rows, third.rows].concat();
-        assert_eq!(told, (0..5).map(Value::from).collect::<Vec<_>>());
+        let rows: Vec<Value> = [first.rows, second.rows, third.rows].concat();
+        assert_eq!(rows, (0..5).map(Value::from).collect::<Vec<_>>());
         assert_eq!(third.next, None);
     }
 

@@ -42,7 +42,7 @@ pub async fn serve(
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let watch = Arc::new(Watch {
         observer,
-        told: std::sync::Mutex::new(0),
+        reported: std::sync::Mutex::new(0),
     });
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -72,19 +72,19 @@ pub async fn serve(
 /// Passes new journal entries on, each once and in order.
 struct Watch {
     observer: Option<Observer>,
-    told: std::sync::Mutex<u64>,
+    reported: std::sync::Mutex<u64>,
 }
 
 impl Watch {
-    fn tell(&self, simulator: &Simulator) {
+    fn report(&self, simulator: &Simulator) {
         let Some(observer) = &self.observer else { return };
-        let mut told = self
-            .told
+        let mut reported = self
+            .reported
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for entry in simulator.control().journal_since(*told) {
+        for entry in simulator.control().journal_since(*reported) {
             observer(&entry);
-            *told = entry.sequence;
+            *reported = entry.sequence;
         }
     }
 }
@@ -95,7 +95,7 @@ async fn connection(simulator: Simulator, watch: Arc<Watch>, stream: TcpStream, 
         let (simulator, watch) = (simulator.clone(), Arc::clone(&watch));
         async move {
             let answer = answer(&simulator, request).await;
-            watch.tell(&simulator);
+            watch.report(&simulator);
             answer
         }
     });

@@ -191,15 +191,15 @@ impl Reply {
         } = error;
         let stack =
             format!("   at {exception}.Throw()\r\n   at Microsoft.Exchange.Admin.OData.Core.Execute()");
-        let told = match envelope {
+        let summary = match envelope {
             Envelope::Executed => "Error executing cmdlet",
             Envelope::Invalid | Envelope::InvalidWithoutDetails => "Invalid Operation",
         };
         let mut error = json!({
             "code": code(*status),
-            "message": told,
+            "message": summary,
             "innererror": {
-                "message": told,
+                "message": summary,
                 "type": "Microsoft.Exchange.Admin.OData.Core.ODataServiceException",
                 "stacktrace": stack,
                 "internalexception": {"message": message, "type": exception, "stacktrace": stack},

@@ -241,9 +241,9 @@ fn faults_are_set_while_it_runs_and_a_lost_answer_closes_the_connection() {
 }
 
 #[test]
-fn what_the_admin_got_wrong_is_told_on_standard_error() {
+fn what_the_admin_got_wrong_is_reported_on_standard_error() {
     let server = Server::start(&[]);
-    for (arguments, told) in [
+    for (arguments, said) in [
         (
             &["sign-in", "--user", "nobody@contoso.com", "--enabled", "true"][..],
             "nobody@contoso.com",
@@ -262,7 +262,7 @@ fn what_the_admin_got_wrong_is_told_on_standard_error() {
         let output = server.admin(arguments);
         assert!(!output.status.success());
         let text = String::from_utf8(output.stderr).unwrap();
-        assert!(text.contains(told), "{text}");
+        assert!(text.contains(said), "{text}");
     }
 }
 

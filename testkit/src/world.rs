@@ -74,7 +74,7 @@ pub struct World<S = ApiServer> {
     pub clock: Clock,
     /// The operator's right to write.
     pub leadership: Leadership,
-    /// All lives of the operator draw from it, so that no name is made up twice.
+    /// All lives of the operator draw from it, so that no name is chosen twice.
     pub rng: Rng,
     operator: Option<RunningOperator>,
     /// What the present or last operator counts.
@@ -119,7 +119,7 @@ impl World {
         world
     }
 
-    /// Writes to our kinds that changed something, by the operator, as `METHOD plural/name/subresource`.
+    /// Writes to our custom resources that changed something, by the operator, as `METHOD plural/name/subresource`.
     pub fn kubernetes_writes(&self) -> Vec<String> {
         let by_operator = |request: &&crate::api_server::Request| {
             let edited = request.manager == "tests" || request.method == "DELETE";
@@ -140,7 +140,7 @@ impl World {
 }
 
 impl<S: Server> World<S> {
-    /// Everything but the operator, on a server that has our kinds.
+    /// Everything but the operator, on a server that has our CRDs.
     pub async fn on(server: S, seed: Seed) -> Self {
         let client = server.client();
         let simulator = Simulator::new(seed);
@@ -217,7 +217,7 @@ impl<S: Server> World<S> {
         }
     }
 
-    /// SIGTERM: writes under way are waited for. The next operator is one that nobody told to stop.
+    /// SIGTERM: writes under way are waited for. The next operator is one that nobody stopped.
     pub async fn stop_operator(&mut self) {
         if let Some(RunningOperator {
             stop,
@@ -276,7 +276,7 @@ impl<S: Server> World<S> {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
-    /// kubectl apply, server side, of any of our kinds.
+    /// kubectl apply, server side, of any of our custom resources.
     pub async fn apply(&self, manifest: &Value) {
         self.try_apply(manifest).await.unwrap();
     }

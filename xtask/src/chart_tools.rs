@@ -29,7 +29,7 @@ const TOOLS: [Tool; 3] = [
 const SKIPPED: &str =
     "SKIPPED: tests that need helm, promtool or Lua; they are not built (`cargo xtask generate` does)";
 
-/// Where they are; see [`crate::go_programs`] for where they are looked for.
+/// Where they are; see [`crate::go_programs`] for where they are searched for.
 #[derive(Debug, Clone)]
 pub struct ChartTools {
     helm: PathBuf,
@@ -56,7 +56,7 @@ impl ChartTools {
         found.ok_or_else(|| anyhow::anyhow!("the chart tools were built, and yet a program is missing"))
     }
 
-    /// For tests: `None`, told on standard error, where they are not at hand, so that the test can skip itself; an
+    /// For tests: `None`, reported on standard error, where they are not at hand, so that the test can skip itself; an
     /// error instead where [`REQUIRED_VARIABLE`](crate::go_programs::REQUIRED_VARIABLE) says that nothing may be
     /// skipped.
     pub fn for_tests() -> Result<Option<Self>> {

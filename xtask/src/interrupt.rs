@@ -1,4 +1,4 @@
-//! Ctrl-c and SIGTERM: noted here, and looked at by everything in this crate that waits.
+//! Ctrl-c and SIGTERM: noted here, and checked by everything in this crate that waits.
 //!
 //! Without [`install`] the signals keep their usual effect and [`requested`] stays false.
 
@@ -28,7 +28,7 @@ impl std::error::Error for Interrupted {}
 /// From now on the first signal asks for an orderly end, and a second one ends this process at once.
 pub fn install() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        // In this order: the shutdown looks at the flag before the registration after it sets it.
+        // In this order: the shutdown checks the flag before the registration after it sets it.
         signal_hook::flag::register_conditional_shutdown(signal, EXIT_CODE.into(), Arc::clone(&REQUESTED))
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&REQUESTED)))
             .context("can't listen for ctrl-c")?;

@@ -44,7 +44,7 @@ enum Command {
     /// Builds the earlier one in a checkout of its own, lets it make the mailboxes, and reads in the simulated tenant's
     /// journal what each change of hands wrote. Minutes for a thousand mailboxes.
     Upgrade(commands::upgrade::Arguments),
-    /// Write what is made from other files: CRDs, the CRD chart, manifests in deploy/, snapshots of the charts
+    /// Write what is generated from other files: CRDs, the CRD chart, manifests in deploy/, snapshots of the charts
     Generate(commands::generate::Arguments),
     /// Keep a failing run of the simulation as a named test
     Regression(commands::regression::Arguments),

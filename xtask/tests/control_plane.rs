@@ -36,7 +36,7 @@ fn it_authorizes_collects_and_records_like_any_cluster() {
     let version = kubectl(&control_plane, "get --raw=/version").unwrap();
     assert!(
         !version.contains("v0.0.0"),
-        "clients look at the version: {version}"
+        "clients check the version: {version}"
     );
     kubectl(&control_plane, "create namespace short-lived").unwrap();
     kubectl(&control_plane, "create configmap owned -n short-lived").unwrap();

@@ -45,7 +45,7 @@ impl Done {
 impl Call<'_> {
     /// The one object in scope that `identity` names, as this call's view shows it.
     pub fn resolve(&self, identity: &str, scope: impl Fn(&Object) -> bool) -> Result<Seen, CmdletError> {
-        // Of a distinguished name, the common name is what tells objects apart.
+        // Of a distinguished name, the common name is what distinguishes objects.
         let name = identity
             .strip_prefix("CN=")
             .and_then(|rest| rest.split_once(",OU="));

@@ -72,7 +72,7 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     object.mailbox = Some(mailbox);
     let now = world.elapsed();
     let visibility = world.faults.visibility(call.origin, true, now);
-    // The account has a password made by the system and can sign in until somebody blocks it
+    // The account has a password chosen by the system and can sign in until somebody blocks it
     // (Microsoft's page "About shared mailboxes").
     let handle = world.directory.insert(object, true, visibility);
     let rows = world

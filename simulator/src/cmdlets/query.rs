@@ -53,7 +53,7 @@ pub fn list(
     Ok(done)
 }
 
-/// The text that says that not all was told.
+/// The text that says that not everything is shown.
 pub fn truncated(size_was_given: bool) -> String {
     if size_was_given {
         "There are more results available than are currently displayed. To view them, increase the value for the \

@@ -77,7 +77,7 @@ pub fn get_group(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, C
 }
 
 /// The direct members of a list or mail-enabled security group, groups among them. Those of Microsoft
-/// 365 groups, dynamic groups and groups without mail are not for this cmdlet to tell.
+/// 365 groups, dynamic groups and groups without mail are not for this cmdlet to show.
 pub fn get_member(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {
     let identity = parameters.required("Identity")?;
     let size = query::result_size(parameters)?;

@@ -26,7 +26,7 @@ pub struct Control {
     world: SharedWorld,
 }
 
-/// Nothing in the directory goes by this name.
+/// Nothing in the directory has this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownObject(pub String);
 
@@ -145,7 +145,7 @@ impl Control {
         self.with(|world| world.grants.graph_group_read = granted);
     }
 
-    /// Replaces the app's secret. Tokens issued before go on working.
+    /// Replaces the app's secret. Tokens issued before keep working.
     pub fn set_client_secret(&self, secret: &str) {
         self.with(|world| world.tokens.set_secret(secret.to_owned()));
     }
@@ -197,7 +197,7 @@ impl Control {
         self.with(|world| world.journal.clear());
     }
 
-    /// Grows with every change of the directory, so that whoever looks often need look only at what is new.
+    /// Grows with every change of the directory, so that whoever reads often need read only what is new.
     pub fn revision(&self) -> u64 {
         self.with(|world| world.directory.writes())
     }

@@ -132,7 +132,7 @@ impl Control {
     }
 
     /// Gives somebody another SID, as a move between forests does. Entries that are there keep the old one,
-    /// which goes on leading to the account. Answers the new one.
+    /// which still leads to the account. Answers the new one.
     pub fn change_sid(&self, user: &str) -> Result<String, UnknownObject> {
         let new = self.with(World::new_sid);
         self.on_directory(user, json!({"sid": new}), |world, seen| {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 #[serde(rename_all = "camelCase")]
 pub struct AccessEntry {
     pub trustee: Uuid,
-    /// The security identifier that the trustee had when the entry was made; entries are told apart by it.
+    /// The security identifier that the trustee had when the entry was created; entries are distinguished by it.
     pub sid: String,
     pub rights: BTreeSet<AccessRight>,
     pub deny: bool,
@@ -47,7 +47,7 @@ impl SendAsEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Standing {
-    /// Granted here; goes when it is removed.
+    /// Granted here; lost when it is removed.
     #[default]
     Explicit,
     /// Comes down from the organisation; can't be removed here.

@@ -53,7 +53,7 @@ pub struct Directory {
     /// Everything that ever named an object, in lower case. A hit is checked against the version read.
     names: HashMap<String, Vec<Handle>>,
     ids: HashMap<Uuid, Handle>,
-    /// Object ids by security identifier, in lower case. They outlive their objects: entries go on naming them.
+    /// Object ids by security identifier, in lower case. They outlive their objects: entries keep naming them.
     sids: HashMap<String, Uuid>,
     writes: u64,
 }
@@ -71,7 +71,7 @@ impl Directory {
         handle
     }
 
-    /// Makes an account known that is gone: entries that name it don't resolve.
+    /// Adds an account that is gone: entries that name it don't resolve.
     pub fn insert_gone(&mut self, id: Uuid, sid: &str) {
         self.sids.insert(sid.to_lowercase(), id);
     }

@@ -20,13 +20,13 @@ pub struct Object {
     pub guid: Uuid,
     /// Security identifier; survives renames.
     pub sid: String,
-    /// Identifiers that it had before a move between forests, say; entries made then still carry them.
+    /// Identifiers that it had before a move between forests, say; entries created then still carry them.
     pub sid_history: Vec<String>,
     pub name: String,
     pub display_name: String,
     pub alias: Option<String>,
     pub upn: Option<String>,
-    /// With prefix: `SMTP:` primary, `smtp:` further ones, `SPO:` made by the service.
+    /// With prefix: `SMTP:` primary, `smtp:` further ones, `SPO:` added by the service.
     pub addresses: Vec<String>,
     pub group: Option<Group>,
     pub mailbox: Option<Mailbox>,

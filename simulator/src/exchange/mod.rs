@@ -60,7 +60,7 @@ pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpo
     run(world, http, batch, items, outer.as_ref())
 }
 
-/// Runs every item and tells how the answer travels.
+/// Runs every item and says how the answer travels.
 fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Option<&Fault>) -> Delivery {
     let faults: Vec<Option<Fault>> = items
         .iter()

@@ -122,7 +122,7 @@ fn may_read_people(world: &World, http: &Http) -> bool {
     held.is_some_and(|grant| users::may_read(grant.roles)) && users::may_read(world.grants)
 }
 
-/// A member in a list. Of what the app may not read only kind and id are told, the rest is null
+/// A member in a list. Of what the app may not read only kind and id are shown, the rest is null
 /// (Microsoft's page "List group transitive members"); contacts would need a role of their own.
 fn item(member: &Seen, select: Option<&[String]>, reads_people: bool) -> Value {
     let kind = Kind::of(member);

@@ -92,7 +92,7 @@ impl SeedUser {
         }
     }
 
-    /// A shared mailbox that somebody made before; its account can sign in.
+    /// A shared mailbox that somebody created before; its account can sign in.
     pub fn shared_mailbox(address: &str, display_name: &str) -> Self {
         Self {
             mailbox: SeedMailbox::Shared,

@@ -1,5 +1,5 @@
 //! Access control lists with everything that turns up in them: refusals, inherited entries, entries of
-//! people who are gone, entries that won't go.
+//! people who are gone, entries that can't be removed.
 
 use serde_json::{Value, json};
 use simulator::{AccessRight, AccessRow, Control, Seed, SendAsRow, Standing};

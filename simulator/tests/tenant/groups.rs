@@ -51,7 +51,7 @@ async fn transitive(client: &Client, group: &str, options: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_group_tells_its_kind() {
+async fn a_group_shows_its_kind() {
     let team = SeedGroup::new("board@contoso.com", "Board", GroupKind::Microsoft365, &[]);
     let client = Client::of(Seed::contoso().with_group(team)).await;
     let expected = [
@@ -88,7 +88,7 @@ async fn direct_members_are_people_contacts_and_groups() {
         ]
     );
     assert_eq!(rows[0]["mail"], TEAM);
-    // Contacts need a role of their own: kind and id are all that is told.
+    // Contacts need a role of their own: kind and id are all that is shown.
     assert_eq!(rows[2]["mail"], Value::Null);
     assert_eq!(
         rows[3]["userPrincipalName"],

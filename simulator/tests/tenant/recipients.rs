@@ -50,7 +50,7 @@ async fn users_include_people_without_a_mailbox() {
 }
 
 #[tokio::test]
-async fn groups_of_every_kind_are_told_apart() {
+async fn groups_of_every_kind_are_distinguished() {
     let client = Client::contoso().await;
     let rows = client.run("Get-Group", json!({})).await.rows().to_vec();
     let kinds: Vec<&str> = rows
@@ -130,7 +130,7 @@ async fn a_bad_filter_is_refused() {
 }
 
 #[tokio::test]
-async fn accepted_domains_tell_the_default_and_the_initial_one() {
+async fn accepted_domains_show_the_default_and_the_initial_one() {
     let client = Client::contoso().await;
     let rows = client.run("Get-AcceptedDomain", json!({})).await.rows().to_vec();
     let default: Vec<&Value> = rows.iter().filter(|row| row["Default"] == true).collect();

@@ -23,7 +23,7 @@ fn payload(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_token_tells_tenant_app_audience_expiry_and_roles() {
+async fn a_token_names_tenant_app_audience_expiry_and_roles() {
     let tenant = Simulator::new(Seed::contoso());
     let claims = payload(&token(&tenant, EXCHANGE).await);
     assert_eq!(claims["tid"], TENANT);
@@ -168,11 +168,11 @@ async fn neither_secret_nor_token_is_in_journal_or_state() {
     token(&client.tenant, EXCHANGE).await;
     client.run("Get-Mailbox", json!({})).await;
     let control = client.tenant.control();
-    let told = format!(
+    let shown = format!(
         "{}{}",
         serde_json::to_string(&control.journal()).unwrap(),
         control.state()
     );
-    assert!(told.contains("\"token\"") && told.contains("Get-Mailbox"));
-    assert!(!told.contains("simulated-secret") && !told.contains(&client.exchange));
+    assert!(shown.contains("\"token\"") && shown.contains("Get-Mailbox"));
+    assert!(!shown.contains("simulated-secret") && !shown.contains(&client.exchange));
 }

@@ -113,7 +113,7 @@ const RECIPIENTS: [(&str, &str, &str); 9] = [
 ];
 
 #[tokio::test]
-async fn recipients_of_every_kind_are_told_apart() {
+async fn recipients_of_every_kind_are_distinguished() {
     let client = Client::of(everybody()).await;
     for (who, kind, details) in RECIPIENTS {
         let row = client
@@ -228,7 +228,7 @@ async fn licences_show_in_exchange_and_in_graph() {
 }
 
 #[tokio::test]
-async fn graph_tells_guests_from_members() {
+async fn graph_distinguishes_guests_from_members() {
     let client = Client::of(everybody()).await;
     let control = client.tenant.control();
     for (who, kind) in [(GUEST, "Guest"), ("mover@contoso.com", "Member")] {

@@ -213,7 +213,7 @@ fn drop_abandoned(merged: &mut Value, last: &FieldSet, set: &FieldSet, others: &
             continue;
         }
         remove(merged, path);
-        // Containers that the manager had filled alone go with their last field.
+        // Containers that the manager had filled alone are removed with their last field.
         let mut above = path.as_slice();
         while let [rest @ .., _] = above {
             above = rest;

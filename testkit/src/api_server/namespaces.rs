@@ -29,7 +29,7 @@ pub fn hold_definition(metadata: &mut Map<String, Value>) {
     }
 }
 
-/// Whether the namespace still waits for its content to go.
+/// Whether the namespace still waits until its content is deleted.
 pub fn is_held(namespace: &Value) -> bool {
     namespace["spec"]["finalizers"]
         .as_array()
@@ -97,7 +97,7 @@ impl World {
         self.settle(&kind, &key, released);
     }
 
-    /// Lets go of what waited for this object.
+    /// Releases what waited for this object.
     pub fn after_removal(&mut self, kind: &Kind, key: &Key) {
         if kind.is_definition() {
             if let Some((plural, group)) = key.name.split_once('.') {

@@ -51,7 +51,7 @@ impl Signal {
         self.wake();
     }
 
-    /// Lets all watches look again.
+    /// Lets all watches read again.
     pub fn wake(&self) {
         self.changed.notify_waiters();
     }
@@ -173,7 +173,7 @@ impl Watch {
             if let Some(line) = self.lines.pop_front() {
                 return Some(line);
             }
-            // Listening starts before the look, so that nothing is missed in between.
+            // Listening starts before the read, so that nothing is missed in between.
             let mut changed = pin!(shared.signal.changed.notified());
             changed.as_mut().enable();
             let now = Instant::now();

@@ -64,7 +64,7 @@ impl World {
         self.now.round(jiff::Unit::Second).unwrap_or(self.now).to_string()
     }
 
-    /// A fresh uid: random to look at, the same in every run.
+    /// A fresh uid: random in appearance, the same in every run.
     pub fn new_uid(&mut self) -> String {
         let high = self.scrambled();
         let low = self.scrambled();

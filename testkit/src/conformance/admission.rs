@@ -389,7 +389,7 @@ pub async fn unchanged_values_are_not_judged_again_when_a_schema_tightens(bench:
     uninstall(&bench.client, "barns").await;
 }
 
-/// The API of a definition made by [`depot_definition`].
+/// The API of a definition built by [`depot_definition`].
 pub fn depots(bench: &Bench, plural: &str) -> Api<DynamicObject> {
     let resource = ApiResource {
         group: GROUP.to_owned(),

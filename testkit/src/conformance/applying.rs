@@ -29,7 +29,7 @@ pub async fn an_apply_removes_what_its_manager_no_longer_mentions(bench: Bench) 
         "spec": {"label": "a", "address": "a@b", "notes": {"x": "1"}, "stamps": ["s", "t"]},
     });
     bench.apply("one", false, "a", body).await.unwrap();
-    // Taking the address away is what a rule of the definition forbids: the rest goes.
+    // Taking the address away is what a rule of the definition forbids: the rest can be removed.
     let less = json!({"spec": {"label": "a", "address": "a@b", "stamps": ["t"]}});
     let applied = bench.apply("one", false, "a", less).await.unwrap();
     assert_eq!(applied.data["spec"].get("notes"), None);

@@ -1,7 +1,7 @@
 //! What the operator relies on in an API server, written once and run against the double and the real one.
 //!
 //! Each check has a namespace of its own and reads as a sentence. A check may use anything a client can do, and
-//! nothing else, so that it can't tell which server it talks to.
+//! nothing else, so that it can't know which server it talks to.
 
 mod admission;
 mod applying;

@@ -26,7 +26,7 @@ async fn next<K: Resource + Clone>(
         let event = timeout(SOON, events.next())
             .await
             .expect("an event in time")
-            .expect("the watch goes on")
+            .expect("the watch continues")
             .unwrap();
         match event {
             WatchEvent::Added(object) => return format!("added {}", object.name_any()),

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_told_from_libraries_and_from_their_unit_tests() {
+    fn programs_are_distinguished_from_libraries_and_from_their_unit_tests() {
         let messages = [
             r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"operator"},"profile":{"test":false},"executable":null}"#,
             r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"operator"},"profile":{"test":true},"executable":"/t/deps/operator-1"}"#,

@@ -54,7 +54,7 @@ pub fn stay(mut check: impl FnMut() -> Result<()>) -> Result<()> {
     Ok(())
 }
 
-/// Programs that are looked for and built while something else goes on: cargo leaves a core idle now and then.
+/// Programs that are searched for and built while something else runs: cargo leaves a core idle now and then.
 pub struct BackgroundBuild<T>(Option<JoinHandle<Result<T>>>);
 
 impl BackgroundBuild<Binaries> {
@@ -68,10 +68,10 @@ impl BackgroundBuild<(Binaries, ChartTools)> {
     /// The programs of the control plane, and then those for the charts.
     pub fn start_with_chart_tools() -> Self {
         Self::of(|| {
-            let mut told = |line: &str| progress(&format!("[programs in Go] {line}"));
+            let mut report = |line: &str| progress(&format!("[programs in Go] {line}"));
             Ok((
-                Binaries::locate_or_build(&mut told)?,
-                ChartTools::locate_or_build(&mut told)?,
+                Binaries::locate_or_build(&mut report)?,
+                ChartTools::locate_or_build(&mut report)?,
             ))
         })
     }

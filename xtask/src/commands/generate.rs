@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: files that are made from others. The CRDs come from the operator itself, the CRD chart from
+//! `cargo xtask generate`: files that are generated from others. The CRDs come from the operator itself, the CRD chart from
 //! them, the manifests in `deploy/` and the snapshots of the charts from helm.
 
 use std::collections::BTreeMap;

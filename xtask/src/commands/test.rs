@@ -13,7 +13,7 @@ use super::control_plane::BackgroundBuild;
 use super::{charts, generate, image};
 use crate::console::{Outcome, Steps};
 
-/// Tells the tests where the root of the image is.
+/// Says to the tests where the root of the image is.
 const IMAGE_ROOT_VARIABLE: &str = "SMO_IMAGE_ROOT";
 /// With optional parts, so that these are tested too; the image is the program without them.
 const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--locked"];

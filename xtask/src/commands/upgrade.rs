@@ -96,7 +96,7 @@ fn change_hands(stage: &mut Stage, earlier: &Earlier, arguments: &Arguments) -> 
     let Arguments { from, mailboxes } = arguments;
     chapter(1, &format!("The operator of {from} makes {mailboxes} mailboxes"));
     let began = Instant::now();
-    install_kinds(stage, &earlier.source)?;
+    install_crds(stage, &earlier.source)?;
     apply(stage, "common", &common(stage, *mailboxes)?)?;
     start(stage, "earlier", &earlier.program)?;
     apply(stage, "mailboxes", &manifests(*mailboxes))?;
@@ -104,7 +104,7 @@ fn change_hands(stage: &mut Stage, earlier: &Earlier, arguments: &Arguments) -> 
     say(&format!("ready after {}\n", humane(began.elapsed())));
 
     chapter(2, "This operator takes over");
-    install_kinds(stage, workspace::root())?;
+    install_crds(stage, workspace::root())?;
     let present = stage.program(OPERATOR)?;
     take_over(stage, "present", &present, *mailboxes)?;
 
@@ -112,7 +112,7 @@ fn change_hands(stage: &mut Stage, earlier: &Earlier, arguments: &Arguments) -> 
     take_over(stage, "earlier-again", &earlier.program, *mailboxes)
 }
 
-/// Another operator instead of the one that runs, which looks at everything once.
+/// Another operator instead of the one that runs, which rechecks everything once.
 fn take_over(stage: &mut Stage, name: &'static str, program: &Path, mailboxes: u32) -> Result<()> {
     stage.stop_operator();
     let before = statuses(stage)?;
@@ -127,7 +127,7 @@ fn take_over(stage: &mut Stage, name: &'static str, program: &Path, mailboxes: u
     let calls = Calls::of(&journal).context("the simulated tenant printed no journal")?;
     let changed = changes(&before, &statuses(stage)?);
     say(&format!(
-        "every mailbox was looked at within {}: {} reads of Exchange and Graph, {} writes",
+        "every mailbox was rechecked within {}: {} reads of Exchange and Graph, {} writes",
         humane(took),
         calls.reads,
         calls.writes.len()
@@ -141,7 +141,7 @@ fn take_over(stage: &mut Stage, name: &'static str, program: &Path, mailboxes: u
     );
     ensure!(
         calls.reads >= usize::try_from(mailboxes)?,
-        "it can't have looked at everything"
+        "it can't have rechecked everything"
     );
     Ok(())
 }
@@ -151,7 +151,7 @@ fn start(stage: &mut Stage, name: &'static str, program: &Path) -> Result<()> {
     stage.start_operator(name, program, arguments)
 }
 
-fn install_kinds(stage: &Stage, source: &Path) -> Result<()> {
+fn install_crds(stage: &Stage, source: &Path) -> Result<()> {
     let crds = source.join("crds");
     quietly(stage.kubectl("apply --server-side -f").arg(&crds))?;
     quietly(
@@ -245,24 +245,24 @@ fn manifests(mailboxes: u32) -> Vec<Value> {
     (0..mailboxes).flat_map(of_one).collect()
 }
 
-/// Waits until everything is ready and, where somebody asked for a look, until that was taken.
+/// Waits until everything is ready and, where somebody asked for a reconcile, until that was done.
 fn everything_is_ready(stage: &mut Stage, mailboxes: u32, asked: Option<&str>) -> Result<()> {
     let is_done = |object: &Value| {
         let handled = &object["status"]["lastHandledReconcileAt"];
-        let looked = object["kind"] != "SharedMailbox" || asked.is_none_or(|stamp| handled == stamp);
-        has(object, "Ready", "True") && looked
+        let rechecked = object["kind"] != "SharedMailbox" || asked.is_none_or(|stamp| handled == stamp);
+        has(object, "Ready", "True") && rechecked
     };
     let mut done = 0;
     let all = usize::try_from(mailboxes)? * 3;
     let began = Instant::now();
-    let mut told = Duration::ZERO;
+    let mut reported = Duration::ZERO;
     let ready = wait_until(PATIENCE, POLL, || {
         stage.check()?;
         let objects = objects(stage)?;
         done = objects.iter().filter(|object| is_done(object)).count();
-        if began.elapsed() > told + Duration::from_secs(30) {
-            told = began.elapsed();
-            progress(&format!("{done} of {all} ready after {}", humane(told)));
+        if began.elapsed() > reported + Duration::from_secs(30) {
+            reported = began.elapsed();
+            progress(&format!("{done} of {all} ready after {}", humane(reported)));
         }
         Ok((done == all).then_some(()))
     })?;
@@ -356,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_of_the_operator_are_told_from_reads_tokens_and_what_an_admin_does() {
+    fn writes_of_the_operator_are_distinguished_from_reads_tokens_and_what_an_admin_does() {
         let journal = json!([
             { "actor": "app", "kind": { "type": "token", "resource": "exchange" } },
             { "actor": "app", "kind": { "type": "cmdlet", "name": "Get-Mailbox", "parameters": {} } },

@@ -44,7 +44,7 @@ const SKIPPED: &str =
 
 /// Where everything is that a control plane needs.
 ///
-/// Each program is looked for by the conventions of controller-runtime's envtest: the variable `TEST_ASSET_<NAME>`,
+/// Each program is searched for by the conventions of controller-runtime's envtest: the variable `TEST_ASSET_<NAME>`,
 /// then the folder in `KUBEBUILDER_ASSETS`, then (kubectl only) the `PATH`, then what was built here before.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -77,7 +77,7 @@ impl Binaries {
         found.ok_or_else(|| anyhow::anyhow!("the control plane was built, and yet a program is missing"))
     }
 
-    /// For tests that need a control plane: `None`, told on standard error, where none is at hand, so that the test
+    /// For tests that need a control plane: `None`, reported on standard error, where none is at hand, so that the test
     /// can skip itself; an error instead where [`REQUIRED_VARIABLE`](crate::go_programs::REQUIRED_VARIABLE) says that nothing may be skipped.
     pub fn for_tests() -> Result<Option<Self>> {
         for_tests(Self::locate(), SKIPPED)

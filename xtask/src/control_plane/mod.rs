@@ -23,7 +23,7 @@ use servers::Layout;
 /// Enough for a machine on which a build takes all cores; three seconds is usual.
 const START_TIMEOUT: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(100);
-/// Another process may take a port between our looking for a free one and the server's taking it.
+/// Another process may take a port between our search for a free one and the server's taking it.
 const ATTEMPTS: u32 = 3;
 
 /// Set to keep the files of a control plane (logs, audit log, database) after it was stopped.
@@ -119,7 +119,7 @@ impl ControlPlane {
         self.controller_manager.as_mut().map_or(Ok(()), Supervised::check)
     }
 
-    /// Leaves the files where they are when this is stopped, for someone to look at.
+    /// Leaves the files where they are when this is stopped, for someone to read.
     pub fn keep_files(&mut self) {
         self.directory.keep = true;
     }

@@ -86,12 +86,12 @@ fn inputs(tool: &Tool, module: &Path) -> Result<Vec<PathBuf>> {
 fn lock(search: &Search, progress: &mut dyn FnMut(&str)) -> Result<File> {
     let path = search.built.join(".lock");
     let file = File::create(&path).with_context(|| format!("can't create {}", path.display()))?;
-    let mut told = false;
+    let mut reported = false;
     let locked = wait_until(LOCK_TIMEOUT, Duration::from_millis(200), || {
         match file.try_lock() {
             Ok(()) => Ok(Some(())),
             Err(TryLockError::WouldBlock) => {
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut reported, true) {
                     progress("another process is building the same programs; waiting for it");
                 }
                 Ok(None)
@@ -157,7 +157,7 @@ fn build(tool: &Tool, search: &Search, position: &str, progress: &mut dyn FnMut(
 fn go_build(tool: &Tool, module: &Path, output: &Path) -> Result<Command> {
     let go_mod = fs::read_to_string(module.join("go.mod"))?;
     // Static and without debug information. The version is what the control plane's programs report: left alone they
-    // call themselves v0.0.0, which clients that look at the version refuse.
+    // call themselves v0.0.0, which clients that check the version refuse.
     let linker = match kubernetes_version(&go_mod) {
         Some(version) => format!("-s -w -X k8s.io/component-base/version.gitVersion={version}"),
         None => "-s -w".to_owned(),

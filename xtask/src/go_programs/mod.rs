@@ -51,16 +51,16 @@ impl Tool {
     }
 }
 
-/// For tests: what was found, or `None`, told once on standard error as `skipped`; an error instead where
+/// For tests: what was found, or `None`, reported once on standard error as `skipped`; an error instead where
 /// [`REQUIRED_VARIABLE`] says that nothing may be skipped.
 pub(crate) fn for_tests<T>(found: Option<T>, skipped: &'static str) -> Result<Option<T>> {
-    static TOLD: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    static REPORTED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
     if found.is_none() {
         let required = std::env::var_os(REQUIRED_VARIABLE).is_some_and(|value| !value.is_empty());
         ensure!(!required, "{REQUIRED_VARIABLE} is set, and yet: {skipped}");
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        if !told.contains(&skipped) {
-            told.push(skipped);
+        let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reported.contains(&skipped) {
+            reported.push(skipped);
             // Not through print macros: what they print is hidden while tests pass.
             drop(writeln!(std::io::stderr(), "{skipped}"));
         }
@@ -84,7 +84,7 @@ pub(crate) fn unpinned(tools: &[Tool], module: &str) -> Vec<&'static str> {
 /// The value of a variable, when it is set and not empty.
 type Environment = Box<dyn Fn(&str) -> Option<OsString>>;
 
-/// The places to look in.
+/// The places to search.
 pub(crate) struct Search {
     environment: Environment,
     /// The Go module with the pinned versions.

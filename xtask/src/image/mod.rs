@@ -54,7 +54,7 @@ impl Subject {
     }
 }
 
-/// Where the authorities are, as the program is told.
+/// Where the authorities are, as the program is given it.
 const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 /// Nobody in particular, as distroless images call it.
 const USER: &str = "65532";

@@ -84,7 +84,7 @@ fn row(call: &Call<'_>, mailbox: &Seen, shown: &Shown<'_>) -> Value {
 fn entry_row(call: &Call<'_>, mailbox: &Seen, entry: &AccessEntry, scope: Scope) -> Option<Value> {
     let user = match &call.account_behind(entry.trustee) {
         Account::Live(seen) => shown_name(seen),
-        // Nothing in the row tells it from one of somebody who is there.
+        // Nothing in the row distinguishes it from one of somebody who is there.
         Account::SoftDeleted(seen) if scope.soft_deleted => shown_name(seen),
         Account::Gone if scope.unresolved => entry.sid.clone(),
         Account::SoftDeleted(_) | Account::Gone => return None,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use xtask::interrupt::Interrupted;
 use xtask::process::{capture, wait_until};
 
-use self::objects::{has, reference, stalled, tells};
+use self::objects::{has, reference, reports, stalled};
 use super::cargo::Programs;
 use super::control_plane::{BackgroundBuild, stay};
 use super::shell::{attempt, chapter, say, show, typed};
@@ -25,12 +25,12 @@ const EVENTS: &str =
     "get events -n team-sales --field-selector=involvedObject.name=sales --sort-by=.eventTime";
 
 const POLL: Duration = Duration::from_millis(300);
-/// For the operator to notice and act; the samples have it look every ten seconds.
+/// For the operator to notice and act; the samples have it recheck every ten seconds.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Stop everything at the end instead of staying up; fails when anything went otherwise than told
+    /// Stop everything at the end instead of staying up; fails when anything differs from what the demo says
     #[arg(long)]
     once: bool,
 }
@@ -48,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut stage = Stage::start(binaries, programs)?;
     say(&format!("API server        {}", stage.control_plane.server_url()));
     say(&format!("simulated tenant  {}\n", stage.simulator_url()));
-    if let Err(error) = tell(&mut stage) {
+    if let Err(error) = play(&mut stage) {
         if !error.is::<Interrupted>() {
             explain(&mut stage);
         }
@@ -69,18 +69,18 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     stay(|| stage.check())
 }
 
-/// The story. An error means that something went otherwise than told.
-fn tell(stage: &mut Stage) -> Result<()> {
+/// All chapters. An error means that something differs from what the demo says.
+fn play(stage: &mut Stage) -> Result<()> {
     chapter(2, "The operator, as a platform team installs it");
     install(stage)?;
     chapter(3, "Mailboxes and who may use them, as teams write them");
     apply(stage)?;
-    chapter(4, "What came of it");
+    chapter(4, "What the operator reports");
     result(stage, "sharedmailboxes", 2)?;
     result(stage, "mailboxpermissions", 3)?;
-    chapter(5, "An admin unblocks sign-in behind the operator's back");
+    chapter(5, "An admin unblocks sign-in outside the operator");
     tamper(stage)?;
-    chapter(6, "What nobody allowed is refused, with the reason");
+    chapter(6, "What no rule allows is refused, with the reason");
     for manifest in stage.manifests("refused")? {
         refuse(stage, &manifest)?;
     }
@@ -160,15 +160,15 @@ fn tamper(stage: &mut Stage) -> Result<()> {
         "sign-in of {ADDRESS} should have been unblocked"
     );
     say(&format!(
-        "Sign-in of {ADDRESS} is open now, and nobody told the operator: it finds out by itself.\n"
+        "Sign-in of {ADDRESS} is open now, and nobody informed the operator: it detects the change by itself.\n"
     ));
 
     let repaired = wait_until(PATIENCE, POLL, || {
         stage.check()?;
         let mailbox = stage.kubectl_json(&format!("get -n {NAMESPACE} {MAILBOX}"))?;
         let blocked = !stage.may_sign_in(ADDRESS)? && has(&mailbox, "SignInBlocked", "True");
-        let told = tells(&stage.kubectl_json(EVENTS)?, "DriftRepaired", "sign-in");
-        Ok((blocked && told && has(&mailbox, "Ready", "True")).then_some(()))
+        let reported = reports(&stage.kubectl_json(EVENTS)?, "DriftRepaired", "sign-in");
+        Ok((blocked && reported && has(&mailbox, "Ready", "True")).then_some(()))
     })?;
     repaired
         .with_context(|| format!("sign-in of {ADDRESS} was not blocked again, with an event, in time"))?;
@@ -195,7 +195,7 @@ fn refuse(stage: &mut Stage, manifest: &Path) -> Result<()> {
     show(&mut stage.kubectl(&format!("get -n {namespace} {object} -o {message}")))
 }
 
-/// What helps to find out why something went otherwise than told, on standard error.
+/// What helps to find out why something differs from what the demo says, on standard error.
 fn explain(stage: &mut Stage) {
     stage.control_plane.keep_files();
     let objects = "get exchangetenants,sharedmailboxes,mailboxpermissions -A -o wide";

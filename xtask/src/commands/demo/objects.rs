@@ -24,7 +24,7 @@ pub fn has(object: &Value, kind: &str, status: &str) -> bool {
 }
 
 /// Whether an event with that reason has `text` in its message, in any case.
-pub fn tells(events: &Value, reason: &str, text: &str) -> bool {
+pub fn reports(events: &Value, reason: &str, text: &str) -> bool {
     let mut events = events["items"].as_array().into_iter().flatten();
     events.any(|event| {
         let message = event["message"].as_str().unwrap_or_default();
@@ -72,9 +72,9 @@ mod tests {
     #[test]
     fn events_are_searched_by_reason_and_message() {
         let events = json!({ "items": [{ "reason": "Repaired", "message": "Sign-in was blocked again" }] });
-        assert!(tells(&events, "Repaired", "sign-in"));
-        assert!(!tells(&events, "Repaired", "address"));
-        assert!(!tells(&events, "Changed", "sign-in"));
-        assert!(!tells(&json!({ "items": [] }), "Repaired", "sign-in"));
+        assert!(reports(&events, "Repaired", "sign-in"));
+        assert!(!reports(&events, "Repaired", "address"));
+        assert!(!reports(&events, "Changed", "sign-in"));
+        assert!(!reports(&json!({ "items": [] }), "Repaired", "sign-in"));
     }
 }
