@@ -13,7 +13,7 @@
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
 //! - [`clock`], [`rng`], [`lane`] and [`leadership`]: time, randomness, urgency and the right to write, shared by all.
 
-// One more variant is looked at everywhere: no match over an enum of ours ends in `_`.
+// One more variant is considered everywhere: no match over an enum of ours ends in `_`.
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod api;

@@ -60,7 +60,7 @@ pub fn last_reconcile_request(annotations: &BTreeMap<String, String>) -> Option<
 /// On a Secret with credentials: when they end, as a day or a time. For metrics and alerts only.
 pub const EXPIRES_AT: &str = "sharedmailbox.dev/expires-at";
 
-/// Lets the held changes with this id (`status.held.id`) go on, and no others.
+/// Approves the held changes with this id (`status.held.id`), and no others.
 pub const APPROVE: &str = "sharedmailbox.dev/approve";
 
 /// Any new value removes grants of deleted accounts; it is echoed in `status.lastHandledOrphanRemoval`.

@@ -110,7 +110,7 @@ pub struct SharedMailboxSpec {
     #[serde(default)]
     pub permissions: PermissionsPolicy,
 
-    /// How far the operator goes: Enforce (default) keeps the mailbox as declared, Observe only reports what Enforce
+    /// What the operator may do: Enforce (default) keeps the mailbox as declared, Observe only reports what Enforce
     /// would do, Paused does nothing.
     #[serde(default)]
     pub management: Management,
@@ -260,7 +260,7 @@ pub struct SharedMailboxStatus {
     /// Whether sign-in to the account is blocked: Blocked, Open or Unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<String>,
-    /// The primary address that Exchange shows.
+    /// The primary address that Exchange shows; the one that was asked for while there is no mailbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary_address: Option<String>,
     /// How many members hold a right that a MailboxPermission grants.
@@ -343,7 +343,7 @@ pub enum ForeignState {
     Protected,
     /// It can't be tied to anybody for certain; never touched.
     Unknown,
-    /// Exchange says that the entry does not exist, and goes on showing it.
+    /// Exchange says that the entry does not exist, and still shows it.
     Stuck,
 }
 

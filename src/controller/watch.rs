@@ -115,7 +115,7 @@ fn names(metadata: &kube::core::ObjectMeta) -> (String, String) {
 }
 
 /// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in; objects that
-/// can't be decoded go to `unreadable`.
+/// can't be decoded are sent to `unreadable`.
 pub async fn feed<K: Indexed>(
     context: Arc<Context>,
     synced: Sender<bool>,
@@ -221,7 +221,7 @@ impl Backoff for WatchBackoff {
     }
 }
 
-/// Waits until the API server serves all our kinds, and says how to get there.
+/// Waits until the API server serves all our custom resources, and says how to get there.
 pub async fn crds_installed(context: &Context) {
     let api: Api<CustomResourceDefinition> = Api::all(context.client.clone());
     let wanted: Vec<String> = crate::api::all_crds().iter().map(ResourceExt::name_any).collect();

@@ -102,7 +102,7 @@ impl Operator {
             unreadable,
         ));
         synced.push(receiver);
-        readiness.send_replace(Readiness::Waiting("the first list of every kind"));
+        readiness.send_replace(Readiness::Waiting("the first list of every custom resource"));
         for mut receiver in synced {
             tokio::select! {
                 biased;

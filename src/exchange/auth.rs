@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_token_tells_its_tenant() {
+    async fn the_token_names_its_tenant() {
         let source = source(&Tenant::new(Tenant::default_reaction));
         assert_eq!(source.get().await.unwrap().tenant, Some(TENANT.parse().unwrap()));
         assert_eq!(tenant_of("opaque"), None);
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn refusals_are_told_apart() {
+    async fn refusals_are_distinguished() {
         for (status, body, class) in [
             (
                 400,

@@ -1,4 +1,4 @@
-//! Counters of what goes over the wire. Labels are few and fixed: no mailbox, no person, no tenant text.
+//! Counters of what is sent. Labels are few and fixed: no mailbox, no person, no tenant text.
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ enum Subject<'a> {
 }
 
 impl Change {
-    /// Whether `earlier` holds no longer once this change is made.
+    /// Whether `earlier` holds no longer once this change is executed.
     pub fn supersedes(&self, earlier: &Self) -> bool {
         self.subject() == earlier.subject()
     }

@@ -10,7 +10,7 @@ use crate::api::{DeletionPolicy, Power, RecordedGrant, SignIn, SignInControl};
 use crate::mail::{AddressPattern, Holder, MarkerOwner, ObjectId, Right, Sid, SmtpAddress};
 use crate::setting::Values;
 
-/// How far a plan may go.
+/// What a plan may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Everything is as declared.
@@ -33,7 +33,7 @@ pub struct Desired {
     pub sign_in: SignIn,
     pub sign_in_control: SignInControl,
     pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
-    /// Who is declared to hold what and can't be granted to now, be it that he is unknown or refused: what he was
+    /// Who is declared to hold what and can't be granted to now, be it that they are unknown or refused: what they were
     /// granted before stays, because it is not undeclared.
     pub kept: BTreeSet<(SmtpAddress, Right)>,
     /// What happens to grants that no manifest declares.
@@ -81,9 +81,9 @@ pub struct WantedGrant {
 /// What a mailbox and its tenant say about grants that no manifest declares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GrantPolicy {
-    /// What nobody declares goes.
+    /// What nobody declares is removed.
     pub exclusive: bool,
-    /// Grants of accounts that are gone go, once.
+    /// Grants of accounts that are gone are removed, once.
     pub remove_orphans: bool,
     /// Whose grants stay under Exclusive.
     pub ignore: Vec<AddressPattern>,
@@ -101,7 +101,7 @@ pub struct People {
     pub ids: BTreeSet<ObjectId>,
     /// As permission rows know them.
     pub sids: BTreeSet<Sid>,
-    /// Somebody named could not be looked up: nobody knows that a stranger is not him.
+    /// Somebody named could not be looked up: nobody knows that a stranger is not them.
     pub incomplete: bool,
 }
 

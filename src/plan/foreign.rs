@@ -1,4 +1,4 @@
-//! Grants that no manifest declares: what they are, and which of them go.
+//! Grants that no manifest declares: what they are, and which of them are removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +16,12 @@ pub struct Foreign {
     pub shown: String,
     pub state: ForeignState,
     /// Why it is to be removed; None: it stays.
-    pub goes: Option<Cause>,
+    pub removed_for: Option<Cause>,
 }
 
 impl Foreign {
     pub fn eviction(&self) -> Option<Eviction> {
-        self.goes?;
+        self.removed_for?;
         Some(Eviction {
             holder: self.holder.clone()?,
             store: self.store,
@@ -102,11 +102,11 @@ fn known_sids<'a>(observed: &'a Observed, record: &'a Record) -> Sids<'a> {
 /// Rows, by store and SID, that manifests declare or the record explains.
 fn explained<'a>(desired: &Desired, record: &'a Record, sids: &Sids<'a>) -> BTreeSet<(Right, &'a Sid)> {
     let rows = |id: &ObjectId, right: Right| {
-        let his = sids.get(id).into_iter().flatten();
-        his.map(move |sid| (right, *sid)).collect::<Vec<_>>()
+        let own = sids.get(id).into_iter().flatten();
+        own.map(move |sid| (right, *sid)).collect::<Vec<_>>()
     };
     let declared = desired.grants.keys().flat_map(|(id, right)| rows(id, *right));
-    // What is to be revoked and can't be removed is told, although the record knows it.
+    // What is to be revoked and can't be removed is reported, although the record knows it.
     let stuck = |row: &(Right, &Sid)| desired.stuck.contains(&(Holder::Sid(row.1.clone()), row.0));
     let recorded = record
         .grants
@@ -222,10 +222,10 @@ impl Judge<'_> {
             // Not looked up, or the answer was no good: unknown is not foreign.
             None => (ForeignState::Unknown, None),
             Some(Identity::Gone) => {
-                let goes = policy.exclusive || policy.remove_orphans;
-                (ForeignState::Orphaned, goes.then_some(Cause::Orphaned))
+                let removed = policy.exclusive || policy.remove_orphans;
+                (ForeignState::Orphaned, removed.then_some(Cause::Orphaned))
             }
-            // Declared, and for now nobody can tell that it is he: he keeps what he has.
+            // Declared, and for now nobody knows whether it is them: they keep what they have.
             Some(Identity::Known { addresses, .. }) if self.is_kept(addresses) => {
                 (ForeignState::Unknown, None)
             }
@@ -258,7 +258,7 @@ impl Judge<'_> {
         store: Right,
         rights: BTreeSet<String>,
         shown: &str,
-        (state, goes): (ForeignState, Option<Cause>),
+        (state, removed_for): (ForeignState, Option<Cause>),
     ) -> Foreign {
         let stuck = holder
             .as_ref()
@@ -269,7 +269,7 @@ impl Judge<'_> {
             rights,
             shown: shown.to_owned(),
             state: if stuck { ForeignState::Stuck } else { state },
-            goes: goes.filter(|_| !stuck),
+            removed_for: removed_for.filter(|_| !stuck),
         }
     }
 }

@@ -77,13 +77,15 @@ impl GrantPlan {
         }
     }
 
-    /// Rows that nobody declares and that must go. True when somebody else keeps a Full Access that automapping
+    /// Rows that nobody declares and that must be removed. True when somebody else keeps a Full Access that automapping
     /// belongs to.
     fn strangers(&mut self, desired: &Desired, observed: &Observed, record: &Record) -> bool {
         let mut stay = false;
         for row in foreign::foreign(desired, observed, record) {
-            stay |= row.store == Right::FullAccess && row.goes.is_none() && row.rights.contains("FullAccess");
-            let (Some(cause), Some(eviction)) = (row.goes, row.eviction()) else {
+            stay |= row.store == Right::FullAccess
+                && row.removed_for.is_none()
+                && row.rights.contains("FullAccess");
+            let (Some(cause), Some(eviction)) = (row.removed_for, row.eviction()) else {
                 continue;
             };
             match &eviction.holder {

@@ -9,7 +9,7 @@ use super::{Change, Desired, Plan};
 use crate::api::{AdmittedRemoval, HeldRecord, Record, RecordedGrant};
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right, SmtpAddress};
 
-/// So many people may join or leave a group between two looks, whatever its size.
+/// So many people may join or leave a group between two reads, whatever its size.
 const FEW: usize = 10;
 /// Or so many of every hundred.
 const PERCENT: usize = 30;
@@ -32,7 +32,7 @@ pub struct Weighed {
 
 /// Which changes of `plan` wait, and which removals are new. `sudden` changes wait in any case.
 ///
-/// What was held goes on waiting while it is planned; what was let go before is not weighed again.
+/// What was held keeps waiting while it is planned; what was approved before is not weighed again.
 pub fn weigh(plan: &Plan, record: &Record, sudden: &BTreeSet<Change>) -> Weighed {
     let planned = plan.changes();
     let admitted: BTreeSet<Change> = record.admitted.iter().map(removal).collect();
@@ -82,7 +82,7 @@ pub fn sudden(desired: &Desired, record: &Record) -> BTreeSet<Change> {
     changes
 }
 
-/// Whom the record says to hold something because he was in the group.
+/// Whom the record says to hold something because they were in the group.
 fn granted_via(group: &SmtpAddress, record: &Record) -> BTreeSet<ObjectId> {
     let via = |grant: &&RecordedGrant| grant.written_as().any(|written| written == group);
     record
@@ -123,7 +123,7 @@ impl Held {
         }
     }
 
-    /// What somebody has to write to let exactly these changes on this mailbox go on. The same changes held again
+    /// What somebody has to write to approve exactly these changes on this mailbox. The same changes held again
     /// later have another one.
     pub fn id(&self, mailbox: MailboxGuid) -> String {
         let changes: Vec<String> = self.changes.iter().map(ToString::to_string).collect();
@@ -149,10 +149,10 @@ fn removal(entry: &AdmittedRemoval) -> Change {
 }
 
 impl Plan {
-    /// The plan with what is held and what was let go written into its records, so that neither a crash nor another
-    /// pass forgets it. Nothing that is held counts as granted.
-    pub fn remembering(mut self, held: Option<&Held>, let_go: &BTreeSet<Change>) -> Self {
-        let not_made: BTreeSet<(ObjectId, Right)> = held
+    /// The plan with what is held and what was approved written into its records, so that neither a crash nor another
+    /// reconcile forgets it. Nothing that is held counts as granted.
+    pub fn remembering(mut self, held: Option<&Held>, approved: &BTreeSet<Change>) -> Self {
+        let not_granted: BTreeSet<(ObjectId, Right)> = held
             .into_iter()
             .flat_map(|held| &held.changes)
             .filter_map(Change::granted)
@@ -160,9 +160,9 @@ impl Plan {
         let planned = self.changes();
         self.announced
             .grants
-            .retain(|grant| !not_made.contains(&(grant.object_id, grant.right)));
+            .retain(|grant| !not_granted.contains(&(grant.object_id, grant.right)));
         self.announced.held = held.map(Held::to_record);
-        let mut admitted_now: BTreeSet<AdmittedRemoval> = let_go.iter().filter_map(admitted).collect();
+        let mut admitted_now: BTreeSet<AdmittedRemoval> = approved.iter().filter_map(admitted).collect();
         admitted_now.extend(
             self.announced
                 .admitted

@@ -40,7 +40,7 @@ use crate::mail::SmtpAddress;
 use crate::setting::Call;
 use settings::OnBehalfChanges;
 
-/// The steps that turn `observed` into `desired`, as far as its purpose goes, and the record before and after them.
+/// The steps that turn `observed` into `desired`, as far as its purpose allows, and the record before and after them.
 ///
 /// `observed` must be a mailbox that is ours (see [`ownership`]).
 pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {

@@ -10,7 +10,7 @@ use crate::setting::{Source, Value, Values};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     pub guid: MailboxGuid,
-    /// None while Exchange has not told it.
+    /// None while Exchange has not shown it.
     pub object_id: Option<ObjectId>,
     /// Decides whether a mailbox without a marker is the one that was just created.
     pub display_name: String,
@@ -77,7 +77,7 @@ pub struct OnBehalf {
     pub untied: usize,
 }
 
-/// Whether somebody holds a right, as far as the reads tell.
+/// Whether somebody holds a right, as far as the reads show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// With the SID, where the store has one.
@@ -148,7 +148,7 @@ impl Observed {
             .find_map(|holders| holders.asked.get(id)?.as_ref())
     }
 
-    /// The SID of `id`, when a row of his that no manifest declares was looked up.
+    /// The SID of `id`, when a row of theirs that no manifest declares was looked up.
     pub fn tied_sid(&self, id: &ObjectId) -> Option<&Sid> {
         self.identities
             .iter()
@@ -215,7 +215,7 @@ impl Observed {
     }
 }
 
-/// What New-Mailbox is told.
+/// What New-Mailbox is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Creation {
     pub one_time_name: OneTimeName,

@@ -9,7 +9,7 @@ use crate::mail::{Marker, MarkerOwner};
 pub enum Ownership {
     /// It carries our marker.
     Ours,
-    /// It was made by the New-Mailbox that the record announced and is not marked yet.
+    /// It was created by the New-Mailbox that the record announced and is not marked yet.
     JustCreated,
     /// It carries the marker of a resource of the same name that is gone: deleted and applied again.
     Reattached,
@@ -29,7 +29,7 @@ pub enum NotOurs {
     CopiedMarker,
 }
 
-/// `uid_is_alive` tells whether a SharedMailbox with this uid exists.
+/// `uid_is_alive` says whether a SharedMailbox with this uid exists.
 pub fn ownership(
     owner: &MarkerOwner,
     observed: &Observed,

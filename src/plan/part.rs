@@ -47,7 +47,7 @@ impl Plan {
         (plan, left_out)
     }
 
-    /// Only what takes access away; everything else is as if nobody had planned it, and the record goes on saying so.
+    /// Only what takes access away; everything else is as if nobody had planned it, and the record keeps saying so.
     pub fn only_taking_away(&self, record: &Record) -> Self {
         let (only, _) =
             self.keeping(|change| change.removes_a_grant() || *change == Change::SignIn { allowed: false });
@@ -66,7 +66,7 @@ impl Plan {
         }
     }
 
-    /// Only what a mailbox needs before its resource goes: marker, sign-in block and name. Grants stay as they are.
+    /// Only what a mailbox needs before its resource is deleted: marker, sign-in block and name. Grants stay.
     pub fn only_marking(&self, record: &Record) -> Self {
         let (only, _) = self.keeping(|change| match change {
             Change::Marker { .. } | Change::SignIn { allowed: false } => true,

@@ -11,7 +11,7 @@ use crate::api::{Record, RecordedGrant, SignIn, SignInControl};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 use crate::setting::{Source, Value};
 
-/// What Exchange really stores: the planner sees it through `look`.
+/// What Exchange really stores: the planner sees it through `observe`.
 #[derive(Clone, Debug, PartialEq)]
 struct Tenant {
     mailbox: Observed,
@@ -26,7 +26,7 @@ fn number(id: &ObjectId) -> u8 {
 
 impl Tenant {
     /// A read of everything, with a question for each person whose SID nobody knows, as fetch does.
-    fn look(&self, desired: &Desired, record: &Record) -> Observed {
+    fn observe(&self, desired: &Desired, record: &Record) -> Observed {
         let known: BTreeSet<ObjectId> = record
             .grants
             .iter()
@@ -263,7 +263,7 @@ fn any_record() -> impl Strategy<Value = Record> {
 }
 
 fn run(tenant: &mut Tenant, desired: &Desired, record: &Record) -> Plan {
-    let planned = plan(desired, &tenant.look(desired, record), record);
+    let planned = plan(desired, &tenant.observe(desired, record), record);
     for step in &planned.steps {
         tenant.apply(step);
     }
@@ -298,7 +298,7 @@ proptest! {
         let mut undisturbed = tenant.clone();
         run(&mut undisturbed, &desired, &record);
         let mut crashed = tenant;
-        let planned = plan(&desired, &crashed.look(&desired, &record), &record);
+        let planned = plan(&desired, &crashed.observe(&desired, &record), &record);
         for step in planned.steps.iter().take(at) {
             crashed.apply(step);
         }
@@ -310,7 +310,7 @@ proptest! {
     fn nothing_that_is_neither_declared_nor_ours_appears_in_a_plan(
         desired in any_desired(), tenant in any_tenant(), record in any_record()
     ) {
-        let planned = plan(&desired, &tenant.look(&desired, &record), &record);
+        let planned = plan(&desired, &tenant.observe(&desired, &record), &record);
         let ours = |id: ObjectId, right: Right| {
             desired.grants.contains_key(&(id, right))
                 || record.grants.iter().any(|g| g.object_id == id && g.right == right)
@@ -364,7 +364,7 @@ proptest! {
             for who in 1u8..12 {
                 let wanted = desired.grants.contains_key(&(person(who), right));
                 let recorded = record.grants.iter().any(|g| g.object_id == person(who) && g.right == right);
-                // What we granted goes with its declaration, ignored or not; protected people keep everything.
+                // What we granted is revoked with its declaration, ignored or not; protected people keep everything.
                 let kept = protected.contains(&who) || (ignored.contains(&who) && !recorded);
                 let stays = wanted || (before.holds(right, who) && kept && who < 10);
                 prop_assert_eq!(tenant.holds(right, who), stays, "{} of person {}", right, who);
@@ -375,7 +375,7 @@ proptest! {
     }
 
     #[test]
-    fn additive_leaves_every_stranger_as_he_was(
+    fn additive_leaves_every_stranger_as_they_were(
         desired in any_desired(), mut tenant in any_tenant(), record in any_record()
     ) {
         let before = tenant.clone();
@@ -418,7 +418,7 @@ proptest! {
         tenant in any_tenant(),
         record in any_record(),
     ) {
-        let whole = plan(&desired, &tenant.look(&desired, &record), &record);
+        let whole = plan(&desired, &tenant.observe(&desired, &record), &record);
         let only = whole.only_taking_away(&record);
         let takes = |change: &Change| change.removes_a_grant() || *change == Change::SignIn { allowed: false };
         let wanted: BTreeSet<Change> = whole.changes().into_iter().filter(takes).collect();
@@ -435,7 +435,7 @@ proptest! {
     fn revocations_come_before_every_step_that_takes_nothing_away(
         desired in any_desired(), tenant in any_tenant(), record in any_record()
     ) {
-        let planned = plan(&desired, &tenant.look(&desired, &record), &record);
+        let planned = plan(&desired, &tenant.observe(&desired, &record), &record);
         let undeclared = |step: &Step| {
             if let Step::Revoke { object_id, right } = step {
                 !desired.grants.contains_key(&(*object_id, *right))
@@ -453,7 +453,7 @@ proptest! {
     fn the_parts_of_a_refused_set_are_the_whole_and_start_with_what_protects(
         desired in any_desired(), tenant in any_tenant(), record in any_record()
     ) {
-        for step in plan(&desired, &tenant.look(&desired, &record), &record).steps {
+        for step in plan(&desired, &tenant.observe(&desired, &record), &record).steps {
             let Step::Set { changes, .. } = step else { continue };
             let apart = parts(&changes);
             let mut whole = changes.clone();

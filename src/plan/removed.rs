@@ -1,6 +1,6 @@
-//! What was taken away and is believed only once no replica can hide it any more.
+//! What was taken away, which counts as removed only once no replica can hide it any more.
 //!
-//! A read that does not show a grant says little when it comes from a replica that has not seen the grant made: that
+//! A read that does not show a grant says little when it comes from a replica that has not seen the grant yet: that
 //! Exchange acknowledged the removal does not mean that it keeps it.
 
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::mail::{Holder, Right, Sid};
 /// Longer than any lag of a replica.
 pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
 
-/// What was taken away and is shown nevertheless is to go once more; what is declared again, or can't be hidden any more,
-/// is forgotten.
+/// What was taken away and is shown nevertheless is to be removed once more; what is declared again, or can't be hidden
+/// any more, is forgotten.
 pub fn reopen(record: &mut Record, desired: &Desired, observed: &Observed) {
     for removed in std::mem::take(&mut record.removed) {
         let is_over = removed.until <= desired.now;
@@ -40,8 +40,8 @@ pub fn reopen(record: &mut Record, desired: &Desired, observed: &Observed) {
 }
 
 /// Takes grants out whose removal Exchange acknowledged, or which it said not to have, and does not show, and addresses that nobody declares
-/// and it does not show. What a replica may not know of yet is looked for a while longer: any address, and grants that
-/// were made lately. Returns the grants.
+/// and it does not show. What a replica may not know of yet is rechecked a while longer: any address, and grants that
+/// were added lately. Returns the grants.
 pub fn confirm_removed(
     record: &mut Record,
     desired: &Desired,
@@ -87,7 +87,7 @@ pub(super) fn is_stuck(grant: &RecordedGrant, desired: &Desired) -> bool {
     sid.is_some_and(|sid| desired.stuck.contains(&row(sid)))
 }
 
-/// Whether a read shows the grant, as far as it can be told.
+/// Whether a read shows the grant, as far as that can be known.
 fn is_shown(grant: &RecordedGrant, observed: &Observed) -> bool {
     let id = &grant.object_id;
     match grant.right {
@@ -158,7 +158,7 @@ mod tests {
     const RIGHTS: [Right; 3] = [Right::FullAccess, Right::SendAs, Right::SendOnBehalf];
 
     #[test]
-    fn a_grant_that_was_made_and_taken_away_and_is_shown_again_is_to_go_without_being_weighed() {
+    fn a_grant_that_was_added_and_taken_away_and_is_shown_again_is_removed_without_being_weighed() {
         for right in RIGHTS {
             let mut desired = desired();
             let mut record = recorded(right, Some(desired.now));
@@ -166,7 +166,7 @@ mod tests {
             assert_eq!((gone.len(), record.grants.len(), record.removed.len()), (1, 0, 1));
             desired.now += 20 * MINUTE;
             reopen(&mut record, &desired, &our_mailbox());
-            assert_eq!((record.grants.len(), record.removed.len()), (0, 1), "looked for");
+            assert_eq!((record.grants.len(), record.removed.len()), (0, 1), "rechecked");
             reopen(&mut record, &desired, &showing(right));
             assert_eq!((record.grants.len(), record.removed.len()), (1, 0), "{right}");
             let plan = super::super::plan(&desired, &showing(right), &record);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_shown_is_looked_for_like_a_grant() {
+    fn an_address_that_is_not_shown_is_rechecked_like_a_grant() {
         let mut desired = desired();
         let mut record = Record {
             addresses: vec![address("info")],

@@ -18,7 +18,7 @@ pub(super) struct OnBehalfChanges {
 /// The settings part of a plan.
 #[derive(Debug, Default)]
 pub(super) struct SettingsPlan {
-    /// What goes with the marker in one Set-Mailbox.
+    /// What is sent with the marker in one Set-Mailbox.
     pub core: Vec<Change>,
     /// Calls of their own, which come last and stop nothing.
     pub alone: Vec<Step>,
@@ -190,7 +190,7 @@ pub fn unlicensed(desired: &Desired, observed: &Observed) -> Vec<(&'static str, 
     found
 }
 
-/// Marker, sign-in, addresses and Send on Behalf: what has a protocol of its own and goes with Set-Mailbox.
+/// Marker, sign-in, addresses and Send on Behalf: what has a protocol of its own and is sent with Set-Mailbox.
 fn core(desired: &Desired, observed: &Observed, record: &Record, on_behalf: &OnBehalfChanges) -> Vec<Change> {
     let marker = Marker {
         owner: desired.owner.clone(),

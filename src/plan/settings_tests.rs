@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn what_exchange_goes_on_showing_otherwise_is_written_no_more_until_it_shows_something_else(
+    fn what_exchange_keeps_showing_otherwise_is_written_no_more_until_it_shows_something_else(
         wishes in wishes(), shown in shown(), at in 0..FAMILIES.len(), said_equal in any::<bool>()
     ) {
         let family = &FAMILIES[at];
@@ -334,7 +334,7 @@ fn three_sizes_are_checked_together_with_what_the_mailbox_has() {
 }
 
 #[test]
-fn a_licence_is_told_and_never_waited_for() {
+fn a_licence_is_reported_and_never_waited_for() {
     let desired = wanting(BTreeMap::from([("quota", quota([None, None, Some("100Gi")]))]));
     let mut observed = showing(ShownSettings::from([(
         Source::Mailbox,

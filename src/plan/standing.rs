@@ -35,7 +35,7 @@ pub enum Standing {
     Waiting,
     /// Nothing is written until somebody acts: why.
     Refused(String),
-    /// Exchange acknowledged it twice and goes on showing something else.
+    /// Exchange acknowledged it twice and still shows something else.
     NotConverging(String),
 }
 
@@ -52,7 +52,7 @@ pub enum Earlier {
     },
 }
 
-/// What Exchange made of a wish that it acknowledged twice.
+/// What Exchange stored for a wish that it acknowledged twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It may still show it.

@@ -32,7 +32,7 @@ pub enum Step {
     },
 }
 
-/// A row that goes.
+/// A row that is removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Eviction {
     pub holder: Holder,

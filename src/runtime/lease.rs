@@ -145,7 +145,7 @@ impl Elector {
     async fn claim(&mut self) -> Result<bool, kube::Error> {
         let now = MicroTime(self.clock.now());
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
-            // Somebody may have deleted it under a leader, who goes on until its own deadline.
+            // Somebody may have deleted it under a leader, who continues until its own deadline.
             let mine = self.leadership.is_current() || self.is_stale(None);
             if !mine && !self.nothing_is_declared().await? {
                 return Ok(false);
@@ -168,7 +168,7 @@ impl Elector {
         let transitions = old.lease_transitions.unwrap_or_default() + i32::from(!mine);
         let acquired = old.acquire_time.filter(|_| mine).unwrap_or_else(|| now.clone());
         lease.spec = Some(self.spec(&now, acquired, transitions));
-        // The version that was read comes along, so a claim made meanwhile is a conflict.
+        // The version that was read comes along, so a claim written meanwhile is a conflict.
         self.api
             .replace(&self.name, &PostParams::default(), &lease)
             .await?;

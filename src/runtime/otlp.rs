@@ -1,7 +1,7 @@
 //! Sends spans to an OpenTelemetry collector, over HTTP with protobuf.
 //!
 //! Set up by OpenTelemetry's own variables: nothing is sent unless `OTEL_EXPORTER_OTLP_ENDPOINT` or
-//! `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set. Spans pass the log filter, hold what log lines hold, and no secret.
+//! `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` is set. Spans go through the log filter and hold what log lines hold: no secret.
 
 use std::fmt;
 use std::future::Future;

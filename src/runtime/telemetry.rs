@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_filter_follows_the_file_and_comes_back_when_the_file_goes() {
+    fn the_filter_follows_the_file_and_comes_back_when_the_file_is_removed() {
         let folder = std::env::temp_dir().join(format!("log-filter-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let file = folder.join("log");

@@ -19,7 +19,7 @@ use xtask::control_plane::{ControlPlane, Options};
 use xtask::go_programs::REQUIRED_VARIABLE;
 
 use super::operator::{Launch, Operator, wait};
-use super::server::{apply, install_kinds, kubectl, start};
+use super::server::{apply, install_crds, kubectl, start};
 use testkit::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 /// Set by `cargo xtask test`, which builds the image first.
@@ -34,7 +34,7 @@ const AS_USER: [&str; 3] = ["--user", "--map-user=65532", "--map-group=65532"];
 enum Changer {
     /// Root, by chroot.
     Root,
-    /// Whoever may be somebody else in a user namespace of his own.
+    /// Whoever may be somebody else in a user namespace of their own.
     Unshare,
 }
 
@@ -185,7 +185,7 @@ async fn the_image_works_in_an_empty_root_over_tls() {
     let Some(root) = root(&control_plane, &changer) else {
         return;
     };
-    install_kinds(&control_plane);
+    install_crds(&control_plane);
     let port = tenant_over_tls(&control_plane).await.port();
     let launch = Launch {
         name: "image",

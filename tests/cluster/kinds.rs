@@ -1,4 +1,4 @@
-//! The three kinds as the API server takes and refuses them.
+//! The three custom resources as the API server takes and refuses them.
 
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::{Client, ResourceExt};
@@ -124,7 +124,7 @@ fn texts(count: usize, text: impl Fn(usize) -> String) -> Value {
 }
 
 #[tokio::test]
-async fn our_kinds_apply_without_a_warning_and_with_structural_schemas() {
+async fn our_custom_resources_apply_without_a_warning_and_with_structural_schemas() {
     let Some(shared) = shared() else { return };
     assert!(!shared.applying.contains("Warning"), "{}", shared.applying);
     let applied = shared.applying.matches("serverside-applied").count();

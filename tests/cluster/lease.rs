@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 use xtask::control_plane::{ControlPlane, Options};
 
 use super::operator::{Launch, Operator, built, wait};
-use super::server::{apply, client, install_kinds, kubectl, start};
+use super::server::{apply, client, install_crds, kubectl, start};
 use testkit::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 const LEASE: &str = "shared-mailbox-operator";
@@ -169,7 +169,7 @@ impl Scene {
             controller_manager: false,
             ..Options::default()
         })?;
-        install_kinds(&control_plane);
+        install_crds(&control_plane);
         let simulator = Simulator::new(Seed::contoso());
         let tenant = simulator.control();
         for number in 0..MEMBERS {
@@ -269,8 +269,8 @@ impl Scene {
         self.apply(name, &manifests);
         // The minute's budget went out in batches; the rest takes twenty seconds.
         let grants = || {
-            let made = self.tenant.mailbox(&format!("{name}@contoso.com"))?;
-            (made.full_access.len() + made.send_as.len() > WRITES_PER_MINUTE).then_some(())
+            let created = self.tenant.mailbox(&format!("{name}@contoso.com"))?;
+            (created.full_access.len() + created.send_as.len() > WRITES_PER_MINUTE).then_some(())
         };
         assert!(wait(async || grants()).await.is_some(), "{leader} is not at work");
         assert!(self.writes.of(leader).len() > before, "it is {leader} who works");
@@ -359,7 +359,7 @@ async fn a_leader_that_ends_dies_or_loses_its_lease_object_leaves_one_writer() {
     scene.keep_busy("busy", "third").await;
     scene.queue_up();
     assert_eq!(scene.writes.of("fourth").len(), 0);
-    let told = Instant::now();
+    let stopped = Instant::now();
     third.signal("TERM");
     assert_within(scene.handed_to("fourth").await, 2.0, "hand-over of a busy leader");
     assert_eq!(third.ended().await.code(), Some(0));
@@ -368,7 +368,7 @@ async fn a_leader_that_ends_dies_or_loses_its_lease_object_leaves_one_writer() {
     scene.writes.assert_one_writer("third", "fourth");
     // It has yet to list what there is, and to ask for a token.
     let first = scene.writes.of("fourth")[0].began;
-    assert_within(first - told, 6.0, "first write of the successor");
+    assert_within(first - stopped, 6.0, "first write of the successor");
     let created = scene
         .tenant
         .journal()

@@ -1,4 +1,4 @@
-//! The kinds and the operator on a real kube-apiserver.
+//! The custom resources and the operator on a real kube-apiserver.
 //!
 //! Without a control plane (`cargo xtask control-plane` builds one) these tests say so and are skipped; where
 //! SMO_REQUIRE_CONTROL_PLANE is set they fail instead.

@@ -24,7 +24,7 @@ type OnServer = World<RealServer>;
 
 /// One story, in the order in which its parts happen: each step leaves what the next one begins with.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mailbox_with_its_members_is_made_kept_changed_let_go_and_taken_up_again() {
+async fn a_mailbox_with_its_members_is_created_kept_changed_released_and_taken_up_again() {
     let Some(shared) = shared() else { return };
     let server = RealServer(client(&shared.control_plane).await);
     let mut world = World::on(server, Seed::contoso()).await;
@@ -34,13 +34,13 @@ async fn a_mailbox_with_its_members_is_made_kept_changed_let_go_and_taken_up_aga
     world.wait_tenant("True", "Connected").await;
 
     five_members_take_twelve_writes_and_a_handful_of_reads(&world).await;
-    a_second_look_reads_only_and_writes_nothing_to_kubernetes(&world).await;
+    a_second_reconcile_reads_only_and_writes_nothing_to_kubernetes(&world).await;
     an_added_member_with_two_rights_takes_two_writes(&world).await;
     a_renamed_member_takes_no_write(&world).await;
     an_unblocked_sign_in_is_blocked_again(&world).await;
     a_deleted_resource_lets_go_of_the_mailbox_without_a_call(&world).await;
     an_applied_again_resource_takes_the_mailbox_up_again(&world).await;
-    a_namespace_with_a_thousand_mailboxes_goes_while_exchange_is_away(&world).await;
+    a_namespace_with_a_thousand_mailboxes_is_deleted_while_exchange_is_away(&world).await;
     world.stop_operator().await;
 }
 
@@ -110,12 +110,12 @@ async fn five_members_take_twelve_writes_and_a_handful_of_reads(world: &OnServer
     );
 }
 
-async fn a_second_look_reads_only_and_writes_nothing_to_kubernetes(world: &OnServer) {
-    // What a replica may still have to say about the creation is over after a look.
-    a_look(world).await;
+async fn a_second_reconcile_reads_only_and_writes_nothing_to_kubernetes(world: &OnServer) {
+    // What a replica may still have to say about the creation is over after a recheck.
+    a_recheck(world).await;
     let before = versions(world).await;
     world.tenant.clear_journal();
-    a_look(world).await;
+    a_recheck(world).await;
     assert_eq!(world.writes(), Vec::<String>::new());
     assert_eq!(versions(world).await, before);
 }
@@ -143,7 +143,7 @@ async fn a_renamed_member_takes_no_write(world: &OnServer) {
     };
     world.tenant.rename_user(FIVE[0], &new_names).unwrap();
     world.tenant.clear_journal();
-    a_look(world).await;
+    a_recheck(world).await;
     assert_eq!(world.writes(), Vec::<String>::new());
     let view = world.tenant.mailbox(SALES).unwrap();
     assert_eq!(view.full_access.len(), 6, "{view:?}");
@@ -160,7 +160,7 @@ async fn an_unblocked_sign_in_is_blocked_again(world: &OnServer) {
 }
 
 async fn a_deleted_resource_lets_go_of_the_mailbox_without_a_call(world: &OnServer) {
-    a_look(world).await;
+    a_recheck(world).await;
     let before = world.tenant.mailbox(SALES).unwrap();
     assert!(!world.mailbox("sales").await.finalizers().is_empty());
     world.tenant.clear_journal();
@@ -191,12 +191,12 @@ async fn an_applied_again_resource_takes_the_mailbox_up_again(world: &OnServer) 
     );
 }
 
-/// Waits until the operator has looked at the mailbox once more, all on its own.
-async fn a_look(world: &OnServer) {
+/// Waits until the operator has rechecked the mailbox once more, all on its own.
+async fn a_recheck(world: &OnServer) {
     let since = world.tenant.journal().last().map_or(0, |entry| entry.sequence);
     let reads = ["Get-Mailbox", "Get-MailboxPermission", "Get-RecipientPermission"];
     world
-        .wait("a look at the mailbox", async || {
+        .wait("a recheck of the mailbox", async || {
             let journal = world.tenant.journal_since(since);
             let seen = cmdlets(&journal);
             reads.iter().all(|read| seen.contains_key(read)).then_some(())
@@ -228,7 +228,7 @@ fn position(journal: &[JournalEntry], cmdlet: &str) -> usize {
         .unwrap()
 }
 
-/// `resourceVersion` of everything of ours that this test made.
+/// `resourceVersion` of everything of ours that this test created.
 async fn versions(world: &OnServer) -> BTreeMap<String, String> {
     let params = ListParams::default();
     let mut versions = BTreeMap::new();
@@ -263,7 +263,7 @@ async fn event(world: &OnServer, reason: &str) {
 }
 
 /// Retain never keeps a namespace: no finalizer waits for a tenant that does not answer, and nobody loses anything.
-async fn a_namespace_with_a_thousand_mailboxes_goes_while_exchange_is_away(world: &OnServer) {
+async fn a_namespace_with_a_thousand_mailboxes_is_deleted_while_exchange_is_away(world: &OnServer) {
     const NAMESPACE: &str = "a-thousand";
     world.ensure_namespace(NAMESPACE).await;
     world
@@ -274,7 +274,7 @@ async fn a_namespace_with_a_thousand_mailboxes_goes_while_exchange_is_away(world
             message: None,
         }));
     let api: Api<SharedMailbox> = Api::namespaced(world.client.clone(), NAMESPACE);
-    let made = (0..1_000).map(|number| {
+    let created = (0..1_000).map(|number| {
         let api = api.clone();
         async move {
             let object: SharedMailbox = serde_json::from_value(json!({
@@ -289,7 +289,7 @@ async fn a_namespace_with_a_thousand_mailboxes_goes_while_exchange_is_away(world
                 .unwrap();
         }
     });
-    futures::future::join_all(made).await;
+    futures::future::join_all(created).await;
     world.tenant.clear_journal();
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(world.client.clone());
     namespaces

@@ -10,7 +10,7 @@ use xtask::control_plane::{ControlPlane, Options};
 
 use super::operator::{Answer, Launch, Operator, built, wait};
 use super::secrets::{BESIDE, CLIENT_SECRET, COLLECTOR, Collector, PROXY, assert_untold, key_in};
-use super::server::{apply, install_kinds, kubectl, start};
+use super::server::{apply, install_crds, kubectl, start};
 use testkit::{NAMESPACE, OPERATOR_NAMESPACE, mailbox, permission, tenant, with};
 
 /// Nobody resolves it: every request goes through the proxy.
@@ -79,7 +79,7 @@ fn manifests() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_operator_waits_for_its_kinds_works_tells_and_ends_in_order() {
+async fn the_operator_waits_for_its_crds_works_reports_and_ends_in_order() {
     let without_controllers = Options {
         controller_manager: false,
         ..Options::default()
@@ -96,31 +96,31 @@ async fn the_operator_waits_for_its_kinds_works_tells_and_ends_in_order() {
     kubectl(&control_plane, &format!("create namespace {OPERATOR_NAMESPACE}")).unwrap();
     let mut operator = start_operator(&control_plane, "operator", &ways);
 
-    it_says_which_kinds_are_missing_and_waits(&mut operator).await;
-    install_kinds(&control_plane);
+    it_says_which_crds_are_missing_and_waits(&mut operator).await;
+    install_crds(&control_plane);
     assert_eq!(operator.wait_for("/readyz", 200).await, "ok\n");
 
     apply(&control_plane, "samples", &manifests());
-    kubectl_tells_what_is(&control_plane, &operator);
+    kubectl_shows_what_is(&control_plane, &operator);
     metrics_count_what_was_done(&operator).await;
     nobody_waits_for_an_older_edit(&control_plane, &operator);
     let metrics = operator.wait_for("/metrics", 200).await;
     it_ends_in_the_middle_of_a_creation(&control_plane, &exchange, &mut operator).await;
     let next = start_operator(&control_plane, "next", &ways);
     the_next_one_finishes_it(&control_plane, &exchange, &next);
-    nothing_tells_a_secret(&control_plane, &[&operator, &next], &metrics, &collector);
+    nothing_shows_a_secret(&control_plane, &[&operator, &next], &metrics, &collector);
     each_write_is_in_the_audit_log(&operator);
 }
 
-async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
+async fn it_says_which_crds_are_missing_and_waits(operator: &mut Operator) {
     let waiting = wait(async || {
         let Answer { status, body } = operator.get("/readyz").await?;
         (status == 503 && body.contains("CRDs")).then_some(body)
     });
     assert_eq!(waiting.await.unwrap(), "waiting for the CRDs\n");
-    let told = wait(async || operator.log().contains("waiting for CRDs").then_some(())).await;
+    let reported = wait(async || operator.log().contains("waiting for CRDs").then_some(())).await;
     let log = operator.log();
-    assert!(told.is_some(), "{log}");
+    assert!(reported.is_some(), "{log}");
     for words in [
         "exchangetenants.sharedmailbox.dev",
         "mailboxpermissions.sharedmailbox.dev",
@@ -134,9 +134,9 @@ async fn it_says_which_kinds_are_missing_and_waits(operator: &mut Operator) {
     assert_eq!(operator.get("/livez").await.unwrap().status, 200);
 }
 
-fn kubectl_tells_what_is(control_plane: &ControlPlane, operator: &Operator) {
-    for kinds in ["exchangetenants", "sharedmailboxes,mailboxpermissions"] {
-        let line = format!("wait --for=condition=Ready {kinds} --all -n {NAMESPACE} --timeout=60s");
+fn kubectl_shows_what_is(control_plane: &ControlPlane, operator: &Operator) {
+    for resources in ["exchangetenants", "sharedmailboxes,mailboxpermissions"] {
+        let line = format!("wait --for=condition=Ready {resources} --all -n {NAMESPACE} --timeout=60s");
         kubectl(control_plane, &line).unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
     }
     let wide = |kind: &str| kubectl(control_plane, &format!("get {kind} -n {NAMESPACE} -o wide")).unwrap();
@@ -163,7 +163,10 @@ fn kubectl_tells_what_is(control_plane: &ControlPlane, operator: &Operator) {
     let [heading, row] = &permissions.lines().map(words).collect::<Vec<_>>()[..] else {
         panic!("{permissions}")
     };
-    assert_eq!(heading, "NAME MAILBOX RIGHTS MEMBERS READY STATUS AGE MESSAGE");
+    assert_eq!(
+        heading,
+        "NAME MAILBOX RIGHTS MEMBERS READY STATUS EXPIRES AGE MESSAGE"
+    );
     assert!(
         row.starts_with("sales-team sales FullAccess,SendAs 2/2 True Granted "),
         "{row}"
@@ -273,7 +276,7 @@ fn the_next_one_finishes_it(control_plane: &ControlPlane, exchange: &Control, ne
     assert_eq!(creates.count(), 1);
 }
 
-fn nothing_tells_a_secret(
+fn nothing_shows_a_secret(
     control_plane: &ControlPlane,
     operators: &[&Operator],
     metrics: &str,

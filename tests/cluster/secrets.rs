@@ -1,4 +1,4 @@
-//! A secret in every credential that the operator is given, and a search for them in everything it tells.
+//! A secret in every credential that the operator is given, and a search for them in everything it prints.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub fn key_in(kubeconfig: &Path) -> String {
     key[100..160].to_owned()
 }
 
-/// Fails when a place tells one of `secrets`, or a token.
+/// Fails when a place shows one of `secrets`, or a token.
 pub fn assert_untold(places: &[(&str, &[u8])], secrets: &[&str]) {
     for (place, text) in places {
         for secret in secrets {

@@ -17,16 +17,16 @@ use testkit::Server;
 /// The control plane that most tests share, each in a namespace of its own.
 pub struct Shared {
     pub control_plane: ControlPlane,
-    /// What kubectl said while it applied our kinds.
+    /// What kubectl said while it applied our CRDs.
     pub applying: String,
 }
 
-/// The shared control plane with our kinds; None where these tests are to be skipped.
+/// The shared control plane with our CRDs; None where these tests are to be skipped.
 pub fn shared() -> Option<&'static Shared> {
     static SHARED: OnceLock<Option<Shared>> = OnceLock::new();
     let started = SHARED.get_or_init(|| {
         let control_plane = start(Options::default())?;
-        let applying = install_kinds(&control_plane);
+        let applying = install_crds(&control_plane);
         Some(Shared {
             control_plane,
             applying,
@@ -35,14 +35,14 @@ pub fn shared() -> Option<&'static Shared> {
     started.as_ref()
 }
 
-/// A control plane without our kinds; None where these tests are to be skipped.
+/// A control plane without our CRDs; None where these tests are to be skipped.
 pub fn start(options: Options) -> Option<ControlPlane> {
     let binaries = Binaries::for_tests().unwrap()?;
     Some(ControlPlane::start(&binaries, options).unwrap())
 }
 
-/// Applies our kinds as a platform team does, and returns what kubectl said.
-pub fn install_kinds(control_plane: &ControlPlane) -> String {
+/// Applies our CRDs as a platform team does, and returns what kubectl said.
+pub fn install_crds(control_plane: &ControlPlane) -> String {
     let said = apply(control_plane, "definitions", &json!(all_crds()));
     let names: Vec<String> = all_crds()
         .iter()
@@ -83,7 +83,7 @@ pub fn kubectl(control_plane: &ControlPlane, line: &str) -> Result<String, Strin
     }
 }
 
-/// A client with an administrator's rights. It belongs to the runtime of the test that made it.
+/// A client with an administrator's rights. It belongs to the runtime of the test that created it.
 pub async fn client(control_plane: &ControlPlane) -> Client {
     let kubeconfig = Kubeconfig::read_from(control_plane.kubeconfig()).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())

@@ -30,6 +30,23 @@ async fn of_two_resources_with_one_address_the_older_wins_and_is_named_in_its_ow
     says(&stalled(&copy, "AddressInUse"), &[SALES]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_address_that_was_only_asked_for_is_shown_without_a_mailbox() {
+    let world = World::start().await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.apply(&mailbox("copy", SALES)).await;
+    let copy = world.wait_mailbox("copy", "False", "AddressClaimed").await;
+    let status = copy.status.unwrap();
+    assert_eq!(
+        (status.primary_address.as_deref(), status.mailbox_guid),
+        (Some(SALES), None)
+    );
+    world.sleep(INTERVAL).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.wait_mailbox("copy", "False", "AddressClaimed").await;
+}
+
 fn two_teams() -> Value {
     json!({ "spec": { "access": [{
         "namespaces": { "names": ["team-sales", "team-secret"] }, "addresses": ["*@contoso.com"],
@@ -54,7 +71,7 @@ async fn the_holder_in_another_namespace_is_not_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_squats_an_address_that_no_rule_gives_him() {
+async fn nobody_squats_an_address_that_no_rule_gives_them() {
     let world = World::start().await;
     make_namespace(&world, "team-squat").await;
     let elsewhere = json!({ "metadata": { "namespace": "team-squat" } });

@@ -50,7 +50,7 @@ async fn automapping_changes_by_one_revoke_and_one_grant_for_each_person() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_permissions_the_one_without_automapping_wins_until_it_goes() {
+async fn of_two_permissions_the_one_without_automapping_wins_until_it_is_deleted() {
     let world = World::start().await;
     world.apply(&sales(json!({}))).await;
     world.apply(&full_access("with", &[FIRST], true)).await;
@@ -199,7 +199,7 @@ async fn an_object_that_cannot_be_read_revokes_nobody_and_comes_back_when_it_can
     world
         .apply(&permission("more", "sales", &[SECOND], &["SendAs"]))
         .await;
-    until(&world, "revocations go on", || view(&world).send_as.len() == 1).await;
+    until(&world, "revocations continue", || view(&world).send_as.len() == 1).await;
     assert_eq!(view(&world).full_access.len(), 0);
     world.wait_permission("more", "True", "Granted").await;
     assert!(world.metric(unreadable).abs() < 1e-9);
@@ -220,7 +220,7 @@ async fn an_unreadable_object_that_is_deleted_holds_nothing_up_any_longer() {
         .delete("newer", &DeleteParams::default())
         .await
         .unwrap();
-    until(&world, "revocations go on", || view(&world).send_as.is_empty()).await;
+    until(&world, "revocations continue", || view(&world).send_as.is_empty()).await;
     assert!(world.server.now().duration_since(before).as_secs() < 60);
 }
 
@@ -237,4 +237,16 @@ async fn a_permission_of_a_refused_mailbox_says_why_in_its_own_words() {
         &["AccessDenied", "sales@contoso.onmicrosoft.com"],
     );
     assert_eq!(condition(&team, "Granted").unwrap().status, "False");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permission_without_members_says_that_nobody_gets_a_right() {
+    let world = World::start().await;
+    world.apply(&sales(json!({}))).await;
+    world
+        .apply(&permission("team", "sales", &[], &["FullAccess"]))
+        .await;
+    let team = world.wait_permission("team", "True", "Granted").await;
+    let ready = condition(&team, "Ready").unwrap();
+    assert_eq!(ready.message, "no members are declared, so nobody gets a right");
 }

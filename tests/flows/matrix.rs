@@ -25,7 +25,7 @@ const RIGHTS: [(&str, &str, &str); 3] = [
     ("SendOnBehalf", "Set-Mailbox", "Set-Mailbox"),
 ];
 
-/// Members, and whom each right then goes to: with one writing cmdlet each, and one to take it away.
+/// Members, and who then gets each right: with one writing cmdlet each, and one to take it away.
 struct Granted {
     kind: &'static str,
     members: Value,
@@ -137,7 +137,7 @@ fn refused() -> Vec<Refused> {
             "a dynamic distribution group",
             group("rainy@contoso.com"),
             "MemberCannotHoldRights",
-            "holds no rights",
+            "a distribution group that can't hold rights",
         ),
         row(
             "a group written as user",
@@ -161,13 +161,13 @@ fn refused() -> Vec<Refused> {
             "somebody deleted",
             user("gone@contoso.com"),
             "MemberNotFound",
-            "nobody in the tenant",
+            "no recipient in the tenant",
         ),
         row(
             "somebody unknown",
             user("nobody@contoso.com"),
             "MemberNotFound",
-            "nobody in the tenant",
+            "no recipient in the tenant",
         ),
         row(
             "somebody whom no rule admits",
@@ -273,7 +273,7 @@ fn same<T: PartialEq + Debug>(left: &T, right: &T, what: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_right_comes_and_goes_with_one_cmdlet_for_each_kind_that_can_hold_it() {
+async fn each_right_is_granted_and_revoked_with_one_cmdlet_for_each_kind_that_can_hold_it() {
     for row in granted() {
         for (right, give, take) in RIGHTS {
             let what = format!("{right} for {}", row.kind);
@@ -361,7 +361,7 @@ async fn somebody_with_another_sid_keeps_what_is_declared_and_loses_it_with_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_removed_is_told_and_never_said_to_be_revoked() {
+async fn what_cannot_be_removed_is_reported_and_never_said_to_be_revoked() {
     let world = ready().await;
     world.apply(&team(&[FIRST])).await;
     world.wait_permission("team", "True", "Granted").await;
@@ -371,7 +371,7 @@ async fn what_cannot_be_removed_is_told_and_never_said_to_be_revoked() {
     says(&stalled(&stuck, "GrantStuck"), &[FIRST, "FullAccess", "SendAs"]);
     let status = stuck.status.unwrap();
     assert!(status.revoked.is_empty(), "{:?}", status.revoked);
-    // Tried again, seldom, until it goes.
+    // Tried again, seldom, until it is removed.
     forget(&world);
     world.sleep(2 * 3600).await;
     assert!((2..=12).contains(&world.writes().len()), "{:?}", world.writes());
@@ -405,7 +405,7 @@ async fn somebody_with_another_sid_is_no_leftover() {
     let held = view(&world);
     assert_eq!((held.full_access[0].trustee, held.send_as), (third, vec![third]));
     let status = world.mailbox("sales").await.status.unwrap();
-    let told: Vec<_> = status.foreign.iter().map(|row| row.state).collect();
-    assert_eq!(told, [ForeignState::Unknown; 2]);
+    let reported: Vec<_> = status.foreign.iter().map(|row| row.state).collect();
+    assert_eq!(reported, [ForeignState::Unknown; 2]);
     assert_eq!(status.orphaned_grants, None);
 }

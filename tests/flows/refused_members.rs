@@ -35,7 +35,7 @@ async fn each_member_is_refused_for_its_own_reason_and_gets_nothing() {
         (
             "user",
             "nobody@contoso.com",
-            ["MemberNotFound", "nobody in the tenant"],
+            ["MemberNotFound", "no recipient in the tenant"],
         ),
         (
             "user",
@@ -240,7 +240,7 @@ async fn a_grant_that_exchange_refuses_for_good_is_refused_on_that_member_alone(
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_an_address_that_the_mailbox_only_asks_for_keeps_what_he_has() {
+async fn whoever_has_an_address_that_the_mailbox_only_asks_for_keeps_what_they_have() {
     let world = World::start().await;
     world.apply(&sales(json!({}))).await;
     let mut staff = permission("staff", "sales", &[SECOND], &["SendAs"]);
@@ -250,7 +250,7 @@ async fn whoever_has_an_address_that_the_mailbox_only_asks_for_keeps_what_he_has
     world.wait_permission("staff", "True", "Granted").await;
     let held = view(&world).send_as;
     let first = world.tenant.object_id(FIRST).unwrap();
-    assert!(held.contains(&first), "he is in the group");
+    assert!(held.contains(&first), "they are in the group");
     for theirs in [FIRST, SECOND] {
         world.apply(&sales(json!({ "emailAddress": theirs }))).await;
         world.wait_mailbox("sales", "False", "SettingRefused").await;

@@ -1,4 +1,4 @@
-//! A refused SharedMailbox changes nothing, and nobody keeps by it what he is to lose.
+//! A refused SharedMailbox changes nothing, and nobody keeps by it what they are to lose.
 
 use super::kit::*;
 use jiff::SignedDuration;
@@ -161,11 +161,11 @@ async fn ends_departures_and_members_taken_out_do_not_wait_for_a_refused_mailbox
         until(&world, "who has left has nothing", || holds(&world, FIRST) == 0).await;
         only_removals(&world);
         let team = world.permission("team").await.status.unwrap();
-        let told = team.members.iter().map(|member| member.address.as_str());
+        let reported = team.members.iter().map(|member| member.address.as_str());
         assert_eq!(
-            told.collect::<Vec<_>>(),
+            reported.collect::<Vec<_>>(),
             NOTHING,
-            "{reason}: nobody is told as granted who is not"
+            "{reason}: nobody is reported as granted who is not"
         );
         let mailbox = world.wait_mailbox("sales", "False", reason).await;
         stalled(&mailbox, reason);
@@ -283,10 +283,10 @@ async fn an_end_does_not_wait_for_a_member_who_is_refused_elsewhere() {
     let stays = permission("stays", "sales", &[THIRD], &["FullAccess"]);
     world.apply(&stays).await;
     world.wait_permission("stays", "True", "Granted").await;
-    let mut without_him = narrow["spec"]["access"][0].clone();
-    without_him["members"] = json!([FIRST]);
+    let mut narrower = narrow["spec"]["access"][0].clone();
+    narrower["members"] = json!([FIRST]);
     world
-        .apply(&with(tenant(), &json!({ "spec": { "access": [without_him] } })))
+        .apply(&with(tenant(), &json!({ "spec": { "access": [narrower] } })))
         .await;
     world.wait_permission("stays", "False", "MembersRefused").await;
     world.sleep(3 * 3600).await;
@@ -297,4 +297,23 @@ async fn an_end_does_not_wait_for_a_member_who_is_refused_elsewhere() {
     );
     let id = world.tenant.object_id(THIRD).unwrap();
     assert!(!view(&world).send_as.contains(&id) && !view(&world).on_behalf.contains(&id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_refused_manifest_leaves_unchecked_is_reported_of_the_generation_before() {
+    let world = World::start().await;
+    world.apply(&sales(json!({}))).await;
+    let before = world.wait_mailbox("sales", "True", "UpToDate").await;
+    world
+        .apply(&sales(json!({ "displayName": "Another\u{7}" })))
+        .await;
+    let after = world.wait_mailbox("sales", "False", "InvalidSpec").await;
+    let generation = |object: &SharedMailbox, kind: &str| {
+        let status = object.status.as_ref().unwrap();
+        let found = status.conditions.iter().find(|condition| condition.type_ == kind);
+        found.unwrap().observed_generation
+    };
+    assert_eq!(generation(&after, "Ready"), after.metadata.generation);
+    assert_eq!(generation(&after, "SettingsSynced"), before.metadata.generation);
+    assert_ne!(before.metadata.generation, after.metadata.generation);
 }

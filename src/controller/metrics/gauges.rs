@@ -76,7 +76,7 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     #[test]
-    fn values_are_those_of_the_moment_and_nothing_is_told_of_an_empty_family() {
+    fn values_are_those_of_the_moment_and_nothing_is_reported_of_an_empty_family() {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Gauges::new(|| {
             let row = |lane: &'static str, value| (vec![("lane", lane.into())], value);

@@ -1,5 +1,5 @@
 //! What the controller counts. Names and meanings follow controller-runtime's where it has one, so that dashboards
-//! made for it work. No mailbox, person or namespace is ever a label.
+//! written for it work. No mailbox, person or namespace is ever a label.
 
 mod gauges;
 mod reasons;
@@ -71,13 +71,13 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 /// Clones share their values.
 #[derive(Clone)]
 pub struct Metrics {
-    passes: Family<ResultLabels, Counter>,
+    reconciles: Family<ResultLabels, Counter>,
     errors: Family<ControllerLabels, Counter>,
     terminal_errors: Family<ControllerLabels, Counter>,
     panics: Family<ControllerLabels, Counter>,
     timeouts: Family<ControllerLabels, Counter>,
-    pass_seconds: Histograms<ControllerLabels>,
-    most_passes: Family<ControllerLabels, Gauge>,
+    reconcile_seconds: Histograms<ControllerLabels>,
+    most_reconciles: Family<ControllerLabels, Gauge>,
     adds: Family<QueueLabels, Counter>,
     retries: Family<QueueLabels, Counter>,
     queue_seconds: Histograms<QueueLabels>,
@@ -91,8 +91,8 @@ pub struct Metrics {
     source: Arc<Mutex<Option<Source>>>,
 }
 
-/// 10 ms to a minute and a half: a quiet look takes a second, a creation under load minutes.
-fn pass_seconds() -> Histogram {
+/// 10 ms to a minute and a half: a recheck without changes takes a second, a creation under load minutes.
+fn reconcile_seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.02, 4.0, 7))
 }
 
@@ -110,17 +110,17 @@ impl Default for Metrics {
     /// Every series whose labels are known beforehand is there from the start: a rate needs a zero to rise from.
     fn default() -> Self {
         let metrics = Self {
-            passes: Family::default(),
+            reconciles: Family::default(),
             errors: Family::default(),
             terminal_errors: Family::default(),
             panics: Family::default(),
             timeouts: Family::default(),
-            pass_seconds: Family::new_with_constructor(pass_seconds),
-            most_passes: Family::default(),
+            reconcile_seconds: Family::new_with_constructor(reconcile_seconds),
+            most_reconciles: Family::default(),
             adds: Family::default(),
             retries: Family::default(),
             queue_seconds: Family::new_with_constructor(queue_seconds),
-            work_seconds: Family::new_with_constructor(pass_seconds),
+            work_seconds: Family::new_with_constructor(reconcile_seconds),
             watch_errors: Family::default(),
             refusals: Family::default(),
             effect_seconds: Family::new_with_constructor(effect_seconds),
@@ -138,10 +138,14 @@ impl Default for Metrics {
             ] {
                 drop(family.get_or_create(&labels));
             }
-            drop(metrics.pass_seconds.get_or_create(&labels));
-            drop(metrics.most_passes.get_or_create(&labels));
+            drop(metrics.reconcile_seconds.get_or_create(&labels));
+            drop(metrics.most_reconciles.get_or_create(&labels));
             for result in ReconcileResult::ALL.map(ReconcileResult::label) {
-                drop(metrics.passes.get_or_create(&ResultLabels { controller, result }));
+                drop(
+                    metrics
+                        .reconciles
+                        .get_or_create(&ResultLabels { controller, result }),
+                );
             }
             let labels = QueueLabels { name: controller };
             for family in [&metrics.adds, &metrics.retries] {
@@ -170,7 +174,7 @@ impl Default for Metrics {
 impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
-        metrics.register_passes(registry);
+        metrics.register_reconciles(registry);
         metrics.register_ours(registry);
         let source = Arc::clone(&metrics.source);
         registry.register_collector(Box::new(Gauges::new(move || {
@@ -187,41 +191,41 @@ impl Metrics {
         metrics
     }
 
-    fn register_passes(&self, registry: &mut Registry) {
+    fn register_reconciles(&self, registry: &mut Registry) {
         registry.register(
             "controller_runtime_reconcile",
-            "Passes by how they ended",
-            self.passes.clone(),
+            "Reconciles by how they ended",
+            self.reconciles.clone(),
         );
         registry.register(
             "controller_runtime_reconcile_errors",
-            "Passes that could not reach something, that ended in a stall, or that broke off",
+            "Reconciles that could not reach something, that ended in a stall, or that panicked",
             self.errors.clone(),
         );
         registry.register(
             "controller_runtime_terminal_reconcile_errors",
-            "Passes that ended in a stall: somebody has to act",
+            "Reconciles that ended in a stall: somebody has to act",
             self.terminal_errors.clone(),
         );
         registry.register(
             "controller_runtime_reconcile_panics",
-            "Passes that broke off: each is a bug",
+            "Reconciles that panicked: each is a bug",
             self.panics.clone(),
         );
         registry.register(
             "controller_runtime_reconcile_timeouts",
-            "Passes that were cut off because they took too long",
+            "Reconciles that were cancelled because they took too long",
             self.timeouts.clone(),
         );
         registry.register(
             "controller_runtime_reconcile_time_seconds",
-            "How long a pass took",
-            self.pass_seconds.clone(),
+            "How long a reconcile took",
+            self.reconcile_seconds.clone(),
         );
         registry.register(
             "controller_runtime_max_concurrent_reconciles",
-            "Passes that may run at a time, both controllers together",
-            self.most_passes.clone(),
+            "Reconciles that may run at a time, both controllers together",
+            self.most_reconciles.clone(),
         );
         registry.register("workqueue_adds", "Work that was queued", self.adds.clone());
         registry.register(
@@ -277,7 +281,7 @@ impl Metrics {
         });
         let most = i64::try_from(concurrency).unwrap_or(i64::MAX);
         for controller in Work::CONTROLLERS {
-            self.most_passes
+            self.most_reconciles
                 .get_or_create(&ControllerLabels { controller })
                 .set(most);
         }
@@ -306,7 +310,7 @@ impl Metrics {
             controller,
             result: result.label(),
         };
-        self.passes.get_or_create(&labels).inc();
+        self.reconciles.get_or_create(&labels).inc();
         let labels = ControllerLabels { controller };
         let failed = match result {
             ReconcileResult::Success | ReconcileResult::Requeue | ReconcileResult::RequeueAfter => false,
@@ -328,7 +332,7 @@ impl Metrics {
             self.errors.get_or_create(&labels).inc();
         }
         let seconds = took.as_secs_f64();
-        self.pass_seconds.get_or_create(&labels).observe(seconds);
+        self.reconcile_seconds.get_or_create(&labels).observe(seconds);
         let labels = QueueLabels { name: controller };
         self.work_seconds.get_or_create(&labels).observe(seconds);
         if comes_back {
@@ -430,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_and_a_panic_count_as_errors_and_a_settled_pass_does_not() {
+    fn a_stall_and_a_panic_count_as_errors_and_a_settled_reconcile_does_not() {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let work = Work::Tenant("default".into());

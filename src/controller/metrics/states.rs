@@ -272,7 +272,7 @@ impl States {
             ),
             GaugeFamily::new(
                 "controller_runtime_active_workers",
-                "Passes under way",
+                "Reconciles in progress",
                 per_controller("controller", |ages| number(ages.len())),
             ),
             GaugeFamily::new(
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_object_counts_once_and_the_longest_open_sign_in_is_told() {
+    async fn each_object_counts_once_and_the_longest_open_sign_in_is_reported() {
         let mut index = Index::default();
         let open = json!([
             condition("Ready", "False", "AnythingElse"),

@@ -85,7 +85,7 @@ impl Reconcile<'_> {
             .context
             .state
             .remember(self.key, |memory| memory.contested(generation, now));
-        // Whatever somebody else does, taking access away and blocking sign-in go on.
+        // Whatever somebody else does, taking access away and blocking sign-in continue.
         let (plan, is_contested) = plan.keeping(|change| {
             change.removes_a_grant()
                 || matches!(change, Change::SignIn { .. })

@@ -60,6 +60,8 @@ impl Reconcile<'_> {
         // From now on the mailbox is known by its GUID, whatever happens.
         let mut status = self.object.status.clone().unwrap_or_default();
         status.mailbox_guid = Some(guid.to_string());
+        // Until now it was what was asked for, which proves nothing.
+        status.primary_address = None;
         status.object_id = Some(object_id.to_string());
         status.tenant_guid = Some(judged.prepared.tenant.guid.to_string());
         status.record = Some((&planned.announced).into());

@@ -24,7 +24,7 @@ pub struct Execution {
     pub refused: Vec<Refused>,
     /// Grants that Exchange refuses for good, and why.
     pub refused_grants: BTreeMap<(ObjectId, Right), String>,
-    /// Grants that were not made because Exchange does not find the member: its look-up is out of date.
+    /// Grants that were not added because Exchange does not find the member: its look-up is out of date.
     pub not_found: BTreeSet<(ObjectId, Right)>,
     /// Grants that Exchange said were there already, whatever a replica shows.
     pub proven: BTreeSet<(ObjectId, Right)>,
@@ -153,7 +153,7 @@ impl Executor<'_> {
             (Err(error), Step::Remap { object_id, .. }) if error.does_not_find(object_id) => {
                 execution.not_found.insert((*object_id, Right::FullAccess));
             }
-            // Nobody knows its SID either: reported and tried again slowly, while everything else goes on.
+            // Nobody knows its SID either: reported and tried again slowly, while everything else continues.
             (Err(error), Step::Revoke { object_id, right: _ }) if error.does_not_find(object_id) => {
                 execution.refused.push(Refused::of(step, &[], &error));
             }
@@ -312,9 +312,9 @@ impl Execution {
     }
 }
 
-/// Steps that may go out together, in groups that wait for each other: revocations; settings; sign-in; grants. A
-/// change of automapping goes by itself, one person at a time; so does each change of the mailbox itself, which would
-/// conflict with another.
+/// Steps that may be sent together, in groups that wait for each other: revocations; settings; sign-in; grants. A
+/// change of automapping is sent by itself, one person at a time; so is each change of the mailbox itself, which
+/// would conflict with another.
 fn groups(steps: &[Step]) -> Vec<Vec<Step>> {
     let mut groups: Vec<Vec<Step>> = Vec::new();
     for step in steps {

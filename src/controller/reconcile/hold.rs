@@ -91,14 +91,14 @@ impl Reconcile<'_> {
             .is_some_and(|value| value == id)
     }
 
-    /// What follows from groups that changed all at once. Believed only when a second look says the same.
+    /// What follows from groups that changed all at once. Accepted only when a second read shows the same.
     fn confirmed_sudden(&self, judged: &Judged, planned: &Plan) -> Result<BTreeSet<Change>, Outcome> {
         let sudden = plan::sudden(&judged.desired, &judged.prepared.record);
         let planned = planned.changes();
-        let told = self.context.state.remember(self.key, |memory| {
+        let earlier = self.context.state.remember(self.key, |memory| {
             std::mem::replace(&mut memory.sudden, sudden.clone())
         });
-        if sudden.is_disjoint(&planned) || told == sudden {
+        if sudden.is_disjoint(&planned) || earlier == sudden {
             return Ok(sudden);
         }
         judged.prepared.tenant.directory.forget_expansions();

@@ -41,11 +41,11 @@ pub enum Progress {
     WaitingForExchange(String),
     /// Some of it is done, and the rest follows at once.
     Applying(String),
-    /// The answer to a create was lost; looking for its mailbox before anything is repeated.
+    /// The answer to a create was lost; its mailbox is searched for before anything is repeated.
     LookingForMailbox(String),
-    /// The mailbox was not there; looking again before believing it.
+    /// The mailbox was not there; rechecked before that is accepted.
     ConfirmingLoss,
-    /// A group changed all at once; reading it again before believing it.
+    /// A group changed all at once; read again before anything follows.
     ConfirmingMembership,
 }
 
@@ -163,12 +163,12 @@ impl Outcome {
         }
     }
 
-    /// How a reconcile ends that could only take access away, because of `stall`. Once that is told, a failure of Exchange's
-    /// is tried again as soon as any other.
-    pub fn of_refused(self, stall: Stall, told: bool) -> Self {
+    /// How a reconcile ends that could only take access away, because of `stall`. Once that is reported, a failure of
+    /// Exchange's is tried again as soon as any other.
+    pub fn of_refused(self, stall: Stall, reported: bool) -> Self {
         match self {
             Self::Conflict => Self::Conflict,
-            Self::Unavailable(why) if told => Self::Unavailable(why),
+            Self::Unavailable(why) if reported => Self::Unavailable(why),
             Self::UpToDate
             | Self::Observed
             | Self::Drift(_)
@@ -233,7 +233,7 @@ impl Outcome {
 }
 
 impl Disposition {
-    /// Somebody is declared whom nobody knows yet: people are named before their accounts and mailboxes are made, and
+    /// Somebody is declared whom nobody knows yet: people are named before their accounts and mailboxes exist, and
     /// then they wait for their rights.
     pub fn awaiting_somebody(self) -> Self {
         match self.requeue {
@@ -275,11 +275,11 @@ fn progressing(progress: &Progress) -> Disposition {
         Progress::LookingForMailbox(text) => ("LookingForMailbox", text.as_str()),
         Progress::ConfirmingLoss => (
             "ConfirmingLoss",
-            "Exchange did not find the mailbox; it is looked for again before that is believed",
+            "Exchange did not find the mailbox; the operator rechecks before it accepts that",
         ),
         Progress::ConfirmingMembership => (
             "ConfirmingMembership",
-            "many people joined or left a group at once; it is read again before that is believed",
+            "many people joined or left a group at once; the group is read again before anything follows",
         ),
     };
     Disposition {
@@ -327,7 +327,7 @@ impl Stall {
 }
 
 impl Requeue {
-    /// How long to wait after the `failures`th pass in a row that ended like this one; None: not by itself.
+    /// How long to wait after the `failures`th reconcile in a row that ended like this one; None: not by itself.
     pub fn delay(self, interval: Duration, failures: u32) -> Option<Duration> {
         match self {
             Self::Interval => Some(interval),

@@ -18,7 +18,8 @@ use crate::controller::state::key::{self, MailboxKey};
 /// How long a permission waits for its mailbox before it counts as stalled.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Writes the status when it differs. `has_event`: an event says already what was granted. False when the index showed an old version: look again.
+/// Writes the status when it differs. `has_event`: an event says already what was granted. False when the index showed
+/// an old version: try again.
 pub async fn write(
     context: &Context,
     object: &Arc<MailboxPermission>,
@@ -56,13 +57,13 @@ pub async fn write(
         if kind == Kind::Ready && has_event && is_ready {
             continue;
         }
-        tell(context, object, kind, before, &conditions).await;
+        publish_change(context, object, kind, before, &conditions).await;
     }
     true
 }
 
 /// An event when a condition turned.
-async fn tell(
+async fn publish_change(
     context: &Context,
     object: &Arc<MailboxPermission>,
     kind: Kind,
@@ -108,7 +109,7 @@ fn new_refusals(old: Option<&MailboxPermissionStatus>, new: &MailboxPermissionSt
     refused(new).difference(&before).count()
 }
 
-/// Tells the permissions of a mailbox that does not exist; when to look again.
+/// Reports to the permissions of a mailbox that it does not exist; answers when to recheck.
 pub async fn report_missing_mailbox(context: &Context, key: &MailboxKey) -> Option<Duration> {
     let permissions = context.state.index().permissions_of(key);
     let now = context.clock.now();

@@ -14,7 +14,7 @@ use crate::plan::{Acknowledged, Earlier, Purpose};
 /// What one reconcile is about, and what it may do.
 pub struct Prepared {
     pub tenant: Arc<Tenant>,
-    /// How far it goes: a refused manifest only takes access away.
+    /// What it may do: a refused manifest only takes access away.
     pub purpose: Purpose,
     /// False under Observe.
     pub writes: bool,

@@ -1,6 +1,6 @@
-//! Letting a resource go whose mailbox stays, and is perhaps not marked yet.
+//! The release of a resource whose mailbox stays, and is perhaps not marked yet.
 //!
-//! A mailbox that was created gets marker, name and sign-in block first: nobody could tell afterwards whose it is, and
+//! A mailbox that was created gets marker, name and sign-in block first: nobody would know afterwards whose it is, and
 //! anybody could sign in to it. Exchange is not asked about a mailbox that has them.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::controller::state::tenants::TenantState;
 use crate::mail::MailboxGuid;
 use crate::plan::Purpose;
 
-/// A mailbox that surely was created is looked up so long while its resource waits to go; one whose create was
+/// A mailbox that surely was created is looked up so long while its resource waits to be released; one whose create was
 /// never answered for as long as that stays ambiguous.
 const LOOKED_UP_WHEN_CREATED: Duration = Duration::from_hours(1);
 
@@ -66,11 +66,13 @@ impl Reconcile<'_> {
     ) -> Result<(), Outcome> {
         let mut status = self.object.status.clone().unwrap_or_default();
         status.mailbox_guid = Some(guid.to_string());
+        // Until now it was what was asked for, which proves nothing.
+        status.primary_address = None;
         status.tenant_guid = Some(prepared.tenant.guid.to_string());
         self.write_status(status).await
     }
 
-    /// Lets the resource go, or says when that is tried again.
+    /// Releases the resource, or says when that is tried again.
     pub(super) async fn finish_release(&mut self, outcome: Outcome) -> Completed {
         let outcome = match outcome {
             // Retain: the mailbox stays as it is, with its marker and its grants.

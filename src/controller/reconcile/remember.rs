@@ -1,4 +1,4 @@
-//! What is remembered after a plan was carried out, perhaps in part: everything announced, less what was never made.
+//! What is remembered after a plan was carried out, perhaps in part: everything announced, less what was never granted.
 
 use jiff::Timestamp;
 
@@ -32,7 +32,7 @@ pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Record,
     without_unmade(record, before, execution)
 }
 
-/// A grant that Exchange refused for good was never made. One that was announced just now and not made, because its
+/// A grant that Exchange refused for good was never added. One that was announced just now and not added, because its
 /// member is gone, leaves nothing to revoke either.
 pub(super) fn without_unmade(mut record: Record, before: &Record, execution: &Execution) -> Record {
     record.grants.retain(|grant| {

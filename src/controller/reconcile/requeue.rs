@@ -49,7 +49,7 @@ pub fn requeue_as(
         Some(TenantState::NotReady { .. }) | None => RECHECK,
     };
     let delay = disposition.requeue.delay(interval, failures);
-    // What somebody waits for keeps its place; the regular recheck goes to the end.
+    // What somebody waits for keeps its place; the regular recheck waits at the end.
     let lane = if disposition.requeue == Requeue::Interval {
         Lane::Sweep
     } else {

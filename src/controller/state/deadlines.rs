@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_moves_or_goes_is_forgotten() {
+    fn an_end_that_moves_or_is_removed_is_forgotten() {
         let mut deadlines = Deadlines::default();
         deadlines.set(&sales(), "p", &permission("2026-11-24T09:00:00Z"));
         deadlines.set(&sales(), "p", &permission("2026-12-24T09:00:00Z"));

@@ -101,7 +101,7 @@ impl DirectoryCache {
     pub fn identity(&self, holder: &Holder, now: Instant) -> Option<Identity> {
         self.identities.get(holder, now, |identity| match identity {
             Identity::Known { .. } => MEMBER_FRESH,
-            // Somebody may be restored, and his grant is about to be removed as a leftover.
+            // Somebody may be restored, and their grant is about to be removed as a leftover.
             Identity::Gone => MISS_FRESH,
         })
     }

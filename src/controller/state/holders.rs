@@ -8,7 +8,7 @@ use crate::lane::Lane;
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::plan::People;
 
-/// Somebody as a record names him.
+/// Somebody as a record names them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Person {
     Id(ObjectId),

@@ -1,4 +1,4 @@
-//! What is worked on: the keys of the queue, and the kinds they stand for.
+//! What is worked on: the keys of the queue, and the custom resources they stand for.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use tracing::Span;
 use crate::api::SharedMailbox;
 use crate::lane::Lane;
 
-/// The kinds, as the API server names them.
+/// The custom resources, as the API server names them.
 pub const MAILBOX: &str = "SharedMailbox";
 pub const PERMISSION: &str = "MailboxPermission";
 pub const TENANT: &str = "ExchangeTenant";
@@ -34,7 +34,7 @@ pub enum Work {
 }
 
 impl Work {
-    /// Of both kinds of work, as controller-runtime names a controller: its kind in lower case.
+    /// Of both sorts of work, as controller-runtime names a controller: its kind in lower case.
     pub const CONTROLLERS: [&str; 2] = ["sharedmailbox", "exchangetenant"];
 
     /// What the log lines and spans of one reconcile have in common.

@@ -146,7 +146,7 @@ impl<K: Clone + Eq + Hash> State<K> {
                 return;
             }
             Some(Entry::Ready { lane: present, .. }) if *present <= lane => return,
-            // Raised: it goes on waiting, in a better place.
+            // Raised: it keeps waiting, in a better place.
             Some(Entry::Ready { lane: present, .. }) => {
                 *present = lane;
                 self.ready.entry(lane).or_default().push_back(key);

@@ -36,11 +36,11 @@ pub struct Tenant {
     pub protected: People,
     /// Who loses everything.
     pub departed: People,
-    /// Who of both lists nobody in the tenant answers to.
+    /// The entries of both lists that match no recipient in the tenant.
     pub unresolved: BTreeSet<SmtpAddress>,
     /// How much may be taken away at once.
     pub safety: Limits,
-    /// After how long people may use what Exchange was told to grant.
+    /// After how long people may use what Exchange was asked to grant.
     pub propagation: Duration,
 }
 

@@ -102,11 +102,11 @@ impl WrittenSettings {
     }
 
     pub fn earlier(&self, now: Instant) -> BTreeMap<&'static str, Earlier> {
-        let told = self.0.iter().filter_map(|(family, written)| {
+        let changed = self.0.iter().filter_map(|(family, written)| {
             let patience = Family::named(family)?.patience;
             Some((*family, written.earlier(patience, now)?))
         });
-        told.collect()
+        changed.collect()
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_says_that_nothing_had_to_be_changed_is_believed() {
+    fn a_service_that_says_that_nothing_had_to_be_changed_is_trusted() {
         let (mut written, now) = (WrittenSettings::default(), Instant::now());
         written.acknowledged(TIP, tip("a"), tip("b"), false, now);
         written.acknowledged(TIP, tip("a"), tip("b"), true, now + 3 * MINUTE);

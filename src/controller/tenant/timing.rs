@@ -7,9 +7,9 @@ use crate::controller::state::breaker::Limits;
 
 /// How often, how soon and how much.
 pub struct Timing {
-    /// How often each mailbox is looked at.
+    /// How often each mailbox is rechecked.
     pub interval: Duration,
-    /// After how long people may use what Exchange was told to grant.
+    /// After how long people may use what Exchange was asked to grant.
     pub propagation: Duration,
     /// How much may be taken away at once.
     pub safety: Limits,

@@ -23,7 +23,7 @@ impl ProxyAddress {
         }
     }
 
-    /// The SMTP address of the entry; None for entries of other kinds.
+    /// The SMTP address of the entry; None for entries of other types.
     pub fn smtp(&self) -> Option<SmtpAddress> {
         self.prefix
             .eq_ignore_ascii_case("smtp")

@@ -28,7 +28,7 @@ pub struct MailboxRow {
     /// True when the object is mastered in an on-premises directory.
     pub is_dir_synced: bool,
     pub hidden_from_address_lists: bool,
-    /// True when a licence is assigned; None when the row does not tell.
+    /// True when a licence is assigned; None when the row does not say.
     pub sku_assigned: Option<bool>,
     /// Where mail is forwarded to: an address, or the name of a recipient.
     pub forwarding: Option<String>,
@@ -80,7 +80,7 @@ impl MailboxRow {
         })
     }
 
-    /// The primary address and all aliases; entries of other kinds are left out.
+    /// The primary address and all aliases; entries of other types are left out.
     pub fn smtp_addresses(&self) -> impl Iterator<Item = SmtpAddress> {
         self.addresses.iter().filter_map(ProxyAddress::smtp)
     }
@@ -104,7 +104,7 @@ pub struct NewMailbox {
     pub primary: SmtpAddress,
 }
 
-/// What New-Mailbox made.
+/// What New-Mailbox created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CreatedMailbox {
     pub guid: MailboxGuid,
@@ -415,9 +415,9 @@ mod tests {
             alias: "sales".parse().unwrap(),
             primary: "sales@contoso.com".parse().unwrap(),
         };
-        let mut made = row();
-        made["DisplayName"] = json!(name.as_str());
-        let tenant = answering(json!([made]));
+        let mut mailbox = row();
+        mailbox["DisplayName"] = json!(name.as_str());
+        let tenant = answering(json!([mailbox]));
         let created = tenant
             .gateway()
             .create_shared_mailbox(Lane::Edit, &new)
@@ -432,9 +432,9 @@ mod tests {
             json!({"Name": "smo-sales", "DisplayName": name.as_str(), "Alias": "sales",
                 "PrimarySmtpAddress": "sales@contoso.com", "Shared": true})
         );
-        let mut nil = made.clone();
+        let mut nil = mailbox.clone();
         nil["ExchangeGuid"] = json!("00000000-0000-0000-0000-000000000000");
-        for rows in [json!([]), json!([row()]), json!([made, made]), json!([nil])] {
+        for rows in [json!([]), json!([row()]), json!([mailbox, mailbox]), json!([nil])] {
             let error = answering(rows.clone())
                 .gateway()
                 .create_shared_mailbox(Lane::Edit, &new)

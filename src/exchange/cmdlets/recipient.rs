@@ -1,4 +1,4 @@
-//! Looking things up: domains, recipients of any kind, users, groups.
+//! Look-ups: domains, recipients of any kind, users, groups.
 
 mod rows;
 #[cfg(test)]

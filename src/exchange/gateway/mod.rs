@@ -1,8 +1,8 @@
 //! The gateway to one tenant: callers await one cmdlet, the gateway gathers what concurrent callers ask for.
 //!
 //! While requests are in flight new calls queue by lane; when a slot frees, up to ten go out as one `$batch`.
-//! [`queue`] says what goes together, [`budget`] how much may go, [`send`] is one request, [`retry`] says whether
-//! a call is tried again.
+//! [`queue`] says what is sent together, [`budget`] how much may be sent, [`send`] is one request, [`retry`] says
+//! whether a call is tried again.
 
 mod budget;
 mod queue;

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_do_not_pass_are_final_at_once() {
+    fn permanent_errors_are_final_at_once() {
         for class in [
             ErrorClass::NotFound,
             ErrorClass::Conflict,

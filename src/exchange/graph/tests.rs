@@ -57,7 +57,7 @@ async fn an_account_is_read_with_the_properties_that_only_come_when_asked_for() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_does_not_tell_whether_it_is_enabled_is_not_a_disabled_one() {
+async fn an_account_that_does_not_say_whether_it_is_enabled_is_not_a_disabled_one() {
     let tenant = answering(Reaction::status(
         200,
         &json!({"id": id().to_string(), "accountEnabled": null}),
@@ -98,7 +98,7 @@ async fn sign_in_is_blocked_with_one_patch() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn errors_are_told_apart_by_graphs_codes() {
+async fn errors_are_distinguished_by_graphs_codes() {
     for (status, code, class) in [
         (404, "Request_ResourceNotFound", ErrorClass::NotFound),
         (404, "UnknownError", ErrorClass::Transient),
@@ -127,7 +127,7 @@ async fn errors_are_told_apart_by_graphs_codes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_made_good_and_a_refused_token_renewed() {
+async fn a_lost_answer_is_retried_and_a_refused_token_renewed() {
     for first in [
         Reaction::Lost,
         Reaction::Refused,

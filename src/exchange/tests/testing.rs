@@ -328,7 +328,7 @@ impl Tenant {
         calls
     }
 
-    /// Items come back in reverse order: only their ids tell them apart.
+    /// Items come back in reverse order: only their ids distinguish them.
     fn batch(calls: &[Call], reactions: Vec<Reaction>) -> Result<Response<Bytes>, TransportError> {
         let mut responses = Vec::new();
         for (place, reaction) in reactions.into_iter().enumerate().rev() {

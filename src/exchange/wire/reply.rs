@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn batch_items_are_told_apart_by_id_whatever_their_order_and_body() {
+    fn batch_items_are_distinguished_by_id_whatever_their_order_and_body() {
         let items = ok(json!({"responses": [
             {"id": "1", "status": 429, "headers": {"Retry-After": 7, "Request-Id": "r"}, "body": "plain"},
             {"id": "0", "status": 200, "body": {"value": []}},

@@ -94,7 +94,7 @@ fn admit(cluster: &Cluster, namespace: &str, pod: &Value) -> Result<String, Stri
     kubectl(&cluster.control_plane, &line)
 }
 
-/// What helm tells people to paste.
+/// What helm asks people to paste.
 fn the_simulated_tenant_of_the_notes_is_taken(cluster: &Cluster) {
     let notes = cluster.helm(&format!(
         "install {RELEASE} {CHART} --dry-run=server --set simulatedTenant.enabled=true"

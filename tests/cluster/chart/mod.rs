@@ -104,25 +104,25 @@ async fn the_charts_are_installed_do_their_work_with_the_rights_they_grant_and_l
     let Some(cluster) = Cluster::start() else { return };
     let (exchange, address) = tenant_of_the_samples().await;
 
-    older_kinds_are_installed(&cluster);
+    older_crds_are_installed(&cluster);
     let container = the_operator_is_installed(&cluster, &address);
-    an_upgrade_brings_the_kinds_up_to_date(&cluster);
+    an_upgrade_brings_the_crds_up_to_date(&cluster);
     let mut operator = container.run(&cluster).await;
     the_samples_become_ready(&cluster, &address, &operator).await;
     teams_may_edit_their_mailboxes_and_nothing_else(&cluster);
     approving_held_removals_needs_a_verb_of_its_own(&cluster);
     a_secret_that_no_value_names_is_refused_with_the_value(&cluster, &address);
-    a_mailbox_is_let_go_of(&cluster);
+    a_mailbox_is_released(&cluster);
     operator.signal("TERM");
     let status = operator.ended().await;
     assert!(status.success(), "{status}: {}", operator.log());
 
     rbac::everything_granted_is_used_and_everything_asked_is_granted(&cluster);
-    removing_the_charts_leaves_kinds_resources_and_mailboxes(&cluster, &exchange);
+    removing_the_charts_leaves_crds_resources_and_mailboxes(&cluster, &exchange);
 }
 
 /// The CRD chart as it was before a field came.
-fn older_kinds_are_installed(cluster: &Cluster) {
+fn older_crds_are_installed(cluster: &Cluster) {
     let without = cluster.helm(&format!("install {RELEASE} {CHART} --dry-run=server"));
     assert!(without.contains("The CRDs are missing"), "{without}");
     let older = cluster.file("older-crds");
@@ -156,7 +156,7 @@ fn the_operator_is_installed(cluster: &Cluster, tenant: &str) -> Container {
     Container::of(cluster, &format!("deployment/{RELEASE}"))
 }
 
-fn an_upgrade_brings_the_kinds_up_to_date(cluster: &Cluster) {
+fn an_upgrade_brings_the_crds_up_to_date(cluster: &Cluster) {
     cluster.helm(&format!("upgrade {RELEASE}-crds {CRD_CHART}"));
     cluster.kubectl("wait --for=condition=Established crd --all --timeout=60s");
     aliases_are_explained(cluster, true);
@@ -167,8 +167,8 @@ fn aliases_are_explained(cluster: &Cluster, expected: bool) {
     let mut last = String::new();
     let found = wait_until(Duration::from_secs(30), Duration::from_millis(200), || {
         last = kubectl(&cluster.control_plane, "explain sharedmailbox.spec").unwrap_or_else(|error| error);
-        let told = last.contains("displayName") && last.contains("aliases") == expected;
-        Ok(told.then_some(()))
+        let shown = last.contains("displayName") && last.contains("aliases") == expected;
+        Ok(shown.then_some(()))
     });
     assert!(found.unwrap().is_some(), "{last}");
 }
@@ -177,14 +177,14 @@ async fn the_samples_become_ready(cluster: &Cluster, tenant: &str, operator: &Op
     for sample in ["1-tenant.yaml", "2-sales.yaml", "3-info.yaml"] {
         cluster.apply(&format!("deploy/samples/demo/{sample}"), tenant);
     }
-    for kinds in ["exchangetenants", "sharedmailboxes,mailboxpermissions"] {
-        let line = format!("wait --for=condition=Ready {kinds} --all -n {NAMESPACE} --timeout=90s");
+    for resources in ["exchangetenants", "sharedmailboxes,mailboxpermissions"] {
+        let line = format!("wait --for=condition=Ready {resources} --all -n {NAMESPACE} --timeout=90s");
         kubectl(&cluster.control_plane, &line).unwrap_or_else(|error| panic!("{error}\n{}", operator.log()));
     }
     assert_eq!(operator.get("/readyz").await.unwrap().status, 200);
 }
 
-/// Whoever may edit a mailbox may not let held removals go on; whoever may approve may.
+/// Whoever may edit a mailbox may not approve held removals; whoever may approve may.
 fn approving_held_removals_needs_a_verb_of_its_own(cluster: &Cluster) {
     cluster.kubectl(&format!(
         "create rolebinding approvers --clusterrole={RELEASE}-approve --user=amy -n {NAMESPACE}"
@@ -268,11 +268,11 @@ fn a_secret_that_no_value_names_is_refused_with_the_value(cluster: &Cluster, ten
     );
 }
 
-fn a_mailbox_is_let_go_of(cluster: &Cluster) {
+fn a_mailbox_is_released(cluster: &Cluster) {
     cluster.kubectl(&format!("delete sharedmailbox/info -n {NAMESPACE} --timeout=60s"));
 }
 
-fn removing_the_charts_leaves_kinds_resources_and_mailboxes(cluster: &Cluster, exchange: &Control) {
+fn removing_the_charts_leaves_crds_resources_and_mailboxes(cluster: &Cluster, exchange: &Control) {
     let mailboxes = ["sales@contoso.com", "info@contoso.com"];
     let before = mailboxes.map(|address| exchange.mailbox(address).unwrap());
     cluster.helm(&format!("uninstall {RELEASE}"));
@@ -286,7 +286,7 @@ fn removing_the_charts_leaves_kinds_resources_and_mailboxes(cluster: &Cluster, e
     assert_eq!(
         ours,
         [&format!("lease.coordination.k8s.io/{RELEASE}")],
-        "only what the operator itself made"
+        "only what the operator itself created"
     );
     let kinds = cluster.kubectl("get crd -o name");
     assert_eq!(

@@ -63,8 +63,8 @@ impl Holding<'_> {
             }
             (Some(_), _) if row.kind == RecipientKind::SharedMailbox => Hold::Taken(self.shared_mailbox(row)),
             _ => Hold::Taken(format!(
-                "is held by a {}: take another address",
-                row.kind.as_str()
+                "is held by {}: take another address",
+                row.kind.in_words()
             )),
         }
     }

@@ -12,7 +12,7 @@ use crate::mail::{ObjectId, SmtpAddress};
 use crate::rules::MemberKind;
 
 impl Reads<'_> {
-    /// Everything about the members that the directory tells. Look-ups go out together and are remembered for a while.
+    /// What the directory says about the members. Look-ups are sent together and remembered for a while.
     pub async fn directory(&self, admitted: &Admitted) -> Result<Directory, ExchangeError> {
         let members = self.members(admitted.members_to_look_up()).await?;
         let expanded = admitted.groups_to_expand().into_iter().filter_map(|address| {
@@ -123,8 +123,8 @@ fn resolution(name: &str, row: &RecipientRow) -> Resolution {
             licensed: row.licensed,
         }),
         _ => Resolution::Unusable(format!(
-            "{name} belongs to a {} that holds no rights",
-            row.kind.as_str()
+            "{name} belongs to {} that can't hold rights",
+            row.kind.in_words()
         )),
     }
 }

@@ -119,7 +119,7 @@ impl Reconcile<'_> {
         }
     }
 
-    /// Exchange does not find a mailbox that it had: looked up again before that is believed.
+    /// Exchange does not find a mailbox that it had: looked up again before that is accepted.
     fn missing(&self, record: &Record, guid: MailboxGuid) -> Outcome {
         if record.intent.is_some() {
             let text = "Exchange does not show the new mailbox yet; this takes seconds, at times minutes";

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::findings::{Findings, missing_grants};
 use super::names::Names;
 use super::settings;
-use crate::api::condition::{self, Kind, Truth, Verdict, cut};
+use crate::api::condition::{self, Kind, Verdict, cut};
 use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
     last_reconcile_request,
@@ -60,11 +60,12 @@ pub fn mailbox(
     status.summary = Some(ready.reason.to_string());
     let mut verdicts = vec![ready];
     verdicts.extend(disposition.progress.clone());
+    let mut unchanged = Vec::new();
     match findings {
-        None => verdicts.extend(kept(&status.conditions)),
+        None => unchanged = kept(&status.conditions),
         Some(findings) if findings.manifest_is_refused => {
-            let others = kept(&status.conditions).into_iter();
-            verdicts.extend(others.filter(|verdict| verdict.kind != Kind::SignInBlocked));
+            unchanged = kept(&status.conditions);
+            unchanged.retain(|condition| condition.type_ != Kind::SignInBlocked.as_str());
             verdicts.push(sign_in(findings.desired, findings.observed));
             status.sign_in = Some(sign_in_word(findings.observed).to_owned());
             status.held = held(findings);
@@ -77,26 +78,19 @@ pub fn mailbox(
         }
     }
     status.conditions = condition::merge(&status.conditions, &verdicts, generation, now);
+    status.conditions.extend(unchanged);
+    if status.mailbox_guid.is_none() {
+        status.primary_address = Some(object.spec.email_address.clone());
+    }
     status
 }
 
-/// The old verdicts about the mailbox, as verdicts again.
-fn kept(old: &[Condition]) -> Vec<Verdict> {
-    let again = |kind: Kind| {
-        let before = condition::find(old, kind)?;
-        let truth = match before.status.as_str() {
-            "True" => Truth::True,
-            "False" => Truth::False,
-            _ => Truth::Unknown,
-        };
-        Some(Verdict::new(
-            kind,
-            truth,
-            before.reason.clone(),
-            before.message.clone(),
-        ))
-    };
-    ABOUT_THE_MAILBOX.into_iter().filter_map(again).collect()
+/// The old conditions about the mailbox as they were, with the generation that they are of.
+fn kept(old: &[Condition]) -> Vec<Condition> {
+    let about = ABOUT_THE_MAILBOX.into_iter();
+    about
+        .filter_map(|kind| condition::find(old, kind).cloned())
+        .collect()
 }
 
 fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
@@ -111,7 +105,7 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
             Kind::PermissionsSynced,
             false,
             "Granting",
-            "some grants are still to be made or revoked",
+            "some rights are still to be granted or revoked",
         )
     } else {
         Verdict::new(

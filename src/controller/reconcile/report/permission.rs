@@ -33,29 +33,29 @@ pub fn permission(
     let revoked = revoked_from(&name, revoked);
     if permission.expired {
         let (ready, progress) = expired_verdicts(&name, findings, object);
-        let told = Told {
+        let report = Report {
             members: Vec::new(),
             count: None,
             ready,
             progress,
             ends: None,
         };
-        return finish_permission(object, told, revoked, now);
+        return finish_permission(object, report, revoked, now);
     }
-    let teller = Teller::new(permission, findings, now);
+    let reporter = Reporter::new(permission, findings, now);
     let mut members = Members::default();
     for (member, verdict) in permission.members.iter().zip(verdicts) {
-        members.add(&teller, member, verdict);
+        members.add(&reporter, member, verdict);
     }
     let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.writes);
-    let told = Told {
+    let report = Report {
         members: members.entries,
         count: Some(members.count),
         ready,
         progress,
         ends: ends_soon(object, now),
     };
-    finish_permission(object, told, revoked, now)
+    finish_permission(object, report, revoked, now)
 }
 
 /// The advisory that the rights end within a day.
@@ -91,7 +91,7 @@ fn expired_verdicts(
     (Verdict::new(Kind::Ready, true, "Expired", text), None)
 }
 
-/// What is told of the members of one permission.
+/// What is reported of the members of one permission.
 #[derive(Default)]
 struct Members {
     entries: Vec<MemberStatus>,
@@ -100,15 +100,15 @@ struct Members {
 }
 
 impl Members {
-    fn add(&mut self, teller: &Teller<'_>, member: &AdmittedMember, verdict: &MemberVerdict) {
+    fn add(&mut self, reporter: &Reporter<'_>, member: &AdmittedMember, verdict: &MemberVerdict) {
         self.count.declared += 1;
         match verdict {
             MemberVerdict::Refused(refusal) => {
                 self.refused.push(refusal.message.clone());
-                self.entries.push(teller.refused(member, refusal));
+                self.entries.push(reporter.refused(member, refusal));
             }
             MemberVerdict::One { object_id, note } => {
-                let mut entry = teller.member(&member.text, None, *object_id);
+                let mut entry = reporter.member(&member.text, None, *object_id);
                 let has = |state| entry.rights.iter().any(|right| right.state == state);
                 if has(RightState::Refused) {
                     self.refused.extend(entry.message.clone());
@@ -120,18 +120,18 @@ impl Members {
                 entry.message = entry.message.or_else(|| note.clone());
                 self.entries.push(entry);
             }
-            MemberVerdict::Everybody(people) => self.add_group(teller, member, people),
+            MemberVerdict::Everybody(people) => self.add_group(reporter, member, people),
         }
     }
 
     /// A group counts as one member; it is complete when everybody in it is who can be.
-    fn add_group(&mut self, teller: &Teller<'_>, member: &AdmittedMember, people: &[PersonVerdict]) {
+    fn add_group(&mut self, reporter: &Reporter<'_>, member: &AdmittedMember, people: &[PersonVerdict]) {
         let mut pending = 0_usize;
         let mut skipped = 0_usize;
         let mut refused = Vec::new();
         let mut entries = Vec::with_capacity(people.len());
         for person in people {
-            let entry = teller.person(&member.text, person);
+            let entry = reporter.person(&member.text, person);
             let has = |state| entry.rights.iter().any(|right| right.state == state);
             if has(RightState::Refused) {
                 refused.extend(entry.message.clone());
@@ -165,25 +165,25 @@ impl Members {
             address: member.text.clone(),
             via: None,
             object_id: None,
-            rights: states(&teller.permission.rights, |_| state),
+            rights: states(&reporter.permission.rights, |_| state),
             message: Some(text),
         });
         self.entries.append(&mut entries);
     }
 }
 
-/// Tells what becomes of each member. There may be hundreds: what is known is looked up, not searched for.
-struct Teller<'a> {
+/// Reports what becomes of each member. There may be hundreds: what is known is looked up, not searched for.
+struct Reporter<'a> {
     permission: &'a AdmittedPermission,
     findings: &'a Findings<'a>,
     now: Timestamp,
     missing: BTreeSet<(ObjectId, Right)>,
     recorded: BTreeMap<(ObjectId, Right), &'a RecordedGrant>,
-    /// What was told before, by address and group.
+    /// What was reported before, by address and group.
     old: BTreeMap<(&'a str, Option<&'a str>), &'a MemberStatus>,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> Reporter<'a> {
     fn new(permission: &'a AdmittedPermission, findings: &'a Findings<'a>, now: Timestamp) -> Self {
         let recorded = findings.record.grants.iter();
         let old = permission.object.status.iter().flat_map(|status| &status.members);
@@ -202,7 +202,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-impl Teller<'_> {
+impl Reporter<'_> {
     fn refused(&self, member: &AdmittedMember, refusal: &Refusal) -> MemberStatus {
         let keeps = |grant: &RecordedGrant| {
             let as_written = |address| grant.written_as().any(|written| written == address);
@@ -293,12 +293,12 @@ impl Teller<'_> {
         } else {
             RightState::Granted
         };
-        let before = old.and_then(|old| old.rights.iter().find(|told| told.right == right));
+        let before = old.and_then(|old| old.rights.iter().find(|before| before.right == right));
         match (state, before) {
-            (RightState::Granted, Some(told))
-                if told.state == RightState::Granted && told.since.is_some() =>
+            (RightState::Granted, Some(before))
+                if before.state == RightState::Granted && before.since.is_some() =>
             {
-                told.clone()
+                before.clone()
             }
             (RightState::Granted, _) => {
                 let after = |grant: Timestamp| grant.saturating_add(findings.propagation).unwrap_or(grant);
@@ -392,7 +392,10 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
         let ready = Verdict::new(Kind::Ready, false, reason, text.clone());
         return (ready, Some(Verdict::new(kind, true, reason, text)));
     }
-    let text = format!("{complete} of {declared} members hold all rights");
+    let text = match declared {
+        0 => "no members are declared, so nobody gets a right".to_owned(),
+        _ => format!("{complete} of {declared} members hold all rights"),
+    };
     (Verdict::new(Kind::Ready, true, "Granted", text), None)
 }
 
@@ -408,21 +411,21 @@ fn states(rights: &[Right], state: impl Fn(Right) -> RightState) -> Vec<RightSta
         .collect()
 }
 
-/// The next status of a permission whose mailbox could not be looked at, or whose manifest is refused: what the
-/// mailbox says, told here. `lost` is what the mailbox lost.
+/// The next status of a permission whose mailbox could not be read, or whose manifest is refused: it reports
+/// what the mailbox reports. `lost` is what the mailbox lost.
 pub fn permission_without_mailbox(
     object: &Arc<MailboxPermission>,
     mailbox: &Disposition,
     lost: &[Revoked],
     now: Timestamp,
 ) -> Option<MailboxPermissionStatus> {
-    let told = mailbox.ready.as_ref()?;
+    let theirs = mailbox.ready.as_ref()?;
     let text = format!(
         "the SharedMailbox is not ready: {}: {}",
-        told.reason, told.message
+        theirs.reason, theirs.message
     );
-    let (reason, truth) = match told.truth {
-        Truth::Unknown => (told.reason.clone(), Truth::Unknown),
+    let (reason, truth) = match theirs.truth {
+        Truth::Unknown => (theirs.reason.clone(), Truth::Unknown),
         Truth::True | Truth::False => ("MailboxNotReady".into(), Truth::False),
     };
     let ready = Verdict::new(Kind::Ready, truth, reason.clone(), text.clone());
@@ -431,21 +434,21 @@ pub fn permission_without_mailbox(
         .as_ref()
         .map(|p| Verdict::new(p.kind, true, reason, text));
     let revoked = revoked_from(&object.name_any(), lost);
-    let told = Told {
-        members: told_before_without(object, &revoked),
+    let report = Report {
+        members: members_without_lost(object, &revoked),
         count: None,
         ready,
         progress,
         ends: ends_soon(object, now),
     };
-    Some(finish_permission(object, told, revoked, now))
+    Some(finish_permission(object, report, revoked, now))
 }
 
-/// What was told of the members before, without what they have lost since.
-fn told_before_without(object: &MailboxPermission, revoked: &[Revoked]) -> Vec<MemberStatus> {
-    let is_lost = |id: &str, told: &RightStatus| {
-        told.since.as_ref().is_some_and(|since| {
-            let same = |entry: &Revoked| entry.object_id == id && entry.right == told.right;
+/// What was reported of the members before, without what they have lost since.
+fn members_without_lost(object: &MailboxPermission, revoked: &[Revoked]) -> Vec<MemberStatus> {
+    let is_lost = |id: &str, right: &RightStatus| {
+        right.since.as_ref().is_some_and(|since| {
+            let same = |entry: &Revoked| entry.object_id == id && entry.right == right.right;
             revoked
                 .iter()
                 .any(|entry| same(entry) && entry.revoked_at.0 >= since.0)
@@ -458,7 +461,7 @@ fn told_before_without(object: &MailboxPermission, revoked: &[Revoked]) -> Vec<M
         .unwrap_or_default();
     for member in &mut members {
         if let Some(id) = &member.object_id {
-            member.rights.retain(|told| !is_lost(id, told));
+            member.rights.retain(|right| !is_lost(id, right));
         }
     }
     members.retain(|member| !member.rights.is_empty());
@@ -476,18 +479,18 @@ pub fn permission_of_missing_mailbox(
         format!("spec.mailboxRef.name: there is no SharedMailbox {name:?} in this namespace; apply it");
     let ready = Verdict::new(Kind::Ready, false, "MailboxNotFound", text.clone());
     let kind = if stalled { Kind::Stalled } else { Kind::Reconciling };
-    let told = Told {
+    let report = Report {
         members: Vec::new(),
         count: None,
         ready,
         progress: Some(Verdict::new(kind, true, "MailboxNotFound", text)),
         ends: ends_soon(object, now),
     };
-    finish_permission(object, told, told_revoked(object), now)
+    finish_permission(object, report, revoked_before(object), now)
 }
 
-/// As it was told before.
-fn told_revoked(object: &MailboxPermission) -> Vec<Revoked> {
+/// As it was reported before.
+fn revoked_before(object: &MailboxPermission) -> Vec<Revoked> {
     object
         .status
         .as_ref()
@@ -496,7 +499,7 @@ fn told_revoked(object: &MailboxPermission) -> Vec<Revoked> {
 }
 
 /// What a status is to say.
-struct Told {
+struct Report {
     members: Vec<MemberStatus>,
     /// None: what was counted before stays.
     count: Option<Count>,
@@ -507,17 +510,17 @@ struct Told {
 
 fn finish_permission(
     object: &MailboxPermission,
-    told: Told,
+    report: Report,
     revoked: Vec<Revoked>,
     now: Timestamp,
 ) -> MailboxPermissionStatus {
-    let Told {
+    let Report {
         members,
         count,
         ready,
         progress,
         ends,
-    } = told;
+    } = report;
     let generation = object.metadata.generation.unwrap_or_default();
     let old = object.status.clone().unwrap_or_default();
     let rights: Vec<&str> = object.spec.rights.iter().map(|right| right.as_str()).collect();

@@ -95,7 +95,7 @@ fn refused(findings: &Findings<'_>) -> Vec<String> {
     all
 }
 
-/// What is still to be written, Send on Behalf aside: that is told with the grants.
+/// What is still to be written, Send on Behalf aside: that is reported with the grants.
 fn differing(findings: &Findings<'_>) -> Vec<String> {
     let mut texts = Vec::new();
     for step in &findings.rest.steps {

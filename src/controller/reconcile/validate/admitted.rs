@@ -82,7 +82,7 @@ pub struct Surroundings<'a> {
     pub namespace: &'a str,
     /// Other mailboxes of the namespace that were there before this one, by their addresses.
     pub earlier: Vec<BTreeSet<SmtpAddress>>,
-    /// Other resources that claim one of the addresses and have the better right.
+    /// Other resources that already claim one of the addresses.
     pub rivals: Vec<Rival>,
     pub accepted_domains: &'a BTreeSet<Domain>,
     /// People who have left, as written.

@@ -10,7 +10,7 @@ use crate::controller::state::index::{Index, claims_of};
 use crate::mail::SmtpAddress;
 use crate::rules::{AccessRules, Wish};
 
-/// Another resource with the better right to an address.
+/// Another resource that already claims an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rival {
     address: SmtpAddress,
@@ -27,7 +27,7 @@ pub fn is_older(other: &SharedMailbox, mailbox: &SharedMailbox) -> bool {
     age(other) < age(mailbox)
 }
 
-/// Resources that have a better right than `mailbox` to one of its addresses.
+/// Resources that already claim one of the addresses of `mailbox`, and are preferred to it.
 ///
 /// The owner of a mailbox keeps its addresses; among those without one the older that is not paused wins. Whoever
 /// the access rules deny the addresses has no right at all, whatever its status says: nobody squats an address.
@@ -38,7 +38,7 @@ pub fn rivals(
     addresses: &BTreeSet<SmtpAddress>,
 ) -> Vec<Rival> {
     let tenant = &mailbox.spec.tenant_ref.name;
-    let better =
+    let is_preferred =
         |other: &SharedMailbox, address: &SmtpAddress| match (holds(other, address), holds(mailbox, address))
         {
             (true, false) => true,
@@ -50,7 +50,7 @@ pub fn rivals(
     let mut rivals = Vec::new();
     for address in addresses {
         for other in index.claimants(tenant, address) {
-            if other.uid() != mailbox.uid() && is_admitted(&other, rules) && better(&other, address) {
+            if other.uid() != mailbox.uid() && is_admitted(&other, rules) && is_preferred(&other, address) {
                 let name = (other.namespace() == mailbox.namespace()).then(|| other.name_any());
                 rivals.push(Rival {
                     address: address.clone(),

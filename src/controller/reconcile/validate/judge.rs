@@ -9,7 +9,7 @@ use crate::plan::{self, Desired, GrantPolicy, Observed, Ownership, Plan, Purpose
 
 use super::Wanted;
 
-/// What is known and wanted when a plan is made.
+/// What is known and wanted when it is planned.
 pub struct Judged {
     pub prepared: Prepared,
     pub wanted: Wanted,
@@ -43,7 +43,7 @@ pub enum Planned {
     },
 }
 
-/// `is_alive` tells whether a SharedMailbox with this uid exists.
+/// `is_alive` says whether a SharedMailbox with this uid exists.
 pub fn validate(
     prepared: Prepared,
     observation: Observation,

@@ -11,7 +11,7 @@ use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::People;
 use crate::rules::{AccessRules, MemberKind, Wish};
 
-/// Reasons that pass when the person is made, or gets a mailbox.
+/// Reasons that end by themselves when the account is created, or gets a mailbox.
 pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";
 pub const NO_MAILBOX: &str = "MemberHasNoMailbox";
 
@@ -26,7 +26,7 @@ pub struct Directory {
 /// Whom a member stands for, or why it gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberVerdict {
-    /// Himself, or a group as it is.
+    /// A person, or a group as it is.
     One {
         object_id: ObjectId,
         note: Option<String>,
@@ -41,7 +41,7 @@ pub enum MemberVerdict {
 pub struct PersonVerdict {
     pub object_id: ObjectId,
     pub address: Option<SmtpAddress>,
-    /// Why he gets nothing; that does not lower Ready.
+    /// Why they get nothing; that does not lower Ready.
     pub skipped: Option<Refusal>,
 }
 
@@ -211,7 +211,7 @@ impl Bench<'_> {
             }
             Some(Resolution::Unusable(why)) => Err(Refusal::new("MemberCannotHoldRights", why.clone())),
             Some(Resolution::NotFound) | None => {
-                let text = format!("nobody in the tenant has the address or sign-in name {text}");
+                let text = format!("no recipient in the tenant has the address or sign-in name {text}");
                 Err(Refusal::new(MEMBER_NOT_FOUND, text))
             }
         }
@@ -231,7 +231,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// What holds for everybody, named himself or found in a group.
+    /// What holds for everybody, named one by one or found in a group.
     fn person(&self, text: &str, found: &Resolved) -> Result<(), Refusal> {
         if self.departed.include_id(&found.object_id) {
             return Err(departed(text));
@@ -305,7 +305,7 @@ impl Bench<'_> {
 
 fn departed(who: &str) -> Refusal {
     let text = format!(
-        "{who} has left: the ExchangeTenant names him in spec.departed; take him out of the manifest"
+        "{who} has left: spec.departed of the ExchangeTenant names them; take them out of the manifest"
     );
     Refusal::new("Departed", text)
 }
@@ -315,7 +315,7 @@ fn no_mailbox(who: &str) -> Refusal {
     Refusal::new(NO_MAILBOX, text)
 }
 
-/// What somebody who gets his rights should know all the same.
+/// What somebody who gets the rights should know all the same.
 fn note(found: &Resolved, permission: &AdmittedPermission) -> Option<String> {
     let is_group = found.kind == RecipientKind::SecurityGroup;
     let mapped = permission.rights.contains(&Right::FullAccess) && permission.auto_mapping;
@@ -383,7 +383,7 @@ fn right_kind(text: &str, written: MemberKind, found: &RecipientKind) -> Result<
         )),
         (_, Kind::MailContact | Kind::Other(_)) => Err(Refusal::new(
             "MemberCannotHoldRights",
-            format!("{text} is of a kind that can't hold rights: {found:?}"),
+            format!("{text} is {}, which can't hold rights", found.in_words()),
         )),
     }
 }

@@ -10,7 +10,7 @@ use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::{People, WantedGrant};
 use crate::rules::AccessRules;
 
-/// Which grants are wanted, and who stays as he is.
+/// Which grants are wanted, and who stays as they are.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,

@@ -1,5 +1,7 @@
 //! What look-ups ask for and what they answer: domains, recipients, accounts, groups.
 
+use std::borrow::Cow;
+
 use crate::exchange::cmdlets::answer::{ProxyAddress, addresses, custom_attributes};
 use crate::exchange::wire::{Row, Unreadable};
 use crate::mail::{Domain, MailboxGuid, ObjectId, Sid, SmtpAddress};
@@ -103,19 +105,20 @@ impl RecipientKind {
         }
     }
 
-    /// Exchange's name of the kind, for messages.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::UserMailbox => "UserMailbox",
-            Self::SharedMailbox => "SharedMailbox",
-            Self::MailUser => "MailUser",
-            Self::Guest => "GuestMailUser",
-            Self::MailContact => "MailContact",
-            Self::SecurityGroup => "MailUniversalSecurityGroup",
-            Self::DistributionGroup => "MailUniversalDistributionGroup",
-            Self::Microsoft365Group => "GroupMailbox",
-            Self::OtherMailbox(other) | Self::Other(other) => other,
-        }
+    /// With an article, for messages.
+    pub fn in_words(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::UserMailbox => "a person's mailbox",
+            Self::SharedMailbox => "a shared mailbox",
+            Self::MailUser => "a mail user",
+            Self::Guest => "a guest",
+            Self::MailContact => "a mail contact",
+            Self::SecurityGroup => "a mail-enabled security group",
+            Self::DistributionGroup => "a distribution group",
+            Self::Microsoft365Group => "a Microsoft 365 group",
+            Self::OtherMailbox(details) => return Cow::Owned(format!("a mailbox of type {details}")),
+            Self::Other(details) => return Cow::Owned(format!("a recipient of type {details}")),
+        })
     }
 }
 

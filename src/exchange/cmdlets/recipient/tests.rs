@@ -112,7 +112,7 @@ async fn a_recipient_asked_for_by_address_carries_it_or_signs_in_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_row_and_several_rows_are_told_apart() {
+async fn no_row_and_several_rows_are_distinguished() {
     let asked = || RecipientIdentity::Address(address("fm@contoso.com"));
     assert_eq!(
         look_up(json!([]), asked()).await.unwrap_err().class,
@@ -168,19 +168,20 @@ async fn a_group_has_no_mailbox_guid_and_no_sign_in_name() {
 }
 
 #[test]
-fn kinds_keep_exchanges_names() {
-    for name in [
-        "UserMailbox",
-        "SharedMailbox",
-        "RoomMailbox",
-        "MailUser",
-        "MailContact",
-        "MailUniversalSecurityGroup",
-        "MailUniversalDistributionGroup",
-        "GroupMailbox",
-        "PublicFolder",
+fn recipients_are_named_in_words_and_rare_ones_by_exchanges_name() {
+    for (details, words) in [
+        ("UserMailbox", "a person's mailbox"),
+        ("SharedMailbox", "a shared mailbox"),
+        ("RoomMailbox", "a mailbox of type RoomMailbox"),
+        ("MailUser", "a mail user"),
+        ("GuestMailUser", "a guest"),
+        ("MailContact", "a mail contact"),
+        ("MailUniversalSecurityGroup", "a mail-enabled security group"),
+        ("MailUniversalDistributionGroup", "a distribution group"),
+        ("GroupMailbox", "a Microsoft 365 group"),
+        ("PublicFolder", "a recipient of type PublicFolder"),
     ] {
-        assert_eq!(RecipientKind::of(name).as_str(), name);
+        assert_eq!(RecipientKind::of(details).in_words(), words);
     }
     assert_eq!(
         RecipientKind::of("RoomMailbox"),

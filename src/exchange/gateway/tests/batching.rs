@@ -1,4 +1,4 @@
-//! What goes out together, in which order, and when.
+//! What is sent together, in which order, and when.
 
 use super::*;
 

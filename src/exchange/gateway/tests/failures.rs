@@ -96,7 +96,7 @@ async fn a_repeatable_write_survives_lost_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_does_not_pass_is_reported_once() {
+async fn an_error_that_is_permanent_is_reported_once() {
     let tenant = Tenant::new(|call: &Call| {
         if call.name == "token" {
             return Tenant::default_reaction(call);
@@ -147,7 +147,7 @@ async fn retry_after_holds_back_everything_in_the_tenant() {
     assert_eq!(
         requests[1].names(),
         ["Remove-RecipientPermission"],
-        "the most urgent goes first when the hold ends"
+        "the most urgent is sent first when the hold ends"
     );
 }
 
@@ -200,7 +200,7 @@ async fn retry_after_inside_a_batch_holds_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_retry_after_the_waits_grow_until_the_caller_is_told() {
+async fn without_retry_after_the_waits_grow_until_the_caller_gets_the_error() {
     let tenant = Tenant::new(|call: &Call| {
         if call.name == "token" {
             Tenant::default_reaction(call)
@@ -255,7 +255,7 @@ async fn a_refused_token_is_renewed_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_app_without_its_role_is_told_so_after_one_renewal() {
+async fn an_app_without_its_role_gets_that_answer_after_one_renewal() {
     let tenant = Tenant::new(|call: &Call| {
         if call.name == "token" {
             Tenant::default_reaction(call)
@@ -318,7 +318,7 @@ async fn no_secret_and_no_token_shows_in_debug_output_or_errors() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_metrics_tell_results_and_retries() {
+async fn the_metrics_show_results_and_retries() {
     let mut registry = prometheus_client::registry::Registry::default();
     let metrics = GatewayMetrics::register(&mut registry);
     let tenant = once("Get-MailboxPermission", Reaction::text(503, ""));

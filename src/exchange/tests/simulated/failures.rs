@@ -5,7 +5,7 @@ use simulator::{Fault, FaultRule};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn faults_that_pass_do_not_reach_the_caller() {
+async fn transient_faults_do_not_reach_the_caller() {
     let server_error = |status, exception: Option<&str>| Fault::ServerError {
         status,
         exception: exception.map(str::to_owned),
@@ -57,7 +57,7 @@ async fn denied_with(bench: &Bench) -> ExchangeError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_app_lacks_is_told_in_words() {
+async fn what_the_app_lacks_is_reported_in_words() {
     let no_role = Bench::new();
     no_role.control.set_exchange_app_role(false);
     let error = denied_with(&no_role).await;
@@ -103,7 +103,7 @@ async fn a_role_granted_later_is_used_once_the_token_is_old_enough_to_lack_it() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_tenant_of_the_token_is_told() {
+async fn the_tenant_of_the_token_is_reported() {
     let bench = Bench::new();
     let tenant = bench.gateway.tenant_guid().await.unwrap();
     assert_eq!(tenant.to_string(), Seed::contoso().tenant_id.to_string());

@@ -108,7 +108,7 @@ async fn set_mailbox(gateway: &Gateway, guid: MailboxGuid, parameters: &Paramete
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_with_five_members_is_made_with_twelve_writes_and_read_back() {
+async fn a_mailbox_with_five_members_is_created_with_twelve_writes_and_read_back() {
     let bench = Bench::new();
     let gateway = &bench.gateway;
     let domains = gateway.accepted_domains(LANE).await.unwrap();

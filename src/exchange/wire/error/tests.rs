@@ -348,7 +348,7 @@ fn a_parameter_is_named_only_where_the_answer_is_about_one() {
 }
 
 #[test]
-fn the_second_sentence_tells_the_refusals_of_a_write_scope_apart() {
+fn the_second_sentence_distinguishes_the_refusals_of_a_write_scope() {
     use ErrorClass::{Denied, Invalid};
     for (second, expected) in [
         ("'x' isn't within your current write scopes.", Denied),
