@@ -9,7 +9,7 @@ fn mapped(world: &World, who: &str) -> bool {
     let id = world.tenant.object_id(who).unwrap();
     let view = view(world);
     let entry = view.full_access.iter().find(|entry| entry.trustee == id);
-    entry.expect("he holds Full Access").auto_mapping
+    entry.expect("they hold Full Access").auto_mapping
 }
 
 fn readers(members: &[&str], auto_mapping: bool) -> serde_json::Value {
@@ -58,7 +58,7 @@ async fn switched_on_it_is_a_revoke_and_a_grant_for_each_person() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stranger_keeps_his_automapping() {
+async fn a_stranger_keeps_their_automapping() {
     let world = with_readers(true).await;
     let stranger = AccessRow {
         auto_mapping: true,
@@ -105,7 +105,7 @@ async fn of_a_grant_that_was_there_before_it_is_unknown_and_said_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_another_sid_than_his_entry_has_one_entry_afterwards() {
+async fn whoever_has_another_sid_than_their_entry_has_one_entry_afterwards() {
     for wanted in [true, false] {
         let world = with_readers(!wanted).await;
         world.tenant.change_sid(FIRST).unwrap();
@@ -119,8 +119,8 @@ async fn whoever_has_another_sid_than_his_entry_has_one_entry_afterwards() {
         let id = world.tenant.object_id(FIRST).unwrap();
         let entries = |world: &World| {
             let view = view(world);
-            let his = view.full_access.iter().filter(|entry| entry.trustee == id);
-            his.map(|entry| entry.auto_mapping).collect::<Vec<_>>()
+            let own = view.full_access.iter().filter(|entry| entry.trustee == id);
+            own.map(|entry| entry.auto_mapping).collect::<Vec<_>>()
         };
         until(&world, "changed", || entries(&world) == [wanted]).await;
         world.wait_mailbox("sales", "True", "UpToDate").await;

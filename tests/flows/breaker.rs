@@ -29,7 +29,7 @@ fn members(names: &[String]) -> serde_json::Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_the_limit_is_held_shown_by_name_and_goes_on_after_approval_of_exactly_that() {
+async fn more_than_the_limit_is_held_shown_by_name_and_continues_after_approval_of_exactly_that() {
     let world = with_people(10, json!({ "maxRevocations": 3, "maxRevocationPercent": 10 })).await;
     world.apply(&members(&people(10)[5..])).await;
     let mailbox = world.wait_mailbox("sales", "False", "Held").await;

@@ -64,14 +64,14 @@ async fn a_mailbox_with_five_members_takes_twelve_writes_and_a_handful_of_reads(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_pass_without_a_change_reads_only_and_writes_nothing_to_kubernetes() {
+async fn a_second_reconcile_without_a_change_reads_only_and_writes_nothing_to_kubernetes() {
     let world = five_members().await;
     world.sleep(5).await;
     world.tenant.clear_journal();
     world.server.forget_requests();
     world.sleep(1300).await;
     assert_eq!(world.writes(), Vec::<String>::new());
-    assert!(!world.reads().is_empty(), "it looked");
+    assert!(!world.reads().is_empty(), "it was rechecked");
     assert_eq!(world.kubernetes_writes(), Vec::<String>::new());
 }
 

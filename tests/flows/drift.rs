@@ -1,4 +1,4 @@
-//! What somebody changes behind the operator's back is put right; what is nobody's business is left alone.
+//! What somebody changes outside the operator is repaired; what nobody declares is left alone.
 
 use super::kit::*;
 use serde_json::{Value, json};
@@ -181,7 +181,7 @@ async fn whatever_an_admin_takes_away_comes_back_with_one_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn grants_that_others_made_are_counted_and_left_alone() {
+async fn grants_of_others_are_counted_and_left_alone() {
     let world = sales_with(&[FIRST]).await;
     let third = json!({ "Identity": SALES, "User": THIRD, "AccessRights": ["FullAccess"] });
     admin(&world, "Add-MailboxPermission", third);
@@ -223,7 +223,7 @@ async fn grants_that_others_made_are_counted_and_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreign_grant_that_is_declared_becomes_ours_and_goes_with_its_declaration() {
+async fn a_foreign_grant_that_is_declared_becomes_ours_and_is_revoked_with_its_declaration() {
     let world = sales_with(&[FIRST]).await;
     admin(
         &world,

@@ -19,7 +19,7 @@ pub async fn set_secret(world: &World, data: Value) {
     .expect("a Secret");
     api.create(&PostParams::default(), &secret)
         .await
-        .expect("the Secret can be made");
+        .expect("the Secret can be created");
 }
 
 pub async fn delete_secret(world: &World) {
@@ -41,7 +41,7 @@ pub async fn make_namespace(world: &World, name: &str) {
     let namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).expect("a namespace");
     api.create(&PostParams::default(), &namespace)
         .await
-        .expect("it can be made");
+        .expect("it can be created");
 }
 
 /// Waits until an object of another namespace is reported so.
@@ -95,7 +95,7 @@ where
         .expect("may be patched");
 }
 
-/// Asks for a pass over `sales` and waits until it was made, whatever it found.
+/// Requests a reconcile of `sales` and waits until it was done, whatever it found.
 pub async fn look_now(world: &World) {
     let stamp = world.server.now().to_string();
     annotate(world, &stamp).await;
@@ -104,7 +104,7 @@ pub async fn look_now(world: &World) {
         let status = api.get_opt("sales").await.ok()??.status?;
         (status.last_handled_reconcile_at.as_deref() == Some(stamp.as_str())).then_some(())
     };
-    world.wait("a pass that was asked for", check).await;
+    world.wait("a reconcile that was requested", check).await;
 }
 
 pub async fn annotate(world: &World, stamp: &str) {

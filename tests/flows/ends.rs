@@ -51,14 +51,14 @@ async fn rights_end_within_a_second_are_announced_a_day_ahead_and_stay_listed_fo
     assert_eq!(condition(&permission, "Granted").unwrap().status, "False");
     assert_eq!(status.revoked.len(), 2);
     assert_eq!(status.reason.as_deref(), Some("holiday cover"));
-    let told = told_about(&world, "temp").await.join("\n");
+    let reported = events_about(&world, "temp").await.join("\n");
     says(
-        &told,
+        &reported,
         &["ExpiresSoon", "Expired", "RightsRevoked: revoked (holiday cover)"],
     );
     world.sleep(25 * HOUR).await;
     assert_eq!(world.permission("temp").await.status.unwrap().revoked, vec![]);
-    assert!(view(&world).send_as.len() == 1, "the first member keeps his");
+    assert!(view(&world).send_as.len() == 1, "the first member keeps theirs");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Random edits of several permissions on one mailbox, among grants that others made: after each, exactly what is
+//! Random edits of several permissions on one mailbox, among grants of others: after each, exactly what is
 //! wanted is there beside what must stay, and Exchange was written to no more often than the difference asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -181,7 +181,7 @@ fn some<T: Copy + Ord>(rng: &mut Rng, all: &[T]) -> BTreeSet<T> {
     chosen
 }
 
-/// An admin grants something or renames somebody, and somebody asks for a look.
+/// An admin grants something or renames somebody, and somebody requests a reconcile.
 async fn by_hand(world: &World, model: &mut Model, rng: &mut Rng) -> String {
     // A grant that was given and taken away within half an hour, and is there again, is one that Exchange forgot to remove.
     world.sleep(2_400).await;
@@ -213,7 +213,7 @@ async fn by_hand(world: &World, model: &mut Model, rng: &mut Rng) -> String {
     words
 }
 
-/// One random edit, made in the cluster and in the model; answers it in words.
+/// One random edit, done in the cluster and in the model; answers it in words.
 async fn edit(world: &World, model: &mut Model, rng: &mut Rng) -> String {
     if rng.percent(15) {
         model.exclusive = !model.exclusive;

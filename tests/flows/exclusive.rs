@@ -1,4 +1,4 @@
-//! Exclusive: what no MailboxPermission declares goes, and what must stay stays.
+//! Exclusive: what no MailboxPermission declares is removed, and what must stay stays.
 
 use super::kit::*;
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ async fn leftovers_of_accounts_that_are_gone_are_found_and_removed_on_request_on
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_entry_that_exchange_shows_and_says_is_not_there_is_told_and_not_hammered() {
+async fn an_entry_that_exchange_shows_and_says_is_not_there_is_reported_and_not_hammered() {
     let world = sales_with(&[FIRST]).await;
     world.tenant.inject_access(SALES, &AccessRow::of(SECOND)).unwrap();
     world.tenant.set_stubborn(SALES, SECOND, true).unwrap();
@@ -216,5 +216,5 @@ async fn nobody_is_removed_while_a_protected_person_could_not_be_looked_up() {
     assert!(holds_full_access(&world, SECOND));
     world.tenant.set_faults(simulator::Faults::default());
     world.sleep(2 * INTERVAL).await;
-    assert!(holds_full_access(&world, SECOND), "he is protected");
+    assert!(holds_full_access(&world, SECOND), "they are protected");
 }

@@ -43,7 +43,7 @@ async fn with_group(people: usize) -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everybody_in_a_group_is_granted_followed_and_told() {
+async fn everybody_in_a_group_is_granted_followed_and_reported() {
     let world = with_group(3).await;
     assert_eq!(view(&world).send_as.len(), 3);
     let status = world.permission("team").await.status.unwrap();

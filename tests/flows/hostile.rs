@@ -138,7 +138,7 @@ async fn a_forged_record_reaches_no_further_than_the_forgers_own_mailbox() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forged_conditions_are_corrected_with_the_next_look() {
+async fn forged_conditions_are_corrected_with_the_next_reconcile() {
     let (world, _) = with_boss().await;
     world
         .tenant

@@ -17,7 +17,7 @@ pub const SALES: &str = "sales@contoso.com";
 pub const FIRST: &str = "first.member@contoso.com";
 pub const SECOND: &str = "second.member@contoso.com";
 pub const THIRD: &str = "third.member@contoso.com";
-/// A little more than the default interval at which mailboxes are looked at.
+/// A little more than the default interval at which mailboxes are rechecked.
 pub const INTERVAL: u64 = 660;
 
 /// A running operator in this tenant, with `change` merged into the ExchangeTenant.
@@ -34,7 +34,7 @@ pub fn sales(change: Value) -> Value {
 }
 
 /// The events about the resource of this name: reason and note.
-pub async fn told_about(world: &World, name: &str) -> Vec<String> {
+pub async fn events_about(world: &World, name: &str) -> Vec<String> {
     let events: Api<Event> = world.api();
     let all = events.list(&ListParams::default()).await.unwrap();
     let about = all.items.into_iter().filter(|event| {
@@ -62,7 +62,7 @@ pub fn team(members: &[&str]) -> Value {
     permission("team", "sales", members, &["FullAccess", "SendAs"])
 }
 
-/// `sales` with these members, made and Ready.
+/// `sales` with these members, created and Ready.
 pub async fn sales_with(members: &[&str]) -> World {
     let world = World::start().await;
     settle(&world, members).await;
@@ -122,7 +122,7 @@ pub fn member_message(permission: &MailboxPermission, address: &str) -> String {
     member.message.clone().unwrap_or_default()
 }
 
-/// Runs a cmdlet as an admin would, behind the operator's back.
+/// Runs a cmdlet as an admin would, outside the operator.
 pub fn admin(world: &World, cmdlet: &str, parameters: Value) {
     world
         .tenant
@@ -191,7 +191,7 @@ pub fn refusal(text: &str) -> Fault {
     }
 }
 
-/// Lets go on what is held on `sales` under this id.
+/// Approves what is held on `sales` under this id.
 pub async fn approve(world: &World, id: &str) {
     let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/approve": id } } });
     world.apply(&with(sales(json!({})), &asked)).await;

@@ -1,4 +1,4 @@
-//! What tools that wait by kstatus (Flux, kpt, Argo CD's health checks) make of our kinds through their lives.
+//! What tools that wait by kstatus (Flux, kpt, Argo CD's health checks) make of our custom resources through their lives.
 
 use serde_json::json;
 use simulator::{Delay, Faults, Seed};
@@ -12,7 +12,7 @@ async fn mailbox_is(world: &World) -> Kstatus {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_is_in_progress_until_it_is_made_and_again_after_each_edit() {
+async fn a_mailbox_is_in_progress_until_it_is_created_and_again_after_each_edit() {
     let mut world = World::start().await;
     world.wait_tenant("True", "Connected").await;
     world.tenant.set_faults(Faults {
@@ -24,7 +24,7 @@ async fn a_mailbox_is_in_progress_until_it_is_made_and_again_after_each_edit() {
     assert_eq!(
         mailbox_is(&world).await,
         Kstatus::InProgress,
-        "told within a second"
+        "reported within a second"
     );
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(mailbox_is(&world).await, Kstatus::Current);
@@ -34,7 +34,7 @@ async fn a_mailbox_is_in_progress_until_it_is_made_and_again_after_each_edit() {
     assert_eq!(
         mailbox_is(&world).await,
         Kstatus::InProgress,
-        "nobody has looked yet"
+        "nothing was reconciled yet"
     );
     world.tenant.set_faults(Faults::default());
     world.start_operator();
@@ -87,7 +87,7 @@ async fn under_observe_a_difference_is_failed_and_none_is_current() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_changes_nothing_and_a_loss_is_looked_into_before_it_is_told() {
+async fn an_outage_changes_nothing_and_a_loss_is_rechecked_before_it_is_reported() {
     let world = sales_with(&[FIRST]).await;
     world.tenant.add_fault(outage());
     world.sleep(2 * INTERVAL).await;

@@ -25,7 +25,7 @@ async fn is_the_next_write(world: &World, manifest: &Value) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_is_the_next_write_even_when_every_pass_waits_for_the_tenants_budget() {
+async fn a_revocation_is_the_next_write_even_when_every_reconcile_waits_for_the_tenants_budget() {
     let mut world = World::without_operator(Seed::contoso()).await;
     let slow = json!({ "spec": { "limits": { "writesPerMinute": 6 } } });
     world.apply(&with(tenant(), &slow)).await;
@@ -36,7 +36,7 @@ async fn a_revocation_is_the_next_write_even_when_every_pass_waits_for_the_tenan
         .apply(&permission("team", "sales", &members, &["FullAccess", "SendAs"]))
         .await;
     world.wait_permission("team", "True", "Granted").await;
-    // Far more writes than a minute's budget of 6, and more mailboxes than passes at a time.
+    // Far more writes than a minute's budget of 6, and more mailboxes than reconciles at a time.
     for number in 0..45 {
         let name = format!("box{number}");
         world.apply(&mailbox(&name, &format!("{name}@contoso.com"))).await;
@@ -51,8 +51,8 @@ async fn a_revocation_is_the_next_write_even_when_every_pass_waits_for_the_tenan
     is_the_next_write(&world, &taken_away).await;
 }
 
-/// How many of eighty other mailboxes were looked at before `sales` lost what was taken away while no process ran.
-async fn looks_before_what_nobody_saw(by_edit: bool) -> usize {
+/// How many of eighty other mailboxes were rechecked before `sales` lost what was taken away while no process ran.
+async fn rechecks_before_what_nobody_saw(by_edit: bool) -> usize {
     let mut world = World::start().await;
     let rules = json!({ "spec": { "access": [{
         "namespaces": { "names": ["team-sales"] }, "addresses": ["*@contoso.com"], "members": ["*@contoso.com"],
@@ -96,13 +96,13 @@ async fn looks_before_what_nobody_saw(by_edit: bool) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revocation_that_nobody_saw_before_a_restart_does_not_wait_behind_the_regular_looks() {
-    // Before a permission that is gone is believed to be gone by itself, a second passes.
+async fn a_revocation_that_nobody_saw_before_a_restart_does_not_wait_behind_the_regular_rechecks() {
+    // Before a permission that is gone counts as deleted by itself, a second passes.
     for (by_edit, most) in [(true, 20), (false, 40)] {
-        let looks = looks_before_what_nobody_saw(by_edit).await;
+        let rechecks = rechecks_before_what_nobody_saw(by_edit).await;
         assert!(
-            looks <= most,
-            "{looks} of 81 mailboxes were looked at first; by an edit: {by_edit}"
+            rechecks <= most,
+            "{rechecks} of 81 mailboxes were rechecked first; by an edit: {by_edit}"
         );
     }
 }

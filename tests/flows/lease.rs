@@ -62,7 +62,7 @@ impl Replica {
     }
 }
 
-/// With our kinds; nothing is declared yet.
+/// With our CRDs; nothing is declared yet.
 fn empty_server() -> ApiServer {
     let server = ApiServer::new("2026-11-22T09:00:00Z".parse().unwrap());
     for namespace in ["default", NAMESPACE] {
@@ -234,7 +234,7 @@ async fn an_operator_whose_lease_ran_out_sends_no_write_even_in_the_middle_of_it
         .await;
     world.sleep(1800).await;
     assert_eq!(world.writes(), Vec::<String>::new());
-    assert!(!world.reads().is_empty(), "it kept looking");
+    assert!(!world.reads().is_empty(), "it kept reading");
 
     world
         .leadership
@@ -329,7 +329,7 @@ async fn a_busy_leader_that_is_to_end_waits_for_the_answers_of_its_writes_alone(
     for name in MAILBOXES {
         world.wait_mailbox(name, "True", "UpToDate").await;
     }
-    assert_eq!(created(&world), MAILBOXES.len(), "none is made twice");
+    assert_eq!(created(&world), MAILBOXES.len(), "none is created twice");
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,8 +34,8 @@ async fn whoever_has_left_loses_what_was_declared_and_what_was_granted_by_hand_o
     .await;
     let first = world.tenant.object_id(FIRST).unwrap();
     assert!(view(&world).send_as.contains(&first));
-    let told = world.wait_permission("team", "False", "PartiallyGranted").await;
-    says(&member_message(&told, SECOND), &["Departed", "spec.departed"]);
+    let reported = world.wait_permission("team", "False", "PartiallyGranted").await;
+    says(&member_message(&reported, SECOND), &["Departed", "spec.departed"]);
     world.sleep(300).await;
     stays_quiet(&world, std::time::Duration::from_secs(2 * INTERVAL)).await;
 }

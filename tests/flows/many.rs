@@ -1,4 +1,4 @@
-//! Much at once: entries near their limit, and everything that goes together.
+//! Much at once: entries near their limit, and everything that is deleted together.
 
 use super::kit::*;
 use serde_json::json;
@@ -66,7 +66,7 @@ async fn deleting_mailbox_and_permission_together_keeps_every_grant_in_either_or
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_loses_anything_because_a_namespace_goes_away_even_when_its_permissions_go_first() {
+async fn nobody_loses_anything_because_a_namespace_is_deleted_even_when_its_permissions_are_deleted_first() {
     let world = sales_with(&[FIRST, SECOND]).await;
     // A finalizer of somebody else keeps the mailbox, and so the namespace, for a while.
     let held = json!({ "metadata": { "finalizers": ["sharedmailbox.dev/mailbox", "example.com/backup"] } });

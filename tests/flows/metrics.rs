@@ -142,7 +142,7 @@ async fn objects_are_counted_by_their_state_and_why_they_are_stalled() {
             world.metrics()
         );
     }
-    // The regular look tells nothing new.
+    // The regular recheck finds nothing new.
     world.sleep(3 * INTERVAL).await;
     let refusals = world.metric(r#"sharedmailbox_policy_refusals_total{kind="SharedMailbox"}"#);
     assert!((refusals - 1.0).abs() < 1e-9, "{refusals}");

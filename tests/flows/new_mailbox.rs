@@ -67,7 +67,7 @@ async fn a_lost_answer_that_is_also_slow_to_show_still_leads_to_one_mailbox() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_is_taken_between_look_and_create_is_told_after_ten_minutes() {
+async fn an_address_that_is_taken_between_read_and_create_is_reported_after_ten_minutes() {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
     let taken = Fault::ErrorInBody {
@@ -90,7 +90,7 @@ async fn an_address_that_is_taken_between_look_and_create_is_told_after_ten_minu
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
 
-/// `sales` was just made, with these faults from before.
+/// `sales` was just created, with these faults from before.
 async fn made_amid(faults: impl IntoIterator<Item = FaultRule>) -> World {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
@@ -98,11 +98,11 @@ async fn made_amid(faults: impl IntoIterator<Item = FaultRule>) -> World {
         world.tenant.add_fault(fault);
     }
     world.apply(&sales(json!({}))).await;
-    until(&world, "made", || world.tenant.mailbox(SALES).is_some()).await;
+    until(&world, "created", || world.tenant.mailbox(SALES).is_some()).await;
     world
 }
 
-/// `sales` was just made; Exchange acknowledges the next `times` markers and forgets them.
+/// `sales` was just created; Exchange acknowledges the next `times` markers and forgets them.
 async fn made_and_marked_in_vain(times: u64) -> World {
     let forgotten = FaultRule::next(times, Fault::Forgotten)
         .on(&["Set-Mailbox"])
@@ -136,7 +136,7 @@ async fn a_marker_that_exchange_acknowledges_and_forgets_is_set_again_be_the_res
     }
 }
 
-/// The answer to the mark that is set while the resource waits to go is forgotten too.
+/// The answer to the mark that is set while the resource waits to be released is forgotten too.
 #[tokio::test(start_paused = true)]
 async fn a_resource_does_not_go_before_a_read_shows_its_marker() {
     let world = made_and_marked_in_vain(3).await;
@@ -148,7 +148,7 @@ async fn a_resource_does_not_go_before_a_read_shows_its_marker() {
     assert_eq!(sent(&world, "New-Mailbox"), 1);
 }
 
-/// Its create was never answered, so after ten minutes it would count as never made.
+/// Its create was never answered, so after ten minutes it would count as never sent.
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_was_seen_while_its_resource_waits_to_go_is_marked_however_long_it_takes() {
     let world = made_amid([
@@ -169,7 +169,7 @@ async fn a_mailbox_that_was_seen_while_its_resource_waits_to_go_is_marked_howeve
 #[tokio::test(start_paused = true)]
 async fn a_tenant_that_is_unusable_for_minutes_lets_no_resource_go_before_its_mailbox_is_marked() {
     let refused = FaultRule::always(Fault::Unauthorized);
-    for (trouble, told) in [
+    for (trouble, reported) in [
         (outage(), ("Unknown", "Unreachable")),
         (refused, ("False", "NotAuthorized")),
     ] {
@@ -180,10 +180,10 @@ async fn a_tenant_that_is_unusable_for_minutes_lets_no_resource_go_before_its_ma
         world.tenant.add_fault(trouble);
         world.crash_operator().await;
         world.start_operator();
-        world.wait_tenant(told.0, told.1).await;
+        world.wait_tenant(reported.0, reported.1).await;
         world.sleep(120).await;
         world.tenant.set_faults(Faults::default());
         world.sleep(600).await;
-        assert_marked_and_blocked(&world, told);
+        assert_marked_and_blocked(&world, reported);
     }
 }

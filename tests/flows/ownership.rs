@@ -1,13 +1,13 @@
-//! Mailboxes that are gone, changed, given up and taken up again.
+//! Mailboxes that are lost, changed, released and taken up again.
 
 use super::kit::*;
 use serde_json::json;
 use shared_mailbox_operator::api::SharedMailbox;
 use testkit::{World, condition, permission};
 
-async fn times_told(world: &World, reason: &str) -> usize {
-    let told = told_about(world, "sales").await;
-    told.iter().filter(|event| event.starts_with(reason)).count()
+async fn times_reported(world: &World, reason: &str) -> usize {
+    let reported = events_about(world, "sales").await;
+    reported.iter().filter(|event| event.starts_with(reason)).count()
 }
 
 async fn until_deleted(world: &World) {
@@ -17,7 +17,7 @@ async fn until_deleted(world: &World) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_mailbox_is_looked_for_again_and_never_made_again() {
+async fn a_lost_mailbox_is_rechecked_and_never_created_again() {
     let world = sales_with(&[FIRST]).await;
     let guid = view(&world).exchange_guid.to_string();
     purge(&world, SALES);
@@ -44,7 +44,7 @@ async fn a_lost_mailbox_is_looked_for_again_and_never_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_that_is_restored_goes_on_as_before() {
+async fn a_mailbox_that_is_restored_continues_as_before() {
     let world = sales_with(&[FIRST]).await;
     let guid = view(&world).exchange_guid;
     admin(&world, "Remove-Mailbox", json!({ "Identity": SALES }));
@@ -167,7 +167,7 @@ async fn deleted_and_applied_again_it_is_the_same_mailbox() {
     assert_eq!(after.exchange_guid, before.exchange_guid);
     assert_eq!((after.full_access.len(), after.send_as.len()), (2, 2));
     assert!(after.custom_attributes[&15].contains(object.metadata.uid.as_deref().unwrap()));
-    assert_eq!(times_told(&world, "Reattached: ").await, 1);
+    assert_eq!(times_reported(&world, "Reattached: ").await, 1);
     world.apply(&team(&[FIRST])).await;
     until(&world, "the second member is revoked", || {
         view(&world).send_as.len() == 1
@@ -189,7 +189,7 @@ async fn what_is_observed_is_taken_up_without_a_word() {
     says(&stalled(&object, "DriftDetected"), &["mark the mailbox as ours"]);
     world.sleep(5 * INTERVAL).await;
     assert_eq!(
-        times_told(&world, "Reattached: ").await,
+        times_reported(&world, "Reattached: ").await,
         0,
         "nothing was taken up"
     );
@@ -262,11 +262,7 @@ async fn a_lost_status_and_another_address_together_lead_to_the_same_mailbox() {
         .await;
     world.start_operator();
     world.wait_mailbox("sales", "True", "UpToDate").await;
-    assert_eq!(
-        world.writes(),
-        ["Set-Mailbox"],
-        "the marker tells which one it is"
-    );
+    assert_eq!(world.writes(), ["Set-Mailbox"], "the marker says which one it is");
     let after = world.tenant.mailbox("emea@contoso.com").unwrap();
     assert_eq!(after.exchange_guid, before.exchange_guid);
 }

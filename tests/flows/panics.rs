@@ -1,4 +1,4 @@
-//! Bugs that panic in the middle of the work: the work goes on, and what a panic prints tells no secret.
+//! Bugs that panic in the middle of the work: the work continues, and what a panic prints shows no secret.
 
 use std::panic;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -62,7 +62,7 @@ impl Bug {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_any_request_tells_no_secret_and_the_work_goes_on() {
+async fn a_panic_in_any_request_shows_no_secret_and_the_work_continues() {
     let logs = Secrets::default();
     let _logging = logs.watch_logs();
     let printed = Printed::watch();

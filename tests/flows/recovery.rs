@@ -19,7 +19,7 @@ async fn a_rule_that_is_added_admits_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_who_joins_the_company_is_granted_soon_the_sooner_after_he_was_declared() {
+async fn a_member_who_joins_the_company_is_granted_soon_the_sooner_after_they_were_declared() {
     for (waits, patience) in [(5, 35), (120, 150), (2 * INTERVAL, INTERVAL)] {
         let world = World::start().await;
         world.apply(&sales(json!({}))).await;
@@ -31,7 +31,7 @@ async fn a_member_who_joins_the_company_is_granted_soon_the_sooner_after_he_was_
         world.sleep(patience).await;
         assert!(
             view(&world).send_as.contains(&hire),
-            "{waits} s after he was declared"
+            "{waits} s after they were declared"
         );
         let team = world.wait_permission("team", "True", "Granted").await;
         assert_eq!(condition(&team, "Stalled"), None);
@@ -42,15 +42,15 @@ async fn a_member_who_joins_the_company_is_granted_soon_the_sooner_after_he_was_
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_who_never_comes_is_looked_for_less_and_less() {
+async fn somebody_who_never_comes_is_looked_up_less_and_less() {
     let world = World::start().await;
     world.apply(&sales(json!({}))).await;
     world.apply(&team(&[FIRST, "new.hire@contoso.com"])).await;
     world.wait_permission("team", "False", "PartiallyGranted").await;
     forget(&world);
     world.sleep(6 * INTERVAL).await;
-    let looks = sent(&world, "Get-Mailbox");
-    assert!((6..=12).contains(&looks), "{looks} looks in six intervals");
+    let reads = sent(&world, "Get-Mailbox");
+    assert!((6..=12).contains(&reads), "{reads} reads in six intervals");
     assert_eq!(world.writes(), NOTHING);
 }
 

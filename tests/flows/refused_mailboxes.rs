@@ -6,7 +6,7 @@ use simulator::{Seed, SeedMailbox, SeedUser};
 use testkit::{World, mailbox};
 
 #[tokio::test(start_paused = true)]
-async fn the_api_server_refuses_what_the_schema_can_tell() {
+async fn the_api_server_refuses_what_the_schema_can_express() {
     let world = World::start().await;
     for (change, field) in [
         (json!({ "emailAddress": "sales" }), "spec.emailAddress"),
@@ -32,12 +32,12 @@ async fn the_api_server_refuses_what_the_schema_can_tell() {
     assert_eq!(
         asked(&world),
         2,
-        "the tenant was checked and no mailbox was looked for"
+        "the tenant was checked and no mailbox was looked up"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_that_the_schema_cannot_tell_are_refused_by_the_operator() {
+async fn values_that_the_schema_cannot_express_are_refused_by_the_operator() {
     for (change, parts) in [
         (
             json!({ "emailAddress": "sales..emea@contoso.com" }),
@@ -121,7 +121,7 @@ fn one_mailbox_a_namespace() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_mailbox_too_many_is_refused_until_another_goes() {
+async fn one_mailbox_too_many_is_refused_until_another_is_deleted() {
     let world = world(Seed::contoso(), one_mailbox_a_namespace()).await;
     world.apply(&mailbox("first", "first@contoso.com")).await;
     world.wait_mailbox("first", "True", "UpToDate").await;

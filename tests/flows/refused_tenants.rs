@@ -1,4 +1,4 @@
-//! Connections that are refused: the ExchangeTenant says what to do, mailboxes pass it on, nothing is written.
+//! Connections that are refused: the ExchangeTenant says what to do, mailboxes repeat it, nothing is written.
 
 use super::kit::*;
 use serde_json::{Value, json};
@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 const OTHER_TENANT: &str = "99999999-2222-3333-4444-555555555555";
 
-fn told(object: &ExchangeTenant, reason: &str, parts: &[&str]) {
+fn reported(object: &ExchangeTenant, reason: &str, parts: &[&str]) {
     says(&stalled(object, reason), parts);
     assert_eq!(object.status.as_ref().unwrap().summary.as_deref(), Some(reason));
 }
 
-/// `sales` passes on why its tenant can't be used.
+/// `sales` repeats why its tenant can't be used.
 async fn sales_waits(world: &World, parts: &[&str]) {
     world.apply(&sales(json!({}))).await;
     sales_is_refused(world, "TenantNotReady", parts).await;
@@ -55,7 +55,7 @@ async fn a_connection_that_cannot_work_says_what_to_change() {
     ] {
         let world = world(Seed::contoso(), json!({ "spec": change })).await;
         let object = world.wait_tenant("False", reason).await;
-        told(&object, reason, &parts);
+        reported(&object, reason, &parts);
         sales_waits(&world, &parts).await;
         let everything = world.dump().await;
         assert!(!everything.contains("simulated-secret"), "{everything}");
@@ -71,13 +71,13 @@ async fn the_api_server_refuses_a_tenant_id_that_is_no_guid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wrong_secret_is_told_once_and_the_right_one_is_picked_up() {
+async fn a_wrong_secret_is_reported_once_and_the_right_one_is_picked_up() {
     let mut world = World::without_operator(Seed::contoso()).await;
     set_secret(&world, json!({ "clientSecret": "hunter2" })).await;
     world.apply(&tenant()).await;
     world.start_operator();
     let object = world.wait_tenant("False", "CredentialsRefused").await;
-    told(
+    reported(
         &object,
         "CredentialsRefused",
         &["spec.credentials and the Secret", "AADSTS7000215"],
@@ -99,7 +99,7 @@ async fn a_wrong_secret_is_told_once_and_the_right_one_is_picked_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_app_without_its_roles_is_told_which_ones() {
+async fn an_app_without_its_roles_is_reported_with_their_names() {
     for (app_role, directory_role, part) in [
         (false, true, "Exchange.ManageAsApp"),
         (true, false, "Exchange Recipient Administrator"),
@@ -110,7 +110,7 @@ async fn an_app_without_its_roles_is_told_which_ones() {
         world.apply(&tenant()).await;
         world.start_operator();
         let object = world.wait_tenant("False", "NotAuthorized").await;
-        told(&object, "NotAuthorized", &["may not manage Exchange", part]);
+        reported(&object, "NotAuthorized", &["may not manage Exchange", part]);
         assert_eq!(condition(&object, "Authenticated").unwrap().status, "True");
         sales_waits(&world, &["may not manage Exchange", part]).await;
         world.sleep(5).await;
@@ -149,7 +149,7 @@ async fn a_missing_tenant_object_is_named_and_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_secret_is_picked_up_when_it_is_made() {
+async fn a_missing_secret_is_picked_up_when_it_is_created() {
     let mut world = World::without_operator(Seed::contoso()).await;
     delete_secret(&world).await;
     world.apply(&tenant()).await;
@@ -175,7 +175,7 @@ async fn of_two_resources_for_one_tenant_the_first_serves() {
         .apply(&with(tenant(), &json!({ "metadata": { "name": "second" } })))
         .await;
     let second = wait_tenant_named(&world, "second", "False", "DuplicateTenant").await;
-    told(
+    reported(
         &second,
         "DuplicateTenant",
         &["\"default\"", "same tenant", "keep one"],
@@ -194,12 +194,12 @@ async fn credentials_that_lead_to_another_tenant_stop_everything() {
     let other: Uuid = OTHER_TENANT.parse().unwrap();
     world.tenant.set_tenant_id(other);
     world.tenant.revoke_tokens();
-    // To the operator this looks as if everything it knew were gone.
+    // To the operator this seems as if everything it knew were gone.
     purge(&world, SALES);
     forget(&world);
     world.apply(&mailbox("new", "new@contoso.com")).await;
     let object = world.wait_tenant("False", "TenantChanged").await;
-    told(
+    reported(
         &object,
         "TenantChanged",
         &[
@@ -222,7 +222,7 @@ fn other_tenant() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_stays_pinned_to_the_tenant_in_which_it_was_made() {
+async fn a_mailbox_stays_pinned_to_the_tenant_in_which_it_was_created() {
     let world = sales_with(&[FIRST]).await;
     delete_tenant(&world, "default").await;
     world.wait_mailbox("sales", "False", "TenantNotFound").await;

@@ -1,4 +1,4 @@
-//! What was taken away: when it is believed, when it is told, and when it is done again.
+//! What was taken away: when it is accepted, when it is reported, and when it is done again.
 
 use super::kit::*;
 use serde_json::json;
@@ -18,7 +18,7 @@ fn lagging(by: u64) -> Faults {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_exchange_acknowledges_and_forgets_is_not_told_as_done_and_done_again() {
+async fn what_exchange_acknowledges_and_forgets_is_not_reported_as_done_and_done_again() {
     let forgets: [&[&str]; 3] = [&["Add-*"], &["Set-Mailbox"], &["Remove-*"]];
     for cmdlets in forgets {
         let world = sales_with(&[FIRST, SECOND]).await;
@@ -32,16 +32,16 @@ async fn what_exchange_acknowledges_and_forgets_is_not_told_as_done_and_done_aga
         for _ in 0..20 {
             world.sleep(30).await;
             let right = view(&world).display_name == "Sales EMEA" && view(&world).send_as.contains(&third);
-            let told = condition(&world.mailbox("sales").await, "Ready").unwrap().status;
-            assert!(right || told != "True", "{cmdlets:?}");
+            let reported = condition(&world.mailbox("sales").await, "Ready").unwrap().status;
+            assert!(right || reported != "True", "{cmdlets:?}");
         }
         let second = world.tenant.object_id(SECOND).unwrap();
-        let told = world.mailbox("sales").await.status.unwrap().revoked.len();
+        let reported = world.mailbox("sales").await.status.unwrap().revoked.len();
         let gone = !view(&world).send_as.contains(&second);
         assert_eq!(
-            told,
+            reported,
             if gone { 2 } else { 0 },
-            "{cmdlets:?}: who still holds it is not told as revoked"
+            "{cmdlets:?}: who still holds it is not reported as revoked"
         );
         world.tenant.set_faults(Faults::default());
         world.wait_mailbox("sales", "True", "UpToDate").await;
@@ -56,13 +56,13 @@ async fn what_exchange_acknowledges_and_forgets_is_not_told_as_done_and_done_aga
             ("Sales EMEA", 2, 2)
         );
         assert!(now.send_as.contains(&third));
-        let told = world.mailbox("sales").await.status.unwrap().revoked.len();
-        assert_eq!(told, 2, "{cmdlets:?}");
+        let reported = world.mailbox("sales").await.status.unwrap().revoked.len();
+        assert_eq!(reported, 2, "{cmdlets:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_removal_is_sent_once_and_told_when_a_lagging_replica_shows_it() {
+async fn a_removal_is_sent_once_and_reported_when_a_lagging_replica_shows_it() {
     let world = sales_with(&[FIRST, SECOND]).await;
     world.tenant.set_faults(lagging(40_000));
     world.apply(&team(&[FIRST])).await;
@@ -146,15 +146,15 @@ async fn a_removal_that_is_forgotten_while_a_replica_does_not_show_the_grant_yet
 }
 
 #[tokio::test(start_paused = true)]
-async fn under_observe_an_earlier_removal_is_not_told_again_with_each_look() {
+async fn under_observe_an_earlier_removal_is_not_reported_again_with_each_reconcile() {
     let world = sales_with(&[FIRST, SECOND]).await;
     world.tenant.set_faults(lagging(40_000));
     world.apply(&team(&[FIRST])).await;
     world.wait_mailbox("sales", "False", "WaitingForExchange").await;
     world.apply(&sales(json!({ "management": "Observe" }))).await;
-    for look in 0..10 {
+    for request in 0..10 {
         world.sleep(10).await;
-        let asked = json!({ "metadata": { "annotations": { RECONCILE_REQUESTED_AT: look.to_string() } } });
+        let asked = json!({ "metadata": { "annotations": { RECONCILE_REQUESTED_AT: request.to_string() } } });
         world
             .apply(&with(sales(json!({ "management": "Observe" })), &asked))
             .await;
@@ -172,6 +172,6 @@ async fn the_event_about_a_removal_names_the_person_as_the_manifest_did() {
     world.apply(&team(&[FIRST])).await;
     until(&world, "the right is gone", || view(&world).send_as.len() == 1).await;
     world.sleep(60).await;
-    let told = told_about(&world, "sales").await.join("\n");
-    says(&told, &["Changed: ", &format!("revoke SendAs of {SECOND}")]);
+    let reported = events_about(&world, "sales").await.join("\n");
+    says(&reported, &["Changed: ", &format!("revoke SendAs of {SECOND}")]);
 }

@@ -1,4 +1,4 @@
-//! Asking for a look, on each kind, by our annotation and by Flux's.
+//! Requests of a reconcile, on each custom resource, by our annotation and by Flux's.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::kit::admin;
 use testkit::{World, mailbox, permission};
 
-/// Much sooner than the regular look comes.
+/// Much sooner than the regular recheck comes.
 const AT_ONCE: Duration = Duration::from_secs(30);
 
 async fn ask<K>(api: Api<K>, name: &str, annotation: &str, value: &str)
@@ -45,7 +45,7 @@ async fn sales() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_asked_for_on_a_permission_is_taken_at_its_mailbox_and_echoed() {
+async fn a_reconcile_requested_on_a_permission_is_done_for_its_mailbox_and_echoed() {
     for annotation in [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT] {
         let world = sales().await;
         let removal = json!({
@@ -61,7 +61,7 @@ async fn a_look_asked_for_on_a_permission_is_taken_at_its_mailbox_and_echoed() {
         let echoed = world.wait("the echo", handled).await;
         assert_eq!(echoed, "now");
         assert!(asked.elapsed() < AT_ONCE, "{:?}", asked.elapsed());
-        assert!(!world.reads().is_empty(), "Exchange was looked at");
+        assert!(!world.reads().is_empty(), "Exchange was read");
         let sales = world.tenant.mailbox("sales@contoso.com").unwrap();
         assert_eq!(sales.send_as.len(), 1, "and what differed is repaired");
         let mailbox = world.mailbox("sales").await.status.unwrap();
@@ -70,7 +70,7 @@ async fn a_look_asked_for_on_a_permission_is_taken_at_its_mailbox_and_echoed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_asked_for_on_a_tenant_is_a_check_of_its_connection_and_echoed() {
+async fn a_reconcile_requested_on_a_tenant_is_a_check_of_its_connection_and_echoed() {
     for annotation in [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT] {
         let world = sales().await;
         let asked = Instant::now();

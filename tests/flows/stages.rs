@@ -60,7 +60,7 @@ async fn a_mailbox_is_reconciling_within_a_second_and_then_ready() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn observe_tells_what_enforce_would_do_and_does_nothing() {
+async fn observe_reports_what_enforce_would_do_and_does_nothing() {
     let world = world(Seed::contoso(), managed("Observe")).await;
     world.apply(&sales(json!({}))).await;
     world.apply(&team(&[FIRST])).await;
@@ -173,7 +173,7 @@ async fn paused_freezes_everything_but_deletion() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_paused_goes_on_where_it_was() {
+async fn what_was_paused_continues_where_it_was() {
     let world = sales_with(&[FIRST]).await;
     world.apply(&with(tenant(), &managed("Paused"))).await;
     world.wait_mailbox("sales", "Unknown", "Paused").await;
@@ -226,7 +226,7 @@ async fn sign_in_that_may_stay_open_is_a_fact_and_no_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_can_be_asked_for_and_is_echoed() {
+async fn a_reconcile_can_be_requested_and_is_echoed() {
     let world = sales_with(&[FIRST]).await;
     admin(
         &world,
@@ -252,7 +252,7 @@ async fn a_look_can_be_asked_for_and_is_echoed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mailbox_that_can_not_be_made_yet_does_not_look_as_if_all_were_well() {
+async fn a_mailbox_that_can_not_be_created_yet_does_not_seem_to_be_fine() {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
     world.tenant.add_fault(FaultRule::always(Fault::LostRequest));

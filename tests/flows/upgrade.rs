@@ -164,11 +164,11 @@ where
     stored.await.unwrap()
 }
 
-/// Everything has been looked at by the present operator.
-async fn everything_was_looked_at(world: &World) {
-    let passes = r#"controller_runtime_reconcile_total{controller="sharedmailbox",result="success"}"#;
-    until(world, "a look at everything", || {
-        world.metric(passes) >= f64::from(u32::try_from(MAILBOXES).unwrap())
+/// Everything has been rechecked by the present operator.
+async fn everything_was_rechecked(world: &World) {
+    let reconciles = r#"controller_runtime_reconcile_total{controller="sharedmailbox",result="success"}"#;
+    until(world, "a recheck of everything", || {
+        world.metric(reconciles) >= f64::from(u32::try_from(MAILBOXES).unwrap())
     })
     .await;
 }
@@ -189,7 +189,7 @@ async fn a_thousand_mailboxes_of_the_first_version_are_taken_over_without_a_writ
     store(&Api::all(world.client.clone()), tenant, status).await;
     forget(&world);
     world.start_operator();
-    everything_was_looked_at(&world).await;
+    everything_was_rechecked(&world).await;
     assert_eq!(world.writes(), NOTHING);
     for number in [0, 1, MAILBOXES - 1] {
         world.wait_mailbox(&name(number), "True", "UpToDate").await;
@@ -208,7 +208,7 @@ async fn a_thousand_mailboxes_of_the_first_version_are_taken_over_without_a_writ
     }
     forget(&world);
     world.start_operator();
-    everything_was_looked_at(&world).await;
+    everything_was_rechecked(&world).await;
     assert_eq!(world.writes(), NOTHING);
     world.wait_mailbox(&name(0), "True", "UpToDate").await;
 }

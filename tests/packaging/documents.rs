@@ -1,4 +1,4 @@
-//! What people read leads somewhere, and workflows run what was looked at.
+//! What people read leads somewhere, and workflows run what was reviewed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

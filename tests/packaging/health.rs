@@ -33,7 +33,7 @@ fn health(tools: &ChartTools, object: &Value) -> (String, String) {
     )
 }
 
-/// An object of generation 2, of which generation `observed` was looked at.
+/// An object of generation 2, of which generation `observed` was reconciled.
 fn object(observed: i64, conditions: &[(&str, &str, &str)]) -> Value {
     let conditions: Vec<Value> = conditions
         .iter()
