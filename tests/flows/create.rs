@@ -1,5 +1,6 @@
 //! From manifests to a mailbox with its members.
 
+use super::kit::events_about;
 use serde_json::json;
 use testkit::{World, condition, mailbox, permission, with};
 
@@ -40,9 +41,16 @@ async fn a_mailbox_with_five_members_takes_twelve_writes_and_a_handful_of_reads(
     let reads = world.reads();
     println!("{reads:?}");
     println!("{:?}", world.kubernetes_writes());
-    let events = world.kubernetes_writes();
-    let events: Vec<_> = events.iter().filter(|write| write.contains("event")).collect();
-    assert!(events.len() <= 3, "{events:?}");
+    world.sleep(5).await;
+    let mut events = Vec::new();
+    for name in ["sales", "team", "lead"] {
+        events.extend(events_about(&world, name).await);
+    }
+    assert_eq!(
+        events.len(),
+        3,
+        "one for the mailbox and one for each permission: {events:?}"
+    );
     let view = world.tenant.mailbox("sales@contoso.com").unwrap();
     assert!(view.account_disabled);
     assert_eq!(view.display_name, "sales");

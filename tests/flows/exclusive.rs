@@ -218,3 +218,15 @@ async fn nobody_is_removed_while_a_protected_person_could_not_be_looked_up() {
     world.sleep(2 * INTERVAL).await;
     assert!(holds_full_access(&world, SECOND), "they are protected");
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_given_access_again_and_again_loses_it_each_time_at_the_next_recheck() {
+    let world = sales_with(&[FIRST]).await;
+    world.apply(&exclusive(&json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    for round in 0..6 {
+        world.tenant.inject_access(SALES, &AccessRow::of(SECOND)).unwrap();
+        world.sleep(2 * INTERVAL).await;
+        assert!(!holds_full_access(&world, SECOND), "round {round}");
+    }
+}
