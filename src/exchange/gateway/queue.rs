@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_urgent_lane_goes_first_whatever_came_first() {
+    fn the_most_urgent_lane_is_first_whatever_came_first() {
         let mut bench = Bench::new(100);
         for _ in 0..9 {
             bench.add(Lane::Edit, "edit", Effect::Read);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_create_goes_alone() {
+    fn a_create_is_sent_alone() {
         let mut bench = Bench::new(100);
         bench.add(Lane::Edit, "read", Effect::Read);
         bench.add(Lane::Edit, "create", Effect::Create);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn what_is_asked_for_together_goes_out_as_one_batch() {
+async fn what_is_asked_for_together_is_sent_as_one_batch() {
     let tenant = quiet();
     let gateway = tenant.gateway();
     let reads = (1..=5).map(|n| read(&gateway, Lane::Edit, n));

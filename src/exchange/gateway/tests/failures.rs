@@ -162,7 +162,7 @@ async fn retry_after_that_comes_while_a_token_is_fetched_holds_too() {
     let _ = gateway.accepted_domains(Lane::Edit).await;
     // The first token came after half a second and is renewed after half of its ten seconds.
     let at = |milliseconds| tokio::time::sleep(Duration::from_millis(milliseconds));
-    let told_to_wait = async {
+    let throttled = async {
         at(4_300).await;
         let _ = gateway.full_access(Lane::Edit, mailbox(1), None).await;
     };
@@ -172,7 +172,7 @@ async fn retry_after_that_comes_while_a_token_is_fetched_holds_too() {
             .remove_send_as(Lane::Revocation, mailbox(9), &Holder::ObjectId(member(1)))
             .await;
     };
-    tokio::join!(told_to_wait, renews);
+    tokio::join!(throttled, renews);
     let requests = tenant.requests();
     assert!(
         requests[2].after(&requests[1]) >= Duration::from_secs(30),
