@@ -1,5 +1,7 @@
 //! Desired × observed × record → ordered steps. Plain functions on values: no client, no clock, no await.
 
+#[cfg(test)]
+mod cases;
 mod change;
 mod desired;
 mod families;

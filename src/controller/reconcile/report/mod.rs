@@ -2,6 +2,7 @@
 
 mod findings;
 mod mailbox;
+mod members;
 mod names;
 mod permission;
 mod settings;
