@@ -372,9 +372,9 @@ async fn what_identifies_a_mailbox_or_a_tenant_cannot_be_changed() {
     let cases = [
         (mailboxes, "sales", elsewhere.clone(), "tenantRef can't be changed: a mailbox does not move between tenants"),
         (permissions, "sales", elsewhere, "tenantRef can't be changed: a mailbox does not move between tenants"),
-        (permissions, "sales", other_mailbox, "mailboxRef can't be changed: make another MailboxPermission"),
-        (tenants, "immutable", other_tenant, "tenantId can't be changed: make another ExchangeTenant"),
-        (tenants, "immutable", other_cloud, "cloud can't be changed: make another ExchangeTenant"),
+        (permissions, "sales", other_mailbox, "mailboxRef can't be changed: create another MailboxPermission"),
+        (tenants, "immutable", other_tenant, "tenantId can't be changed: create another ExchangeTenant"),
+        (tenants, "immutable", other_cloud, "cloud can't be changed: create another ExchangeTenant"),
         (tenants, "immutable", other_cluster, "ownership can't be changed: existing mailboxes carry its marker"),
         (tenants, "immutable", other_marker, "ownership can't be changed: existing mailboxes carry its marker"),
     ];
