@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use super::begin::Reconcile;
 use super::execute::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
-use super::report::Names;
+use super::report::{Names, first_of};
 use crate::api::{APPROVE, ForeignState, Record};
 use crate::controller::state::key::MailboxKey;
 use crate::plan::{self, Acknowledged, Change, Desired, Held, Observed, Plan, Standing};
-
-/// How many changes a message names.
-const NAMED: usize = 5;
 
 /// After a plan was carried out: what is left of it may be refused, or not shown yet. None: nothing is left.
 pub(super) fn after(
@@ -161,18 +158,14 @@ pub(super) fn unsettled(standings: &BTreeMap<&'static str, Standing>, is_ready: 
 
 fn waits_for_approval(key: &MailboxKey, held: &Held, names: &Names, id: &str) -> String {
     let count = held.changes.len();
-    let shown = held.changes.iter().take(NAMED);
-    let shown: Vec<String> = shown.map(|change| names.in_text(&change.to_string())).collect();
-    let more = count.saturating_sub(shown.len());
-    let tail = if more > 0 {
-        format!("; and {more} more")
-    } else {
-        String::new()
-    };
+    let changes = held
+        .changes
+        .iter()
+        .map(|change| names.in_text(&change.to_string()));
     let (namespace, name) = (&key.namespace, &key.name);
     format!(
-        "{count} changes wait for approval, because too much would change at once: {}{tail}. To let exactly these go \
+        "{count} changes wait for approval, because too much would change at once: {}. To let exactly these go \
          on: kubectl annotate -n {namespace} sharedmailbox/{name} {APPROVE}={id} --overwrite",
-        shown.join("; ")
+        first_of(changes)
     )
 }

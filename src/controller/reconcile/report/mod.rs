@@ -9,5 +9,5 @@ mod settings;
 
 pub use findings::{Findings, remember_revoked};
 pub use mailbox::mailbox;
-pub use names::Names;
+pub use names::{Names, first_of};
 pub use permission::{permission, permission_of_missing_mailbox, permission_without_mailbox};

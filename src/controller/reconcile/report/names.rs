@@ -38,3 +38,18 @@ impl Names {
         named
     }
 }
+
+/// How many things a message names.
+const NAMED: usize = 5;
+
+/// The first of these, and how many more there are. The others are not even worded.
+pub fn first_of<T: AsRef<str>>(texts: impl ExactSizeIterator<Item = T>) -> String {
+    let more = texts.len().saturating_sub(NAMED);
+    let shown: Vec<T> = texts.take(NAMED).collect();
+    let shown: Vec<&str> = shown.iter().map(AsRef::as_ref).collect();
+    if more > 0 {
+        format!("{}; and {more} more", shown.join("; "))
+    } else {
+        shown.join("; ")
+    }
+}

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use super::findings::{Findings, revoked_from};
 use super::members::{Count, Members, Reporter};
+use super::names::first_of;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{
     MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightStatus,
@@ -94,17 +95,10 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
         declared,
     } = count;
     if !refused.is_empty() {
-        let shown: Vec<String> = refused.iter().take(5).cloned().collect();
-        let more = refused.len().saturating_sub(shown.len());
-        let tail = if more > 0 {
-            format!("; and {more} more")
-        } else {
-            String::new()
-        };
         let text = format!(
-            "{} of {declared} members are refused: {}{tail}",
+            "{} of {declared} members are refused: {}",
             refused.len(),
-            shown.join("; ")
+            first_of(refused.iter())
         );
         let reason = if *complete == 0 && *pending == 0 {
             "MembersRefused"

@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 
 use super::findings::Findings;
+use super::names::first_of;
 use crate::api::condition::{Kind, Truth, Verdict};
 use crate::plan::{self, Change, Feature, Standing, Step};
-
-/// So many settings are named in a message.
-const NAMED: usize = 5;
 
 /// `SettingsSynced`, with the gravest reason that there is.
 pub fn synced(findings: &Findings<'_>) -> Verdict {
     let kind = Kind::SettingsSynced;
     let refused = refused(findings);
     if !refused.is_empty() {
-        return Verdict::new(kind, false, "SettingRefused", named(&refused));
+        return Verdict::new(kind, false, "SettingRefused", first_of(refused.iter()));
     }
     let mut not_converging = Vec::new();
     let mut waiting = Vec::new();
@@ -26,19 +24,30 @@ pub fn synced(findings: &Findings<'_>) -> Verdict {
         }
     }
     if !not_converging.is_empty() {
-        return Verdict::new(kind, false, "NotConverging", named(&not_converging));
+        return Verdict::new(kind, false, "NotConverging", first_of(not_converging.iter()));
     }
     let differing = differing(findings);
     if !differing.is_empty() {
-        return Verdict::new(kind, false, "Syncing", format!("to do: {}", named(&differing)));
+        return Verdict::new(
+            kind,
+            false,
+            "Syncing",
+            format!("to do: {}", first_of(differing.iter())),
+        );
     }
     if !waiting.is_empty() {
-        let text = format!("Exchange acknowledged and does not show yet: {}", named(&waiting));
+        let text = format!(
+            "Exchange acknowledged and does not show yet: {}",
+            first_of(waiting.iter())
+        );
         return Verdict::new(kind, false, "Syncing", text);
     }
     let unread = unread(findings);
     if !unread.is_empty() {
-        let text = format!("not known, because it could not be read: {}", named(&unread));
+        let text = format!(
+            "not known, because it could not be read: {}",
+            first_of(unread.iter())
+        );
         return Verdict::new(kind, Truth::Unknown, "Unread", text);
     }
     Verdict::new(kind, true, "Synced", "all declared settings are set")
@@ -53,7 +62,7 @@ pub fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
             Kind::LimitedView,
             true,
             "SettingsUnread",
-            named(&unread),
+            first_of(unread.iter()),
         ));
     }
     let unlicensed = plan::unlicensed(findings.desired, findings.observed);
@@ -64,7 +73,7 @@ pub fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
     if !needs.is_empty() {
         let text = format!(
             "{}, and no licence is assigned to the account behind the mailbox: assign one, or lower the setting",
-            named(&needs)
+            first_of(needs.iter())
         );
         advisories.push(Verdict::new(Kind::LicenseRequired, true, "NoLicence", text));
     }
@@ -129,14 +138,4 @@ fn unread(findings: &Findings<'_>) -> Vec<String> {
             | Standing::NotConverging(_) => None,
         })
         .collect()
-}
-
-fn named(texts: &[String]) -> String {
-    let shown: Vec<&str> = texts.iter().take(NAMED).map(String::as_str).collect();
-    let more = texts.len().saturating_sub(shown.len());
-    if more > 0 {
-        format!("{}; and {more} more", shown.join("; "))
-    } else {
-        shown.join("; ")
-    }
 }
