@@ -7,6 +7,7 @@
 //! - [`setting`]: values of settings, and the cmdlets that show and write them.
 //! - [`controller`]: Kubernetes watches feed an index and a queue; one task a mailbox runs
 //!   fetch → validate → plan → apply → report.
+//! - [`ledger`]: what the operator remembers of a mailbox, read from and written to its MailboxLedger.
 //! - [`rules`]: what the ExchangeTenant lets a namespace have; plain functions on values.
 //! - [`plan`]: desired × observed × record → ordered steps; plain functions on values.
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
@@ -22,6 +23,7 @@ pub mod controller;
 pub mod exchange;
 pub mod lane;
 pub mod leadership;
+pub mod ledger;
 pub mod mail;
 pub mod plan;
 pub mod rng;

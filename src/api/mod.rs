@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 pub mod condition;
 mod exchange_tenant;
+mod mailbox_ledger;
 mod mailbox_permission;
 mod record;
 mod reference;
@@ -22,13 +23,17 @@ pub use exchange_tenant::{
     ExchangeTenantStatus, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, Revocations, Safety,
     SecretKeyRef, SignInControl,
 };
+pub use mailbox_ledger::{
+    FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld, LedgerMailbox,
+    LedgerPerson, LedgerResource, LedgerRight, LedgerRightOf, LedgerShown, LedgerTenant, MailboxLedger,
+    MailboxLedgerSpec, RemovedAddress, Seal,
+};
 pub use mailbox_permission::{
     MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, Revoked,
     RightState, RightStatus,
 };
 pub use record::{
-    AdmittedRemoval, HeldRecord, Intent, RawRecord, Record, RecordedGrant, Removed, UnreadableRecord,
-    Withdrawn,
+    AdmittedRemoval, HeldRecord, RawRecord, Record, RecordedGrant, Removed, UnreadableRecord, Withdrawn,
 };
 pub use reference::NamedRef;
 pub use schema::all_crds;

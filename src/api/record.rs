@@ -8,30 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::mail::{Holder, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
-
-/// The format written today, as a number. A record of another format is left alone and stalls its mailbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
-pub struct Format1;
-
-impl TryFrom<i64> for Format1 {
-    type Error = String;
-
-    fn try_from(number: i64) -> Result<Self, Self::Error> {
-        if number == 1 {
-            Ok(Self)
-        } else {
-            Err(format!("format {number} is not 1"))
-        }
-    }
-}
-
-impl From<Format1> for i64 {
-    fn from(Format1: Format1) -> Self {
-        1
-    }
-}
+use super::mailbox_ledger::{Format1, Intent};
+use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 /// What must be remembered between two reconciles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,23 +69,6 @@ pub struct HeldRecord {
     /// Grants to people who joined a group all at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<AdmittedRemoval>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Intent {
-    pub one_time_name: OneTimeName,
-    pub alias: String,
-    pub address: SmtpAddress,
-    /// When it was announced; used for waiting only, never as proof.
-    pub at: Timestamp,
-}
-
-impl Intent {
-    /// The nickname that was announced; None when somebody edited the record.
-    pub fn nickname(&self) -> Option<Nickname> {
-        self.alias.parse().ok()
-    }
 }
 
 /// One right of one member.

@@ -3,14 +3,15 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
-use kube::CustomResourceExt;
+use kube::{CustomResourceExt, Resource};
 
-use super::{ExchangeTenant, MailboxPermission, SharedMailbox};
+use super::{ExchangeTenant, MailboxLedger, MailboxPermission, SharedMailbox};
 
 /// All CRDs, ready to apply.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
     let mut crds = vec![
         ExchangeTenant::crd(),
+        MailboxLedger::crd(),
         MailboxPermission::crd(),
         SharedMailbox::crd(),
     ];
@@ -22,10 +23,23 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
                 .and_then(|s| s.open_api_v3_schema.as_mut())
             {
                 strip_null_from_enums(root);
+                if crd.spec.names.kind == MailboxLedger::kind(&()) {
+                    keep_ledgers_whole(root);
+                }
             }
         }
     }
     crds
+}
+
+/// A ledger is written by one writer and as a whole: as an atomic map it has one entry in managedFields. What a newer
+/// operator wrote into it must not be lost by an older definition.
+fn keep_ledgers_whole(root: &mut JSONSchemaProps) {
+    let spec = root.properties.as_mut().and_then(|all| all.get_mut("spec"));
+    if let Some(spec) = spec {
+        spec.x_kubernetes_map_type = Some("atomic".to_owned());
+        spec.x_kubernetes_preserve_unknown_fields = Some(true);
+    }
 }
 
 /// An optional enum comes out with `null` among its values; a `null` in a manifest is then stored rather than

@@ -26,6 +26,7 @@ pub fn intent() -> Intent {
         one_time_name: OneTimeName::from_random_bits(7),
         alias: "sales".into(),
         address: address("sales"),
+        display_name: "Sales".into(),
         at: "2026-11-22T09:00:00Z".parse().unwrap(),
     }
 }

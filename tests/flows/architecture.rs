@@ -8,7 +8,7 @@ use std::path::Path;
 use imports::Imports;
 
 /// What each module of the crate may name, below its own.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("rng", &[]),
     ("clock", &[]),
     ("lane", &[]),
@@ -16,8 +16,9 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("mail", &[]),
     ("api", &["mail"]),
     ("rules", &["api", "mail"]),
+    ("ledger", &["api", "mail"]),
     ("setting", &["mail"]),
-    ("plan", &["api", "mail", "setting"]),
+    ("plan", &["api", "ledger", "mail", "setting"]),
     ("exchange", &["clock", "lane", "leadership", "mail", "setting"]),
     (
         "controller",
@@ -28,6 +29,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
             "exchange",
             "lane",
             "leadership",
+            "ledger",
             "mail",
             "plan",
             "rules",

@@ -110,6 +110,7 @@ impl Reconcile<'_> {
             one_time_name: OneTimeName::from_random_bits(self.context.rng.bits()),
             alias: nickname.to_string(),
             address: prepared.admitted.address.clone(),
+            display_name: self.object.spec.display_name.clone(),
             at: clock.now(),
         };
         prepared.record.intent = Some(intent.clone());

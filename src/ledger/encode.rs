@@ -1,0 +1,220 @@
+//! From values to the object: one entry a person, permissions and names as indices, so that 500 people with every
+//! right fit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{HeldRemovals, Ledger, RecordedGrant, RightOf, WeighedRemoval, Withdrawn, decode};
+use crate::api::{
+    GrantState, LedgerEviction, LedgerHeld, LedgerPerson, LedgerRight, LedgerRightOf, MailboxLedgerSpec,
+    RemovedAddress,
+};
+use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
+
+/// How many names of one person are kept: more are of no use but to flood the object.
+const NAMES: usize = 64;
+
+/// Puts what is remembered into the object; life, history and seal stay as they are.
+pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
+    let Ledger {
+        intent,
+        addresses,
+        grants,
+        removed,
+        weighed,
+        held,
+    } = ledger;
+    spec.intent.clone_from(intent);
+    spec.addresses.clone_from(addresses);
+    let removed_grants = || {
+        removed.iter().filter_map(|removed| match &removed.what {
+            Withdrawn::Grant(grant) => Some((grant, removed)),
+            Withdrawn::Address(_) => None,
+        })
+    };
+    let names: BTreeSet<&String> = grants
+        .iter()
+        .chain(removed_grants().map(|(grant, _)| grant))
+        .flat_map(|grant| &grant.by)
+        .collect();
+    let names: Vec<String> = names.into_iter().cloned().collect();
+    let mut people = People {
+        permissions: &names,
+        people: BTreeMap::new(),
+    };
+    let weighed_at: BTreeMap<&RightOf, Timestamp> = weighed
+        .iter()
+        .map(|removal| (&removal.what, removal.at))
+        .collect();
+    let mut listed = BTreeSet::new();
+    for grant in grants {
+        let what = grant.right_of();
+        let admitted = weighed_at.get(&what).copied();
+        let is_held = held.as_ref().is_some_and(|held| held.removals.contains(&what));
+        let state = match (is_held, admitted) {
+            (_, Some(_)) => GrantState::Removing,
+            (true, None) => GrantState::Held,
+            (false, None) if grant.pending => GrantState::Pending,
+            (false, None) => GrantState::Granted,
+        };
+        people.add(grant, state, admitted, None);
+        listed.insert(what);
+    }
+    for (grant, removed) in removed_grants() {
+        if listed.insert(grant.right_of()) {
+            people.add(
+                grant,
+                GrantState::Removed,
+                removed.weighed_at,
+                Some(removed.until),
+            );
+        }
+    }
+    spec.people = people.people.into_values().collect();
+    spec.permissions = names;
+    spec.removed_addresses = removed
+        .iter()
+        .filter_map(|removed| match &removed.what {
+            Withdrawn::Address(address) => Some(RemovedAddress {
+                address: address.clone(),
+                until: removed.until,
+            }),
+            Withdrawn::Grant(_) => None,
+        })
+        .collect();
+    spec.evictions = weighed
+        .iter()
+        .filter(|removal| !listed.contains(&removal.what))
+        .map(eviction)
+        .collect();
+    spec.held = held.as_ref().and_then(|held| held_changes(held, &listed));
+    spec.shown.people = i32::try_from(holding(spec)).unwrap_or(i32::MAX);
+}
+
+/// How many people hold something, or are about to.
+fn holding(spec: &MailboxLedgerSpec) -> usize {
+    let holds = |person: &&LedgerPerson| {
+        let mut rights = person.rights.values();
+        rights.any(|right| right.state != GrantState::Removed)
+    };
+    spec.people.iter().filter(holds).count()
+}
+
+struct People<'a> {
+    permissions: &'a [String],
+    people: BTreeMap<ObjectId, LedgerPerson>,
+}
+
+impl People<'_> {
+    fn add(
+        &mut self,
+        grant: &RecordedGrant,
+        state: GrantState,
+        weighed_at: Option<Timestamp>,
+        checked_until: Option<Timestamp>,
+    ) {
+        let person = self
+            .people
+            .entry(grant.object_id)
+            .or_insert_with(|| LedgerPerson {
+                id: grant.object_id,
+                sid: None,
+                written_as: Vec::new(),
+                rights: BTreeMap::new(),
+            });
+        if person.sid.is_none() {
+            person.sid.clone_from(&grant.sid);
+        }
+        let named = grant
+            .written_as()
+            .filter_map(|name| position_of(&mut person.written_as, name));
+        let named = named.collect();
+        let by = grant.by.iter().filter_map(|name| {
+            let position = self.permissions.binary_search(name).ok()?;
+            i32::try_from(position).ok()
+        });
+        let right = LedgerRight {
+            state,
+            at: grant.at,
+            by: by.collect(),
+            named,
+            until: grant.until,
+            weighed_at,
+            checked_until,
+            auto_mapping: grant.auto_mapping,
+            remapping: grant.remapping,
+        };
+        person.rights.insert(grant.right, right);
+    }
+}
+
+fn position_of(names: &mut Vec<SmtpAddress>, name: &SmtpAddress) -> Option<i32> {
+    let position = names.iter().position(|other| other == name);
+    let position = position.or_else(|| {
+        (names.len() < NAMES).then(|| {
+            names.push(name.clone());
+            names.len() - 1
+        })
+    });
+    position.and_then(|position| i32::try_from(position).ok())
+}
+
+fn eviction(removal: &WeighedRemoval) -> LedgerEviction {
+    LedgerEviction {
+        holder: removal.what.holder.clone(),
+        right: removal.what.right,
+        weighed_at: removal.at,
+    }
+}
+
+fn held_changes(held: &HeldRemovals, listed: &BTreeSet<RightOf>) -> Option<LedgerHeld> {
+    let HeldRemovals {
+        since,
+        removals,
+        grants,
+    } = held;
+    if removals.is_empty() && grants.is_empty() {
+        return None;
+    }
+    Some(LedgerHeld {
+        since: *since,
+        evictions: removals
+            .iter()
+            .filter(|what| !listed.contains(what))
+            .map(right_of)
+            .collect(),
+        grants: grants.iter().map(right_of).collect(),
+    })
+}
+
+fn right_of(what: &RightOf) -> LedgerRightOf {
+    LedgerRightOf {
+        holder: what.holder.clone(),
+        right: what.right,
+    }
+}
+
+/// Whether two versions differ in nothing but what has passed by itself: a removal that is not checked any more, or
+/// that is not counted any more. Such a difference is worth no write. The seal does not count either.
+pub fn is_same_but_for_time(old: &MailboxLedgerSpec, new: &MailboxLedgerSpec, now: Timestamp) -> bool {
+    without_past(old, now) == without_past(new, now)
+}
+
+fn without_past(spec: &MailboxLedgerSpec, now: Timestamp) -> MailboxLedgerSpec {
+    let mut spec = spec.clone();
+    spec.seal = None;
+    spec.shown.people = 0;
+    let Ok(mut ledger) = decode::read(&spec) else {
+        return spec;
+    };
+    ledger.removed.retain(|removed| removed.until > now);
+    let is_listed: BTreeSet<(ObjectId, Right)> = ledger.grants.iter().map(RecordedGrant::key).collect();
+    ledger.weighed.retain(|removal| match removal.what.holder {
+        Holder::ObjectId(id) => is_listed.contains(&(id, removal.what.right)),
+        Holder::Sid(_) => false,
+    });
+    write(&mut spec, &ledger);
+    spec.shown.people = 0;
+    spec
+}

@@ -1,0 +1,133 @@
+//! What the operator remembers of one mailbox, as values to plan with: read from a `MailboxLedger`, and written back to it.
+
+mod decode;
+mod encode;
+mod history;
+mod life;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::api::Intent;
+use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
+
+pub use decode::{Unreadable, read};
+pub use encode::{is_same_but_for_time, write};
+pub use history::{Access, Why, held_on, note};
+pub use life::{granted, is_intact, is_readable, lifecycle, seal};
+
+/// What a plan must know of earlier reconciles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// A New-Mailbox that was announced and whose mailbox is not marked yet.
+    pub intent: Option<Intent>,
+    /// Addresses that were added because a manifest declared them.
+    pub addresses: Vec<SmtpAddress>,
+    /// Grants that were created, or are about to be created, because a manifest declares them.
+    pub grants: Vec<RecordedGrant>,
+    /// What was removed while a replica may not have known of it yet.
+    pub removed: Vec<Removed>,
+    /// Removals that were weighed and are perhaps not done yet: they are not weighed a second time.
+    pub weighed: Vec<WeighedRemoval>,
+    /// What waits for approval.
+    pub held: Option<HeldRemovals>,
+}
+
+/// One right of one member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedGrant {
+    pub object_id: ObjectId,
+    pub right: Right,
+    /// No read has shown it yet.
+    pub pending: bool,
+    /// Learned from a read after the grant; permission rows carry no object id.
+    pub sid: Option<Sid>,
+    /// Full Access only. None: unknown, because the grant was there before us and automapping can't be read.
+    pub auto_mapping: Option<bool>,
+    /// True while automapping is being changed, which takes a revoke and a grant: until both are done the
+    /// pair is repeated.
+    pub remapping: bool,
+    /// The member as the manifest wrote it, so that one who can't be resolved any more keeps the grant. For somebody
+    /// who came with a group, the group.
+    pub member: SmtpAddress,
+    /// Further ways in which manifests name the same person.
+    pub also: Vec<SmtpAddress>,
+    /// The MailboxPermissions that declare it, by name.
+    pub by: Vec<String>,
+    /// When it was announced, or created anew; None when it was there before us. For people and for waiting, never as proof.
+    pub at: Option<Timestamp>,
+    /// When it ends, be its resource deleted by then.
+    pub until: Option<Timestamp>,
+}
+
+/// A removal that a read showed done. Perhaps the replica that was read knew nothing of the grant yet, and Exchange
+/// forgot what it had acknowledged: it is rechecked until no replica can be so old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// Until when; used for waiting only, never as proof.
+    pub until: Timestamp,
+    pub what: Withdrawn,
+    /// When it was weighed: it counts for a while longer.
+    pub weighed_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Withdrawn {
+    Grant(RecordedGrant),
+    Address(SmtpAddress),
+}
+
+/// One right of one holder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RightOf {
+    pub holder: Holder,
+    pub right: Right,
+}
+
+/// A removal that was weighed with others before it was done.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WeighedRemoval {
+    pub what: RightOf,
+    pub at: Timestamp,
+}
+
+/// Changes that wait for approval, and since when: the same changes held again need another approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRemovals {
+    pub since: Timestamp,
+    pub removals: BTreeSet<RightOf>,
+    /// Grants to people who joined a group all at once.
+    pub grants: BTreeSet<RightOf>,
+}
+
+impl RecordedGrant {
+    /// Every way in which manifests named the member.
+    pub fn written_as(&self) -> impl Iterator<Item = &SmtpAddress> {
+        std::iter::once(&self.member).chain(&self.also)
+    }
+
+    pub fn key(&self) -> (ObjectId, Right) {
+        (self.object_id, self.right)
+    }
+
+    /// As removals name it.
+    pub fn right_of(&self) -> RightOf {
+        RightOf {
+            holder: Holder::ObjectId(self.object_id),
+            right: self.right,
+        }
+    }
+}
+
+impl Ledger {
+    /// The SID of a member, as learned with any of the rights.
+    pub fn sid_of(&self, member: &ObjectId) -> Option<&Sid> {
+        self.grants
+            .iter()
+            .filter(|grant| grant.object_id == *member)
+            .find_map(|grant| grant.sid.as_ref())
+    }
+}
