@@ -54,7 +54,7 @@ impl World {
 
     /// Deletes what a selector matches; the answer is the list of it.
     pub fn delete_collection(&mut self, kind: &Kind, call: &Call) -> Result<Value, Refusal> {
-        let selector = Selector::parse(call.parameter("labelSelector"), call.parameter("fieldSelector"))?;
+        let selector = Selector::parse(kind, call)?;
         let namespace = Some(call.namespace.as_str()).filter(|namespace| !namespace.is_empty());
         let keys = self
             .store

@@ -32,6 +32,8 @@ pub struct Kind {
     pub unconditional_update: bool,
     /// A PUT on a name that does not exist creates it.
     pub create_on_update: bool,
+    /// Fields by which a collection can be narrowed down beside name and namespace, such as `spec.owner.uid`.
+    pub selectable_fields: Vec<String>,
     /// What a custom resource must look like; built-in kinds are taken as they come.
     pub schema: Option<Arc<Schema>>,
 }
@@ -130,6 +132,7 @@ fn built_in_kind(group: &str, version: &str, plural: &str, kind: &str) -> Kind {
         counts_generations: false,
         unconditional_update: true,
         create_on_update: false,
+        selectable_fields: Vec::new(),
         schema: None,
     }
 }
@@ -180,6 +183,13 @@ pub fn of_definition(definition: &Value) -> Result<Vec<Kind>, String> {
             counts_generations: true,
             unconditional_update: false,
             create_on_update: false,
+            selectable_fields: version["selectableFields"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|field| field["jsonPath"].as_str())
+                .map(|path| path.trim_start_matches('.').to_owned())
+                .collect(),
             schema: Some(parsed(schema)?),
         });
     }

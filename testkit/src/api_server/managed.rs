@@ -11,6 +11,8 @@ pub struct Writer {
     pub manager: String,
     /// `status` for the subresource, empty for the object itself.
     pub subresource: String,
+    /// What comes about in `status` through this door is a default of the schema, which belongs to nobody.
+    pub leaves_status: bool,
     pub api_version: String,
     /// RFC 3339, whole seconds.
     pub time: String,
@@ -90,6 +92,7 @@ pub fn note_update(shape: Shape<'_>, old: Option<&Value>, new: &mut Value, write
     let written: FieldSet = after
         .iter()
         .filter(|(path, value)| before.get(*path) != Some(value))
+        .filter(|(path, _)| !(writer.leaves_status && path.first().is_some_and(|root| root == "f:status")))
         .map(|(path, _)| path.clone())
         .collect();
     let gone = |path: &Path| !after.contains_key(path);

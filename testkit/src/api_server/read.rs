@@ -32,7 +32,7 @@ impl World {
     }
 
     pub fn list(&self, kind: &Kind, call: &Call, staleness: Staleness) -> Result<Value, Refusal> {
-        let selector = Selector::parse(call.parameter("labelSelector"), call.parameter("fieldSelector"))?;
+        let selector = Selector::parse(kind, call)?;
         let Some(all) = self.store.collection_of(kind) else {
             return Ok(json!({}));
         };

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::call::Call;
 use super::errors::Refusal;
+use super::kinds::Kind;
 
 /// What a collection is narrowed down to.
 #[derive(Clone, Debug, Default)]
@@ -19,24 +21,27 @@ enum Requirement {
     NotIn(String, Vec<String>),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Field {
     Name,
     Namespace,
+    /// One that the definition names, as a JSON pointer.
+    Selectable(String),
 }
 
 impl Selector {
-    /// Parses the `labelSelector` and `fieldSelector` parameters.
-    pub fn parse(labels: Option<&str>, fields: Option<&str>) -> Result<Self, Refusal> {
-        let labels = split_outside_parentheses(labels.unwrap_or_default())
+    /// Parses the `labelSelector` and `fieldSelector` parameters of a request for `kind`.
+    pub fn parse(kind: &Kind, call: &Call) -> Result<Self, Refusal> {
+        let labels = split_outside_parentheses(call.parameter("labelSelector").unwrap_or_default())
             .into_iter()
             .map(|part| requirement(&part))
             .collect::<Result<_, _>>()?;
-        let fields = fields
+        let fields = call
+            .parameter("fieldSelector")
             .unwrap_or_default()
             .split(',')
             .filter(|part| !part.is_empty())
-            .map(field_requirement)
+            .map(|part| field_requirement(kind, part))
             .collect::<Result<_, _>>()?;
         Ok(Self { labels, fields })
     }
@@ -51,11 +56,21 @@ impl Selector {
         self.labels.iter().all(|requirement| requirement.holds(labels))
             && self.fields.iter().all(|(field, equal, wanted)| {
                 let actual = match field {
-                    Field::Name => &metadata["name"],
-                    Field::Namespace => &metadata["namespace"],
+                    Field::Name => text(metadata.get("name")),
+                    Field::Namespace => text(metadata.get("namespace")),
+                    Field::Selectable(pointer) => text(object.pointer(pointer)),
                 };
-                (actual.as_str().unwrap_or_default() == wanted) == *equal
+                (actual == *wanted) == *equal
             })
+    }
+}
+
+/// A field as selectors compare it; one that is not there is empty.
+fn text(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
     }
 }
 
@@ -130,12 +145,15 @@ fn requirement(part: &str) -> Result<Requirement, Refusal> {
     })
 }
 
-fn field_requirement(part: &str) -> Result<(Field, bool, String), Refusal> {
+fn field_requirement(kind: &Kind, part: &str) -> Result<(Field, bool, String), Refusal> {
     for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
         if let Some((key, value)) = part.split_once(operator) {
             let field = match key {
                 "metadata.name" => Field::Name,
-                "metadata.namespace" => Field::Namespace,
+                "metadata.namespace" if kind.namespaced => Field::Namespace,
+                _ if kind.selectable_fields.iter().any(|field| field == key) => {
+                    Field::Selectable(format!("/{}", key.replace('.', "/")))
+                }
                 _ => return Err(Refusal::bad_request(format!("field label not supported: {key}"))),
             };
             return Ok((field, equal, value.to_owned()));

@@ -81,7 +81,7 @@ pub struct Watch {
 impl Watch {
     /// Starts a watch; `Err` when the request itself is wrong.
     pub fn start(shared: &Arc<Shared>, kind: Arc<Kind>, call: &Call) -> Result<Self, Refusal> {
-        let selector = Selector::parse(call.parameter("labelSelector"), call.parameter("fieldSelector"))?;
+        let selector = Selector::parse(&kind, call)?;
         let wants_initial = call.query.get("sendInitialEvents").map(|value| value == "true");
         check_options(call, wants_initial)?;
         let timeout = call

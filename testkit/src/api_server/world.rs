@@ -98,6 +98,7 @@ impl World {
         Writer {
             manager: call.manager(),
             subresource: call.subresource.clone(),
+            leaves_status: kind.has_status && call.subresource.is_empty(),
             api_version: kind.api_version(),
             time: self.timestamp(),
         }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 /// The group of the suite's definitions.
 pub const GROUP: &str = "conformance.sharedmailbox.dev";
 /// Longer than anything a server does in the background takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One check's namespace and client.
 #[derive(Clone)]

@@ -11,6 +11,8 @@ mod kinds;
 mod lifecycle;
 mod objects;
 mod patches;
+mod records;
+mod selecting;
 mod watches;
 
 use std::future::Future;
@@ -126,6 +128,15 @@ pub fn checks() -> Vec<Check> {
         watches::kubes_watcher_follows_a_collection,
         definitions::a_definition_is_established_and_discovered,
         definitions::a_deleted_definition_takes_its_objects_along,
+        selecting::lists_select_by_the_fields_that_a_definition_names,
+        selecting::a_selector_by_another_field_is_refused,
+        selecting::a_watch_selects_by_the_fields_that_a_definition_names,
+        selecting::a_collection_is_deleted_by_the_fields_that_a_definition_names,
+        records::an_atomic_map_has_one_owner_and_keeps_what_is_unknown,
+        records::an_apply_of_an_atomic_map_conflicts_or_replaces_it_whole,
+        records::without_a_status_every_change_but_of_metadata_is_a_generation,
+        records::cluster_wide_objects_are_replaced_and_deleted_under_preconditions,
+        records::a_status_with_a_default_is_there_from_the_start,
         kinds::secrets_fold_text_into_data,
         kinds::a_lease_is_taken_by_replacing_it_at_its_resource_version,
         kinds::an_event_is_created_and_its_series_patched,
@@ -136,6 +147,7 @@ pub fn checks() -> Vec<Check> {
 /// Runs all checks against the server behind `client`, a few at a time; their namespaces start with `prefix`.
 pub async fn run_all(client: Client, prefix: &str) -> Vec<Failure> {
     bench::install_definitions(&client).await;
+    records::install_definitions(&client).await;
     let runs = checks().into_iter().enumerate().map(|(number, check)| {
         let client = client.clone();
         let namespace = format!("{prefix}-{number}");
