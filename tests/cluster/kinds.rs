@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMailbox, all_crds};
 
 use super::server::{client, kubectl, shared};
+use testkit::longest_address;
 
 /// One kind in one namespace, or everywhere.
 struct Kind {
@@ -109,14 +110,6 @@ fn tenant() -> Value {
         "ownership": {}, "drift": {}, "limits": {}, "endpoints": {},
         "access": [{ "namespaces": { "names": ["nobody"] }, "addresses": ["*@contoso.com"] }]
     })
-}
-
-/// An address of the greatest length, another one for each number.
-fn longest_address(number: usize) -> String {
-    let label = "d".repeat(63);
-    let address = format!("{number:m>64}@{label}.{label}.{label}.{label}");
-    assert_eq!(address.len(), 320);
-    address
 }
 
 fn texts(count: usize, text: impl Fn(usize) -> String) -> Value {

@@ -15,6 +15,7 @@ mod conformance;
 mod image;
 mod kinds;
 mod lease;
+mod ledger;
 mod main_job;
 mod operator;
 mod process;

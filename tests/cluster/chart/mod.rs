@@ -233,9 +233,11 @@ fn teams_may_edit_their_mailboxes_and_nothing_else(cluster: &Cluster) {
         );
         assert!(!may("eva", &format!("create {kind}"), "default"), "{kind}");
     }
-    for verb in ["get", "create", "patch"] {
-        let tenants = format!("{verb} exchangetenants.sharedmailbox.dev");
-        assert!(!may("eva", &tenants, NAMESPACE), "{tenants}");
+    for kind in ["exchangetenants", "mailboxledgers"] {
+        for verb in ["get", "create", "patch"] {
+            let request = format!("{verb} {kind}.sharedmailbox.dev");
+            assert!(!may("eva", &request, NAMESPACE), "{request}");
+        }
     }
 }
 
@@ -294,8 +296,14 @@ fn removing_the_charts_leaves_crds_resources_and_mailboxes(cluster: &Cluster, ex
             .lines()
             .filter(|name| name.ends_with(".sharedmailbox.dev"))
             .count(),
-        3,
+        4,
         "{kinds}"
+    );
+    let guards = cluster.kubectl("get validatingadmissionpolicies,validatingadmissionpolicybindings -o name");
+    assert_eq!(
+        guards.lines().count(),
+        4,
+        "they guard what the operator remembers: {guards}"
     );
     let resources = cluster.kubectl(&format!(
         "get sharedmailboxes,mailboxpermissions,exchangetenants -n {NAMESPACE} -o name"

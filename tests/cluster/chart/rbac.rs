@@ -53,6 +53,7 @@ pub fn everything_granted_is_used_and_everything_asked_is_granted(cluster: &Clus
 
     let unused: Vec<_> = granted
         .iter()
+        .filter(|rule| !is_needed_beyond_this_story(rule))
         .filter(|rule| !allowed.iter().any(|request| rule.covers(request)))
         .collect();
     assert!(unused.is_empty(), "granted and never used: {unused:#?}");
@@ -72,6 +73,12 @@ pub fn everything_granted_is_used_and_everything_asked_is_granted(cluster: &Clus
         namespace: Some(OPERATOR_NAMESPACE.to_owned()),
     };
     assert_eq!(refused, BTreeSet::from([expected]));
+}
+
+/// `operate` is a verb of no request: the policy that guards MailboxLedgers asks for it. One is deleted when its mailbox
+/// is gone for long, or when there are two for one mailbox; that the operator may is in `ledger.rs`.
+fn is_needed_beyond_this_story(rule: &Access) -> bool {
+    rule.resource == "mailboxledgers" && matches!(rule.verb.as_str(), "operate" | "delete")
 }
 
 /// What the chart's two roles grant, a line for each verb, resource and name.
