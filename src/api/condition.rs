@@ -30,6 +30,8 @@ pub enum Kind {
     LicenseRequired,
     /// Advisory: something that explains could not be read.
     LimitedView,
+    /// Advisory: rights are revoked soon that no permission declares since the mailbox was taken up again.
+    RevocationDue,
     /// Advisory: removals wait for approval on some mailboxes of a tenant.
     RevocationsHeld,
     Reconciling,

@@ -1,6 +1,6 @@
 //! The connection to one Microsoft 365 tenant and its guard rails. The platform team's.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -373,9 +373,6 @@ pub struct ExchangeTenantStatus {
     /// The domain under which Exchange gives every mailbox an address of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_domain: Option<String>,
-    /// Removals of grants within `safety.period`, which new ones are weighed with.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub revocations: Vec<Revocations>,
     /// Entries of `protectedTrustees` and `departed` that match no recipient in the tenant, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unresolved: Vec<String>,
@@ -386,13 +383,4 @@ pub struct ExchangeTenantStatus {
     /// was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
-}
-
-/// Removals that were admitted at one time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Revocations {
-    /// When they were admitted.
-    pub at: Time,
-    /// How many there were.
-    pub count: i32,
 }

@@ -180,10 +180,13 @@ pub struct LedgerTenant {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerResource {
+    /// Its namespace.
     #[schemars(length(max = 63))]
     pub namespace: String,
+    /// Its name.
     #[schemars(length(max = 253))]
     pub name: String,
+    /// Its uid: with another one of the same name the mailbox is taken up again.
     #[schemars(length(max = 64))]
     pub uid: String,
 }
@@ -210,8 +213,10 @@ pub struct Intent {
     /// By which the mailbox is found whatever came of the call.
     #[schemars(with = "String", length(max = 64))]
     pub one_time_name: OneTimeName,
+    /// The mail nickname of the new mailbox.
     #[schemars(length(max = 64))]
     pub alias: String,
+    /// Its primary address.
     #[schemars(with = "String", length(max = 320))]
     pub address: SmtpAddress,
     /// The name that the mailbox is to have, for when its resource is deleted meanwhile.
@@ -232,6 +237,7 @@ impl Intent {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RemovedAddress {
+    /// The address.
     #[schemars(with = "String", length(max = 320))]
     pub address: SmtpAddress,
     /// Until when it is checked again.
@@ -253,6 +259,7 @@ pub struct LedgerPerson {
     /// Every way in which manifests name the person, or the group by which they came.
     #[schemars(length(max = 64), with = "Vec<String>")]
     pub written_as: Vec<SmtpAddress>,
+    /// What the person holds, by right: FullAccess, SendAs, SendOnBehalf.
     pub rights: BTreeMap<Right, LedgerRight>,
 }
 
@@ -330,9 +337,11 @@ impl GrantState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEviction {
+    /// Who held it, by object id or SID.
     #[schemars(with = "BTreeMap<String, String>")]
     pub holder: Holder,
     pub right: Right,
+    /// When it was weighed.
     #[schemars(with = "String")]
     pub weighed_at: Timestamp,
 }
@@ -340,6 +349,7 @@ pub struct LedgerEviction {
 /// Changes that wait for approval, and since when: the same changes held again need another approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerHeld {
+    /// Since when they wait.
     #[schemars(with = "String")]
     pub since: Timestamp,
     /// Removals of rights that nobody declares.
@@ -354,6 +364,7 @@ pub struct LedgerHeld {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerRightOf {
+    /// Whose it is, by object id or SID.
     #[schemars(with = "BTreeMap<String, String>")]
     pub holder: Holder,
     pub right: Right,
@@ -362,6 +373,7 @@ pub struct LedgerRightOf {
 /// Who got or lost a right. A change of several people by one cause is one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryLine {
+    /// When.
     #[schemars(with = "String")]
     pub at: Timestamp,
     /// Directory object ids. None of a line about the mailbox itself.

@@ -11,7 +11,6 @@ pub mod condition;
 mod exchange_tenant;
 mod mailbox_ledger;
 mod mailbox_permission;
-mod record;
 mod reference;
 mod schema;
 mod shared_mailbox;
@@ -20,8 +19,8 @@ mod tests;
 
 pub use exchange_tenant::{
     AccessRule, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant, ExchangeTenantSpec,
-    ExchangeTenantStatus, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, Revocations, Safety,
-    SecretKeyRef, SignInControl,
+    ExchangeTenantStatus, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, Safety, SecretKeyRef,
+    SignInControl,
 };
 pub use mailbox_ledger::{
     FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld, LedgerMailbox,
@@ -32,9 +31,6 @@ pub use mailbox_permission::{
     MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, Revoked,
     RightState, RightStatus,
 };
-pub use record::{
-    AdmittedRemoval, HeldRecord, RawRecord, Record, RecordedGrant, Removed, UnreadableRecord, Withdrawn,
-};
 pub use reference::NamedRef;
 pub use schema::all_crds;
 pub use shared_mailbox::{
@@ -42,9 +38,6 @@ pub use shared_mailbox::{
     PermissionsPolicy, Quota, SentItems, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
     SmtpAuth,
 };
-
-/// The finalizer on a SharedMailbox. MailboxPermission has none: the mailbox's record says what was granted.
-pub const FINALIZER: &str = "sharedmailbox.dev/mailbox";
 
 /// On any of our custom resources, asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "sharedmailbox.dev/reconcile-requested-at";
@@ -67,6 +60,9 @@ pub const EXPIRES_AT: &str = "sharedmailbox.dev/expires-at";
 
 /// Approves the held changes with this id (`status.held.id`), and no others.
 pub const APPROVE: &str = "sharedmailbox.dev/approve";
+
+/// On a SharedMailbox whose mailbox is gone, with the lost mailbox's GUID: creates a new and empty one in its place.
+pub const RECREATE: &str = "sharedmailbox.dev/recreate";
 
 /// Any new value removes grants of deleted accounts; it is echoed in `status.lastHandledOrphanRemoval`.
 pub const REMOVE_ORPHANS: &str = "sharedmailbox.dev/remove-orphaned-grants";

@@ -1,9 +1,10 @@
 //! The CRDs as they are installed.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::{CustomResourceExt, Resource};
+use serde_json::json;
 
 use super::{ExchangeTenant, MailboxLedger, MailboxPermission, SharedMailbox};
 
@@ -23,6 +24,7 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
                 .and_then(|s| s.open_api_v3_schema.as_mut())
             {
                 strip_null_from_enums(root);
+                say_that_nothing_was_observed(root);
                 if crd.spec.names.kind == MailboxLedger::kind(&()) {
                     keep_ledgers_whole(root);
                 }
@@ -32,6 +34,15 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
     crds
 }
 
+/// An object without a status is one that nobody has looked at yet. Tools that wait (kstatus) take it for one that is done
+/// unless its status says of another generation.
+fn say_that_nothing_was_observed(schema: &mut JSONSchemaProps) {
+    let status = schema.properties.as_mut().and_then(|all| all.get_mut("status"));
+    if let Some(status) = status {
+        status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+    }
+}
+
 /// A ledger is written by one writer and as a whole: as an atomic map it has one entry in managedFields. What a newer
 /// operator wrote into it must not be lost by an older definition.
 fn keep_ledgers_whole(root: &mut JSONSchemaProps) {
@@ -39,6 +50,31 @@ fn keep_ledgers_whole(root: &mut JSONSchemaProps) {
     if let Some(spec) = spec {
         spec.x_kubernetes_map_type = Some("atomic".to_owned());
         spec.x_kubernetes_preserve_unknown_fields = Some(true);
+        bound(spec);
+    }
+}
+
+/// No name, address, id or time is longer.
+const LONGEST: i64 = 320;
+
+/// Whatever has no bound of its own gets one.
+fn bound(schema: &mut JSONSchemaProps) {
+    match schema.type_.as_deref() {
+        Some("string") if schema.max_length.is_none() && schema.enum_.is_none() => {
+            schema.max_length = Some(LONGEST);
+        }
+        Some("object") if schema.properties.is_none() && schema.max_properties.is_none() => {
+            schema.max_properties = Some(3);
+        }
+        _ => {}
+    }
+    let properties = schema.properties.iter_mut().flat_map(|all| all.values_mut());
+    properties.for_each(bound);
+    if let Some(JSONSchemaPropsOrBool::Schema(inner)) = schema.additional_properties.as_mut() {
+        bound(inner);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) = schema.items.as_mut() {
+        bound(item);
     }
 }
 

@@ -5,11 +5,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, NamedRef, RawRecord, Revoked};
+use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, NamedRef, Revoked};
 use crate::mail::Right;
 
 /// A Microsoft 365 shared mailbox, kept as declared.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "sharedmailbox.dev",
     version = "v1alpha1",
@@ -306,9 +306,6 @@ pub struct SharedMailboxStatus {
     /// The value of the annotation sharedmailbox.dev/remove-orphaned-grants that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_orphan_removal: Option<String>,
-    /// The operator's memory of what it did. Not for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<RawRecord>,
 }
 
 /// A grant that no MailboxPermission declares.

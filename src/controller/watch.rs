@@ -13,7 +13,7 @@ use kube::core::error_boundary::InvalidObject;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch::Sender;
@@ -21,6 +21,7 @@ use tokio::sync::watch::Sender;
 use super::context::Context;
 use super::state::index::Index;
 use super::state::key::{self, Changes, MailboxKey};
+use super::state::ledgers::LedgerGlance;
 use super::unreadable::Unreadable;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::clock::Clock;
@@ -107,6 +108,28 @@ impl Indexed for ExchangeTenant {
     }
 }
 
+impl Indexed for LedgerGlance {
+    type Key = String;
+
+    const KIND: &'static str = key::LEDGER;
+
+    fn key(metadata: &kube::core::ObjectMeta) -> String {
+        names(metadata).1
+    }
+
+    fn apply(self, index: &mut Index, _: Clock) -> Changes {
+        index.apply_ledger(self)
+    }
+
+    fn delete(index: &mut Index, name: &String) -> Changes {
+        index.delete_ledger(name)
+    }
+
+    fn known(index: &Index) -> Vec<String> {
+        index.ledger_names()
+    }
+}
+
 fn names(metadata: &kube::core::ObjectMeta) -> (String, String) {
     (
         metadata.namespace.clone().unwrap_or_default(),
@@ -122,7 +145,9 @@ pub async fn feed<K: Indexed>(
     unreadable: UnboundedSender<Unreadable>,
 ) {
     let api: Api<DeserializeGuard<K>> = Api::all(context.client.clone());
-    let events = watcher(api, watcher::Config::default()).backoff(backoff(context.rng.clone()));
+    // Ledgers are large; a page of them is in memory at once.
+    let config = watcher::Config::default().page_size(PAGE);
+    let events = watcher(api, config).backoff(backoff(context.rng.clone()));
     let mut events = std::pin::pin!(events);
     let mut listed: HashSet<K::Key> = HashSet::new();
     while let Some(event) = events.next().await {
@@ -184,11 +209,17 @@ fn take_in<K: Indexed>(
                 "an object can't be decoded"
             );
             context.state.index().mark_unreadable(K::KIND, &namespace, &name);
-            // Only when the process ends does nobody listen.
-            let _ = unreadable.send(Unreadable::new::<K>(invalid));
+            // A ledger has no status. The mailbox that it is of says so in its own.
+            if K::KIND != key::LEDGER {
+                // Only when the process ends does nobody listen.
+                let _ = unreadable.send(Unreadable::new::<K>(invalid));
+            }
         }
     }
 }
+
+/// Objects of one page of a first list.
+const PAGE: u32 = 100;
 
 /// Waits after failures of a watch, one after another: kube's own default, but for where its jitter comes from.
 fn backoff(rng: Rng) -> impl Backoff {
@@ -240,6 +271,10 @@ pub async fn crds_installed(context: &Context) {
                     .map(String::as_str)
                     .collect();
                 if missing.is_empty() {
+                    let permissions = api.get_opt(MailboxPermission::crd_name()).await.ok().flatten();
+                    context
+                        .state
+                        .set_permissions_crd_uid(permissions.and_then(|crd| crd.uid()));
                     return;
                 }
                 if !reported {

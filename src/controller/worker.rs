@@ -17,6 +17,7 @@ use super::events::Events;
 use super::metrics::{Metrics, ReconcileResult};
 use super::reconcile::{Completed, reconcile};
 use super::state::key::Work;
+use super::state::ledgers::LedgerGlance;
 use super::state::queue::Taken;
 use super::tenant::check;
 use super::unreadable;
@@ -99,8 +100,11 @@ impl Operator {
         background.spawn(feed::<MailboxPermission>(
             Arc::clone(&context),
             sender,
-            unreadable,
+            unreadable.clone(),
         ));
+        synced.push(receiver);
+        let (sender, receiver) = watch::channel(false);
+        background.spawn(feed::<LedgerGlance>(Arc::clone(&context), sender, unreadable));
         synced.push(receiver);
         readiness.send_replace(Readiness::Waiting("the first list of every custom resource"));
         for mut receiver in synced {
@@ -111,7 +115,7 @@ impl Operator {
                 () = &mut shutdown => return,
             }
         }
-        let owed = context.state.index().owed_revocations();
+        let owed = context.state.index().owed_by_ledgers();
         context.request(owed);
         readiness.send_replace(Readiness::Ready);
         tracing::info!("all watches are in; working");

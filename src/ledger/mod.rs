@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod history;
 mod life;
+mod merge;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use decode::{Unreadable, read};
 pub use encode::{is_same_but_for_time, write};
 pub use history::{Access, Why, held_on, note};
 pub use life::{granted, is_intact, is_readable, lifecycle, seal};
+pub use merge::{merge, wins};
 
 /// What a plan must know of earlier reconciles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,7 +69,7 @@ pub struct RecordedGrant {
 /// forgot what it had acknowledged: it is rechecked until no replica can be so old.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Removed {
-    /// Until when; used for waiting only, never as proof.
+    /// Until when it is rechecked; used for waiting only, never as proof.
     pub until: Timestamp,
     pub what: Withdrawn,
     /// When it was weighed: it counts for a while longer.

@@ -2,7 +2,7 @@
 
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
 use super::{Step, plan};
-use crate::api::{Record, RecordedGrant};
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, Right};
 use crate::setting::{Source, Value};
 
@@ -17,31 +17,33 @@ fn recorded(who: u8, right: Right, auto_mapping: Option<bool>) -> RecordedGrant 
         also: Vec::new(),
         by: vec!["team".to_owned()],
         at: None,
+        pending: false,
+        until: None,
     }
 }
 
 #[test]
-fn a_member_who_cannot_be_resolved_any_more_keeps_what_wgranteded() {
+fn a_member_who_cannot_be_resolved_any_more_keeps_what_was_granted() {
     let mut wanted = desired();
     for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
         wanted.kept.insert((address("person1"), right));
     }
-    let record = Record {
+    let ledger = Ledger {
         grants: vec![recorded(1, Right::SendAs, None)],
-        ..Record::default()
+        ..Ledger::default()
     };
-    let planned = plan(&wanted, &our_mailbox(), &record);
+    let planned = plan(&wanted, &our_mailbox(), &ledger);
     assert_eq!(planned.steps, vec![]);
-    assert_eq!(planned.settled.grants, record.grants);
+    assert_eq!(planned.settled.grants, ledger.grants);
 }
 
 #[test]
 fn a_revocation_is_sent_even_when_a_replica_shows_no_grant() {
-    let record = Record {
+    let ledger = Ledger {
         grants: vec![recorded(1, Right::FullAccess, Some(true))],
-        ..Record::default()
+        ..Ledger::default()
     };
-    let planned = plan(&desired(), &our_mailbox(), &record);
+    let planned = plan(&desired(), &our_mailbox(), &ledger);
     assert_eq!(
         planned.steps,
         vec![Step::Revoke {
@@ -50,7 +52,7 @@ fn a_revocation_is_sent_even_when_a_replica_shows_no_grant() {
         }]
     );
     assert_eq!(
-        planned.announced.grants, record.grants,
+        planned.announced.grants, ledger.grants,
         "remembered until it is done"
     );
     assert_eq!(planned.settled.grants, vec![]);
@@ -62,11 +64,11 @@ fn changing_automapping_is_announced_and_repeated_after_a_crash_between_its_halv
     wants(&mut wanted, 1, Right::FullAccess, true);
     let mut there = our_mailbox();
     there.full_access.entries.push(entry(1, &["FullAccess"]));
-    let record = Record {
+    let ledger = Ledger {
         grants: vec![recorded(1, Right::FullAccess, Some(false))],
-        ..Record::default()
+        ..Ledger::default()
     };
-    let planned = plan(&wanted, &there, &record);
+    let planned = plan(&wanted, &there, &ledger);
     let remap = vec![Step::Remap {
         object_id: person(1),
         auto_mapping: true,
@@ -99,14 +101,14 @@ fn changing_automapping_is_announced_and_repeated_after_a_crash_between_its_halv
 fn when_nobody_wants_automapping_one_call_clears_it_unless_a_stranger_might_want_it() {
     let mut wanted = desired();
     let mut there = our_mailbox();
-    let mut record = Record::default();
+    let mut ledger = Ledger::default();
     for who in 1..=3 {
         wants(&mut wanted, who, Right::FullAccess, false);
         there.full_access.entries.push(entry(who, &["FullAccess"]));
-        record.grants.push(recorded(who, Right::FullAccess, Some(true)));
+        ledger.grants.push(recorded(who, Right::FullAccess, Some(true)));
     }
-    record.grants[2].auto_mapping = None;
-    let planned = plan(&wanted, &there, &record);
+    ledger.grants[2].auto_mapping = None;
+    let planned = plan(&wanted, &there, &ledger);
     assert_eq!(planned.steps, vec![Step::ClearAutoMapping]);
     assert!(
         planned
@@ -123,7 +125,7 @@ fn when_nobody_wants_automapping_one_call_clears_it_unless_a_stranger_might_want
     assert_eq!(plan(&wanted, &there, &planned.settled).steps, vec![]);
     there.full_access.entries.push(entry(7, &["FullAccess"]));
     there.identities.insert(Holder::Sid(sid(7)), identity(7));
-    let pairs = plan(&wanted, &there, &record).steps;
+    let pairs = plan(&wanted, &there, &ledger).steps;
     assert!(
         matches!(pairs[..], [Step::Remap { .. }, Step::Remap { .. }]),
         "{pairs:?}"
@@ -136,7 +138,7 @@ fn a_grant_that_was_there_before_becomes_ours_without_a_write_and_its_automappin
     wants(&mut wanted, 1, Right::FullAccess, true);
     let mut there = our_mailbox();
     there.full_access.asked.insert(person(1), Some(sid(1)));
-    let planned = plan(&wanted, &there, &Record::default());
+    let planned = plan(&wanted, &there, &Ledger::default());
     assert_eq!(planned.steps, vec![]);
     assert_eq!(planned.settled.grants, vec![recorded(1, Right::FullAccess, None)]);
 }
@@ -148,11 +150,11 @@ fn what_exchange_acknowledged_a_moment_ago_is_not_sent_again_but_a_block_is() {
     let mut there = our_mailbox();
     there.account_disabled = false;
     there.directory_enabled = None;
-    let record = Record {
+    let ledger = Ledger {
         grants: vec![recorded(2, Right::SendAs, None)],
-        ..Record::default()
+        ..Ledger::default()
     };
-    let planned = plan(&wanted, &there, &record);
+    let planned = plan(&wanted, &there, &ledger);
     let acknowledged = planned.steps.iter().flat_map(Step::changes).collect();
     let (rest, left_out) = planned.without(&acknowledged);
     assert!(left_out);

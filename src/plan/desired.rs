@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::observed::Identity;
 use super::standing::Earlier;
-use crate::api::{DeletionPolicy, Power, RecordedGrant, SignIn, SignInControl};
+use crate::api::{Power, SignIn, SignInControl};
+use crate::ledger::RecordedGrant;
 use crate::mail::{AddressPattern, Holder, MarkerOwner, ObjectId, Right, Sid, SmtpAddress};
 use crate::setting::Values;
 
@@ -17,8 +20,8 @@ pub enum Purpose {
     Keep,
     /// The manifest is refused: access is taken away, and nothing else happens.
     OnlyRemove,
-    /// The resource is being deleted.
-    Release(DeletionPolicy),
+    /// The resource is gone and the mailbox stays: only what outlives a resource is done.
+    Released,
 }
 
 /// What one mailbox and all its permissions ask for, validated.
@@ -40,6 +43,8 @@ pub struct Desired {
     pub policy: GrantPolicy,
     /// What is granted now is remembered to have been granted at this time.
     pub now: Timestamp,
+    /// The mailbox was taken up again a moment ago.
+    pub take_up: Option<TakeUp>,
     /// MailboxPermissions, by name, whose end has come.
     pub expired: BTreeSet<String>,
     /// Who is in each group that is expanded.
@@ -60,10 +65,28 @@ impl Desired {
         *address == self.address || self.aliases.contains(address)
     }
 
+    /// Whether permissions may still come back after a take-up: until then nobody knows who is a stranger.
+    pub(super) fn waits_for_permissions(&self) -> bool {
+        self.take_up
+            .as_ref()
+            .is_some_and(|take_up| self.now < take_up.until)
+    }
+
     /// Whether a manifest asks for what was granted.
     pub(super) fn declares_grant(&self, grant: &RecordedGrant) -> bool {
         self.grants.contains_key(&(grant.object_id, grant.right))
     }
+}
+
+/// For an hour after a take-up a right may be declared nowhere only because its permission is not back yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakeUp {
+    /// When the hour is over.
+    pub until: Timestamp,
+    /// The ledger itself was restored or edited: what it says of permissions and ends proves nothing.
+    pub restored: bool,
+    /// The MailboxPermissions that exist, by name.
+    pub permissions: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +99,8 @@ pub struct WantedGrant {
     pub also: BTreeSet<SmtpAddress>,
     /// The MailboxPermissions that declare it, by name.
     pub by: BTreeSet<String>,
+    /// When the last of them ends; None: one of them never does.
+    pub until: Option<Timestamp>,
 }
 
 /// What a mailbox and its tenant say about grants that no manifest declares.
@@ -90,6 +115,8 @@ pub struct GrantPolicy {
     pub protected: People,
     /// Who loses everything.
     pub departed: People,
+    /// How long a removal counts with others.
+    pub period: Duration,
 }
 
 /// People that the ExchangeTenant names.

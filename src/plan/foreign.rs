@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cause, Desired, Entry, Eviction, Identity, Observed};
-use crate::api::{ForeignState, Record};
+use crate::api::ForeignState;
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 /// One grant that no manifest declares.
@@ -31,15 +32,15 @@ impl Foreign {
     }
 }
 
-/// Every grant on the mailbox that neither a manifest declares nor the record explains.
-pub fn foreign(desired: &Desired, observed: &Observed, record: &Record) -> Vec<Foreign> {
-    let sids = known_sids(observed, record);
+/// Every grant on the mailbox that neither a manifest declares nor the ledger explains.
+pub fn foreign(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Foreign> {
+    let sids = known_sids(observed, ledger);
     let judge = Judge {
         desired,
         observed,
-        record,
-        explained: explained(desired, record, &sids),
-        unknown: unknown(desired, record, &sids),
+        ledger,
+        explained: explained(desired, ledger, &sids),
+        unknown: unknown(desired, ledger, &sids),
     };
     let full_access = observed
         .full_access
@@ -57,16 +58,16 @@ pub fn foreign(desired: &Desired, observed: &Observed, record: &Record) -> Vec<F
     all
 }
 
-/// The SIDs of people, from the record and from every answer of this read. A mailbox may have hundreds of rows and of
+/// The SIDs of people, from the ledger and from every answer of this read. A mailbox may have hundreds of rows and of
 /// members: looked up, not searched for.
 type Sids<'a> = BTreeMap<&'a ObjectId, BTreeSet<&'a Sid>>;
 
-fn known_sids<'a>(observed: &'a Observed, record: &'a Record) -> Sids<'a> {
+fn known_sids<'a>(observed: &'a Observed, ledger: &'a Ledger) -> Sids<'a> {
     let mut sids = Sids::new();
     let mut learn = |id, sid| {
         sids.entry(id).or_default().insert(sid);
     };
-    let recorded: BTreeMap<&ObjectId, &Sid> = record
+    let recorded: BTreeMap<&ObjectId, &Sid> = ledger
         .grants
         .iter()
         .rev()
@@ -77,7 +78,7 @@ fn known_sids<'a>(observed: &'a Observed, record: &'a Record) -> Sids<'a> {
             .asked
             .iter()
             .filter_map(|(id, sid)| Some((id, sid.as_ref()?)));
-        // What the record says counts, where it says something.
+        // What the ledger says counts, where it says something.
         for (id, sid) in asked.filter(|(id, _)| !recorded.contains_key(id)) {
             learn(id, sid);
         }
@@ -99,16 +100,16 @@ fn known_sids<'a>(observed: &'a Observed, record: &'a Record) -> Sids<'a> {
     sids
 }
 
-/// Rows, by store and SID, that manifests declare or the record explains.
-fn explained<'a>(desired: &Desired, record: &'a Record, sids: &Sids<'a>) -> BTreeSet<(Right, &'a Sid)> {
+/// Rows, by store and SID, that manifests declare or the ledger explains.
+fn explained<'a>(desired: &Desired, ledger: &'a Ledger, sids: &Sids<'a>) -> BTreeSet<(Right, &'a Sid)> {
     let rows = |id: &ObjectId, right: Right| {
         let own = sids.get(id).into_iter().flatten();
         own.map(move |sid| (right, *sid)).collect::<Vec<_>>()
     };
     let declared = desired.grants.keys().flat_map(|(id, right)| rows(id, *right));
-    // What is to be revoked and can't be removed is reported, although the record knows it.
+    // What is to be revoked and can't be removed is reported, although the ledger knows it.
     let stuck = |row: &(Right, &Sid)| desired.stuck.contains(&(Holder::Sid(row.1.clone()), row.0));
-    let recorded = record
+    let recorded = ledger
         .grants
         .iter()
         .flat_map(|grant| rows(&grant.object_id, grant.right));
@@ -116,9 +117,9 @@ fn explained<'a>(desired: &Desired, record: &'a Record, sids: &Sids<'a>) -> BTre
 }
 
 /// Members without a known SID: they might be behind any row that is not tied to somebody else.
-fn unknown(desired: &Desired, record: &Record, sids: &Sids<'_>) -> BTreeSet<ObjectId> {
+fn unknown(desired: &Desired, ledger: &Ledger, sids: &Sids<'_>) -> BTreeSet<ObjectId> {
     let wanted = desired.grants.keys().map(|(id, right)| (id, right));
-    let recorded = record.grants.iter().map(|grant| (&grant.object_id, &grant.right));
+    let recorded = ledger.grants.iter().map(|grant| (&grant.object_id, &grant.right));
     wanted
         .chain(recorded)
         .filter(|(id, right)| **right != Right::SendOnBehalf && !sids.contains_key(id))
@@ -129,7 +130,7 @@ fn unknown(desired: &Desired, record: &Record, sids: &Sids<'_>) -> BTreeSet<Obje
 struct Judge<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
-    record: &'a Record,
+    ledger: &'a Ledger,
     explained: BTreeSet<(Right, &'a Sid)>,
     unknown: BTreeSet<ObjectId>,
 }
@@ -171,7 +172,7 @@ impl Judge<'_> {
         self.unknown.iter().any(|id| !asked.contains_key(id))
     }
 
-    /// Takes out what manifests declare or the record explains for the holder of the row.
+    /// Takes out what manifests declare or the ledger explains for the holder of the row.
     fn drop_explained(&self, rights: &mut BTreeSet<String>, store: Right, sid: &Sid) {
         if self.explained.contains(&(store, sid)) {
             rights.remove(store.as_str());
@@ -183,8 +184,8 @@ impl Judge<'_> {
     fn on_behalf(&self, id: &ObjectId) -> Option<Foreign> {
         let right = Right::SendOnBehalf;
         let recorded = |id: &ObjectId| {
-            let same = |grant: &crate::api::RecordedGrant| grant.object_id == *id && grant.right == right;
-            self.record.grants.iter().any(same)
+            let same = |grant: &RecordedGrant| grant.object_id == *id && grant.right == right;
+            self.ledger.grants.iter().any(same)
         };
         if self.desired.grants.contains_key(&(*id, right)) || recorded(id) {
             return None;

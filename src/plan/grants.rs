@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::removal::{Veto, removal};
 use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign};
-use crate::api::{Record, RecordedGrant};
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, Sid};
 
 #[derive(Default)]
@@ -19,12 +19,14 @@ pub(super) struct GrantPlan {
     pub add_on_behalf: BTreeSet<ObjectId>,
     pub remove_on_behalf: BTreeSet<ObjectId>,
     pub causes: BTreeMap<Change, Cause>,
+    /// Removals that wait because the mailbox was taken up again a moment ago.
+    pub due: BTreeSet<Change>,
     pub announced: Vec<RecordedGrant>,
     pub settled: Vec<RecordedGrant>,
 }
 
-pub(super) fn plan(desired: &Desired, observed: &Observed, record: &Record) -> GrantPlan {
-    let recorded: BTreeMap<(ObjectId, Right), &RecordedGrant> = record
+pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> GrantPlan {
+    let recorded: BTreeMap<(ObjectId, Right), &RecordedGrant> = ledger
         .grants
         .iter()
         .map(|grant| ((grant.object_id, grant.right), grant))
@@ -35,11 +37,11 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, record: &Record) -> G
             plan.undeclared(grant, desired);
         }
     }
-    let strangers = plan.strangers(desired, observed, record);
+    let strangers = plan.strangers(desired, observed, ledger);
     for ((object_id, right), wanted) in &desired.grants {
         let known = recorded.get(&(*object_id, *right)).copied();
         // A person has one SID: what was learned with one right holds for the others.
-        let sid = record
+        let sid = ledger
             .sid_of(object_id)
             .or_else(|| observed.sid_of(object_id))
             .or_else(|| observed.tied_sid(object_id))
@@ -58,7 +60,10 @@ impl GrantPlan {
         self.announced.push(grant.clone());
         let cause = match removal(grant, desired) {
             Ok(cause) => cause,
-            Err(Veto::Stuck | Veto::Protected | Veto::StillDeclared) => {
+            Err(veto) => {
+                if veto == Veto::TakenUp {
+                    self.due.insert(Change::Revoked(grant.object_id, grant.right));
+                }
                 self.settled.push(grant.clone());
                 return;
             }
@@ -79,15 +84,20 @@ impl GrantPlan {
 
     /// Rows that nobody declares and that must be removed. True when somebody else keeps a Full Access that automapping
     /// belongs to.
-    fn strangers(&mut self, desired: &Desired, observed: &Observed, record: &Record) -> bool {
+    fn strangers(&mut self, desired: &Desired, observed: &Observed, ledger: &Ledger) -> bool {
         let mut stay = false;
-        for row in foreign::foreign(desired, observed, record) {
+        for row in foreign::foreign(desired, observed, ledger) {
             stay |= row.store == Right::FullAccess
                 && row.removed_for.is_none()
                 && row.rights.contains("FullAccess");
             let (Some(cause), Some(eviction)) = (row.removed_for, row.eviction()) else {
                 continue;
             };
+            if cause != Cause::Departed && desired.waits_for_permissions() {
+                self.due
+                    .insert(Change::Evicted(eviction.holder.clone(), eviction.store));
+                continue;
+            }
             match &eviction.holder {
                 Holder::ObjectId(id) if eviction.store == Right::SendOnBehalf => {
                     self.causes.insert(Change::Revoked(*id, eviction.store), cause);
@@ -145,9 +155,12 @@ impl GrantPlan {
                 Some(grant) => grant.at,
                 None => (!found).then_some(now),
             },
+            pending: false,
+            until: wanted.until,
         };
         self.announced.push(RecordedGrant {
             remapping: remap,
+            pending: !there && known.is_none_or(|grant| grant.pending),
             ..settled.clone()
         });
         self.settled.push(settled);

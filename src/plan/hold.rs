@@ -1,12 +1,13 @@
 //! Too much at once: which changes wait for somebody's approval.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Change, Desired, Plan};
-use crate::api::{AdmittedRemoval, HeldRecord, Record, RecordedGrant};
+use super::{Change, Desired, Plan, Purpose};
+use crate::ledger::{HeldRemovals, Ledger, RecordedGrant, RightOf, WeighedRemoval};
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right, SmtpAddress};
 
 /// So many people may join or leave a group between two reads, whatever its size.
@@ -33,10 +34,10 @@ pub struct Weighed {
 /// Which changes of `plan` wait, and which removals are new. `sudden` changes wait in any case.
 ///
 /// What was held keeps waiting while it is planned; what was approved before is not weighed again.
-pub fn weigh(plan: &Plan, record: &Record, sudden: &BTreeSet<Change>) -> Weighed {
+pub fn weigh(plan: &Plan, ledger: &Ledger, sudden: &BTreeSet<Change>) -> Weighed {
     let planned = plan.changes();
-    let admitted: BTreeSet<Change> = record.admitted.iter().map(removal).collect();
-    let before = record.held.as_ref().map(Held::read);
+    let admitted: BTreeSet<Change> = ledger.weighed.iter().map(|one| removal(&one.what)).collect();
+    let before = ledger.held.as_ref().map(Held::read);
     let weighed = |change: &Change| plan.causes.get(change).is_some_and(|cause| cause.is_weighed());
     let mut held: BTreeSet<Change> = before
         .into_iter()
@@ -55,10 +56,10 @@ pub fn weigh(plan: &Plan, record: &Record, sudden: &BTreeSet<Change>) -> Weighed
 }
 
 /// Grants and revocations that follow from a group that changed all at once: its owner sits outside the cluster.
-pub fn sudden(desired: &Desired, record: &Record) -> BTreeSet<Change> {
+pub fn sudden(desired: &Desired, ledger: &Ledger) -> BTreeSet<Change> {
     let mut changes = BTreeSet::new();
     for (group, people) in &desired.groups {
-        let before = granted_via(group, record);
+        let before = granted_via(group, ledger);
         if before.is_empty() {
             continue;
         }
@@ -72,7 +73,7 @@ pub fn sudden(desired: &Desired, record: &Record) -> BTreeSet<Change> {
             changes.extend(keys.map(|((id, right), _)| Change::Granted(*id, *right)));
         }
         if left.len() > most {
-            let gone = record
+            let gone = ledger
                 .grants
                 .iter()
                 .filter(|grant| left.contains(&grant.object_id) && grant.member == *group);
@@ -82,10 +83,10 @@ pub fn sudden(desired: &Desired, record: &Record) -> BTreeSet<Change> {
     changes
 }
 
-/// Whom the record says to hold something because they were in the group.
-fn granted_via(group: &SmtpAddress, record: &Record) -> BTreeSet<ObjectId> {
+/// Whom the ledger says to hold something because they were in the group.
+fn granted_via(group: &SmtpAddress, ledger: &Ledger) -> BTreeSet<ObjectId> {
     let via = |grant: &&RecordedGrant| grant.written_as().any(|written| written == group);
-    record
+    ledger
         .grants
         .iter()
         .filter(via)
@@ -94,12 +95,12 @@ fn granted_via(group: &SmtpAddress, record: &Record) -> BTreeSet<ObjectId> {
 }
 
 impl Held {
-    pub fn read(record: &HeldRecord) -> Self {
-        let HeldRecord {
+    pub fn read(held: &HeldRemovals) -> Self {
+        let HeldRemovals {
             since,
             removals,
             grants,
-        } = record;
+        } = held;
         let granted = grants.iter().filter_map(|grant| match grant.holder {
             Holder::ObjectId(id) => Some(Change::Granted(id, grant.right)),
             Holder::Sid(_) => None,
@@ -110,15 +111,15 @@ impl Held {
         }
     }
 
-    pub fn to_record(&self) -> HeldRecord {
+    pub fn to_ledger(&self) -> HeldRemovals {
         let grants = self
             .changes
             .iter()
             .filter_map(Change::granted)
             .map(|(id, right)| entry(Holder::ObjectId(id), right));
-        HeldRecord {
+        HeldRemovals {
             since: self.since,
-            removals: self.changes.iter().filter_map(admitted).collect(),
+            removals: self.changes.iter().filter_map(removed).collect(),
             grants: grants.collect(),
         }
     }
@@ -132,16 +133,16 @@ impl Held {
     }
 }
 
-/// The removal as it is recorded; None for a change that removes nothing.
-pub(super) fn admitted(change: &Change) -> Option<AdmittedRemoval> {
+/// The right that a change removes; None for a change that removes nothing.
+pub(super) fn removed(change: &Change) -> Option<RightOf> {
     change.removed().map(|(holder, right)| entry(holder, right))
 }
 
-fn entry(holder: Holder, right: Right) -> AdmittedRemoval {
-    AdmittedRemoval { holder, right }
+fn entry(holder: Holder, right: Right) -> RightOf {
+    RightOf { holder, right }
 }
 
-fn removal(entry: &AdmittedRemoval) -> Change {
+fn removal(entry: &RightOf) -> Change {
     match &entry.holder {
         Holder::ObjectId(id) => Change::Revoked(*id, entry.right),
         Holder::Sid(_) => Change::Evicted(entry.holder.clone(), entry.right),
@@ -149,9 +150,15 @@ fn removal(entry: &AdmittedRemoval) -> Change {
 }
 
 impl Plan {
-    /// The plan with what is held and what was approved written into its records, so that neither a crash nor another
-    /// reconcile forgets it. Nothing that is held counts as granted.
-    pub fn remembering(mut self, held: Option<&Held>, approved: &BTreeSet<Change>) -> Self {
+    /// The plan with what is held and what was approved written into its ledgers, so that neither a crash nor another
+    /// reconcile forgets it. Nothing that is held counts as granted. What was weighed within the period still counts.
+    pub fn remembering(
+        mut self,
+        held: Option<&Held>,
+        approved: &BTreeSet<Change>,
+        desired: &Desired,
+    ) -> Self {
+        let (now, period) = (desired.now, desired.policy.period);
         let not_granted: BTreeSet<(ObjectId, Right)> = held
             .into_iter()
             .flat_map(|held| &held.changes)
@@ -160,17 +167,35 @@ impl Plan {
         let planned = self.changes();
         self.announced
             .grants
-            .retain(|grant| !not_granted.contains(&(grant.object_id, grant.right)));
-        self.announced.held = held.map(Held::to_record);
-        let mut admitted_now: BTreeSet<AdmittedRemoval> = approved.iter().filter_map(admitted).collect();
-        admitted_now.extend(
-            self.announced
-                .admitted
-                .iter()
-                .filter(|entry| planned.contains(&removal(entry)))
-                .cloned(),
-        );
-        self.announced.admitted = admitted_now.into_iter().collect();
+            .retain(|grant| !not_granted.contains(&grant.key()));
+        self.announced.held = held.map(Held::to_ledger);
+        let approved = approved.iter().filter_map(removed);
+        let mut weighed: BTreeMap<RightOf, Timestamp> = approved.map(|what| (what, now)).collect();
+        for earlier in &self.announced.weighed {
+            let is_stranger = matches!(earlier.what.holder, Holder::Sid(_));
+            let counts = is_stranger && counts_until(earlier.at, period) > now;
+            // Nobody declares anything again where there is no resource.
+            let stays = desired.purpose == Purpose::Released;
+            if stays || counts || planned.contains(&removal(&earlier.what)) {
+                weighed.insert(earlier.what.clone(), earlier.at);
+            }
+        }
+        let weighed: Vec<WeighedRemoval> = weighed
+            .into_iter()
+            .map(|(what, at)| WeighedRemoval { what, at })
+            .collect();
+        let is_left = |what: &RightOf| self.settled.grants.iter().any(|grant| grant.right_of() == *what);
+        let is_remembered = |one: &&WeighedRemoval| match one.what.holder {
+            Holder::Sid(_) => counts_until(one.at, period) > now,
+            Holder::ObjectId(_) => desired.purpose == Purpose::Released && is_left(&one.what),
+        };
+        self.settled.weighed = weighed.iter().filter(is_remembered).cloned().collect();
+        self.announced.weighed = weighed;
         self
     }
+}
+
+/// Until when a removal counts with others.
+pub(super) fn counts_until(weighed_at: Timestamp, period: Duration) -> Timestamp {
+    weighed_at.saturating_add(period).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! Desired × observed × record → ordered steps. Plain functions on values: no client, no clock, no await.
+//! Desired × observed × ledger → ordered steps. Plain functions on values: no client, no clock, no await.
 
 #[cfg(test)]
 mod cases;
@@ -26,7 +26,7 @@ mod testing;
 use std::collections::BTreeSet;
 
 pub use change::{Acknowledged, Change};
-pub use desired::{Desired, GrantPolicy, People, Purpose, WantedGrant};
+pub use desired::{Desired, GrantPolicy, People, Purpose, TakeUp, WantedGrant};
 pub use families::{Company, FAMILIES, Family, Feature, Move, Need, shown_by};
 pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
@@ -37,45 +37,45 @@ pub use settings::unlicensed;
 pub use standing::{Answer, Earlier, ShownSettings, Standing, Unread};
 pub use step::{Cause, Eviction, Plan, Step, parts};
 
-use crate::api::{DeletionPolicy, Record, SignIn, SignInControl};
+use crate::api::{SignIn, SignInControl};
+use crate::ledger::Ledger;
 use crate::mail::SmtpAddress;
 use crate::setting::Call;
 use settings::OnBehalfChanges;
 
-/// The steps that turn `observed` into `desired`, as far as its purpose allows, and the record before and after them.
+/// The steps that turn `observed` into `desired`, as far as its purpose allows, and the ledger before and after them.
 ///
 /// `observed` must be a mailbox that is ours (see [`ownership`]).
-pub fn plan(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
-    let whole = whole(desired, observed, record);
+pub fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
+    let whole = whole(desired, observed, ledger);
     match desired.purpose {
         Purpose::Keep => whole,
-        Purpose::OnlyRemove => whole.only_taking_away(record),
-        Purpose::Release(DeletionPolicy::Retain) => whole.only_marking(record),
+        Purpose::OnlyRemove => whole.only_taking_away(ledger),
+        Purpose::Released => whole.only_what_outlives(ledger),
     }
 }
 
-fn whole(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
-    let grants = grants::plan(desired, observed, record);
+fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
+    let grants = grants::plan(desired, observed, ledger);
     let on_behalf = OnBehalfChanges {
         add: grants.add_on_behalf,
         remove: grants.remove_on_behalf,
     };
-    let settings = settings::plan(desired, observed, record, &on_behalf);
-    let announced = Record {
-        intent: record.intent.clone(),
-        addresses: addresses_to_remember(desired, observed, record),
+    let settings = settings::plan(desired, observed, ledger, &on_behalf);
+    let announced = Ledger {
+        intent: ledger.intent.clone(),
+        addresses: addresses_to_remember(desired, observed, ledger),
         grants: grants.announced,
-        removed: record.removed.clone(),
-        admitted: record.admitted.clone(),
-        held: record.held.clone(),
-        ..Record::default()
+        removed: ledger.removed.clone(),
+        weighed: ledger.weighed.clone(),
+        held: ledger.held.clone(),
     };
-    let settled = Record {
+    let settled = Ledger {
         intent: None,
         addresses: desired.aliases.iter().cloned().collect(),
         grants: grants.settled,
-        removed: record.removed.clone(),
-        ..Record::default()
+        removed: ledger.removed.clone(),
+        ..Ledger::default()
     };
     let mut steps = grants.revocations;
     steps.extend(grants.interrupted);
@@ -97,6 +97,7 @@ fn whole(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
     Plan {
         steps,
         causes: grants.causes,
+        due: grants.due,
         before: settings.before,
         standings: settings.standings,
         announced,
@@ -106,8 +107,8 @@ fn whole(desired: &Desired, observed: &Observed, record: &Record) -> Plan {
 
 /// What was declared before and what is declared now. The primary address is never ours to take away: it
 /// stays as an address when another becomes primary, unless it is declared as one of the further addresses.
-fn addresses_to_remember(desired: &Desired, observed: &Observed, record: &Record) -> Vec<SmtpAddress> {
-    let before = record
+fn addresses_to_remember(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<SmtpAddress> {
+    let before = ledger
         .addresses
         .iter()
         .filter(|address| **address != observed.primary);

@@ -121,7 +121,7 @@ impl Holders {
 }
 
 impl Observed {
-    /// Whether `id` holds `right`. `known_sid` comes from the record.
+    /// Whether `id` holds `right`. `known_sid` comes from the ledger.
     pub fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
         match right {
             Right::FullAccess => self.full_access.presence(id, right, known_sid),

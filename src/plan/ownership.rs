@@ -1,7 +1,7 @@
 //! Whose mailbox is it? Decided from the mailbox itself, as read in the task that wants to write.
 
 use super::Observed;
-use crate::api::Record;
+use crate::ledger::Ledger;
 use crate::mail::{Marker, MarkerOwner};
 
 /// How a mailbox stands to the resource that asks for it.
@@ -9,7 +9,7 @@ use crate::mail::{Marker, MarkerOwner};
 pub enum Ownership {
     /// It carries our marker.
     Ours,
-    /// It was created by the New-Mailbox that the record announced and is not marked yet.
+    /// It was created by the New-Mailbox that the ledger announced and is not marked yet.
     JustCreated,
     /// It carries the marker of a resource of the same name that is gone: deleted and applied again.
     Reattached,
@@ -33,11 +33,11 @@ pub enum NotOurs {
 pub fn ownership(
     owner: &MarkerOwner,
     observed: &Observed,
-    record: &Record,
+    ledger: &Ledger,
     uid_is_alive: impl Fn(&str) -> bool,
 ) -> Ownership {
     if observed.attribute.is_empty() {
-        let announced = record
+        let announced = ledger
             .intent
             .as_ref()
             .is_some_and(|intent| intent.one_time_name.as_str() == observed.display_name);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     fn stands(observed: &Observed) -> Ownership {
-        ownership(&owner(), observed, &Record::default(), |uid| uid == "alive")
+        ownership(&owner(), observed, &Ledger::default(), |uid| uid == "alive")
     }
 
     #[test]
@@ -129,19 +129,19 @@ mod tests {
 
     #[test]
     fn the_one_time_name_of_the_announced_creation_is_proof_until_the_marker_stands() {
-        let record = Record {
+        let ledger = Ledger {
             intent: Some(intent()),
-            ..Record::default()
+            ..Ledger::default()
         };
         let mut observed = mailbox();
         observed.display_name = intent().one_time_name.to_string();
         assert_eq!(
-            ownership(&owner(), &observed, &record, |_| false),
+            ownership(&owner(), &observed, &ledger, |_| false),
             Ownership::JustCreated
         );
         observed.attribute = "cost centre 7".into();
         assert!(matches!(
-            ownership(&owner(), &observed, &record, |_| false),
+            ownership(&owner(), &observed, &ledger, |_| false),
             Ownership::NotOurs(_)
         ));
     }

@@ -1,7 +1,9 @@
 //! Plans without some of their changes.
 
-use super::{Acknowledged, Change, Plan, Step};
-use crate::api::{Record, RecordedGrant};
+use std::collections::BTreeSet;
+
+use super::{Acknowledged, Cause, Change, Plan, Step, hold};
+use crate::ledger::{Ledger, RecordedGrant, RightOf};
 
 impl Plan {
     /// The plan without what was acknowledged a moment ago, and whether something was left out. The sign-in block is
@@ -47,33 +49,41 @@ impl Plan {
         (plan, left_out)
     }
 
-    /// Only what takes access away; everything else is as if nobody had planned it, and the record keeps saying so.
-    pub fn only_taking_away(&self, record: &Record) -> Self {
+    /// Only what takes access away; everything else is as if nobody had planned it, and the ledger keeps saying so.
+    pub fn only_taking_away(&self, ledger: &Ledger) -> Self {
         let (only, _) =
             self.keeping(|change| change.removes_a_grant() || *change == Change::SignIn { allowed: false });
         let changes = only.changes();
         let stays =
             |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
         Self {
-            announced: record.clone(),
-            settled: Record {
-                grants: record.grants.iter().filter(stays).cloned().collect(),
+            announced: ledger.clone(),
+            settled: Ledger {
+                grants: ledger.grants.iter().filter(stays).cloned().collect(),
                 held: None,
-                admitted: Vec::new(),
-                ..record.clone()
+                weighed: Vec::new(),
+                ..ledger.clone()
             },
             ..only
         }
     }
 
-    /// Only what a mailbox needs before its resource is deleted: marker, sign-in block and name. Grants stay.
-    pub fn only_marking(&self, record: &Record) -> Self {
+    /// Only what outlives the resource: the marker, the sign-in block and the name of a mailbox that was just created;
+    /// and removals of those who have left, whose time is over, or whose removal was announced before.
+    pub fn only_what_outlives(&self, ledger: &Ledger) -> Self {
+        let is_new = ledger.intent.is_some();
+        let announced: BTreeSet<RightOf> = ledger.weighed.iter().map(|one| one.what.clone()).collect();
+        let outlives = |change: &Change| match self.causes.get(change) {
+            Some(Cause::Departed | Cause::Expired) => true,
+            Some(Cause::Undeclared | Cause::Exclusive | Cause::Orphaned) | None => {
+                hold::removed(change).is_some_and(|what| announced.contains(&what))
+            }
+        };
         let (only, _) = self.keeping(|change| match change {
-            Change::Marker { .. } | Change::SignIn { allowed: false } => true,
-            Change::Set { family, .. } => *family == "displayName",
+            Change::Marker { .. } | Change::SignIn { allowed: false } => is_new,
+            Change::Set { family, .. } => is_new && *family == "displayName",
+            Change::Revoked(..) | Change::Evicted(..) => outlives(change),
             Change::SignIn { allowed: true }
-            | Change::Revoked(..)
-            | Change::Evicted(..)
             | Change::Granted(..)
             | Change::Remapped(..)
             | Change::AutoMappingCleared
@@ -81,9 +91,15 @@ impl Plan {
             | Change::AddressAdded(_)
             | Change::AddressRemoved(_) => false,
         });
+        let changes = only.changes();
+        let stays =
+            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
         Self {
-            announced: record.clone(),
-            settled: record.clone(),
+            announced: ledger.clone(),
+            settled: Ledger {
+                grants: ledger.grants.iter().filter(stays).cloned().collect(),
+                ..ledger.clone()
+            },
             ..only
         }
     }

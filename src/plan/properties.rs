@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use super::settings_tests::{shown, wishes};
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
 use super::{Cause, Change, Desired, Family, Holders, Identity, Observed, OnBehalf, Plan, Step, parts, plan};
-use crate::api::{Record, RecordedGrant, SignIn, SignInControl};
+use crate::api::{SignIn, SignInControl};
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 /// What Exchange really stores: the planner sees it through `observe`.
@@ -25,8 +26,8 @@ fn number(id: &ObjectId) -> u8 {
 
 impl Tenant {
     /// A read of everything, with a question for each person whose SID nobody knows, as fetch does.
-    fn observe(&self, desired: &Desired, record: &Record) -> Observed {
-        let known: BTreeSet<ObjectId> = record
+    fn observe(&self, desired: &Desired, ledger: &Ledger) -> Observed {
+        let known: BTreeSet<ObjectId> = ledger
             .grants
             .iter()
             .filter(|g| g.sid.is_some())
@@ -34,7 +35,7 @@ impl Tenant {
             .collect();
         let asked = |holds: &dyn Fn(u8) -> bool| -> BTreeMap<ObjectId, Option<Sid>> {
             let declared = desired.grants.keys().map(|(id, _)| *id);
-            let recorded = record.grants.iter().map(|g| g.object_id);
+            let recorded = ledger.grants.iter().map(|g| g.object_id);
             let open = declared.chain(recorded).filter(|id| !known.contains(id));
             open.map(|id| (id, holds(number(&id)).then(|| sid(number(&id)))))
                 .collect()
@@ -233,15 +234,15 @@ prop_compose! {
     }
 }
 
-/// A record of what an earlier manifest granted, true to the tenant or not.
-fn any_record() -> impl Strategy<Value = Record> {
+/// A ledger of what an earlier manifest granted, true to the tenant or not.
+fn any_record() -> impl Strategy<Value = Ledger> {
     let grant = (
         1u8..8,
         rights(),
         any::<bool>(),
         proptest::option::of(any::<bool>()),
     );
-    (proptest::collection::vec(grant, 0..8), some_addresses()).prop_map(|(grants, addresses)| Record {
+    (proptest::collection::vec(grant, 0..8), some_addresses()).prop_map(|(grants, addresses)| Ledger {
         addresses: addresses.into_iter().collect(),
         grants: grants
             .into_iter()
@@ -255,14 +256,16 @@ fn any_record() -> impl Strategy<Value = Record> {
                 also: Vec::new(),
                 by: vec!["team".to_owned()],
                 at: None,
+                pending: false,
+                until: None,
             })
             .collect::<Vec<_>>(),
-        ..Record::default()
+        ..Ledger::default()
     })
 }
 
-fn run(tenant: &mut Tenant, desired: &Desired, record: &Record) -> Plan {
-    let planned = plan(desired, &tenant.observe(desired, record), record);
+fn run(tenant: &mut Tenant, desired: &Desired, ledger: &Ledger) -> Plan {
+    let planned = plan(desired, &tenant.observe(desired, ledger), ledger);
     for step in &planned.steps {
         tenant.apply(step);
     }
@@ -272,9 +275,9 @@ fn run(tenant: &mut Tenant, desired: &Desired, record: &Record) -> Plan {
 proptest! {
     #[test]
     fn applying_a_plan_yields_what_is_desired_and_the_next_plan_is_empty(
-        desired in any_desired(), mut tenant in any_tenant(), record in any_record()
+        desired in any_desired(), mut tenant in any_tenant(), ledger in any_record()
     ) {
-        let first = run(&mut tenant, &desired, &record);
+        let first = run(&mut tenant, &desired, &ledger);
         for (id, right) in desired.grants.keys() {
             let holds = match right {
                 Right::FullAccess => tenant.full_access.contains_key(&number(id)),
@@ -292,12 +295,12 @@ proptest! {
 
     #[test]
     fn a_crash_after_any_step_ends_in_the_same_state(
-        desired in any_desired(), tenant in any_tenant(), record in any_record(), at in 0usize..30
+        desired in any_desired(), tenant in any_tenant(), ledger in any_record(), at in 0usize..30
     ) {
         let mut undisturbed = tenant.clone();
-        run(&mut undisturbed, &desired, &record);
+        run(&mut undisturbed, &desired, &ledger);
         let mut crashed = tenant;
-        let planned = plan(&desired, &crashed.observe(&desired, &record), &record);
+        let planned = plan(&desired, &crashed.observe(&desired, &ledger), &ledger);
         for step in planned.steps.iter().take(at) {
             crashed.apply(step);
         }
@@ -307,12 +310,12 @@ proptest! {
 
     #[test]
     fn nothing_that_is_neither_declared_nor_ours_appears_in_a_plan(
-        desired in any_desired(), tenant in any_tenant(), record in any_record()
+        desired in any_desired(), tenant in any_tenant(), ledger in any_record()
     ) {
-        let planned = plan(&desired, &tenant.observe(&desired, &record), &record);
+        let planned = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let ours = |id: ObjectId, right: Right| {
             desired.grants.contains_key(&(id, right))
-                || record.grants.iter().any(|g| g.object_id == id && g.right == right)
+                || ledger.grants.iter().any(|g| g.object_id == id && g.right == right)
         };
         for step in &planned.steps {
             match step {
@@ -331,7 +334,7 @@ proptest! {
                             Change::Granted(id, right) | Change::Revoked(id, right) => {
                                 prop_assert!(ours(*id, *right) && *right == Right::SendOnBehalf);
                             }
-                            Change::AddressRemoved(address) => prop_assert!(record.addresses.contains(address)),
+                            Change::AddressRemoved(address) => prop_assert!(ledger.addresses.contains(address)),
                             Change::AddressAdded(address) => prop_assert!(desired.aliases.contains(address)),
                             Change::Set { family, .. } => prop_assert!(desired.settings.contains_key(family)),
                             Change::Marker { .. } | Change::SignIn { .. } | Change::Primary(_) => {}
@@ -348,21 +351,21 @@ proptest! {
 
     #[test]
     fn exclusive_leaves_exactly_what_is_declared_and_what_is_ignored_or_protected(
-        mut desired in any_desired(), mut tenant in any_tenant(), record in any_record(),
+        mut desired in any_desired(), mut tenant in any_tenant(), ledger in any_record(),
         ignored in people(), protected in people()
     ) {
         desired.policy.exclusive = true;
         desired.policy.ignore = ignored.iter().map(|n| format!("person{n}@contoso.com").parse().unwrap()).collect();
         desired.policy.protected.ids = protected.iter().map(|n| person(*n)).collect();
         let before = tenant.clone();
-        let first = run(&mut tenant, &desired, &record);
+        let first = run(&mut tenant, &desired, &ledger);
         // A leftover stays until the SID of everybody declared is known: it might be one of theirs.
         let second = run(&mut tenant, &desired, &first.settled);
         prop_assert!(second.causes.values().all(|cause| *cause == Cause::Orphaned));
         for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
             for who in 1u8..12 {
                 let wanted = desired.grants.contains_key(&(person(who), right));
-                let recorded = record.grants.iter().any(|g| g.object_id == person(who) && g.right == right);
+                let recorded = ledger.grants.iter().any(|g| g.object_id == person(who) && g.right == right);
                 // What we granted is revoked with its declaration, ignored or not; protected people keep everything.
                 let kept = protected.contains(&who) || (ignored.contains(&who) && !recorded);
                 let stays = wanted || (before.holds(right, who) && kept && who < 10);
@@ -375,14 +378,14 @@ proptest! {
 
     #[test]
     fn additive_leaves_every_stranger_as_they_were(
-        desired in any_desired(), mut tenant in any_tenant(), record in any_record()
+        desired in any_desired(), mut tenant in any_tenant(), ledger in any_record()
     ) {
         let before = tenant.clone();
-        run(&mut tenant, &desired, &record);
+        run(&mut tenant, &desired, &ledger);
         for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
             for who in 1u8..12 {
                 let ours = desired.grants.contains_key(&(person(who), right))
-                    || record.grants.iter().any(|g| g.object_id == person(who) && g.right == right);
+                    || ledger.grants.iter().any(|g| g.object_id == person(who) && g.right == right);
                 if !ours {
                     prop_assert_eq!(tenant.holds(right, who), before.holds(right, who));
                 }
@@ -392,18 +395,18 @@ proptest! {
 
     #[test]
     fn whoever_has_left_loses_everything_and_nobody_else_does(
-        mut desired in any_desired(), mut tenant in any_tenant(), record in any_record(), who in 1u8..10
+        mut desired in any_desired(), mut tenant in any_tenant(), ledger in any_record(), who in 1u8..10
     ) {
         desired.grants.retain(|(id, _), _| *id != person(who));
         desired.policy.departed.ids.insert(person(who));
         desired.policy.protected.ids.insert(person(who));
         let before = tenant.clone();
-        run(&mut tenant, &desired, &record);
+        run(&mut tenant, &desired, &ledger);
         for right in [Right::FullAccess, Right::SendAs, Right::SendOnBehalf] {
             prop_assert!(!tenant.holds(right, who), "{}", right);
             let stranger = |n: u8| {
                 n != who && !desired.grants.contains_key(&(person(n), right))
-                    && !record.grants.iter().any(|g| g.object_id == person(n) && g.right == right)
+                    && !ledger.grants.iter().any(|g| g.object_id == person(n) && g.right == right)
             };
             for other in (1u8..12).filter(|n| stranger(*n)) {
                 prop_assert_eq!(tenant.holds(right, other), before.holds(right, other));
@@ -415,26 +418,26 @@ proptest! {
     fn a_refused_mailbox_loses_what_its_plan_takes_away_and_nothing_else_happens_to_it(
         desired in any_desired(),
         tenant in any_tenant(),
-        record in any_record(),
+        ledger in any_record(),
     ) {
-        let whole = plan(&desired, &tenant.observe(&desired, &record), &record);
-        let only = whole.only_taking_away(&record);
+        let whole = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
+        let only = whole.only_taking_away(&ledger);
         let takes = |change: &Change| change.removes_a_grant() || *change == Change::SignIn { allowed: false };
         let wanted: BTreeSet<Change> = whole.changes().into_iter().filter(takes).collect();
         prop_assert_eq!(only.changes(), wanted);
-        prop_assert_eq!(&only.announced, &record);
-        let gone: Vec<&RecordedGrant> = record.grants.iter().filter(|grant| !only.settled.grants.contains(grant)).collect();
+        prop_assert_eq!(&only.announced, &ledger);
+        let gone: Vec<&RecordedGrant> = ledger.grants.iter().filter(|grant| !only.settled.grants.contains(grant)).collect();
         let revoked = |grant: &&RecordedGrant| only.changes().contains(&Change::Revoked(grant.object_id, grant.right));
         prop_assert!(gone.iter().all(revoked));
         prop_assert!(!only.settled.grants.iter().any(|grant| revoked(&grant)));
-        prop_assert_eq!((&only.settled.addresses, &only.settled.intent), (&record.addresses, &record.intent));
+        prop_assert_eq!((&only.settled.addresses, &only.settled.intent), (&ledger.addresses, &ledger.intent));
     }
 
     #[test]
     fn revocations_come_before_every_step_that_takes_nothing_away(
-        desired in any_desired(), tenant in any_tenant(), record in any_record()
+        desired in any_desired(), tenant in any_tenant(), ledger in any_record()
     ) {
-        let planned = plan(&desired, &tenant.observe(&desired, &record), &record);
+        let planned = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let undeclared = |step: &Step| {
             if let Step::Revoke { object_id, right } = step {
                 !desired.grants.contains_key(&(*object_id, *right))
@@ -450,9 +453,9 @@ proptest! {
 
     #[test]
     fn the_parts_of_a_refused_set_are_the_whole_and_start_with_what_protects(
-        desired in any_desired(), tenant in any_tenant(), record in any_record()
+        desired in any_desired(), tenant in any_tenant(), ledger in any_record()
     ) {
-        for step in plan(&desired, &tenant.observe(&desired, &record), &record).steps {
+        for step in plan(&desired, &tenant.observe(&desired, &ledger), &ledger).steps {
             let Step::Set { changes, .. } = step else { continue };
             let apart = parts(&changes);
             let mut whole = changes.clone();

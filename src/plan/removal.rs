@@ -6,20 +6,20 @@
 //! | veto | found by |
 //! | --- | --- |
 //! | the whole mailbox, its namespace or the CRD is being deleted | `controller/reconcile/cascading_deletion.rs` |
-//! | `management` is Paused or Observe, the tenant can't be used, or the record can't be read | `controller/reconcile/prepare.rs` |
+//! | `management` is Paused or Observe, the tenant can't be used, or the ledger can't be read | `controller/reconcile/prepare.rs` |
 //! | Exchange could not be read | `controller/reconcile/fetch` |
 //! | the mailbox is not ours, or no shared mailbox any more | `controller/reconcile/validate/judge.rs` |
 //! | a manifest declares the right, by this or another name of the same person | `grants::plan` |
-//! | [`Veto::Stuck`], [`Veto::Protected`], [`Veto::StillDeclared`] | [`removal`] |
+//! | [`Veto::Stuck`], [`Veto::Protected`], [`Veto::StillDeclared`], [`Veto::TakenUp`] | [`removal`] |
 //! | a row that nobody declares: ignored, protected, unknown, denied | `foreign::foreign` |
 //! | the breaker, or a group that changed all at once | `controller/reconcile/hold.rs`, by `hold::weigh` |
 //! | Exchange acknowledged it a moment ago | `controller/reconcile/apply.rs` |
 //!
 //! A manifest that is refused, and somebody else who contests settings, stop no removal.
 
-use super::desired::{Desired, People};
+use super::desired::{Desired, People, TakeUp};
 use super::{Cause, removed};
-use crate::api::RecordedGrant;
+use crate::ledger::RecordedGrant;
 
 /// What stops the removal of a grant that no manifest names by its object id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(super) enum Veto {
     /// A manifest names the member and they can't be granted to now, be it that they are unknown or refused; or a manifest
     /// can't be read, and perhaps names them.
     StillDeclared,
+    /// The mailbox was taken up again less than an hour ago, and not all the permissions are back that declared it.
+    TakenUp,
 }
 
 pub(super) fn removal(grant: &RecordedGrant, desired: &Desired) -> Result<Cause, Veto> {
@@ -41,7 +43,14 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired) -> Result<Cause,
                 .any(|written| people.addresses.contains(written))
     };
     let is_kept = |written| desired.kept.contains(&(written, grant.right));
-    let has_ended = !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
+    let permissions_ended =
+        !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
+    let has_ended = permissions_ended || grant.until.is_some_and(|until| until <= desired.now);
+    let take_up = desired
+        .take_up
+        .as_ref()
+        .filter(|take_up| desired.now < take_up.until);
+    let is_restored = take_up.is_some_and(|take_up| take_up.restored);
     if removed::is_stuck(grant, desired) {
         Err(Veto::Stuck)
     } else if names(&desired.policy.departed) {
@@ -50,9 +59,20 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired) -> Result<Cause,
         Err(Veto::Protected)
     } else if grant.written_as().cloned().any(is_kept) {
         Err(Veto::StillDeclared)
+    } else if is_restored {
+        Err(Veto::TakenUp)
     } else if has_ended {
         Ok(Cause::Expired)
+    } else if take_up.is_some_and(|take_up| !take_up.has_all_of(grant)) {
+        Err(Veto::TakenUp)
     } else {
         Ok(Cause::Undeclared)
+    }
+}
+
+impl TakeUp {
+    /// Whether every permission that declared the grant exists again, and says so no longer.
+    fn has_all_of(&self, grant: &RecordedGrant) -> bool {
+        !grant.by.is_empty() && grant.by.iter().all(|name| self.permissions.contains(name))
     }
 }

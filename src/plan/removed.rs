@@ -3,38 +3,43 @@
 //! A read that does not show a grant says little when it comes from a replica that has not seen the grant yet: that
 //! Exchange acknowledged the removal does not mean that it keeps it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::hold::counts_until;
 use super::{Acknowledged, Change, Desired, Observed};
-use crate::api::{AdmittedRemoval, Record, RecordedGrant, Removed, Withdrawn};
+use crate::ledger::{Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn};
 use crate::mail::{Holder, Right, Sid};
 
 /// Longer than any lag of a replica.
 pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
 
 /// What was taken away and is shown nevertheless is to be removed once more; what is declared again, or can't be hidden
-/// any more, is forgotten.
-pub fn reopen(record: &mut Record, desired: &Desired, observed: &Observed) {
-    for removed in std::mem::take(&mut record.removed) {
+/// any more, is forgotten once it does not count with other removals either.
+pub fn reopen(ledger: &mut Ledger, desired: &Desired, observed: &Observed) {
+    for removed in std::mem::take(&mut ledger.removed) {
         let is_over = removed.until <= desired.now;
+        let counts = removed
+            .weighed_at
+            .is_some_and(|at| counts_until(at, desired.policy.period) > desired.now);
         match &removed.what {
             Withdrawn::Grant(grant) if desired.declares_grant(grant) => {}
             Withdrawn::Address(address) if desired.declares_address(address) => {}
-            Withdrawn::Grant(grant) if is_shown(grant, observed) => {
-                // It was weighed when it was taken away.
-                record.admitted.push(AdmittedRemoval {
-                    holder: Holder::ObjectId(grant.object_id),
-                    right: grant.right,
+            Withdrawn::Grant(grant) if !is_over && is_shown(grant, observed) => {
+                // It was weighed, or needed no weighing, when it was taken away.
+                ledger.weighed.push(WeighedRemoval {
+                    what: grant.right_of(),
+                    at: removed.weighed_at.unwrap_or(desired.now),
                 });
-                record.grants.push(grant.clone());
+                ledger.grants.push(grant.clone());
             }
-            Withdrawn::Address(address) if observed.addresses.contains(address) => {
-                record.addresses.push(address.clone());
+            Withdrawn::Address(address) if !is_over && observed.addresses.contains(address) => {
+                ledger.addresses.push(address.clone());
             }
-            Withdrawn::Grant(_) | Withdrawn::Address(_) if is_over => {}
-            Withdrawn::Grant(_) | Withdrawn::Address(_) => record.removed.push(removed),
+            Withdrawn::Grant(_) | Withdrawn::Address(_) if is_over && !counts => {}
+            Withdrawn::Grant(_) | Withdrawn::Address(_) => ledger.removed.push(removed),
         }
     }
 }
@@ -43,35 +48,51 @@ pub fn reopen(record: &mut Record, desired: &Desired, observed: &Observed) {
 /// and it does not show. What a replica may not know of yet is rechecked a while longer: any address, and grants that
 /// were added lately. Returns the grants.
 pub fn confirm_removed(
-    record: &mut Record,
+    ledger: &mut Ledger,
     desired: &Desired,
     acknowledged: &Acknowledged,
     observed: &Observed,
 ) -> Vec<RecordedGrant> {
-    let (gone, left) = std::mem::take(&mut record.grants)
+    let (gone, left) = std::mem::take(&mut ledger.grants)
         .into_iter()
         .partition::<Vec<_>, _>(|grant| {
             let revoked = acknowledged.contains(&Change::Revoked(grant.object_id, grant.right));
             let is_gone = (revoked || is_stuck(grant, desired)) && !is_shown(grant, observed);
             is_gone && !desired.declares_grant(grant)
         });
-    record.grants = left;
-    let (hidden, left) = std::mem::take(&mut record.addresses)
+    ledger.grants = left;
+    let (hidden, left) = std::mem::take(&mut ledger.addresses)
         .into_iter()
         .partition::<Vec<_>, _>(|address| {
             !desired.declares_address(address) && !observed.addresses.contains(address)
         });
-    record.addresses = left;
+    ledger.addresses = left;
+    let weighed = std::mem::take(&mut ledger.weighed);
+    let weighed_at = |grant: &RecordedGrant| {
+        let what = grant.right_of();
+        let earlier = weighed.iter().find(|one| one.what == what);
+        earlier.map(|one| one.at)
+    };
     let grants = gone.iter().filter_map(|grant| {
-        let until = shown_by_then(grant.at?);
-        let what = Withdrawn::Grant(grant.clone());
-        (until > desired.now).then_some(Removed { until, what })
+        let weighed_at = weighed_at(grant);
+        let counts = weighed_at.is_some_and(|at| counts_until(at, desired.policy.period) > desired.now);
+        let until = grant.at.map_or(desired.now, shown_by_then);
+        (counts || until > desired.now).then(|| Removed {
+            until,
+            what: Withdrawn::Grant(grant.clone()),
+            weighed_at,
+        })
     });
+    let grants: Vec<Removed> = grants.collect();
+    let is_gone: BTreeSet<RightOf> = gone.iter().map(RecordedGrant::right_of).collect();
+    ledger.weighed = weighed;
+    ledger.weighed.retain(|one| !is_gone.contains(&one.what));
     let addresses = hidden.into_iter().map(|address| Removed {
         until: shown_by_then(desired.now),
         what: Withdrawn::Address(address),
+        weighed_at: None,
     });
-    record.removed.extend(grants.chain(addresses));
+    ledger.removed.extend(grants.into_iter().chain(addresses));
     gone
 }
 
@@ -120,13 +141,15 @@ mod tests {
             also: Vec::new(),
             by: vec!["team".to_owned()],
             at,
+            pending: false,
+            until: None,
         }
     }
 
-    fn recorded(right: Right, at: Option<Timestamp>) -> Record {
-        Record {
+    fn recorded(right: Right, at: Option<Timestamp>) -> Ledger {
+        Ledger {
             grants: vec![grant(right, at)],
-            ..Record::default()
+            ..Ledger::default()
         }
     }
 
@@ -161,17 +184,17 @@ mod tests {
     fn a_grant_that_was_added_and_taken_away_and_is_shown_again_is_removed_without_being_weighed() {
         for right in RIGHTS {
             let mut desired = desired();
-            let mut record = recorded(right, Some(desired.now));
-            let gone = confirm_removed(&mut record, &desired, &acknowledged(right), &our_mailbox());
-            assert_eq!((gone.len(), record.grants.len(), record.removed.len()), (1, 0, 1));
+            let mut ledger = recorded(right, Some(desired.now));
+            let gone = confirm_removed(&mut ledger, &desired, &acknowledged(right), &our_mailbox());
+            assert_eq!((gone.len(), ledger.grants.len(), ledger.removed.len()), (1, 0, 1));
             desired.now += 20 * MINUTE;
-            reopen(&mut record, &desired, &our_mailbox());
-            assert_eq!((record.grants.len(), record.removed.len()), (0, 1), "rechecked");
-            reopen(&mut record, &desired, &showing(right));
-            assert_eq!((record.grants.len(), record.removed.len()), (1, 0), "{right}");
-            let plan = super::super::plan(&desired, &showing(right), &record);
+            reopen(&mut ledger, &desired, &our_mailbox());
+            assert_eq!((ledger.grants.len(), ledger.removed.len()), (0, 1), "rechecked");
+            reopen(&mut ledger, &desired, &showing(right));
+            assert_eq!((ledger.grants.len(), ledger.removed.len()), (1, 0), "{right}");
+            let plan = super::super::plan(&desired, &showing(right), &ledger);
             assert_eq!(plan.changes(), acknowledged(right));
-            let weighed = super::super::weigh(&plan, &record, &Acknowledged::new());
+            let weighed = super::super::weigh(&plan, &ledger, &Acknowledged::new());
             assert!(weighed.new_removals.is_empty(), "{weighed:?}");
         }
     }
@@ -179,21 +202,21 @@ mod tests {
     #[test]
     fn it_is_forgotten_once_no_replica_can_hide_it_or_once_it_is_declared_again() {
         let mut desired = desired();
-        let mut record = recorded(Right::SendAs, Some(desired.now));
+        let mut ledger = recorded(Right::SendAs, Some(desired.now));
         confirm_removed(
-            &mut record,
+            &mut ledger,
             &desired,
             &acknowledged(Right::SendAs),
             &our_mailbox(),
         );
         let mut declared = desired.clone();
         wants(&mut declared, 1, Right::SendAs, true);
-        let mut again = record.clone();
+        let mut again = ledger.clone();
         reopen(&mut again, &declared, &showing(Right::SendAs));
-        assert_eq!(again, Record::default());
+        assert_eq!(again, Ledger::default());
         desired.now += 35 * MINUTE;
-        reopen(&mut record, &desired, &our_mailbox());
-        assert_eq!(record, Record::default());
+        reopen(&mut ledger, &desired, &our_mailbox());
+        assert_eq!(ledger, Ledger::default());
     }
 
     #[test]
@@ -201,14 +224,14 @@ mod tests {
         let mut desired = desired();
         desired.now += 35 * MINUTE;
         for at in [Some(Timestamp::UNIX_EPOCH), None] {
-            let mut record = recorded(Right::FullAccess, at);
+            let mut ledger = recorded(Right::FullAccess, at);
             let gone = confirm_removed(
-                &mut record,
+                &mut ledger,
                 &desired,
                 &acknowledged(Right::FullAccess),
                 &our_mailbox(),
             );
-            assert_eq!((gone.len(), record), (1, Record::default()));
+            assert_eq!((gone.len(), ledger), (1, Ledger::default()));
         }
     }
 
@@ -217,15 +240,15 @@ mod tests {
         let right = Right::FullAccess;
         let mut desired = desired();
         desired.stuck.insert((Holder::Sid(sid(1)), right));
-        let mut record = recorded(right, None);
-        record.grants[0].sid = Some(sid(1));
+        let mut ledger = recorded(right, None);
+        ledger.grants[0].sid = Some(sid(1));
         let none = Acknowledged::new();
-        assert!(confirm_removed(&mut record, &desired, &none, &showing(right)).is_empty());
+        assert!(confirm_removed(&mut ledger, &desired, &none, &showing(right)).is_empty());
         assert_eq!(
-            confirm_removed(&mut record, &desired, &none, &our_mailbox()).len(),
+            confirm_removed(&mut ledger, &desired, &none, &our_mailbox()).len(),
             1
         );
-        assert_eq!(record, Record::default());
+        assert_eq!(ledger, Ledger::default());
     }
 
     #[test]
@@ -240,32 +263,32 @@ mod tests {
             (&declared, acknowledged(right), our_mailbox()),
             (&plain, none, our_mailbox()),
         ] {
-            let mut record = recorded(right, Some(desired.now));
-            assert!(confirm_removed(&mut record, desired, &acknowledged, &observed).is_empty());
-            assert_eq!(record, recorded(right, Some(desired.now)));
+            let mut ledger = recorded(right, Some(desired.now));
+            assert!(confirm_removed(&mut ledger, desired, &acknowledged, &observed).is_empty());
+            assert_eq!(ledger, recorded(right, Some(desired.now)));
         }
     }
 
     #[test]
     fn an_address_that_is_not_shown_is_rechecked_like_a_grant() {
         let mut desired = desired();
-        let mut record = Record {
+        let mut ledger = Ledger {
             addresses: vec![address("info")],
-            ..Record::default()
+            ..Ledger::default()
         };
         let none = Acknowledged::new();
-        confirm_removed(&mut record, &desired, &none, &our_mailbox());
-        assert_eq!((record.addresses.len(), record.removed.len()), (0, 1));
+        confirm_removed(&mut ledger, &desired, &none, &our_mailbox());
+        assert_eq!((ledger.addresses.len(), ledger.removed.len()), (0, 1));
         let mut shown = our_mailbox();
         shown.addresses.insert(address("info"));
-        let mut back = record.clone();
+        let mut back = ledger.clone();
         reopen(&mut back, &desired, &shown);
         assert_eq!(
             (back.addresses.as_slice(), back.removed.len()),
             (&[address("info")][..], 0)
         );
         desired.now += 35 * MINUTE;
-        reopen(&mut record, &desired, &our_mailbox());
-        assert_eq!(record, Record::default());
+        reopen(&mut ledger, &desired, &our_mailbox());
+        assert_eq!(ledger, Ledger::default());
     }
 }

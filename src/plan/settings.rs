@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::families::{Company, FAMILIES, Family, Feature, Move, Need};
 use super::standing::{Answer, Earlier, Standing, Unread};
 use super::{Change, Desired, Observed, Step};
-use crate::api::{Power, Record, SignIn, SignInControl};
+use crate::api::{Power, SignIn, SignInControl};
+use crate::ledger::Ledger;
 use crate::mail::{Marker, ObjectId, Right, SmtpAddress};
 use crate::setting::{Call, Property, Value, Values};
 
@@ -30,11 +31,11 @@ pub(super) struct SettingsPlan {
 pub(super) fn plan(
     desired: &Desired,
     observed: &Observed,
-    record: &Record,
+    ledger: &Ledger,
     on_behalf: &OnBehalfChanges,
 ) -> SettingsPlan {
     let mut plan = SettingsPlan {
-        core: core(desired, observed, record, on_behalf),
+        core: core(desired, observed, ledger, on_behalf),
         ..SettingsPlan::default()
     };
     let mut calls: BTreeMap<Call, Vec<Change>> = BTreeMap::new();
@@ -191,7 +192,7 @@ pub fn unlicensed(desired: &Desired, observed: &Observed) -> Vec<(&'static str, 
 }
 
 /// Marker, sign-in, addresses and Send on Behalf: what has a protocol of its own and is sent with Set-Mailbox.
-fn core(desired: &Desired, observed: &Observed, record: &Record, on_behalf: &OnBehalfChanges) -> Vec<Change> {
+fn core(desired: &Desired, observed: &Observed, ledger: &Ledger, on_behalf: &OnBehalfChanges) -> Vec<Change> {
     let marker = Marker {
         owner: desired.owner.clone(),
         mailbox: observed.guid,
@@ -214,13 +215,13 @@ fn core(desired: &Desired, observed: &Observed, record: &Record, on_behalf: &OnB
     if observed.primary != desired.address {
         changes.push(Change::Primary(desired.address.clone()));
     }
-    changes.extend(addresses(desired, observed, record));
+    changes.extend(addresses(desired, observed, ledger));
     let added = on_behalf.add.iter();
     changes.extend(added.map(|id| Change::Granted(*id, Right::SendOnBehalf)));
     changes
 }
 
-fn addresses(desired: &Desired, observed: &Observed, record: &Record) -> Vec<Change> {
+fn addresses(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Change> {
     let is_missing =
         |alias: &&SmtpAddress| !observed.addresses.contains(*alias) && **alias != desired.address;
     // Exchange refuses to take the primary address away; the address that is about to become primary or the
@@ -231,7 +232,7 @@ fn addresses(desired: &Desired, observed: &Observed, record: &Record) -> Vec<Cha
             && observed.primary != **address
     };
     let added = desired.aliases.iter().filter(is_missing).cloned();
-    let removed: BTreeSet<SmtpAddress> = record.addresses.iter().filter(is_withdrawn).cloned().collect();
+    let removed: BTreeSet<SmtpAddress> = ledger.addresses.iter().filter(is_withdrawn).cloned().collect();
     added
         .map(Change::AddressAdded)
         .chain(removed.into_iter().map(Change::AddressRemoved))

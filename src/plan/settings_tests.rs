@@ -10,7 +10,8 @@ use super::testing::{desired, our_mailbox};
 use super::{
     Answer, Change, Desired, Earlier, FAMILIES, Family, Move, Need, Observed, ShownSettings, Standing, plan,
 };
-use crate::api::{Power, Record, SharedMailbox, SharedMailboxSpec};
+use crate::api::{Power, SharedMailbox, SharedMailboxSpec};
+use crate::ledger::Ledger;
 use crate::setting::{Property, Source, Value, Values};
 
 const SOURCES: [Source; 2] = [Source::Mailbox, Source::Cas];
@@ -101,7 +102,7 @@ fn showing(settings: ShownSettings) -> Observed {
 
 /// The settings that a plan changes.
 fn changed(desired: &Desired, observed: &Observed) -> BTreeMap<&'static str, Value> {
-    let changes = plan(desired, observed, &Record::default()).changes();
+    let changes = plan(desired, observed, &Ledger::default()).changes();
     changes
         .into_iter()
         .filter_map(|change| {
@@ -235,7 +236,7 @@ proptest! {
             prop_assert_eq!(partly, expected);
         }
         if desired.settings.contains_key(family.name) {
-            let planned = plan(&desired, &showing(less), &Record::default());
+            let planned = plan(&desired, &showing(less), &Ledger::default());
             prop_assert!(matches!(planned.standings[family.name], Standing::Unread(_)));
         }
     }
@@ -251,7 +252,7 @@ proptest! {
         prop_assume!(!wish.differing(&before).is_empty());
         let answer = if said_equal { Answer::Equal } else { Answer::Other };
         desired.earlier.insert(family.name, Earlier::Acknowledged { wish, shown: before.clone(), answer });
-        let planned = plan(&desired, &showing(shown.clone()), &Record::default());
+        let planned = plan(&desired, &showing(shown.clone()), &Ledger::default());
         let standing = &planned.standings[family.name];
         let has_forms = family.properties.iter().all(|property| property.kind.has_forms());
         if said_equal && has_forms {
@@ -263,7 +264,7 @@ proptest! {
         prop_assert!(!planned.changes().iter().any(is_own));
         let Some(Earlier::Acknowledged { shown: then, .. }) = desired.earlier.get_mut(family.name) else { unreachable!() };
         *then = Values::default();
-        let again = plan(&desired, &showing(shown), &Record::default());
+        let again = plan(&desired, &showing(shown), &Ledger::default());
         prop_assert!(again.changes().iter().any(is_own), "another shown value is found");
     }
 
@@ -272,7 +273,7 @@ proptest! {
         let mut desired = wanting(wishes);
         let free = changed(&desired, &showing(shown.clone()));
         desired.denied.insert(Power::LegacyProtocols, "no rule gives it".to_owned());
-        let planned = plan(&desired, &showing(shown.clone()), &Record::default());
+        let planned = plan(&desired, &showing(shown.clone()), &Ledger::default());
         let needs_it = |name: &str| {
             let family = Family::named(name).unwrap();
             let source = shown[&family.call.shown_by()].as_ref().unwrap();
@@ -308,7 +309,7 @@ fn quota(sizes: [Option<&str>; 3]) -> Values {
 fn judged(wish: [Option<&str>; 3], shown: [Option<&str>; 3]) -> Standing {
     let desired = wanting(BTreeMap::from([("quota", quota(wish))]));
     let observed = showing(ShownSettings::from([(Source::Mailbox, Ok(quota(shown)))]));
-    plan(&desired, &observed, &Record::default()).standings["quota"].clone()
+    plan(&desired, &observed, &Ledger::default()).standings["quota"].clone()
 }
 
 #[test]
@@ -367,7 +368,7 @@ fn a_family_that_exchange_refused_rests_and_is_then_sent_alone() {
         why: "no".to_owned(),
         retry,
     };
-    let describe = |desired: &Desired| plan(desired, &observed, &Record::default()).describe();
+    let describe = |desired: &Desired| plan(desired, &observed, &Ledger::default()).describe();
     desired.earlier.insert("mailTip", refused(&wish, false));
     assert_eq!(describe(&desired), ["set displayName to \"Orders\""]);
     desired.earlier.insert("mailTip", refused(&wish, true));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Change, Standing};
-use crate::api::Record;
+use crate::ledger::Ledger;
 use crate::mail::{Holder, ObjectId, Right};
 use crate::setting::{Call, Value};
 
@@ -85,14 +85,16 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Why each removal of a grant is planned.
     pub causes: BTreeMap<Change, Cause>,
+    /// Removals that wait because the mailbox was taken up again a moment ago.
+    pub due: BTreeSet<Change>,
     /// What was shown before a setting is changed.
     pub before: BTreeMap<Change, Value>,
     /// How each declared family of settings stands.
     pub standings: BTreeMap<&'static str, Standing>,
-    /// The record that the API server must have acknowledged before the first step.
-    pub announced: Record,
-    /// The record when every step is done.
-    pub settled: Record,
+    /// The ledger that the API server must have acknowledged before the first step.
+    pub announced: Ledger,
+    /// The ledger when every step is done.
+    pub settled: Ledger,
 }
 
 impl Step {

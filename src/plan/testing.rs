@@ -100,6 +100,7 @@ pub fn desired() -> Desired {
         kept: BTreeSet::new(),
         policy: GrantPolicy::default(),
         now: jiff::Timestamp::UNIX_EPOCH,
+        take_up: None,
         expired: BTreeSet::new(),
         groups: BTreeMap::new(),
         stuck: BTreeSet::new(),
@@ -118,6 +119,7 @@ pub fn wants(desired: &mut Desired, number: u8, right: Right, auto_mapping: bool
         member: address(&format!("person{number}")),
         also: BTreeSet::new(),
         by: BTreeSet::from(["team".to_owned()]),
+        until: None,
     };
     desired.grants.insert((person(number), right), wanted);
 }

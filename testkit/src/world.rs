@@ -13,7 +13,9 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMailbox, all_crds};
+use shared_mailbox_operator::api::{
+    ExchangeTenant, MailboxLedger, MailboxPermission, SharedMailbox, all_crds,
+};
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
 use shared_mailbox_operator::exchange::{GatewayMetrics, HttpService, TransportError};
@@ -155,7 +157,7 @@ impl<S: Server> World<S> {
             operator: None,
             metrics: Registry::default(),
         };
-        for name in ["kube-system", OPERATOR_NAMESPACE, NAMESPACE] {
+        for name in ["kube-system", "default", OPERATOR_NAMESPACE, NAMESPACE] {
             world.ensure_namespace(name).await;
         }
         let secret: Secret = serde_json::from_value(json!({
@@ -318,6 +320,20 @@ impl<S: Server> World<S> {
 
     pub async fn permission(&self, name: &str) -> MailboxPermission {
         self.api::<MailboxPermission>().get(name).await.unwrap()
+    }
+
+    /// All ledgers, by name.
+    pub async fn ledgers(&self) -> Vec<MailboxLedger> {
+        let api: Api<MailboxLedger> = Api::all(self.client.clone());
+        let list = api.list(&kube::api::ListParams::default()).await.unwrap();
+        list.items
+    }
+
+    /// The only ledger.
+    pub async fn ledger(&self) -> MailboxLedger {
+        let mut all = self.ledgers().await;
+        assert_eq!(all.len(), 1, "there is one ledger");
+        all.remove(0)
     }
 
     pub async fn tenant_resource(&self) -> ExchangeTenant {

@@ -1,11 +1,11 @@
 //! What people do to the cluster beside applying mailboxes: Secrets, namespaces, annotations, forged statuses.
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared_mailbox_operator::api::{ExchangeTenant, SharedMailbox};
+use shared_mailbox_operator::api::{ExchangeTenant, MailboxLedger, SharedMailbox};
 
 use testkit::{OPERATOR_NAMESPACE, World, ready};
 
@@ -118,4 +118,45 @@ pub async fn annotate(world: &World, stamp: &str) {
     api.patch("sales", &params, &Patch::Merge(patch))
         .await
         .expect("it is there");
+}
+
+/// Writes into the spec of the only ledger, as a restore or a slip does.
+pub async fn patch_ledger(world: &World, spec: Value) {
+    let resource = ApiResource::erase::<MailboxLedger>(&());
+    let api: Api<DynamicObject> = Api::all_with(world.client.clone(), &resource);
+    let list = api.list(&ListParams::default()).await.expect("a list");
+    assert_eq!(list.items.len(), 1, "there is one ledger");
+    let name = list.items[0].metadata.name.clone().expect("a name");
+    patch_ledger_named(world, &name, spec).await;
+}
+
+/// The same of the ledger with this name.
+pub async fn patch_ledger_named(world: &World, name: &str, spec: Value) {
+    let resource = ApiResource::erase::<MailboxLedger>(&());
+    let api: Api<DynamicObject> = Api::all_with(world.client.clone(), &resource);
+    let params = PatchParams {
+        field_manager: Some("tests".into()),
+        ..PatchParams::default()
+    };
+    api.patch(name, &params, &Patch::Merge(json!({ "spec": spec })))
+        .await
+        .expect("a ledger can be edited here");
+}
+
+/// Takes the ledgers away and puts them back as a backup has them: as objects with another uid.
+pub async fn restore_ledgers(world: &World, backup: &[MailboxLedger]) {
+    let api: Api<MailboxLedger> = Api::all(world.client.clone());
+    for ledger in world.ledgers().await {
+        let name = ledger.metadata.name.expect("a name");
+        api.delete(&name, &DeleteParams::default())
+            .await
+            .expect("it was there");
+    }
+    for ledger in backup {
+        let name = ledger.metadata.name.clone().expect("a name");
+        let again = MailboxLedger::new(&name, ledger.spec.clone());
+        api.create(&PostParams::default(), &again)
+            .await
+            .expect("it can be restored");
+    }
 }

@@ -35,7 +35,7 @@ pub fn sales(change: Value) -> Value {
 
 /// The events about the resource of this name: reason and note.
 pub async fn events_about(world: &World, name: &str) -> Vec<String> {
-    let events: Api<Event> = world.api();
+    let events: Api<Event> = Api::all(world.client.clone());
     let all = events.list(&ListParams::default()).await.unwrap();
     let about = all.items.into_iter().filter(|event| {
         let regarding = event.regarding.as_ref();

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use serde_json::json;
-use shared_mailbox_operator::api::SharedMailbox;
+use shared_mailbox_operator::api::{MailboxLedger, SharedMailbox};
 use testkit::{World, condition, permission};
 
 async fn times_reported(world: &World, reason: &str) -> usize {
@@ -31,7 +31,7 @@ async fn a_lost_mailbox_is_rechecked_and_never_created_again() {
     assert!(world.server.now().duration_since(started).as_secs() >= 240);
     says(
         &stalled(&object, "MailboxGone"),
-        &[&guid, "restore", "delete and apply"],
+        &[&guid, "restore", "sharedmailbox.dev/recreate="],
     );
     says(
         &condition(&world.permission("team").await, "Ready")
@@ -202,12 +202,14 @@ async fn another_resource_does_not_take_a_mailbox_up() {
     world.delete_mailbox("sales").await;
     until_deleted(&world).await;
     world.apply(&testkit::mailbox("vendite", SALES)).await;
-    let object = world.wait_mailbox("vendite", "False", "AddressInUse").await;
+    let object = world
+        .wait_mailbox("vendite", "False", "AddressHeldByRetained")
+        .await;
     says(
-        &stalled(&object, "AddressInUse"),
+        &stalled(&object, "AddressHeldByRetained"),
         &[
             SALES,
-            "created for the SharedMailbox \"sales\"",
+            "the SharedMailbox \"sales\" of this namespace, which is gone",
             "apply that one again",
         ],
     );
@@ -215,7 +217,7 @@ async fn another_resource_does_not_take_a_mailbox_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_status_is_rebuilt_from_the_marker_and_revokes_nobody() {
+async fn a_lost_ledger_is_begun_anew_from_the_marker_and_revokes_nobody() {
     let mut world = sales_with(&[FIRST]).await;
     admin(
         &world,
@@ -229,13 +231,14 @@ async fn a_lost_status_is_rebuilt_from_the_marker_and_revokes_nobody() {
     let before = view(&world);
     world.crash_operator().await;
     forget(&world);
-    wipe_status(&world).await;
+    lose_ledgers(&world).await;
     world.delete_permission("more").await;
     world.start_operator();
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
     assert_eq!(view(&world), before);
+    assert_eq!(times_reported(&world, "MemoryLost: ").await, 1);
     let status = world.mailbox("sales").await.status.unwrap();
     assert_eq!(
         status.foreign_grants,
@@ -251,12 +254,12 @@ async fn a_lost_status_is_rebuilt_from_the_marker_and_revokes_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_status_and_another_address_together_lead_to_the_same_mailbox() {
+async fn a_lost_ledger_and_another_address_together_lead_to_the_same_mailbox() {
     let mut world = sales_with(&[FIRST]).await;
     let before = view(&world);
     world.crash_operator().await;
     forget(&world);
-    wipe_status(&world).await;
+    lose_ledgers(&world).await;
     world
         .apply(&sales(json!({ "emailAddress": "emea@contoso.com" })))
         .await;
@@ -267,34 +270,35 @@ async fn a_lost_status_and_another_address_together_lead_to_the_same_mailbox() {
     assert_eq!(after.exchange_guid, before.exchange_guid);
 }
 
-async fn wipe_status(world: &World) {
-    let api = world.api::<SharedMailbox>();
-    let mut object = api.get("sales").await.unwrap();
-    object.status = None;
-    let params = kube::api::PostParams {
-        field_manager: Some("tests".into()),
-        ..Default::default()
-    };
-    api.replace_status("sales", &params, &object).await.unwrap();
-    annotate(world, "status was wiped").await;
+async fn lose_ledgers(world: &World) {
+    let api: kube::Api<MailboxLedger> = kube::Api::all(world.client.clone());
+    for ledger in world.ledgers().await {
+        let name = ledger.metadata.name.unwrap();
+        api.delete(&name, &kube::api::DeleteParams::default())
+            .await
+            .unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_of_an_unknown_format_stops_its_mailbox_and_says_what_to_do() {
+async fn a_ledger_of_an_unknown_format_stops_its_mailbox_and_says_what_to_do() {
     let world = sales_with(&[FIRST]).await;
-    patch_status::<SharedMailbox>(&world, "sales", json!({ "record": { "format": 2 } })).await;
+    let whole = world.ledger().await;
+    patch_ledger(&world, json!({ "format": 2 })).await;
     world.apply(&team(&[])).await;
-    let object = world.wait_mailbox("sales", "False", "RecordUnreadable").await;
+    let object = world.wait_mailbox("sales", "False", "LedgerUnreadable").await;
     says(
-        &stalled(&object, "RecordUnreadable"),
-        &["status.record", "restore it from a backup"],
+        &stalled(&object, "LedgerUnreadable"),
+        &["MailboxLedger", "restore it from a backup"],
     );
     assert_eq!(world.writes(), NOTHING);
-    patch_status::<SharedMailbox>(&world, "sales", json!({ "record": null })).await;
+    assert_eq!(view(&world).full_access.len(), 1, "nobody loses anything by it");
+    patch_ledger(&world, serde_json::to_value(&whole.spec).unwrap()).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(3600 + INTERVAL).await;
     assert_eq!(
         view(&world).full_access.len(),
-        1,
-        "whose grant it is was forgotten"
+        0,
+        "what was edited is believed after an hour"
     );
 }

@@ -121,7 +121,7 @@ fn one_mailbox_a_namespace() -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_mailbox_too_many_is_refused_until_another_is_deleted() {
+async fn one_mailbox_too_many_is_refused_and_one_that_was_kept_counts_for_90_days() {
     let world = world(Seed::contoso(), one_mailbox_a_namespace()).await;
     world.apply(&mailbox("first", "first@contoso.com")).await;
     world.wait_mailbox("first", "True", "UpToDate").await;
@@ -133,7 +133,15 @@ async fn one_mailbox_too_many_is_refused_until_another_is_deleted() {
         &["\"team-sales\"", "its 1 mailboxes", "maxMailboxes"],
     )
     .await;
+    // The mailbox is still there, and still the namespace's.
     world.delete_mailbox("first").await;
+    world.sleep(2 * INTERVAL).await;
+    sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes"]).await;
+    let ago = |days: i64| world.server.now() - jiff::SignedDuration::from_hours(days * 24);
+    patch_ledger(&world, json!({ "releasedAt": ago(89) })).await;
+    world.sleep(2 * INTERVAL).await;
+    sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes"]).await;
+    patch_ledger(&world, json!({ "releasedAt": ago(91) })).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
 

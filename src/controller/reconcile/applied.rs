@@ -4,14 +4,14 @@ use super::execute::Execution;
 use super::outcome::Outcome;
 use super::prepared::Prepared;
 use super::validate::Wanted;
-use crate::api::{Record, RecordedGrant};
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::plan::{Desired, Observed, Plan};
 
 /// How it ended, and what the report says of it.
 pub struct Applied {
     pub outcome: Outcome,
-    /// None: the record stays as it is.
-    pub record: Option<Record>,
+    /// None: the ledger stays as it is.
+    pub ledger: Option<Ledger>,
     /// None: it ended without a complete read.
     pub snapshot: Option<Snapshot>,
     /// What was written, as people read it.
@@ -35,7 +35,7 @@ impl From<Outcome> for Applied {
     fn from(outcome: Outcome) -> Self {
         Self {
             outcome,
-            record: None,
+            ledger: None,
             snapshot: None,
             done: Vec::new(),
             revoked: Vec::new(),

@@ -15,10 +15,10 @@ use super::remember::{remembered, without_unmade};
 use super::report::Names;
 use super::validate::{Judged, Planned};
 use super::verdict;
-use crate::api::Record;
 use crate::controller::state::memory::Memory;
 use crate::lane::Lane;
-use crate::mail::ObjectId;
+use crate::ledger::{Ledger, Why};
+use crate::mail::{Holder, ObjectId};
 use crate::plan::{self, Change, Desired, Observed, Plan, Step};
 
 impl Reconcile<'_> {
@@ -44,11 +44,12 @@ impl Reconcile<'_> {
         if !judged.prepared.writes {
             return Ok(self.only_observe(judged, seen, plan));
         }
-        let weighed = self.weigh(&judged, plan, seen.observed.guid).await?;
+        let weighed = self.weigh(&judged, plan, seen.observed.guid)?;
         let due = self.due(&judged.prepared, &weighed);
         if due.plan.is_empty() {
             return Ok(self.nothing_due(judged, seen, weighed, &due));
         }
+        self.ledger.why = why(&weighed.plan);
         self.announce(&weighed.plan.announced).await?;
         let execution = self.execute(&judged, &weighed, &due.plan, &seen.observed).await;
         Ok(self.confirm(judged, &weighed, execution, &seen.observed).await)
@@ -56,7 +57,7 @@ impl Reconcile<'_> {
 
     /// Observe: what would be done is reported, and nothing is written.
     fn only_observe(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
-        let names = Names::of(&judged.desired, &judged.prepared.record);
+        let names = Names::of(&judged.desired, &judged.prepared.ledger);
         let steps: Vec<String> = plan.describe().iter().map(|step| names.in_text(step)).collect();
         if self.is_drift() && self.is_news(&steps) {
             self.context.metrics.drift_found(&plan.changes());
@@ -102,14 +103,14 @@ impl Reconcile<'_> {
         let WeighedPlan { plan, held } = weighed;
         if due.is_contested {
             let outcome = verdict::contest(&plan);
-            let record = Some(plan.announced.clone());
-            return judged.end(outcome, record, seen, plan, Execution::default());
+            let ledger = Some(plan.announced.clone());
+            return judged.end(outcome, ledger, seen, plan, Execution::default());
         }
         if due.is_unseen {
             let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
             let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
-            let record = Some(plan.announced.clone());
-            return judged.end(outcome, record, seen, plan, Execution::default());
+            let ledger = Some(plan.announced.clone());
+            return judged.end(outcome, ledger, seen, plan, Execution::default());
         }
         self.context.state.remember(self.key, Memory::settled);
         let outcome = verdict::settled(
@@ -117,15 +118,15 @@ impl Reconcile<'_> {
             &judged.desired,
             held.as_ref(),
             &seen.observed,
-            &judged.prepared.record,
+            &judged.prepared.ledger,
             &plan.standings,
         );
-        let record = if held.is_some() {
+        let ledger = if held.is_some() {
             plan.announced.clone()
         } else {
             plan.settled.clone()
         };
-        judged.end(outcome, Some(record), seen, plan, Execution::default())
+        judged.end(outcome, Some(ledger), seen, plan, Execution::default())
     }
 
     async fn execute(
@@ -144,13 +145,15 @@ impl Reconcile<'_> {
             },
             guid: observed.guid,
             object_id: observed.object_id,
-            record: &weighed.plan.announced,
+            ledger: &weighed.plan.announced,
         };
         if self.is_drift() {
             self.context.metrics.drift_found(&due.changes());
         }
         let execution = executor.execute(due).await;
         audit::log(self, judged, &weighed.plan, observed, &execution);
+        let mut requests = execution.writes.iter().rev();
+        self.ledger.why.request = requests.find_map(|write| write.request_id.clone());
         self.take_note(&judged.desired, observed, &execution);
         let departed: Vec<ObjectId> = execution.not_found.iter().map(|(id, _)| *id).collect();
         judged.prepared.tenant.directory.forget(&departed);
@@ -187,25 +190,25 @@ impl Reconcile<'_> {
         mut execution: Execution,
         before: &Observed,
     ) -> Applied {
-        let record = remembered(
+        let ledger = remembered(
             &weighed.plan,
             &execution,
-            &judged.prepared.record,
+            &judged.prepared.ledger,
             judged.desired.now,
         );
         let confirmed = match execution.error.take() {
             Some(error) => Err(error),
             None => {
                 self.reads(&judged.prepared)
-                    .mailbox(before.guid, before.object_id, &judged.desired, &record)
+                    .mailbox(before.guid, before.object_id, &judged.desired, &ledger)
                     .await
             }
         };
         match confirmed {
-            Ok(confirmed) => self.conclude(judged, weighed, execution, record, confirmed),
+            Ok(confirmed) => self.conclude(judged, weighed, execution, ledger, confirmed),
             Err(error) => Applied {
                 outcome: Outcome::of_error(&error),
-                record: Some(record),
+                ledger: Some(ledger),
                 snapshot: None,
                 done: execution.done,
                 revoked: judged.gone,
@@ -218,21 +221,24 @@ impl Reconcile<'_> {
         mut judged: Judged,
         weighed: &WeighedPlan,
         execution: Execution,
-        mut record: Record,
+        mut ledger: Ledger,
         mut confirmed: Seen,
     ) -> Applied {
         for (id, right) in &execution.proven {
-            let sid = record.sid_of(id).cloned();
+            let sid = ledger.sid_of(id).cloned();
             confirmed.observed.assume_present(*id, *right, sid.as_ref());
         }
         self.context.state.remember(self.key, |memory| {
             memory.was_read(&judged.desired, &confirmed.observed);
         });
         let acknowledged = execution.acknowledged.iter().cloned().collect();
-        let gone = plan::confirm_removed(&mut record, &judged.desired, &acknowledged, &confirmed.observed);
+        let gone = plan::confirm_removed(&mut ledger, &judged.desired, &acknowledged, &confirmed.observed);
         judged.gone.extend(gone);
-        let rest = plan::plan(&judged.desired, &confirmed.observed, &record)
-            .remembering(weighed.held.as_ref(), &BTreeSet::new());
+        let rest = plan::plan(&judged.desired, &confirmed.observed, &ledger).remembering(
+            weighed.held.as_ref(),
+            &BTreeSet::new(),
+            &judged.desired,
+        );
         let free = weighed.without_held(&rest);
         let (generation, now) = (self.object.metadata.generation, self.context.clock.instant());
         let contested = self
@@ -252,7 +258,7 @@ impl Reconcile<'_> {
                 &judged.desired,
                 weighed.held.as_ref(),
                 &confirmed.observed,
-                &record,
+                &ledger,
                 &rest.standings,
             )
         });
@@ -262,12 +268,12 @@ impl Reconcile<'_> {
             &rest.announced
         };
         let is_marked = !rest.changes().iter().any(Change::is_marker);
-        let record = Record {
-            intent: record.intent.clone().filter(|_| !is_marked),
+        let ledger = Ledger {
+            intent: ledger.intent.clone().filter(|_| !is_marked),
             ..after.clone()
         };
-        let record = without_unmade(record, &judged.prepared.record, &execution);
-        judged.end(outcome, Some(record), confirmed, rest, execution)
+        let ledger = without_unmade(ledger, &judged.prepared.ledger, &execution);
+        judged.end(outcome, Some(ledger), confirmed, rest, execution)
     }
 }
 
@@ -284,7 +290,7 @@ impl Judged {
     fn end(
         self,
         outcome: Outcome,
-        record: Option<Record>,
+        ledger: Option<Ledger>,
         seen: Seen,
         rest: Plan,
         execution: Execution,
@@ -299,7 +305,7 @@ impl Judged {
         let done = execution.done.clone();
         Applied {
             outcome,
-            record,
+            ledger,
             snapshot: Some(Snapshot {
                 prepared,
                 wanted,
@@ -312,5 +318,20 @@ impl Judged {
             done,
             revoked: gone,
         }
+    }
+}
+
+/// Why the plan changes rights, for the history.
+fn why(plan: &Plan) -> Why {
+    let causes = plan
+        .causes
+        .iter()
+        .filter_map(|(change, cause)| match change.removed()? {
+            (Holder::ObjectId(id), right) => Some(((id, right), cause.as_str())),
+            (Holder::Sid(_), _) => None,
+        });
+    Why {
+        causes: causes.collect(),
+        request: None,
     }
 }

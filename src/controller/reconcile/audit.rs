@@ -6,7 +6,7 @@ use super::begin::Reconcile;
 use super::execute::Execution;
 use super::report::Names;
 use super::validate::Judged;
-use crate::api::{Record, RecordedGrant};
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right};
 use crate::plan::{Change, Desired, Observed, Plan};
 use crate::setting::Value;
@@ -22,12 +22,12 @@ pub fn log(
     observed: &Observed,
     execution: &Execution,
 ) {
-    let (desired, record) = (&judged.desired, &judged.prepared.record);
-    let names = Names::of(desired, record);
+    let (desired, ledger) = (&judged.desired, &judged.prepared.ledger);
+    let names = Names::of(desired, ledger);
     for write in &execution.writes {
         let request_id = write.request_id.as_deref().unwrap_or_default();
         for change in &write.changes {
-            let asked_by = asked_by(reconcile, desired, record, change);
+            let asked_by = asked_by(reconcile, desired, ledger, change);
             let cause = planned
                 .causes
                 .get(change)
@@ -51,7 +51,7 @@ pub fn log(
 }
 
 /// The resources, with their generations, from which a change follows.
-fn asked_by(reconcile: &Reconcile<'_>, desired: &Desired, record: &Record, change: &Change) -> String {
+fn asked_by(reconcile: &Reconcile<'_>, desired: &Desired, ledger: &Ledger, change: &Change) -> String {
     let namespace = &reconcile.key.namespace;
     let permission = |name: &String| {
         let object = reconcile
@@ -64,7 +64,7 @@ fn asked_by(reconcile: &Reconcile<'_>, desired: &Desired, record: &Record, chang
             None => format!("MailboxPermission {namespace}/{name} (gone)"),
         }
     };
-    let by = permissions_behind(desired, record, change);
+    let by = permissions_behind(desired, ledger, change);
     if by.is_empty() {
         let generation = reconcile.object.metadata.generation.unwrap_or_default();
         return format!("SharedMailbox {} generation {generation}", reconcile.key);
@@ -73,14 +73,14 @@ fn asked_by(reconcile: &Reconcile<'_>, desired: &Desired, record: &Record, chang
 }
 
 /// The MailboxPermissions, by name, that declare a grant or did.
-fn permissions_behind(desired: &Desired, record: &Record, change: &Change) -> Vec<String> {
+fn permissions_behind(desired: &Desired, ledger: &Ledger, change: &Change) -> Vec<String> {
     let declared = |id: &ObjectId, right: Right| {
         let wanted = desired.grants.get(&(*id, right));
         wanted.map(|wanted| wanted.by.iter().cloned().collect())
     };
     let recorded = |id: &ObjectId, right: Right| {
         let same = |grant: &&RecordedGrant| grant.object_id == *id && grant.right == right;
-        record.grants.iter().find(same).map(|grant| grant.by.clone())
+        ledger.grants.iter().find(same).map(|grant| grant.by.clone())
     };
     let found = match change {
         Change::Granted(id, right) => declared(id, *right),
@@ -100,7 +100,7 @@ fn permissions_behind(desired: &Desired, record: &Record, change: &Change) -> Ve
 
 /// `spec.reason` of the permissions behind a grant.
 fn reasons(reconcile: &Reconcile<'_>, desired: &Desired, change: &Change) -> String {
-    let behind = permissions_behind(desired, &Record::default(), change);
+    let behind = permissions_behind(desired, &Ledger::default(), change);
     let objects = reconcile
         .permissions
         .iter()

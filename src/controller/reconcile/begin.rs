@@ -6,17 +6,17 @@ use std::time::Duration;
 use kube::Api;
 
 use super::cascading_deletion::{CascadingDeletion, cascading_deletion};
+use super::ledger::LedgerFile;
 use super::outcome::{Outcome, Stall};
-use super::permission;
 use super::requeue::{Completed, RECHECK, requeue};
+use super::stand_in;
 use crate::api::{MailboxPermission, SharedMailbox};
 use crate::controller::context::Context;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::key::MailboxKey;
 use crate::lane::Lane;
 
-/// A new mailbox waits so long for its permissions, so that they are in its first plan; its first status still
-/// comes within a second.
+/// A new mailbox waits so long for its permissions, so that they are in its first plan.
 const GATHERING: Duration = Duration::from_millis(800);
 
 /// One reconcile of one mailbox.
@@ -24,8 +24,11 @@ pub struct Reconcile<'a> {
     pub context: &'a Context,
     pub key: &'a MailboxKey,
     pub lane: Lane,
-    /// As read at the start, and as answered by each of our writes.
+    /// As read at the start, and as answered by each of our writes. When it is gone, what the ledger knows of it.
     pub object: SharedMailbox,
+    /// The resource is gone: only what outlives it is done.
+    pub is_gone: bool,
+    pub ledger: LedgerFile,
     pub permissions: Vec<Arc<MailboxPermission>>,
     /// Why the manifest is refused, once that is known.
     pub refusal: Option<Stall>,
@@ -41,35 +44,36 @@ impl<'a> Reconcile<'a> {
         let ended = |outcome: &Outcome| requeue(context, key, outcome, lane);
         let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
         let found = api.get_opt(&key.name).await;
-        let Some(object) = found.map_err(|error| ended(&Outcome::of_kube(&error)))? else {
-            context.state.forget(key);
-            let again = permission::report_missing_mailbox(context, key).await;
-            let again = again.map(|delay| (delay, Lane::Sweep));
-            return Err(Completed::new(ReconcileResult::Success, again));
-        };
+        let found = found.map_err(|error| ended(&Outcome::of_kube(&error)))?;
+        // Nothing is done for it any more, and it is not gone before somebody else's finalizer is.
+        if found
+            .as_ref()
+            .is_some_and(|object| object.metadata.deletion_timestamp.is_some())
+        {
+            return Err(Completed::new(ReconcileResult::Success, None));
+        }
+        let is_gone = found.is_none();
         let mut reconcile = Self {
             context,
             key,
             lane,
-            object,
+            object: found.unwrap_or_else(|| stand_in::nameless(key)),
+            is_gone,
+            ledger: LedgerFile::default(),
             permissions: Vec::new(),
             refusal: None,
             created: false,
             reattached: false,
         };
-        if reconcile.is_being_deleted() {
-            return Ok(reconcile);
+        if is_gone {
+            return Box::pin(reconcile.begin_without_resource()).await;
         }
         reconcile.wait_for_permissions()?;
-        let kept = reconcile.set_finalizer(true).await;
-        kept.map_err(|outcome| ended(&outcome))?;
+        let looked_up = reconcile.find_ledger().await;
+        looked_up.map_err(|outcome| ended(&outcome))?;
         reconcile.permissions = context.state.index().permissions_of(key);
         reconcile.wait_for_cascading_deletion().await?;
         Ok(reconcile)
-    }
-
-    pub fn is_being_deleted(&self) -> bool {
-        self.object.metadata.deletion_timestamp.is_some()
     }
 
     /// How long ago the index saw the mailbox first: for waits after which something counts as settled.
@@ -81,7 +85,8 @@ impl<'a> Reconcile<'a> {
 
     fn wait_for_permissions(&self) -> Result<(), Completed> {
         let waited = self.known_for();
-        if self.object.status.is_some() || waited >= GATHERING {
+        let is_known = !self.context.state.index().ledgers().of(self.key).is_empty();
+        if is_known || waited >= GATHERING {
             return Ok(());
         }
         let again = (GATHERING.saturating_sub(waited), Lane::Edit);
@@ -90,7 +95,8 @@ impl<'a> Reconcile<'a> {
 
     async fn wait_for_cascading_deletion(&self) -> Result<(), Completed> {
         let (context, key, lane) = (self.context, self.key, self.lane);
-        let deletion = cascading_deletion(context, key, &self.object, &self.permissions).await;
+        let ledger = self.remembered_ledger();
+        let deletion = cascading_deletion(context, key, ledger.as_ref(), &self.permissions).await;
         let again = match deletion {
             Ok(CascadingDeletion::No) => return Ok(()),
             Ok(CascadingDeletion::Unknown(wait)) => (wait, lane),

@@ -12,12 +12,13 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt, ResourceExt};
 
-use crate::api::{MailboxPermission, RecordedGrant, SharedMailbox};
+use crate::api::MailboxPermission;
 use crate::controller::context::Context;
 use crate::controller::state::key::MailboxKey;
+use crate::ledger::{Ledger, RecordedGrant};
 
 /// `kubectl delete -f` deletes what a file holds one by one: what belongs together is gone within this time.
-const TOGETHER: Duration = Duration::from_secs(1);
+const TOGETHER: Duration = Duration::from_secs(2);
 
 /// Whether permissions are gone because everything around them is being deleted.
 pub enum CascadingDeletion {
@@ -29,14 +30,14 @@ pub enum CascadingDeletion {
     UnderWay,
 }
 
-/// Asks the API server only when the record names permissions that are not there any more.
+/// Asks the API server only when the ledger names permissions that are not there any more.
 pub async fn cascading_deletion(
     context: &Context,
     key: &MailboxKey,
-    object: &SharedMailbox,
+    ledger: Option<&Ledger>,
     permissions: &[Arc<MailboxPermission>],
 ) -> Result<CascadingDeletion, kube::Error> {
-    if !has_lost_permissions(object, permissions) {
+    if !has_lost_permissions(ledger, permissions) {
         context.state.remember(key, |memory| memory.lost_since = None);
         return Ok(CascadingDeletion::No);
     }
@@ -52,6 +53,8 @@ pub async fn cascading_deletion(
     let namespace = namespaces.get_opt(&key.namespace).await?;
     let kinds: Api<CustomResourceDefinition> = Api::all(context.client.clone());
     let kind = kinds.get_opt(MailboxPermission::crd_name()).await?;
+    let uid = kind.as_ref().and_then(ResourceExt::uid);
+    context.state.set_permissions_crd_uid(uid);
     let stays = namespace.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none())
         && kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none());
     Ok(if stays {
@@ -61,16 +64,12 @@ pub async fn cascading_deletion(
     })
 }
 
-fn has_lost_permissions(object: &SharedMailbox, permissions: &[Arc<MailboxPermission>]) -> bool {
-    let record = object
-        .status
-        .as_ref()
-        .and_then(|status| status.record.as_ref()?.read().ok());
+fn has_lost_permissions(ledger: Option<&Ledger>, permissions: &[Arc<MailboxPermission>]) -> bool {
     let there: BTreeSet<String> = permissions
         .iter()
         .map(|permission| permission.name_any())
         .collect();
     let lost =
         |grant: &RecordedGrant| !grant.by.is_empty() && grant.by.iter().all(|name| !there.contains(name));
-    record.is_some_and(|record| record.grants.iter().any(lost))
+    ledger.is_some_and(|ledger| ledger.grants.iter().any(lost))
 }

@@ -12,8 +12,9 @@ use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::report;
 use super::validate::Judged;
-use crate::api::{Intent, Record};
+use crate::api::Intent;
 use crate::exchange::{CreatedMailbox, ExchangeError, NewMailbox};
+use crate::ledger::Ledger;
 use crate::mail::{Nickname, OneTimeName};
 use crate::plan::{Creation, Observed, SHOWN_BY_THEN};
 
@@ -32,9 +33,7 @@ impl Reconcile<'_> {
     ) -> Result<(Judged, Seen), Applied> {
         let intent = self.announce_create(&mut judged.prepared, &nickname).await?;
         let creation = Creation {
-            alias: intent
-                .nickname()
-                .ok_or_else(|| unreadable("record.intent.alias"))?,
+            alias: intent.nickname().ok_or_else(|| unreadable("spec.intent.alias"))?,
             one_time_name: intent.one_time_name.clone(),
             address: intent.address.clone(),
         };
@@ -47,7 +46,7 @@ impl Reconcile<'_> {
         let gateway = &judged.prepared.tenant.gateway;
         let created = match gateway.create_shared_mailbox(self.lane, &new).await {
             Ok(created) => created,
-            Err(error) => return Err(self.create_failed(&judged.prepared.record, &intent, &error)),
+            Err(error) => return Err(self.create_failed(&judged.prepared.ledger, &intent, &error)),
         };
         let CreatedMailbox { guid, object_id } = created;
         // Should the next write to Kubernetes fail, this process still knows.
@@ -58,14 +57,8 @@ impl Reconcile<'_> {
         let observed = Observed::just_created(guid, object_id, &creation);
         let planned = judged.plan(&observed);
         // From now on the mailbox is known by its GUID, whatever happens.
-        let mut status = self.object.status.clone().unwrap_or_default();
-        status.mailbox_guid = Some(guid.to_string());
-        // Until now it was what was asked for, which proves nothing.
-        status.primary_address = None;
-        status.object_id = Some(object_id.to_string());
-        status.tenant_guid = Some(judged.prepared.tenant.guid.to_string());
-        status.record = Some((&planned.announced).into());
-        self.write_status(status).await?;
+        self.note_mailbox(guid, Some(&observed));
+        self.announce(&planned.announced).await?;
         let note = format!("created the mailbox {} with ExchangeGuid {guid}", intent.address);
         self.publish(false, "Created", "Create", &note).await;
         self.created = true;
@@ -83,7 +76,7 @@ impl Reconcile<'_> {
         nickname: &Nickname,
     ) -> Result<Intent, Outcome> {
         let clock = self.context.clock;
-        if let Some(earlier) = &prepared.record.intent {
+        if let Some(earlier) = &prepared.ledger.intent {
             let age = clock.since(earlier.at);
             let unsent = self
                 .context
@@ -113,27 +106,29 @@ impl Reconcile<'_> {
             display_name: self.object.spec.display_name.clone(),
             at: clock.now(),
         };
-        prepared.record.intent = Some(intent.clone());
+        prepared.ledger.intent = Some(intent.clone());
+        self.begin_for_create(&prepared.tenant);
+        self.announce(&prepared.ledger).await?;
         let text = format!("creating the mailbox {}", intent.address);
         let creating = Outcome::Progressing(Progress::Creating(text));
         let status = report::mailbox(
             &self.object,
             &creating.disposition(),
             None,
-            Some(&prepared.record),
+            self.ledger.spec(),
             clock.now(),
         );
         self.write_status(status).await?;
         Ok(intent)
     }
 
-    fn create_failed(&self, record: &Record, intent: &Intent, error: &ExchangeError) -> Applied {
+    fn create_failed(&self, ledger: &Ledger, intent: &Intent, error: &ExchangeError) -> Applied {
         match (error.class.proves_not_executed(), error.class.is_permanent()) {
             // The values are refused: with other values it is another intent.
             (true, true) => Applied {
-                record: Some(Record {
+                ledger: Some(Ledger {
                     intent: None,
-                    ..record.clone()
+                    ..ledger.clone()
                 }),
                 ..Outcome::Stalled(Stall::SettingRefused(error.to_string())).into()
             },
@@ -154,7 +149,7 @@ impl Reconcile<'_> {
 }
 
 fn unreadable(field: &str) -> Outcome {
-    Outcome::Stalled(Stall::RecordUnreadable(format!(
-        "status.{field} was edited and can't be read"
+    Outcome::Stalled(Stall::LedgerUnreadable(format!(
+        "{field} of the MailboxLedger was edited and can't be read"
     )))
 }

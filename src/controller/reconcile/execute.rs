@@ -5,9 +5,9 @@ use std::fmt;
 
 use futures::future::join_all;
 
-use crate::api::Record;
 use crate::exchange::{ExchangeError, Gateway, Receipt};
 use crate::lane::Lane;
+use crate::ledger::Ledger;
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right};
 use crate::plan::{Change, Eviction, Plan, Step};
 
@@ -81,7 +81,7 @@ pub struct Executor<'a> {
     /// The account behind the mailbox, once it is known.
     pub object_id: Option<ObjectId>,
     /// Knows the SIDs of members, by which accounts that are gone are revoked.
-    pub record: &'a Record,
+    pub ledger: &'a Ledger,
 }
 
 impl Executor<'_> {
@@ -111,7 +111,7 @@ impl Executor<'_> {
             lane,
             guid,
             object_id: account,
-            record: _,
+            ledger: _,
         } = *self;
         let result = match step {
             Step::Set { call, changes } => return self.set(*call, changes, execution).await,
@@ -169,7 +169,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Automapping is set with the grant only. A crash in between is repaired first: the record says so.
+    /// Automapping is set with the grant only. A crash in between is repaired first: the ledger says so.
     async fn remap(&self, member: &ObjectId, auto_mapping: bool) -> Result<Receipt, ExchangeError> {
         // Whether anything was there to be removed does not matter for a grant that is given again.
         let mut unheeded = Execution::default();
@@ -221,7 +221,7 @@ impl Executor<'_> {
             Ok(receipt) => receipt.say_not_present(),
             Err(error) => error.does_not_find(member),
         };
-        let sid = self.record.sid_of(member).filter(|_| removed_nothing);
+        let sid = self.ledger.sid_of(member).filter(|_| removed_nothing);
         let Some(sid) = sid else { return by_id };
         let removed = match self.remove(&Holder::Sid(sid.clone()), right).await {
             // Neither the account nor anything of it on the mailbox is left.

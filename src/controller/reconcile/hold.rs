@@ -36,15 +36,15 @@ impl WeighedPlan {
 }
 
 impl Reconcile<'_> {
-    pub(super) async fn weigh(
+    pub(super) fn weigh(
         &self,
         judged: &Judged,
         planned: Plan,
         mailbox: MailboxGuid,
     ) -> Result<WeighedPlan, Outcome> {
         let sudden = self.confirmed_sudden(judged, &planned)?;
-        let weighed = plan::weigh(&planned, &judged.prepared.record, &sudden);
-        let before = judged.prepared.record.held.as_ref().map(Held::read);
+        let weighed = plan::weigh(&planned, &judged.prepared.ledger, &sudden);
+        let before = judged.prepared.ledger.held.as_ref().map(Held::read);
         let mut held = weighed.held;
         let mut approved_now = BTreeSet::new();
         let approved = before
@@ -56,17 +56,12 @@ impl Reconcile<'_> {
         if !weighed.new_removals.is_empty() {
             let removals = Removals {
                 tenant: &self.object.spec.tenant_ref.name,
+                ledger: &self.ledger_name_now(),
                 limits: judged.prepared.tenant.safety,
                 count: weighed.new_removals.len(),
                 clock: self.context.clock,
             };
-            let acquired = self
-                .context
-                .state
-                .try_acquire(&self.context.client, removals)
-                .await
-                .map_err(|error| Outcome::of_kube(&error))?;
-            if acquired {
+            if self.context.state.try_acquire(&removals) {
                 approved_now.extend(weighed.new_removals);
             } else {
                 held.extend(weighed.new_removals);
@@ -79,7 +74,7 @@ impl Reconcile<'_> {
             changes: held,
         });
         Ok(WeighedPlan {
-            plan: planned.remembering(held.as_ref(), &approved_now),
+            plan: planned.remembering(held.as_ref(), &approved_now, &judged.desired),
             held,
         })
     }
@@ -93,7 +88,7 @@ impl Reconcile<'_> {
 
     /// What follows from groups that changed all at once. Accepted only when a second read shows the same.
     fn confirmed_sudden(&self, judged: &Judged, planned: &Plan) -> Result<BTreeSet<Change>, Outcome> {
-        let sudden = plan::sudden(&judged.desired, &judged.prepared.record);
+        let sudden = plan::sudden(&judged.desired, &judged.prepared.ledger);
         let planned = planned.changes();
         let earlier = self.context.state.remember(self.key, |memory| {
             std::mem::replace(&mut memory.sudden, sudden.clone())

@@ -7,7 +7,7 @@
 //! | [`prepare`] | the manifests as written, the tenant, what is remembered; asks nobody | [`Prepared`] |
 //! | [`fetch`] | what Exchange and the directory show | [`Observation`] |
 //! | [`validate`] | guard rails: whose mailbox it is, and who may get what | [`Validated`] |
-//! | [`crate::plan`] | desired × observed × record → steps; plain functions | [`Planned`] |
+//! | [`crate::plan`] | desired × observed × ledger → steps; plain functions | [`Planned`] |
 //! | [`apply`] | holds back, announces, sends, and reads again | [`Applied`] |
 //! | [`report`] | conditions, events, metrics, and when it is reconciled again | [`Completed`] |
 //!
@@ -22,7 +22,9 @@ mod create;
 mod encode;
 mod execute;
 mod fetch;
+mod gone;
 mod hold;
+mod ledger;
 mod object;
 mod observation;
 pub mod outcome;
@@ -30,12 +32,12 @@ mod permission;
 mod prepare;
 mod prepared;
 mod publish;
-mod release;
 mod remaining;
 mod remember;
 mod report;
 mod requeue;
 mod set;
+mod stand_in;
 pub mod validate;
 mod verdict;
 
@@ -54,7 +56,7 @@ use validate::{Planned, Validated, validate};
 
 /// Reconciles one mailbox, and says when it comes back.
 pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Completed {
-    let mut reconcile = match Reconcile::begin(context, key, lane).await {
+    let mut reconcile = match Box::pin(Reconcile::begin(context, key, lane)).await {
         Ok(reconcile) => reconcile,
         Err(completed) => return completed,
     };
@@ -63,8 +65,8 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
 }
 
 async fn run(reconcile: &mut Reconcile<'_>) -> Result<Applied, Outcome> {
-    let prepared: Prepared = reconcile.prepare()?;
-    let observation: Observation = reconcile.fetch(&prepared).await?;
+    let mut prepared: Prepared = reconcile.prepare()?;
+    let observation: Observation = reconcile.fetch(&mut prepared).await?;
     let validated: Validated = validate(prepared, observation, |uid| reconcile.is_alive(uid))?;
     let planned: Planned = validated.plan();
     Box::pin(reconcile.apply(planned)).await

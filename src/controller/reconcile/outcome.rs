@@ -29,7 +29,7 @@ pub enum Outcome {
     Conflict,
     /// Nothing to report: the tenant has not been checked yet.
     TenantPending,
-    /// Nothing is left to do for the mailbox of a resource that is being deleted.
+    /// Nothing is to be done for the mailbox of a resource that is gone.
     Released,
 }
 
@@ -55,6 +55,8 @@ pub enum Stall {
     InvalidSpec(String),
     AccessDenied(String),
     AddressClaimed(String),
+    /// A mailbox whose resource is gone has the address.
+    AddressHeldByRetained(String),
     DomainNotAccepted(String),
     AddressInUse(String),
     NotOurs(String),
@@ -70,7 +72,7 @@ pub enum Stall {
     Contested(String),
     /// Exchange shows an entry and says that it does not exist.
     GrantStuck(String),
-    RecordUnreadable(String),
+    LedgerUnreadable(String),
 }
 
 /// When a mailbox is reconciled again.
@@ -308,6 +310,7 @@ impl Stall {
             Self::InvalidSpec(text) => ("InvalidSpec", text),
             Self::AccessDenied(text) => ("AccessDenied", text),
             Self::AddressClaimed(text) => ("AddressClaimed", text),
+            Self::AddressHeldByRetained(text) => ("AddressHeldByRetained", text),
             Self::DomainNotAccepted(text) => ("DomainNotAccepted", text),
             Self::AddressInUse(text) => ("AddressInUse", text),
             Self::NotOurs(text) => ("NotOurs", text),
@@ -321,7 +324,7 @@ impl Stall {
             Self::NotConverging(text) => ("NotConverging", text),
             Self::Contested(text) => ("Contested", text),
             Self::GrantStuck(text) => ("GrantStuck", text),
-            Self::RecordUnreadable(text) => ("RecordUnreadable", text),
+            Self::LedgerUnreadable(text) => ("LedgerUnreadable", text),
         }
     }
 }

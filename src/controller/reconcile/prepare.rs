@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::begin::Reconcile;
@@ -10,37 +11,69 @@ use super::outcome::{Outcome, Stall};
 use super::prepared::{Prepared, Remembered};
 use super::validate::{self, Admitted, Refused, Surroundings};
 use crate::api::condition::whole_seconds;
-use crate::api::{Management, Record, SharedMailbox, last_reconcile_request};
+use crate::api::{Management, RECREATE, SharedMailbox, last_reconcile_request};
 use crate::controller::state::index::claims_of;
+use crate::controller::state::key::{MailboxKey, Work};
 use crate::controller::state::tenants::{Tenant, TenantState};
+use crate::lane::Lane;
+use crate::ledger::Ledger;
 use crate::mail::{MarkerOwner, SmtpAddress};
 use crate::plan::Purpose;
 
+/// So long does a mailbox whose resource is gone count as one of its namespace's.
+const RELEASED_COUNTS: SignedDuration = SignedDuration::from_hours(90 * 24);
+
 impl Reconcile<'_> {
     pub(super) fn prepare(&mut self) -> Result<Prepared, Outcome> {
-        if self.is_being_deleted() {
-            return self.prepare_release();
+        if self.is_gone {
+            return self.prepare_without_resource();
         }
         let (prepared, refusal) = self.prepare_to_keep()?;
-        match refusal {
-            None => Ok(prepared),
-            // Only a mailbox that was created, and marked, has something that could be taken away.
-            Some(stall) if self.known_mailbox(&prepared.record).is_none() => Err(Outcome::Stalled(stall)),
-            Some(stall) if prepared.record.intent.is_some() || !prepared.writes => {
-                Err(Outcome::Stalled(stall))
-            }
-            Some(stall) => {
-                self.refusal = Some(stall);
-                Ok(Prepared {
-                    purpose: Purpose::OnlyRemove,
+        let Some(stall) = refusal else {
+            self.take_up();
+            return Ok(Prepared {
+                take_up: self.taken_up(),
+                ..self.for_mailbox_again(prepared)
+            });
+        };
+        // Only a mailbox that was created, and marked, has something that could be taken away; and what an earlier
+        // resource left is no business of one that the rules refuse.
+        if self.known_mailbox(&prepared.ledger).is_none() || !self.has_own_ledger() {
+            return Err(Outcome::Stalled(stall));
+        }
+        if prepared.ledger.intent.is_some() || !prepared.writes {
+            return Err(Outcome::Stalled(stall));
+        }
+        self.refusal = Some(stall);
+        self.take_up();
+        Ok(Prepared {
+            purpose: Purpose::OnlyRemove,
+            take_up: self.taken_up(),
+            ..prepared
+        })
+    }
+
+    /// A mailbox that is gone stays gone until somebody asks for a new one in its place.
+    fn for_mailbox_again(&mut self, prepared: Prepared) -> Prepared {
+        let Some(spec) = self.ledger.spec() else {
+            return prepared;
+        };
+        let lost = spec.mailbox.as_ref().map(|mailbox| mailbox.guid);
+        let asked = self.object.annotations().get(RECREATE);
+        match (lost, asked) {
+            (Some(lost), Some(asked)) if spec.gone_at.is_some() && asked.parse() == Ok(lost) => {
+                self.begin_again(&prepared.tenant, lost);
+                Prepared {
+                    ledger: Ledger::default(),
                     ..prepared
-                })
+                }
             }
+            _ => prepared,
         }
     }
 
     /// With why the manifest is refused, if it is.
-    pub(super) fn prepare_to_keep(&self) -> Result<(Prepared, Option<Stall>), Outcome> {
+    fn prepare_to_keep(&self) -> Result<(Prepared, Option<Stall>), Outcome> {
         let spec = &self.object.spec;
         if spec.management == Management::Paused {
             return Err(Outcome::Paused("spec.management"));
@@ -50,8 +83,8 @@ impl Reconcile<'_> {
         if management == Management::Paused {
             return Err(Outcome::Paused("the ExchangeTenant's spec.management"));
         }
-        self.check_tenant(&tenant)?;
-        let record = self.read_record()?;
+        self.check_ledger(&tenant)?;
+        let ledger = self.remembered_ledger().unwrap_or_default();
         let (admitted, refusal) = match self.admit(&tenant) {
             Ok(admitted) => (admitted, None),
             Err(Refused {
@@ -74,10 +107,11 @@ impl Reconcile<'_> {
             tenant,
             purpose: Purpose::Keep,
             writes: management == Management::Enforce,
-            record,
+            ledger,
             owner,
             admitted,
             remembered: self.remembered(),
+            take_up: None,
             remove_orphans: self.wants_orphans_removed(),
             has_unreadable_permissions: state.index().has_unreadable_permissions(&self.key.namespace),
             now: whole_seconds(self.context.clock.now()),
@@ -85,7 +119,7 @@ impl Reconcile<'_> {
         Ok((prepared, refusal))
     }
 
-    fn remembered(&self) -> Remembered {
+    pub(super) fn remembered(&self) -> Remembered {
         let now = self.context.clock.instant();
         let status = self.object.status.as_ref();
         let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
@@ -102,24 +136,20 @@ impl Reconcile<'_> {
         })
     }
 
-    fn read_record(&self) -> Result<Record, Outcome> {
-        let status = self.object.status.as_ref();
-        match status.and_then(|status| status.record.as_ref()) {
-            Some(raw) => raw
-                .read()
-                .map_err(|error| Outcome::Stalled(Stall::RecordUnreadable(error.to_string()))),
-            None => Ok(Record::default()),
+    /// A ledger that can't be read, or speaks of another tenant, stalls its mailbox.
+    fn check_ledger(&self, tenant: &Tenant) -> Result<(), Outcome> {
+        if let Some(why) = &self.ledger.unreadable {
+            return Err(Outcome::Stalled(Stall::LedgerUnreadable(format!(
+                "the MailboxLedger of this mailbox can't be read ({why}); nothing is written: restore it from a backup, \
+                 or have the platform team delete it, so that the mailbox is taken up by its marker"
+            ))));
         }
-    }
-
-    fn check_tenant(&self, tenant: &Tenant) -> Result<(), Outcome> {
-        let status = self.object.status.as_ref();
-        let pinned = status.and_then(|status| status.tenant_guid.as_ref());
-        match pinned.filter(|pinned| **pinned != tenant.guid.to_string()) {
+        let pinned = self.ledger.spec().map(|spec| spec.tenant.guid);
+        match pinned.filter(|pinned| *pinned != tenant.guid) {
             None => Ok(()),
             Some(pinned) => Err(Outcome::Stalled(Stall::TenantChanged(format!(
-                "the mailbox was created in tenant {pinned} and the ExchangeTenant {:?} now leads to {}: nothing is \
-                 read as absence and nothing is written; point it back, or delete and apply this resource",
+                "the mailbox is in tenant {pinned} and the ExchangeTenant {:?} now leads to {}: nothing is read as absence \
+                 and nothing is written; point it back",
                 self.object.spec.tenant_ref.name, tenant.guid
             )))),
         }
@@ -157,22 +187,54 @@ impl Reconcile<'_> {
         let index = self.context.state.index();
         let addresses = claims_of(&self.object);
         let has_mailbox = |mailbox: &SharedMailbox| {
-            let status = mailbox.status.as_ref();
-            status.is_some_and(|status| status.mailbox_guid.is_some())
+            let key = MailboxKey::of(mailbox);
+            key.is_some_and(|key| index.ledgers().has_mailbox(&key))
         };
         let provisioned = has_mailbox(&self.object);
-        let earlier: Vec<BTreeSet<SmtpAddress>> = index
+        let tenant_name = &self.object.spec.tenant_ref.name;
+        let mut earlier: Vec<BTreeSet<SmtpAddress>> = index
             .mailboxes_in(&self.key.namespace)
             .iter()
             .filter(|other| !provisioned && other.uid() != self.object.uid())
             .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object))
             .map(|other| claims_of(other))
             .collect();
+        if !provisioned {
+            let since = self.context.clock.now().saturating_sub(RELEASED_COUNTS);
+            let since = since.unwrap_or(Timestamp::MIN);
+            let released = index
+                .ledgers()
+                .released_in(tenant_name, &self.key.namespace, since);
+            earlier.extend(released.into_iter().map(|(_, addresses)| addresses));
+        }
+        let mut retained = addresses.iter().filter_map(|address| {
+            Some((
+                address,
+                index.ledgers().released_holder(tenant_name, address, self.key)?,
+            ))
+        });
+        let retained = retained.next().map(|(address, ledger)| {
+            // Perhaps the mailbox is gone: it is looked at.
+            let key = ledger.key.clone();
+            self.context.state.remember(&key, |memory| memory.address_is_wanted = true);
+            self.context.enqueue(vec![(Work::Mailbox(key), Lane::Sweep)]);
+            let is_here = ledger.key.namespace == self.key.namespace;
+            let whose = if is_here {
+                format!("the SharedMailbox {:?} of this namespace, which is gone", ledger.key.name)
+            } else {
+                "a SharedMailbox of another namespace, which is gone".to_owned()
+            };
+            format!(
+                "{address} belongs to the mailbox of {whose}, and which was kept: apply that one again, take another \
+                 address, or have the platform team delete the mailbox in Exchange"
+            )
+        });
         let around = Surroundings {
             rules: &tenant.rules,
             namespace: &self.key.namespace,
             earlier,
             rivals: validate::rivals(&index, &tenant.rules, &self.object, &addresses),
+            retained,
             accepted_domains: &tenant.accepted_domains,
             departed: &tenant.departed.addresses,
             now: self.context.clock.now(),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::validate::Admitted;
-use crate::api::Record;
 use crate::controller::state::tenants::Tenant;
+use crate::ledger::Ledger;
 use crate::mail::{Holder, MarkerOwner, Right};
-use crate::plan::{Acknowledged, Earlier, Purpose};
+use crate::plan::{Acknowledged, Earlier, Purpose, TakeUp};
 
 /// What one reconcile is about, and what it may do.
 pub struct Prepared {
@@ -18,10 +18,12 @@ pub struct Prepared {
     pub purpose: Purpose,
     /// False under Observe.
     pub writes: bool,
-    pub record: Record,
+    pub ledger: Ledger,
     pub owner: MarkerOwner,
     pub admitted: Admitted,
     pub remembered: Remembered,
+    /// The mailbox was taken up again a moment ago.
+    pub take_up: Option<TakeUp>,
     /// Somebody asked for grants of accounts that are gone to be removed.
     pub remove_orphans: bool,
     /// A MailboxPermission of the namespace can't be decoded: nobody knows what it declares.

@@ -6,16 +6,17 @@ use kube::ResourceExt;
 
 use super::applied::{Applied, Snapshot};
 use super::begin::Reconcile;
-use super::outcome::{Disposition, Outcome};
+use super::outcome::{Disposition, Outcome, Stall};
 use super::permission;
 use super::remaining::remaining;
 use super::report::{self, Findings, Names};
 use super::requeue::{Completed, requeue_as};
 use super::validate::{MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX};
 use crate::api::condition::{self, Kind, Truth};
-use crate::api::{MailboxPermission, REMOVE_ORPHANS, Record, RecordedGrant, Revoked, SharedMailbox};
+use crate::api::{MailboxPermission, REMOVE_ORPHANS, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::plan::{Change, Purpose, Step};
 
 /// Steps that a status lists at most.
@@ -24,16 +25,16 @@ const LISTED: usize = 50;
 impl Reconcile<'_> {
     pub(super) async fn report(&mut self, applied: Result<Applied, Outcome>) -> Completed {
         let applied = applied.unwrap_or_else(Applied::from);
-        if self.is_being_deleted() {
-            return self.finish_release(applied.outcome).await;
+        if self.is_gone {
+            return Box::pin(self.finish_without_resource(applied)).await;
         }
         let applied = self.of_refused(applied);
         if let Outcome::Unavailable(why) = &applied.outcome {
             tracing::warn!(why, "the reconcile could not be finished; it is tried again");
         }
-        let remaining = remaining(&applied, self.recorded().as_ref());
+        let remaining = remaining(&applied, self.remembered_ledger().as_ref());
         let awaits_somebody = applied.snapshot.as_ref().is_some_and(Snapshot::awaits_somebody);
-        let outcome = self.publish_all(applied).await;
+        let outcome = Box::pin(self.publish_all(applied)).await;
         self.context.update_pending(self.key, remaining);
         let disposition = match outcome.disposition() {
             disposition if awaits_somebody => disposition.awaiting_somebody(),
@@ -69,7 +70,7 @@ impl Reconcile<'_> {
     async fn publish_all(&mut self, applied: Applied) -> Outcome {
         let Applied {
             outcome,
-            record,
+            ledger,
             snapshot,
             done,
             revoked,
@@ -84,21 +85,29 @@ impl Reconcile<'_> {
         let disposition = outcome.disposition();
         let now = self.context.clock.now();
         // As announced before the writes: it names those who have lost something, too.
-        let announced = self.recorded().unwrap_or_default();
-        let record_now = record.clone().unwrap_or_else(|| announced.clone());
+        let announced = self.remembered_ledger().unwrap_or_default();
+        let ledger_now = ledger.clone().unwrap_or_else(|| announced.clone());
+        let before = self.object.clone();
+        let has_no_orphans_left = snapshot.as_ref().is_some_and(Snapshot::has_no_orphans_left);
+        if has_no_orphans_left && let Some(draft) = self.ledger.draft_mut() {
+            draft.orphans_removed = before.annotations().get(REMOVE_ORPHANS).cloned();
+        }
+        if let Err(failed) = self.settle(&outcome, ledger.as_ref()).await {
+            return failed;
+        }
         let findings = snapshot
             .as_ref()
-            .map(|snapshot| Findings::of(snapshot, &record_now));
-        let before = self.object.clone();
-        let mut status = report::mailbox(&before, &disposition, findings.as_ref(), record.as_ref(), now);
+            .map(|snapshot| Findings::of(snapshot, &ledger_now));
+        let known = self.ledger.draft();
+        let mut status = report::mailbox(&before, &disposition, findings.as_ref(), known, now);
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(LISTED).cloned().collect();
         }
         report::remember_revoked(&mut status.revoked, &revoked, now);
-        if snapshot.as_ref().is_some_and(Snapshot::has_no_orphans_left) {
+        if has_no_orphans_left {
             status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
         }
-        let nothing_to_report = before.status.is_none() && disposition.ready.is_none();
+        let nothing_to_report = !has_reported && disposition.ready.is_none();
         if !nothing_to_report && let Err(failed) = self.write_status(status).await {
             return failed;
         }
@@ -112,6 +121,23 @@ impl Reconcile<'_> {
             .publish_permissions(&disposition, snapshot.as_ref(), findings.as_ref(), &granted)
             .await;
         if all_written { outcome } else { Outcome::Conflict }
+    }
+
+    /// Writes down what is remembered from now on, before anybody is told.
+    async fn settle(&mut self, outcome: &Outcome, ledger: Option<&Ledger>) -> Result<(), Outcome> {
+        if let Some(ledger) = ledger {
+            return self.announce(ledger).await;
+        }
+        let is_foreign = matches!(outcome, Outcome::Stalled(Stall::NotOurs(_)));
+        let is_gone = matches!(outcome, Outcome::Stalled(Stall::MailboxGone(_)));
+        if !(is_foreign || is_gone) || self.ledger.object().is_none() {
+            return Ok(());
+        }
+        if is_foreign {
+            self.ledger.is_somebody_elses();
+        }
+        let remembered = self.remembered_ledger().unwrap_or_default();
+        self.announce(&remembered).await
     }
 
     /// False when the index showed an old version of one. `granted`: those with an event about it.
@@ -168,6 +194,7 @@ impl Reconcile<'_> {
             let note = "took up the mailbox again that an earlier resource of this name created";
             self.publish(false, "Reattached", "Reattach", note).await;
         }
+        self.publish_revocation_due(before).await;
         // The event about the creation stands for its first settings and grants, too.
         if !done.is_empty() && !self.created {
             let was_ready = old.is_some_and(|ready| ready.status == "True");
@@ -190,6 +217,23 @@ impl Reconcile<'_> {
             }
             self.publish(disposition.warn, &ready.reason, "Reconcile", &ready.message)
                 .await;
+        }
+    }
+
+    /// Rights that will be revoked are announced once; and a mailbox of which nothing was remembered.
+    async fn publish_revocation_due(&self, before: &SharedMailbox) {
+        let due = |object: &SharedMailbox| {
+            let status = object.status.as_ref()?;
+            condition::find(&status.conditions, Kind::RevocationDue).cloned()
+        };
+        if let (None, Some(now)) = (due(before), due(&self.object)) {
+            tracing::warn!(target: "audit", reason = "RevocationDue", mailbox = %self.key, "{}", now.message);
+            self.publish(true, "RevocationDue", "TakeUp", &now.message).await;
+        }
+        if self.ledger.is_lost {
+            let note = "nothing is remembered of this mailbox: its MailboxLedger is gone. What manifests declare is ours \
+                        again; other permissions on it are left alone and listed";
+            self.publish(true, "MemoryLost", "TakeUp", note).await;
         }
     }
 
@@ -260,10 +304,10 @@ impl Snapshot {
 }
 
 /// What was done, with the manifest's addresses in place of ids.
-fn named(done: &[String], snapshot: Option<&Snapshot>, record: &Record) -> Vec<String> {
+fn named(done: &[String], snapshot: Option<&Snapshot>, ledger: &Ledger) -> Vec<String> {
     let Some(snapshot) = snapshot else {
         return done.to_vec();
     };
-    let names = Names::of(&snapshot.desired, record);
+    let names = Names::of(&snapshot.desired, ledger);
     done.iter().map(|text| names.in_text(text)).collect()
 }

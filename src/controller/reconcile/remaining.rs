@@ -2,12 +2,12 @@
 
 use super::applied::Applied;
 use super::outcome::Outcome;
-use crate::api::Record;
 use crate::controller::state::pending::{Edits, Remaining};
+use crate::ledger::Ledger;
 use crate::plan::Plan;
 
-/// `record` is what is remembered of the mailbox.
-pub fn remaining(applied: &Applied, record: Option<&Record>) -> Remaining {
+/// `ledger` is what is remembered of the mailbox.
+pub fn remaining(applied: &Applied, ledger: Option<&Ledger>) -> Remaining {
     let edits = match &applied.outcome {
         Outcome::UpToDate | Outcome::Observed | Outcome::Released => Edits::Effective,
         Outcome::Progressing(_) | Outcome::Unavailable(_) | Outcome::Conflict | Outcome::TenantPending => {
@@ -19,7 +19,7 @@ pub fn remaining(applied: &Applied, record: Option<&Record>) -> Remaining {
         (Some(snapshot), _) if snapshot.prepared.writes => Some(revocations(&snapshot.rest)),
         // By somebody's decision nothing is taken away.
         (Some(_), _) | (None, Outcome::Paused(_) | Outcome::Drift(_)) => Some(0),
-        (None, _) if record.is_none_or(|record| record.grants.is_empty()) => Some(0),
+        (None, _) if ledger.is_none_or(|ledger| ledger.grants.is_empty()) => Some(0),
         (None, _) => None,
     };
     Remaining { edits, owed }

@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 
 use super::execute::Execution;
-use crate::api::Record;
+use crate::ledger::Ledger;
 use crate::mail::Right;
 use crate::plan::{Change, Plan};
 
 /// What must be remembered after a plan was carried out, perhaps in part: everything announced. What Exchange
 /// acknowledged as taken away stays until a read shows it.
-pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Record, now: Timestamp) -> Record {
+pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Ledger, now: Timestamp) -> Ledger {
     let done = |change: Change| execution.acknowledged.contains(&change);
-    let mut record = planned.announced.clone();
+    let mut ledger = planned.announced.clone();
     let cleared = done(Change::AutoMappingCleared);
-    for grant in &mut record.grants {
+    for grant in &mut ledger.grants {
         let remapped = |to: &bool| done(Change::Remapped(grant.object_id, *to));
         let again = done(Change::Granted(grant.object_id, grant.right));
         let remapped = grant.right == Right::FullAccess && [true, false].iter().any(remapped);
@@ -27,15 +27,15 @@ pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Record,
     }
     // The intent says whose the mailbox is until a read shows the marker: an answer is not enough.
     if !planned.changes().iter().any(Change::is_marker) {
-        record.intent = None;
+        ledger.intent = None;
     }
-    without_unmade(record, before, execution)
+    without_unmade(ledger, before, execution)
 }
 
 /// A grant that Exchange refused for good was never added. One that was announced just now and not added, because its
 /// member is gone, leaves nothing to revoke either.
-pub(super) fn without_unmade(mut record: Record, before: &Record, execution: &Execution) -> Record {
-    record.grants.retain(|grant| {
+pub(super) fn without_unmade(mut ledger: Ledger, before: &Ledger, execution: &Execution) -> Ledger {
+    ledger.grants.retain(|grant| {
         let key = (grant.object_id, grant.right);
         let known = before
             .grants
@@ -43,5 +43,5 @@ pub(super) fn without_unmade(mut record: Record, before: &Record, execution: &Ex
             .any(|other| (other.object_id, other.right) == key);
         !execution.refused_grants.contains_key(&key) && (known || !execution.not_found.contains(&key))
     });
-    record
+    ledger
 }

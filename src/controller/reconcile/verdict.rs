@@ -6,8 +6,9 @@ use super::begin::Reconcile;
 use super::execute::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
 use super::report::{Names, first_of};
-use crate::api::{APPROVE, ForeignState, Record};
+use crate::api::{APPROVE, ForeignState};
 use crate::controller::state::key::MailboxKey;
+use crate::ledger::Ledger;
 use crate::plan::{self, Acknowledged, Change, Desired, Held, Observed, Plan, Standing};
 
 /// After a plan was carried out: what is left of it may be refused, or not shown yet. None: nothing is left.
@@ -81,11 +82,11 @@ pub(super) fn settled(
     desired: &Desired,
     held: Option<&Held>,
     observed: &Observed,
-    record: &Record,
+    ledger: &Ledger,
     standings: &BTreeMap<&'static str, Standing>,
 ) -> Outcome {
     if let Some(held) = held {
-        let names = Names::of(desired, record);
+        let names = Names::of(desired, ledger);
         return Outcome::Held(waits_for_approval(
             reconcile.key,
             held,
@@ -96,7 +97,7 @@ pub(super) fn settled(
     if let Some(outcome) = unsettled(standings, reconcile.is_reported_ready()) {
         return outcome;
     }
-    let foreign = plan::foreign(desired, observed, record);
+    let foreign = plan::foreign(desired, observed, ledger);
     let stuck = foreign.into_iter().filter(|row| row.state == ForeignState::Stuck);
     let stuck: Vec<String> = stuck
         .map(|row| format!("{} in the list of {}", row.shown, row.store))

@@ -1,23 +1,21 @@
 //! How much may be taken away at once without somebody's approval.
+//!
+//! What was taken away lately is not stored anywhere by itself: each removal that was weighed carries its time in the
+//! mailbox's ledger, and what was weighed within the period counts.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::api::PostParams;
-use kube::{Api, Client};
 use parking_lot::Mutex;
 
 use super::index::Index;
-use crate::api::{ExchangeTenant, Revocations};
 use crate::clock::Clock;
 
 /// The larger of the two limits counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub most: usize,
-    /// Of all grants of ours in the tenant.
+    /// Of all grants of ours in the tenant, on mailboxes that have a resource.
     pub percent: usize,
     pub period: Duration,
 }
@@ -28,106 +26,81 @@ impl Limits {
     }
 }
 
-/// What was taken away lately, by tenant. The status of the ExchangeTenant remembers it over restarts.
+/// What was admitted and is not in a ledger yet. One process at a time writes, so nobody else admits anything.
 #[derive(Default)]
 pub struct Breaker {
-    windows: tokio::sync::Mutex<HashMap<String, Vec<Revocations>>>,
+    admitted: Mutex<Vec<Admitted>>,
 }
 
-/// Entries of a window; what happens closer together than this part of the period is one of them.
-const PARTS: i32 = 30;
-/// Somebody else writes the same status once in minutes.
-const TRIES: u32 = 5;
+struct Admitted {
+    ledger: String,
+    tenant: String,
+    count: usize,
+    at: Timestamp,
+}
 
 /// Removals for which somebody asks the breaker.
 pub struct Removals<'a> {
     pub tenant: &'a str,
+    /// The ledger into which they will be written.
+    pub ledger: &'a str,
     pub limits: Limits,
     pub count: usize,
     pub clock: Clock,
 }
 
 impl Breaker {
-    /// Counts these removals and has the API server remember them first; false when they would be too many.
-    pub async fn try_acquire(
-        &self,
-        client: &Client,
-        index: &Mutex<Index>,
-        removals: Removals<'_>,
-    ) -> Result<bool, kube::Error> {
+    /// Counts these removals; false when they would be too many. What was admitted for the same ledger before and never
+    /// written counts no longer.
+    pub fn try_acquire(&self, index: &Mutex<Index>, removals: &Removals<'_>) -> bool {
         let Removals {
             tenant,
+            ledger,
             limits,
             count,
             clock,
         } = removals;
-        let mut windows = self.windows.lock().await;
-        let stored = || index.lock().tenant(tenant)?.status.clone();
-        let window = windows
-            .entry(tenant.to_owned())
-            .or_insert_with(|| stored().map(|status| status.revocations).unwrap_or_default());
-        let grants = index.lock().recorded_grants(tenant);
-        let Some(next) = with(window, limits, grants, count, clock.now()) else {
-            return Ok(false);
+        let now = clock.now();
+        let since = start_of(limits.period, now);
+        let mut admitted = self.admitted.lock();
+        admitted.retain(|other| other.ledger != *ledger && other.at > since);
+        let (written, grants) = {
+            let index = index.lock();
+            (
+                index.ledgers().weighed(tenant, since),
+                index.ledgers().granted(tenant),
+            )
         };
-        store(client, tenant, &next).await?;
-        *window = next;
-        Ok(true)
+        let of_tenant = admitted.iter().filter(|other| other.tenant == *tenant);
+        let unwritten: usize = of_tenant.map(|other| other.count).sum();
+        let used = written.saturating_add(unwritten).saturating_add(*count);
+        if used > limits.allowed(grants) {
+            return false;
+        }
+        admitted.push(Admitted {
+            ledger: (*ledger).to_owned(),
+            tenant: (*tenant).to_owned(),
+            count: *count,
+            at: now,
+        });
+        true
+    }
+
+    /// The ledger was written: what it counts is in the index.
+    pub fn written(&self, ledger: &str) {
+        self.admitted.lock().retain(|other| other.ledger != *ledger);
     }
 }
 
-/// Puts the window into the tenant's status, over whatever else is written to it meanwhile.
-async fn store(client: &Client, tenant: &str, window: &[Revocations]) -> Result<(), kube::Error> {
-    let api: Api<ExchangeTenant> = Api::all(client.clone());
-    let mut tries = 0;
-    loop {
-        let mut object = api.get(tenant).await?;
-        object.status.get_or_insert_default().revocations = window.to_vec();
-        tries += 1;
-        match api.replace_status(tenant, &PostParams::default(), &object).await {
-            Err(kube::Error::Api(status)) if status.is_conflict() && tries < TRIES => {}
-            other => return other.map(drop),
-        }
-    }
-}
-
-/// The window with `count` more removals at `now`; None when they are too many.
-fn with(
-    window: &[Revocations],
-    limits: Limits,
-    grants: usize,
-    count: usize,
-    now: Timestamp,
-) -> Option<Vec<Revocations>> {
-    let period = SignedDuration::try_from(limits.period).unwrap_or(SignedDuration::MAX);
-    let mut next: Vec<Revocations> = window
-        .iter()
-        .filter(|entry| now.duration_since(entry.at.0) < period)
-        .cloned()
-        .collect();
-    let used: usize = next
-        .iter()
-        .map(|entry| usize::try_from(entry.count).unwrap_or_default())
-        .sum();
-    if used.saturating_add(count) > limits.allowed(grants) {
-        return None;
-    }
-    let count = i32::try_from(count).unwrap_or(i32::MAX);
-    let at = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
-    match next.last_mut() {
-        // Merged into the later time: it counts longer, never shorter.
-        Some(last) if now.duration_since(last.at.0) < period / PARTS => {
-            last.at = at;
-            last.count = last.count.saturating_add(count);
-        }
-        _ => next.push(Revocations { at, count }),
-    }
-    Some(next)
+fn start_of(period: Duration, now: Timestamp) -> Timestamp {
+    let period = SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX);
+    now.saturating_sub(period).unwrap_or(Timestamp::MIN)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const LIMITS: Limits = Limits {
         most: 50,
@@ -135,43 +108,88 @@ mod tests {
         period: Duration::from_mins(30),
     };
 
-    fn at(minute: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
+    /// An index whose only ledger has weighed so many removals before so many minutes, and shows so many grants.
+    fn index(clock: Clock, weighed: usize, minutes: i64, granted: usize) -> Mutex<Index> {
+        let at = clock.now() - SignedDuration::from_mins(minutes);
+        let person = |number: usize, entry: serde_json::Value| {
+            json!({ "id": format!("00000000-0000-4000-8000-{number:012}"), "writtenAs": ["a@contoso.com"],
+                "rights": { "SendAs": entry } })
+        };
+        let removed = (1..=weighed).map(|number| {
+            person(
+                number,
+                json!({ "state": "Removed", "weighedAt": at, "checkedUntil": at, "as": [0] }),
+            )
+        });
+        let granted =
+            (1..=granted).map(|number| person(1000 + number, json!({ "state": "Granted", "as": [0] })));
+        let glance = serde_json::from_value(json!({
+            "metadata": { "name": "first", "uid": "u", "generation": 1 },
+            "spec": { "seal": { "uid": "u", "generation": 1 },
+                "tenant": { "name": "default", "guid": "11111111-2222-3333-4444-555555555555" },
+                "resourceRef": { "namespace": "team", "name": "sales", "uid": "uid-1" },
+                "people": removed.chain(granted).collect::<Vec<_>>() }
+        }))
+        .unwrap();
+        let mut index = Index::default();
+        index.apply_ledger(glance);
+        Mutex::new(index)
     }
 
-    #[test]
-    fn the_larger_of_count_and_percent_counts() {
-        assert!(with(&[], LIMITS, 2, 50, at(0)).is_some());
-        assert!(with(&[], LIMITS, 2, 51, at(0)).is_none());
-        assert!(with(&[], LIMITS, 1000, 300, at(0)).is_some());
-        assert!(with(&[], LIMITS, 1000, 301, at(0)).is_none());
+    fn ask(breaker: &Breaker, index: &Mutex<Index>, clock: Clock, ledger: &str, count: usize) -> bool {
+        breaker.try_acquire(
+            index,
+            &Removals {
+                tenant: "default",
+                ledger,
+                limits: LIMITS,
+                count,
+                clock,
+            },
+        )
     }
 
-    #[test]
-    fn what_was_taken_away_within_the_period_is_counted_and_then_forgotten() {
-        let window = with(&[], LIMITS, 0, 40, at(0)).unwrap();
-        assert!(with(&window, LIMITS, 0, 11, at(29)).is_none());
-        let fuller = with(&window, LIMITS, 0, 10, at(29)).unwrap();
-        assert_eq!(fuller.len(), 2);
-        assert!(
-            with(&fuller, LIMITS, 0, 40, at(31)).is_some(),
-            "the first forty are forgotten"
-        );
-        assert!(with(&fuller, LIMITS, 0, 41, at(31)).is_none());
-    }
-
-    #[test]
-    fn a_window_stays_small_and_never_forgets_too_early() {
-        let mut window = Vec::new();
-        for second in 0..1800 {
-            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
-            let limits = Limits {
-                most: 10_000,
-                ..LIMITS
-            };
-            window = with(&window, limits, 0, 1, now).unwrap();
+    #[tokio::test(start_paused = true)]
+    async fn the_larger_of_count_and_percent_counts() {
+        let clock = Clock::starting_at("2026-11-28T09:00:00Z".parse().unwrap());
+        for (granted, count, admitted) in [(2, 50, true), (2, 51, false), (200, 60, true), (200, 61, false)] {
+            let index = index(clock, 0, 0, granted);
+            assert_eq!(
+                ask(&Breaker::default(), &index, clock, "second", count),
+                admitted,
+                "{count} of {granted}"
+            );
         }
-        assert!(window.len() <= 31, "{}", window.len());
-        assert_eq!(window.iter().map(|entry| entry.count).sum::<i32>(), 1800);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_ledgers_say_was_weighed_within_the_period_is_counted_and_then_forgotten() {
+        let clock = Clock::starting_at("2026-11-28T09:00:00Z".parse().unwrap());
+        let lately = index(clock, 40, 29, 0);
+        assert!(!ask(&Breaker::default(), &lately, clock, "second", 11));
+        assert!(ask(&Breaker::default(), &lately, clock, "second", 10));
+        let long_ago = index(clock, 40, 31, 0);
+        assert!(ask(&Breaker::default(), &long_ago, clock, "second", 50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_written_yet_counts_until_it_is_written_or_asked_for_again() {
+        let clock = Clock::starting_at("2026-11-28T09:00:00Z".parse().unwrap());
+        let index = index(clock, 0, 0, 0);
+        let breaker = Breaker::default();
+        assert!(ask(&breaker, &index, clock, "second", 40));
+        assert!(!ask(&breaker, &index, clock, "third", 11));
+        assert!(
+            ask(&breaker, &index, clock, "second", 40),
+            "the write failed, and it asks again"
+        );
+        assert!(!ask(&breaker, &index, clock, "third", 11));
+        breaker.written("second");
+        assert!(ask(&breaker, &index, clock, "third", 11));
+        clock.sleep(Duration::from_mins(31)).await;
+        assert!(
+            ask(&breaker, &index, clock, "fourth", 50),
+            "nobody counts what is old"
+        );
     }
 }

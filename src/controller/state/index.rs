@@ -9,8 +9,8 @@ use kube::core::ObjectMeta;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
-use super::holders::Holders;
-use super::key::{Changes, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
+use super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
+use super::ledgers::{LedgerGlance, Ledgers, SeenLedger};
 use super::requests::{first_lane, permission_lane, prune, same_mailbox_request};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox, reconcile_requests};
 use crate::lane::Lane;
@@ -28,7 +28,7 @@ pub struct Index {
     tenants: BTreeMap<String, Arc<ExchangeTenant>>,
     /// Objects, by kind, namespace and name, that could not be decoded: nobody knows what they declare.
     unreadable: BTreeSet<(&'static str, String, String)>,
-    holders: Holders,
+    ledgers: Ledgers,
     deadlines: Deadlines,
 }
 
@@ -54,44 +54,35 @@ impl Index {
             .unwrap_or_default()
     }
 
-    /// Mailboxes whose record grants what no permission declares any more. After a restart nobody saw the change
-    /// that took it away, and a revocation must not wait behind the regular rechecks.
-    pub fn owed_revocations(&self) -> Changes {
-        let owes = |(key, seen): &(&MailboxKey, &SeenMailbox)| {
-            let record = seen
-                .object
-                .status
-                .as_ref()
-                .and_then(|status| status.record.as_ref());
-            let Some(record) = record.and_then(|record| record.read().ok()) else {
-                return false;
-            };
-            let permissions = self.permissions.get(*key).into_iter().flat_map(BTreeMap::values);
-            let declared: BTreeSet<(SmtpAddress, Right)> =
+    pub fn ledgers(&self) -> &Ledgers {
+        &self.ledgers
+    }
+
+    pub fn ledgers_mut(&mut self) -> &mut Ledgers {
+        &mut self.ledgers
+    }
+
+    /// What nobody saw happen before a restart: ledgers that grant what no permission declares, of which a revocation
+    /// must not wait behind the regular rechecks; and ledgers whose resource is gone.
+    pub fn owed_by_ledgers(&self) -> Changes {
+        let lane = |ledger: &SeenLedger| {
+            let permissions = self.permissions.get(&ledger.key);
+            let permissions = permissions.into_iter().flat_map(BTreeMap::values);
+            let declared: Vec<(SmtpAddress, Right)> =
                 permissions.flat_map(|permission| rights_of(permission)).collect();
-            let mut granted = record.grants.into_iter();
-            let is_declared = |written: &SmtpAddress, right| declared.contains(&(written.clone(), right));
-            granted.any(|grant| {
-                !grant
-                    .written_as()
-                    .any(|written| is_declared(written, grant.right))
-            })
+            match self.mailboxes.contains_key(&ledger.key) {
+                true if ledger.owes(&declared) => Some(Lane::Revocation),
+                true => None,
+                false => Some(Lane::Sweep),
+            }
         };
-        let mailboxes = self.mailboxes.iter().filter(owes);
-        mailboxes
-            .map(|(key, _)| (Work::Mailbox(key.clone()), Lane::Revocation))
+        let owed = self.ledgers.all();
+        owed.filter_map(|ledger| Some((Work::Mailbox(ledger.key.clone()), lane(ledger)?)))
             .collect()
     }
 
     pub fn uid_is_alive(&self, uid: &str) -> bool {
         self.uids.contains(uid)
-    }
-
-    /// How many grants of ours there are on all mailboxes of the tenant named `tenant`.
-    pub fn recorded_grants(&self, tenant: &str) -> usize {
-        let mailboxes = self.mailboxes.iter();
-        let of_tenant = mailboxes.filter(|(_, seen)| seen.object.spec.tenant_ref.name == tenant);
-        of_tenant.map(|(key, _)| self.holders.grants(key)).sum()
     }
 
     /// On how many mailboxes of the tenant named `tenant` changes wait for approval.
@@ -105,7 +96,7 @@ impl Index {
 
     /// The mailboxes on which these people hold something, for them to lose it at once.
     pub fn held_by(&self, people: &People) -> Changes {
-        self.holders.revocations_of(people)
+        self.ledgers.revocations_of(people)
     }
 
     /// What is due because the end of a permission has come, or is a day ahead.
@@ -136,13 +127,14 @@ impl Index {
         here.map(|(_, seen)| Arc::clone(&seen.object)).collect()
     }
 
-    /// The mailboxes that belong to the tenant named `tenant`.
+    /// The mailboxes that belong to the tenant named `tenant`, and those whose resource is gone.
     pub fn of_tenant(&self, tenant: &str) -> Vec<MailboxKey> {
         let mailboxes = self
             .mailboxes
             .iter()
             .filter(|(_, seen)| seen.object.spec.tenant_ref.name == tenant);
-        mailboxes.map(|(key, _)| key.clone()).collect()
+        let present = mailboxes.map(|(key, _)| key.clone());
+        present.chain(self.ledgers.released(tenant)).collect()
     }
 
     pub fn mailboxes(&self) -> impl Iterator<Item = &SharedMailbox> {
@@ -182,7 +174,6 @@ impl Index {
             self.claims.entry(claim).or_default().insert(key.clone());
         }
         self.uids.insert(object.uid().unwrap_or_default());
-        self.holders.set(&key, &object);
         let replaced = before.is_some_and(|before| before.uid() != object.uid());
         let first_seen = self
             .mailboxes
@@ -203,7 +194,6 @@ impl Index {
         let mut changes = Changes::new();
         self.readable(MAILBOX, &key.namespace, &key.name);
         if let Some(gone) = self.mailboxes.remove(key) {
-            self.holders.forget(key);
             self.unclaim(
                 key,
                 &gone.object.spec.tenant_ref.name,
@@ -344,6 +334,22 @@ impl Index {
             .iter()
             .filter(move |(other, ..)| *other == kind)
             .map(|(_, namespace, name)| (namespace.clone(), name.clone()))
+    }
+
+    pub fn apply_ledger(&mut self, glance: LedgerGlance) -> Changes {
+        let name = glance.name_any();
+        self.readable(LEDGER, "", &name);
+        self.ledgers.apply(glance)
+    }
+
+    pub fn delete_ledger(&mut self, name: &str) -> Changes {
+        self.readable(LEDGER, "", name);
+        self.ledgers.delete(name)
+    }
+
+    pub fn ledger_names(&self) -> Vec<String> {
+        let unreadable = self.unreadable_names(LEDGER).map(|(_, name)| name);
+        self.ledgers.names().into_iter().chain(unreadable).collect()
     }
 
     pub fn apply_tenant(&mut self, mut object: ExchangeTenant) -> Changes {

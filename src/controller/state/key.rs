@@ -12,7 +12,8 @@ use crate::lane::Lane;
 pub const MAILBOX: &str = "SharedMailbox";
 pub const PERMISSION: &str = "MailboxPermission";
 pub const TENANT: &str = "ExchangeTenant";
-pub const KINDS: [&str; 3] = [MAILBOX, PERMISSION, TENANT];
+pub const LEDGER: &str = "MailboxLedger";
+pub const KINDS: [&str; 4] = [LEDGER, MAILBOX, PERMISSION, TENANT];
 
 /// Work that a change requests.
 pub type Changes = Vec<(Work, Lane)>;

@@ -20,11 +20,11 @@ pub struct Memory {
     pub waits_for_tenant: Option<Lane>,
     /// When Exchange first did not find a mailbox that it had.
     pub missing_since: Option<Instant>,
-    /// Since when the record names permissions that are gone.
+    /// Since when the ledger names permissions that are gone.
     pub lost_since: Option<Instant>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
-    /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written to status.
+    /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written down.
     pub created: Option<(OneTimeName, MailboxGuid)>,
     /// Drift that was repaired, by property, and for which generation of the spec.
     repaired: Vec<(Instant, Change)>,
@@ -35,6 +35,10 @@ pub struct Memory {
     pub sudden: BTreeSet<Change>,
     /// The label of the last outcome and how many reconciles in a row ended so.
     ending: Option<(&'static str, u32)>,
+    /// When a mailbox without a resource was looked at last, and for which version of the tenant.
+    pub swept: Option<(Option<i64>, Instant)>,
+    /// Another resource waits for an address of a mailbox without a resource.
+    pub address_is_wanted: bool,
     /// What became of earlier writes of settings.
     pub settings: WrittenSettings,
 }

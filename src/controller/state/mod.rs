@@ -3,9 +3,9 @@
 pub mod breaker;
 pub mod deadlines;
 pub mod directory;
-mod holders;
 pub mod index;
 pub mod key;
+pub mod ledgers;
 pub mod memory;
 pub mod pending;
 pub mod queue;
@@ -15,9 +15,10 @@ mod written_settings;
 
 use std::collections::HashMap;
 
-use kube::Client;
+use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
 
+use crate::api::MailboxLedger;
 use breaker::{Breaker, Removals};
 use index::Index;
 use key::{MailboxKey, Work};
@@ -35,6 +36,8 @@ pub struct State {
     index: Mutex<Index>,
     memory: Mutex<HashMap<MailboxKey, Memory>>,
     pending: Mutex<PendingWork>,
+    /// The uid of the definition of MailboxPermission, as it was read last.
+    permissions_crd_uid: Mutex<Option<String>>,
 }
 
 impl State {
@@ -46,9 +49,26 @@ impl State {
         self.pending.lock()
     }
 
-    /// Whether these removals are few enough to be carried out now; they are counted, and the API server remembers it.
-    pub async fn try_acquire(&self, client: &Client, removals: Removals<'_>) -> Result<bool, kube::Error> {
-        self.breaker.try_acquire(client, &self.index, removals).await
+    /// Whether these removals are few enough to be carried out now. They count from now on.
+    pub fn try_acquire(&self, removals: &Removals<'_>) -> bool {
+        self.breaker.try_acquire(&self.index, removals)
+    }
+
+    /// The ledger was written, and counts what was acquired for it.
+    pub fn written(&self, ledger: &MailboxLedger) {
+        self.index.lock().ledgers_mut().apply(ledger.into());
+        self.breaker.written(&ledger.name_any());
+    }
+
+    pub fn permissions_crd_uid(&self) -> Option<String> {
+        self.permissions_crd_uid.lock().clone()
+    }
+
+    /// An unknown uid leaves what was known.
+    pub fn set_permissions_crd_uid(&self, uid: Option<String>) {
+        if uid.is_some() {
+            *self.permissions_crd_uid.lock() = uid;
+        }
     }
 
     /// Lets `change` see what is remembered of `key` between reconciles.

@@ -4,13 +4,19 @@ use kube::ResourceExt;
 use kube::core::ObjectMeta;
 
 use crate::api::{
-    APPROVE, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, REMOVE_ORPHANS, SharedMailbox,
-    reconcile_requests,
+    APPROVE, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, RECREATE, REMOVE_ORPHANS,
+    SharedMailbox, reconcile_requests,
 };
 use crate::lane::Lane;
 
 /// Annotations by which people ask for something.
-const REQUESTS: [&str; 4] = [RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, APPROVE, REMOVE_ORPHANS];
+const REQUESTS: [&str; 5] = [
+    RECONCILE_REQUESTED_AT,
+    FLUX_REQUESTED_AT,
+    APPROVE,
+    REMOVE_ORPHANS,
+    RECREATE,
+];
 
 /// managedFields are most of an object's memory and nobody here reads them.
 pub fn prune(metadata: &mut ObjectMeta) {
@@ -21,8 +27,8 @@ pub fn prune(metadata: &mut ObjectMeta) {
 }
 
 /// A status that is gone, as after a restore, is to be reported again.
-fn is_wiped<S>(before: Option<&S>, after: Option<&S>) -> bool {
-    before.is_some() && after.is_none()
+fn is_wiped(conditions_before: usize, conditions_after: usize) -> bool {
+    conditions_before > 0 && conditions_after == 0
 }
 
 /// Our own status writes and our own finalizer request nothing.
@@ -36,7 +42,8 @@ pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bo
             m.metadata.deletion_timestamp.is_some(),
         )
     };
-    request(before) == request(after) && !is_wiped(before.status.as_ref(), after.status.as_ref())
+    let reported = |m: &SharedMailbox| m.status.as_ref().map_or(0, |status| status.conditions.len());
+    request(before) == request(after) && !is_wiped(reported(before), reported(after))
 }
 
 pub fn first_lane(object: &SharedMailbox) -> Lane {
@@ -69,7 +76,8 @@ pub fn permission_lane(before: Option<&MailboxPermission>, after: &MailboxPermis
         && before.metadata.deletion_timestamp.is_some() == deleting
     {
         let asked = reconcile_requests(before.annotations()) != reconcile_requests(after.annotations());
-        let asked = asked || is_wiped(before.status.as_ref(), after.status.as_ref());
+        let reported = |p: &MailboxPermission| p.status.as_ref().map_or(0, |status| status.conditions.len());
+        let asked = asked || is_wiped(reported(before), reported(after));
         return asked.then_some(Lane::Edit);
     }
     let kept = |member| after.spec.members.contains(member);

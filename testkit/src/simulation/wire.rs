@@ -290,9 +290,9 @@ impl Service<Request<ClientBody>> for KubernetesTap {
             let written: Value = serde_json::from_slice(&body).unwrap_or_default();
             if let (Some(name), Some(uid)) = (
                 written
-                    .pointer("/status/record/intent/oneTimeName")
+                    .pointer("/spec/intent/oneTimeName")
                     .and_then(Value::as_str),
-                written.pointer("/metadata/uid").and_then(Value::as_str),
+                written.pointer("/spec/resourceRef/uid").and_then(Value::as_str),
             ) {
                 wire.state().intents.insert(name.to_owned(), uid.to_owned());
             }

@@ -3,23 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reads::Reads;
-use crate::api::{ForeignState, Record};
+use crate::api::ForeignState;
 use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow, UserRow};
+use crate::ledger::Ledger;
 use crate::mail::{Holder, ObjectId, Sid, SmtpAddress};
 use crate::plan::{self, Desired, Identity, Observed};
 
 impl Reads<'_> {
-    /// Looks up whoever holds something that neither a manifest nor the record explains. A complete answer without a
+    /// Looks up whoever holds something that neither a manifest nor the ledger explains. A complete answer without a
     /// row means that the account is gone; anything less is an error.
     pub(super) async fn identities(
         &self,
         desired: &Desired,
         observed: &Observed,
-        record: &Record,
+        ledger: &Ledger,
     ) -> Result<BTreeMap<Holder, Identity>, ExchangeError> {
         // Each with the sign-in names that its rows show.
         let mut strangers: BTreeMap<Holder, BTreeSet<SmtpAddress>> = BTreeMap::new();
-        for row in plan::foreign(desired, observed, record) {
+        for row in plan::foreign(desired, observed, ledger) {
             if let (Some(holder), false) = (row.holder, row.state == ForeignState::Denied) {
                 strangers
                     .entry(holder)

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::holding::{Hold, Holding};
 use super::reads::Reads;
-use crate::api::Record;
 use crate::controller::reconcile::prepared::Prepared;
 use crate::controller::reconcile::validate::Admitted;
 use crate::exchange::{ExchangeError, RecipientQuery, RecipientRow};
+use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, Nickname, SmtpAddress};
 
 /// Numbered nicknames that are tried when none is declared.
@@ -30,7 +30,7 @@ impl Reads<'_> {
             tenant,
             admitted,
             owner,
-            record,
+            ledger,
             ..
         } = prepared;
         let claimed: BTreeSet<SmtpAddress> = admitted.addresses();
@@ -44,7 +44,7 @@ impl Reads<'_> {
         let of_nicknames = nicknames.iter().map(|(_, address)| address);
         let all: BTreeSet<SmtpAddress> = of_nicknames.chain(&claimed).cloned().collect();
         let mut queries: Vec<RecipientQuery> = all.iter().cloned().map(RecipientQuery::Address).collect();
-        let intent = record.intent.iter();
+        let intent = ledger.intent.iter();
         queries.extend(intent.map(|intent| RecipientQuery::DisplayName(intent.one_time_name.clone())));
         queries.push(RecipientQuery::Marker(tenant.marker_attribute, owner.clone()));
         let upns: Vec<SmtpAddress> = all.into_iter().collect();
@@ -52,7 +52,7 @@ impl Reads<'_> {
             tenant.gateway.find_recipients(self.lane, &queries),
             tenant.gateway.find_users_by_upn(self.lane, &upns),
         )?;
-        if let Some(guid) = announced(&recipients, record) {
+        if let Some(guid) = announced(&recipients, ledger) {
             return Ok(Located::Mailbox(guid));
         }
         let holding = Holding {
@@ -107,8 +107,8 @@ fn candidates(admitted: &Admitted) -> Vec<Nickname> {
     (1..=NICKNAMES).map(|number| derived.numbered(number)).collect()
 }
 
-fn announced(recipients: &[RecipientRow], record: &Record) -> Option<MailboxGuid> {
-    let name = record.intent.as_ref()?.one_time_name.as_str();
+fn announced(recipients: &[RecipientRow], ledger: &Ledger) -> Option<MailboxGuid> {
+    let name = ledger.intent.as_ref()?.one_time_name.as_str();
     recipients
         .iter()
         .find(|row| row.display_name == name && !row.soft_deleted)?

@@ -7,19 +7,19 @@ mod members;
 mod reads;
 mod rows;
 
-use std::future::Future;
 use std::time::Duration;
 
 use super::begin::Reconcile;
 use super::observation::{Found, Observation, Seen};
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
-use super::report;
 use super::validate;
-use crate::api::Record;
+use crate::api::RECREATE;
+use crate::api::condition::whole_seconds;
 use crate::exchange::{ErrorClass, ExchangeError};
+use crate::ledger::Ledger;
 use crate::mail::MailboxGuid;
-use crate::plan::{Desired, Purpose};
+use crate::plan::Desired;
 
 use locate::Located;
 use reads::Reads;
@@ -28,25 +28,27 @@ use reads::Reads;
 /// minutes by which replicas lag.
 const LOSS_CONFIRMED: Duration = Duration::from_mins(5);
 
-/// Tools that wait take a resource without a status for one that is done (kstatus does): it has a first status
-/// within a second, however slow Exchange is.
-const FIRST_STATUS: Duration = Duration::from_millis(950);
-
 impl Reconcile<'_> {
-    pub(super) async fn fetch(&mut self, prepared: &Prepared) -> Result<Observation, Outcome> {
-        let reads = self.reads(prepared);
+    pub(super) async fn fetch(&mut self, prepared: &mut Prepared) -> Result<Observation, Outcome> {
         let of_error = |error: ExchangeError| Outcome::of_error(&error);
-        let known = self.known_mailbox(&prepared.record);
-        let members = reads.directory(&prepared.admitted);
-        let mailbox = async {
-            match known {
-                Some(guid) => Ok(Located::Mailbox(guid)),
-                None => reads.locate(prepared).await,
-            }
+        let known = self.known_mailbox(&prepared.ledger);
+        let (directory, located) = {
+            let reads = self.reads(prepared);
+            let members = reads.directory(&prepared.admitted);
+            let mailbox = async {
+                match known {
+                    Some(guid) => Ok(Located::Mailbox(guid)),
+                    None => reads.locate(prepared).await,
+                }
+            };
+            futures::join!(members, mailbox)
         };
-        let (directory, located) = self
-            .with_first_status(async { futures::join!(members, mailbox) })
-            .await?;
+        let located = located.map_err(of_error)?;
+        if let Located::Mailbox(guid) = &located {
+            self.remember_located(prepared, *guid).await?;
+        }
+        let prepared = &*prepared;
+        let reads = self.reads(prepared);
         let wanted = validate::resolve(
             &prepared.admitted,
             &self.key.namespace,
@@ -56,11 +58,14 @@ impl Reconcile<'_> {
             &directory.map_err(of_error)?,
         );
         let desired = validate::desired(prepared, &wanted);
-        let found = match located.map_err(of_error)? {
+        let found = match located {
             Located::Mailbox(guid) => {
                 Found::Mailbox(Box::new(self.read(prepared, &reads, guid, &desired).await?))
             }
-            Located::Nowhere(nickname) => Found::Nowhere(nickname),
+            Located::Nowhere(nickname) => {
+                self.ledger.is_unseen = true;
+                Found::Nowhere(nickname)
+            }
             Located::Taken(why) => return Err(Outcome::Stalled(Stall::AddressInUse(why))),
         };
         Ok(Observation {
@@ -78,20 +83,20 @@ impl Reconcile<'_> {
         }
     }
 
-    /// Waits for the first reads; when they take long, a first status says so meanwhile.
-    async fn with_first_status<T>(&mut self, reads: impl Future<Output = T>) -> Result<T, Outcome> {
-        let mut reads = std::pin::pin!(reads);
-        if self.object.status.is_none() {
-            let left = FIRST_STATUS.saturating_sub(self.known_for());
-            if let Ok(answer) = tokio::time::timeout(left, &mut reads).await {
-                return Ok(answer);
-            }
-            let text = "waiting for Exchange to answer the first look-up".to_owned();
-            let waiting = Outcome::Progressing(Progress::WaitingForExchange(text)).disposition();
-            let status = report::mailbox(&self.object, &waiting, None, None, self.context.clock.now());
-            self.write_status(status).await?;
+    /// A mailbox that was found by its marker and of which no ledger of this name knows: perhaps another ledger does.
+    async fn remember_located(&mut self, prepared: &mut Prepared, guid: MailboxGuid) -> Result<(), Outcome> {
+        if self.ledger.draft().is_some() {
+            return Ok(());
         }
-        Ok(reads.await)
+        self.find_ledger_of(guid).await?;
+        if self.ledger.draft().is_some() {
+            self.take_up();
+            prepared.ledger = self.remembered_ledger().unwrap_or_default();
+        } else {
+            self.begin_without_memory(&prepared.tenant);
+        }
+        prepared.take_up = self.taken_up();
+        Ok(())
     }
 
     async fn read(
@@ -101,27 +106,26 @@ impl Reconcile<'_> {
         guid: MailboxGuid,
         desired: &Desired,
     ) -> Result<Seen, Outcome> {
-        if matches!(prepared.purpose, Purpose::Release(_)) {
-            self.remember_found(prepared, guid).await?;
-        }
         match reads
-            .mailbox(guid, self.account(), desired, &prepared.record)
+            .mailbox(guid, self.account(), desired, &prepared.ledger)
             .await
         {
             Ok(seen) => {
                 self.context
                     .state
                     .remember(self.key, |memory| memory.was_read(desired, &seen.observed));
+                self.note_mailbox(guid, Some(&seen.observed));
                 Ok(seen)
             }
-            Err(error) if error.class == ErrorClass::NotFound => Err(self.missing(&prepared.record, guid)),
+            Err(error) if error.class == ErrorClass::NotFound => Err(self.missing(&prepared.ledger, guid)),
             Err(error) => Err(Outcome::of_error(&error)),
         }
     }
 
     /// Exchange does not find a mailbox that it had: looked up again before that is accepted.
-    fn missing(&self, record: &Record, guid: MailboxGuid) -> Outcome {
-        if record.intent.is_some() {
+    fn missing(&mut self, ledger: &Ledger, guid: MailboxGuid) -> Outcome {
+        if ledger.intent.is_some() {
+            self.ledger.is_unseen = true;
             let text = "Exchange does not show the new mailbox yet; this takes seconds, at times minutes";
             return Outcome::Progressing(Progress::WaitingForExchange(text.to_owned()));
         }
@@ -130,13 +134,19 @@ impl Reconcile<'_> {
             .context
             .state
             .remember(self.key, |memory| *memory.missing_since.get_or_insert(now));
-        if now.saturating_duration_since(since) < LOSS_CONFIRMED {
+        let is_known = self.ledger.spec().is_some_and(|spec| spec.gone_at.is_some());
+        if !is_known && now.saturating_duration_since(since) < LOSS_CONFIRMED {
             return Outcome::Progressing(Progress::ConfirmingLoss);
         }
+        let now = whole_seconds(self.context.clock.now());
+        if let Some(draft) = self.ledger.draft_mut() {
+            draft.gone_at.get_or_insert(now);
+        }
+        let (namespace, name) = (&self.key.namespace, &self.key.name);
         Outcome::Stalled(Stall::MailboxGone(format!(
-            "Exchange has not found the mailbox {guid} for {} minutes; it is not created again by itself: restore it in \
-             Exchange, or delete and apply this resource for a new and empty one",
-            LOSS_CONFIRMED.as_secs() / 60
+            "Exchange does not find the mailbox {guid} any more; it is not created again by itself: restore it in \
+             Exchange, or have a new and empty one created: kubectl annotate -n {namespace} sharedmailbox/{name} \
+             {RECREATE}={guid} --overwrite"
         )))
     }
 }

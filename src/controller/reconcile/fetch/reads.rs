@@ -6,11 +6,11 @@ use futures::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
 use super::rows;
-use crate::api::Record;
 use crate::controller::reconcile::observation::Seen;
 use crate::controller::state::tenants::Tenant;
 use crate::exchange::{CasRow, Concerns, ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity};
 use crate::lane::Lane;
+use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right};
 use crate::plan::{Desired, Holders, OnBehalf, ShownSettings, Unread, WantedGrant, shown_by};
 use crate::setting::{Source, Values};
@@ -31,10 +31,10 @@ impl Reads<'_> {
         guid: MailboxGuid,
         account: Option<ObjectId>,
         desired: &Desired,
-        record: &Record,
+        ledger: &Ledger,
     ) -> Result<Seen, ExchangeError> {
         let gateway = &self.tenant.gateway;
-        let asks = questions(&desired.grants, record);
+        let asks = questions(&desired.grants, ledger);
         let of = |right: Right| {
             asks.iter()
                 .filter(move |(_, asked)| *asked == right)
@@ -90,7 +90,7 @@ impl Reads<'_> {
         observed.on_behalf = on_behalf;
         observed.directory_enabled = enabled;
         observed.settings = shown;
-        observed.identities = self.identities(desired, &observed, record).await?;
+        observed.identities = self.identities(desired, &observed, ledger).await?;
         Ok(Seen {
             observed,
             kind: row.kind,
@@ -191,12 +191,12 @@ fn none_if_gone<T>(rows: Result<Vec<T>, ExchangeError>, member: &ObjectId) -> Re
 /// One question for each wanted member without a known SID, about the right whose row shows it first.
 fn questions(
     wanted: &BTreeMap<(ObjectId, Right), WantedGrant>,
-    record: &Record,
+    ledger: &Ledger,
 ) -> BTreeSet<(ObjectId, Right)> {
     let mut asks = BTreeMap::new();
     for (id, right) in wanted.keys() {
         // Send on Behalf has no rows; a person's SID is the same for both other rights.
-        if *right != Right::SendOnBehalf && record.sid_of(id).is_none() {
+        if *right != Right::SendOnBehalf && ledger.sid_of(id).is_none() {
             asks.entry(*id).or_insert(*right);
         }
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use crate::api::Revoked;
 use crate::api::condition;
-use crate::api::{Record, RecordedGrant, Revoked};
 use crate::controller::reconcile::applied::Snapshot;
 use crate::controller::reconcile::execute::Refused;
 use crate::controller::reconcile::validate::MemberVerdict;
-use crate::mail::{ObjectId, Right, TenantGuid};
+use crate::ledger::{Ledger, RecordedGrant};
+use crate::mail::{ObjectId, Right};
 use crate::plan::{Change, Desired, Observed, Plan, Purpose, Step};
 
 /// A mailbox that was read in this reconcile, and what is still to be done to it.
@@ -19,13 +20,12 @@ pub struct Findings<'a> {
     pub desired: &'a Desired,
     pub observed: &'a Observed,
     pub kind: &'a str,
-    pub record: &'a Record,
+    pub ledger: &'a Ledger,
     /// What still differs.
     pub rest: &'a Plan,
     /// What Exchange refuses for good.
     pub refused: &'a [Refused],
     pub refused_grants: &'a BTreeMap<(ObjectId, Right), String>,
-    pub tenant: TenantGuid,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
     /// False under Observe.
@@ -37,7 +37,7 @@ pub struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    pub fn of(snapshot: &'a Snapshot, record: &'a Record) -> Self {
+    pub fn of(snapshot: &'a Snapshot, ledger: &'a Ledger) -> Self {
         let Snapshot {
             prepared,
             wanted,
@@ -52,11 +52,10 @@ impl<'a> Findings<'a> {
             desired,
             observed,
             kind,
-            record,
+            ledger,
             rest,
             refused: &execution.refused,
             refused_grants: &execution.refused_grants,
-            tenant: prepared.tenant.guid,
             members_refused: verdicts
                 .filter(|verdict| matches!(verdict, MemberVerdict::Refused(_)))
                 .count(),

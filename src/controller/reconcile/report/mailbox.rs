@@ -11,7 +11,7 @@ use super::names::Names;
 use super::settings;
 use crate::api::condition::{self, Kind, Verdict, cut};
 use crate::api::{
-    ForeignGrant, ForeignState, HeldChanges, RawRecord, Record, SharedMailbox, SharedMailboxStatus, SignIn,
+    ForeignGrant, ForeignState, HeldChanges, MailboxLedgerSpec, SharedMailbox, SharedMailboxStatus, SignIn,
     last_reconcile_request,
 };
 use crate::controller::reconcile::outcome::Disposition;
@@ -39,19 +39,16 @@ const ENTRIES_NEAR_LIMIT: usize = 450;
 /// "More than 25 users at once" is unsupported (Microsoft 365 admin help, about shared mailboxes).
 const USERS_AT_ONCE: usize = 25;
 
-/// The mailbox's next status; `record` is what the operator must remember from now on.
+/// The mailbox's next status; `known` is its ledger, where it has one.
 pub fn mailbox(
     object: &SharedMailbox,
     disposition: &Disposition,
     findings: Option<&Findings<'_>>,
-    record: Option<&Record>,
+    known: Option<&MailboxLedgerSpec>,
     now: Timestamp,
 ) -> SharedMailboxStatus {
     let generation = object.metadata.generation.unwrap_or_default();
     let mut status = object.status.clone().unwrap_or_default();
-    if let Some(record) = record {
-        status.record = Some(RawRecord::from(record));
-    }
     let Some(ready) = disposition.ready.clone() else {
         return status;
     };
@@ -79,6 +76,12 @@ pub fn mailbox(
     }
     status.conditions = condition::merge(&status.conditions, &verdicts, generation, now);
     status.conditions.extend(unchanged);
+    let mailbox = known.and_then(|known| known.mailbox.as_ref());
+    status.mailbox_guid = mailbox.map(|mailbox| mailbox.guid.to_string());
+    status.object_id = mailbox.and_then(|mailbox| Some(mailbox.object_id?.to_string()));
+    status.tenant_guid = known
+        .filter(|_| mailbox.is_some())
+        .map(|known| known.tenant.guid.to_string());
     if status.mailbox_guid.is_none() {
         status.primary_address = Some(object.spec.email_address.clone());
     }
@@ -190,11 +193,10 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         desired,
         observed,
         kind,
-        record: _,
+        ledger: _,
         rest,
         refused: _,
         refused_grants,
-        tenant,
         members_refused: _,
         writes: _,
         manifest_is_refused: _,
@@ -202,12 +204,6 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
     } = findings;
     status.sign_in = Some(sign_in_word(observed).to_owned());
     status.primary_address = Some(observed.primary.to_string());
-    status.mailbox_guid = Some(observed.guid.to_string());
-    status.object_id = observed
-        .object_id
-        .map(|id| id.to_string())
-        .or_else(|| status.object_id.take());
-    status.tenant_guid = Some(tenant.to_string());
     status.kind = Some((*kind).to_owned());
     let missing = missing_grants(rest);
     let holders: BTreeSet<ObjectId> = desired
@@ -229,7 +225,7 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
 
 /// Grants that no manifest declares: counted, and the first of them listed.
 fn fill_foreign(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
-    let all = plan::foreign(findings.desired, findings.observed, findings.record);
+    let all = plan::foreign(findings.desired, findings.observed, findings.ledger);
     let count = |matching: &dyn Fn(&ForeignState) -> bool| {
         let number = all.iter().filter(|row| matching(&row.state)).count();
         (number > 0).then(|| i32::try_from(number).unwrap_or(i32::MAX))
@@ -261,8 +257,8 @@ fn more_than(store: Right, rights: &BTreeSet<String>) -> Vec<String> {
 }
 
 fn held(findings: &Findings<'_>) -> Option<HeldChanges> {
-    let held = Held::read(findings.record.held.as_ref()?);
-    let names = Names::of(findings.desired, findings.record);
+    let held = Held::read(findings.ledger.held.as_ref()?);
+    let names = Names::of(findings.desired, findings.ledger);
     let words = held.changes.iter().take(SHOWN_FOREIGN);
     Some(HeldChanges {
         id: held.id(findings.observed.guid),
@@ -287,6 +283,25 @@ fn other_ways_in(observed: &Observed) -> Vec<String> {
             .map(|to| format!("mail is forwarded to {to}")),
     );
     ways
+}
+
+/// Rights that are revoked when the hour after a take-up is over, unless a permission declares them by then.
+fn revocation_due(findings: &Findings<'_>) -> Option<Verdict> {
+    let take_up = findings.desired.take_up.as_ref()?;
+    let due = &findings.rest.due;
+    if due.is_empty() {
+        return None;
+    }
+    let names = Names::of(findings.desired, findings.ledger);
+    let words = due.iter().map(|change| names.in_text(&change.to_string()));
+    let text = format!(
+        "the mailbox was taken up again, and {} rights are declared by no MailboxPermission: they are revoked after \
+         {:.0} unless one declares them by then: {}",
+        due.len(),
+        take_up.until,
+        super::first_of(words)
+    );
+    Some(Verdict::new(Kind::RevocationDue, true, "TakenUp", text))
 }
 
 /// Limits that are seen coming.
@@ -316,5 +331,6 @@ fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
             "the mailbox is hidden from address lists: new members can't add it to Outlook by themselves";
         advisories.push(Verdict::new(Kind::HiddenFromMembers, true, "Hidden", text));
     }
+    advisories.extend(revocation_due(findings));
     advisories
 }

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::findings::{Findings, missing_grants, whole_seconds};
 use crate::api::condition::cut;
-use crate::api::{MemberStatus, RecordedGrant, RightState, RightStatus};
+use crate::api::{MemberStatus, RightState, RightStatus};
 use crate::controller::reconcile::validate::{
     AdmittedMember, AdmittedPermission, MemberVerdict, PersonVerdict, Refusal,
 };
+use crate::ledger::RecordedGrant;
 use crate::mail::{ObjectId, Right};
 use crate::plan::Presence;
 
@@ -107,7 +108,7 @@ pub(super) struct Reporter<'a> {
 
 impl<'a> Reporter<'a> {
     pub fn new(permission: &'a AdmittedPermission, findings: &'a Findings<'a>, now: Timestamp) -> Self {
-        let recorded = findings.record.grants.iter();
+        let recorded = findings.ledger.grants.iter();
         let old = permission.object.status.iter().flat_map(|status| &status.members);
         Self {
             permission,
@@ -130,7 +131,7 @@ impl Reporter<'_> {
             let as_written = |address| grant.written_as().any(|written| written == address);
             member.address.as_ref().is_some_and(as_written)
         };
-        let kept = if refusal.reason != "Departed" && self.findings.record.grants.iter().any(keeps) {
+        let kept = if refusal.reason != "Departed" && self.findings.ledger.grants.iter().any(keeps) {
             "; what was granted before stays until the member is taken out"
         } else {
             ""
@@ -203,7 +204,7 @@ impl Reporter<'_> {
     fn right(&self, id: ObjectId, right: Right, old: Option<&MemberStatus>) -> RightStatus {
         let findings = self.findings;
         let sid = findings
-            .record
+            .ledger
             .sid_of(&id)
             .or_else(|| findings.observed.tied_sid(&id));
         let state = if findings.refused_grants.contains_key(&(id, right)) {

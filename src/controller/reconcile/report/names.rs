@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::Record;
+use crate::ledger::Ledger;
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::plan::Desired;
 
@@ -10,8 +10,8 @@ use crate::plan::Desired;
 pub struct Names(BTreeMap<String, String>);
 
 impl Names {
-    pub fn of(desired: &Desired, record: &Record) -> Self {
-        let recorded = record.grants.iter().map(|grant| (grant.object_id, &grant.member));
+    pub fn of(desired: &Desired, ledger: &Ledger) -> Self {
+        let recorded = ledger.grants.iter().map(|grant| (grant.object_id, &grant.member));
         let declared = desired
             .grants
             .iter()

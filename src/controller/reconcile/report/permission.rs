@@ -10,12 +10,12 @@ use super::members::{Count, Members, Reporter};
 use super::names::first_of;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{
-    MailboxPermission, MailboxPermissionStatus, MemberStatus, RecordedGrant, Revoked, RightStatus,
-    last_reconcile_request,
+    MailboxPermission, MailboxPermissionStatus, MemberStatus, Revoked, RightStatus, last_reconcile_request,
 };
 use crate::controller::reconcile::outcome::Disposition;
 use crate::controller::reconcile::validate::{AdmittedPermission, MemberVerdict};
 use crate::controller::state::deadlines::WARNED_BEFORE;
+use crate::ledger::RecordedGrant;
 
 /// The next status of a permission whose members were judged and whose mailbox was read.
 pub fn permission(
@@ -75,7 +75,7 @@ fn expired_verdicts(
         .as_ref()
         .map_or(Timestamp::MIN, |end| end.0);
     let only_here = |grant: &&RecordedGrant| grant.by.len() == 1 && grant.by.iter().any(|by| by == name);
-    let left = findings.record.grants.iter().filter(only_here).count();
+    let left = findings.ledger.grants.iter().filter(only_here).count();
     if left > 0 {
         let text = format!("these rights ended at {end:.0}; {left} of them are still to be revoked");
         let ready = Verdict::new(Kind::Ready, false, "Expiring", text.clone());

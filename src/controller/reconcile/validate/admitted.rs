@@ -30,6 +30,21 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    /// For a mailbox whose resource is gone: nothing is declared but what a new mailbox needs.
+    pub fn without_resource(address: SmtpAddress, settings: BTreeMap<&'static str, Values>) -> Self {
+        Self {
+            address,
+            aliases: BTreeSet::new(),
+            alias: None,
+            settings,
+            denied: BTreeMap::new(),
+            sign_in: SignIn::Blocked,
+            permissions: Vec::new(),
+            exclusive: false,
+            ignore: Vec::new(),
+        }
+    }
+
     /// The primary address and the others.
     pub fn addresses(&self) -> BTreeSet<SmtpAddress> {
         self.aliases.iter().chain([&self.address]).cloned().collect()
@@ -44,6 +59,8 @@ pub struct AdmittedPermission {
     pub auto_mapping: bool,
     /// Its end has come: it grants nothing any more.
     pub expired: bool,
+    /// When that is.
+    pub ends: Option<Timestamp>,
     pub members: Vec<AdmittedMember>,
 }
 
@@ -84,6 +101,8 @@ pub struct Surroundings<'a> {
     pub earlier: Vec<BTreeSet<SmtpAddress>>,
     /// Other resources that already claim one of the addresses.
     pub rivals: Vec<Rival>,
+    /// A mailbox whose resource is gone has one of the addresses: a sentence for people.
+    pub retained: Option<String>,
     pub accepted_domains: &'a BTreeSet<Domain>,
     /// People who have left, as written.
     pub departed: &'a BTreeSet<SmtpAddress>,

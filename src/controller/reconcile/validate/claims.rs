@@ -7,6 +7,7 @@ use kube::ResourceExt;
 
 use crate::api::{Management, SharedMailbox};
 use crate::controller::state::index::{Index, claims_of};
+use crate::controller::state::key::MailboxKey;
 use crate::mail::SmtpAddress;
 use crate::rules::{AccessRules, Wish};
 
@@ -30,7 +31,7 @@ pub fn is_older(other: &SharedMailbox, mailbox: &SharedMailbox) -> bool {
 /// Resources that already claim one of the addresses of `mailbox`, and are preferred to it.
 ///
 /// The owner of a mailbox keeps its addresses; among those without one the older that is not paused wins. Whoever
-/// the access rules deny the addresses has no right at all, whatever its status says: nobody squats an address.
+/// the access rules deny the addresses has no right at all, whatever it had before: nobody squats an address.
 pub fn rivals(
     index: &Index,
     rules: &AccessRules,
@@ -38,15 +39,16 @@ pub fn rivals(
     addresses: &BTreeSet<SmtpAddress>,
 ) -> Vec<Rival> {
     let tenant = &mailbox.spec.tenant_ref.name;
-    let is_preferred =
-        |other: &SharedMailbox, address: &SmtpAddress| match (holds(other, address), holds(mailbox, address))
-        {
-            (true, false) => true,
-            (false, true) => false,
-            (true, true) | (false, false) => {
-                other.spec.management != Management::Paused && is_older(other, mailbox)
-            }
-        };
+    let is_preferred = |other: &SharedMailbox, address: &SmtpAddress| match (
+        holds(index, other, address),
+        holds(index, mailbox, address),
+    ) {
+        (true, false) => true,
+        (false, true) => false,
+        (true, true) | (false, false) => {
+            other.spec.management != Management::Paused && is_older(other, mailbox)
+        }
+    };
     let mut rivals = Vec::new();
     for address in addresses {
         for other in index.claimants(tenant, address) {
@@ -68,20 +70,10 @@ fn is_admitted(mailbox: &SharedMailbox, rules: &AccessRules) -> bool {
     rules.admit(&namespace, &claims_of(mailbox), wish).is_ok()
 }
 
-/// It has a mailbox and its status was reported with this address among the claimed ones.
-fn holds(mailbox: &SharedMailbox, address: &SmtpAddress) -> bool {
-    let Some(status) = mailbox.status.as_ref() else {
-        return false;
-    };
-    let provisioned = status.mailbox_guid.is_some();
-    let primary = status.primary_address.as_ref().and_then(|text| text.parse().ok());
-    let recorded = status
-        .record
-        .as_ref()
-        .and_then(|raw| raw.read().ok())
-        .map(|record| record.addresses);
-    let added = || recorded.as_deref().unwrap_or_default().contains(address);
-    provisioned && claims_of(mailbox).contains(address) && (primary.as_ref() == Some(address) || added())
+/// It has a mailbox that had this address when it was read last, and asks for it.
+fn holds(index: &Index, mailbox: &SharedMailbox, address: &SmtpAddress) -> bool {
+    let key = MailboxKey::of(mailbox);
+    claims_of(mailbox).contains(address) && key.is_some_and(|key| index.ledgers().holds(&key, address))
 }
 
 impl fmt::Display for Rival {

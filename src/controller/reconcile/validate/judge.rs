@@ -1,9 +1,9 @@
 //! Whose mailbox it is, and what may be done to it: from what was read to a value that can be planned with.
 
-use crate::api::RecordedGrant;
 use crate::controller::reconcile::observation::{Found, Observation, Seen};
 use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
 use crate::controller::reconcile::prepared::Prepared;
+use crate::ledger::RecordedGrant;
 use crate::mail::Nickname;
 use crate::plan::{self, Desired, GrantPolicy, Observed, Ownership, Plan, Purpose};
 
@@ -66,7 +66,7 @@ pub fn validate(
         Found::Nowhere(nickname) => {
             return match judged.prepared.purpose {
                 Purpose::Keep | Purpose::OnlyRemove => Ok(Validated::New { judged, nickname }),
-                Purpose::Release(_) => {
+                Purpose::Released => {
                     let why = "its mailbox is not shown yet".to_owned();
                     Err(Outcome::Progressing(Progress::WaitingForExchange(why)))
                 }
@@ -100,32 +100,20 @@ impl Planned {
 
 impl Judged {
     pub fn plan(&self, observed: &Observed) -> Plan {
-        plan::plan(&self.desired, observed, &self.prepared.record)
+        plan::plan(&self.desired, observed, &self.prepared.ledger)
     }
 
     fn check_owner(&mut self, seen: &Seen, is_alive: impl Fn(&str) -> bool) -> Result<(), Outcome> {
-        let Prepared {
-            owner,
-            record,
-            purpose,
-            ..
-        } = &self.prepared;
+        let Prepared { owner, ledger, .. } = &self.prepared;
         let guid = seen.observed.guid;
-        let ownership = plan::ownership(owner, &seen.observed, record, is_alive);
-        if matches!(purpose, Purpose::Release(_)) {
-            // A mailbox that carries a marker, ours or not, needs nothing more.
-            return match ownership {
-                Ownership::JustCreated => Ok(()),
-                Ownership::Ours | Ownership::Reattached | Ownership::NotOurs(_) => Err(Outcome::Released),
-            };
-        }
+        let ownership = plan::ownership(owner, &seen.observed, ledger, is_alive);
         match ownership {
             Ownership::Ours | Ownership::JustCreated => {}
             Ownership::Reattached => self.reattached = true,
             Ownership::NotOurs(why) => {
                 return Err(Outcome::Stalled(Stall::NotOurs(format!(
                     "the mailbox {guid} is not ours: {why}; nothing is written to it. Put the marker attribute back \
-                     as it was, or remove status.mailboxGuid so that the mailbox is looked up again"
+                     as it was, or have the platform team forget the mailbox (docs/ledger.md)"
                 ))));
             }
         }
@@ -140,18 +128,17 @@ impl Judged {
     }
 
     /// Takes up what was taken away earlier and is shown nevertheless, and drops what was acknowledged a moment ago and
-    /// is shown no more. Where nothing is written, the record is not either: it would be reported again each time.
+    /// is shown no more. Where nothing is written, the ledger is not either: it would be reported again each time.
     fn confirm_removed(&mut self, observed: &Observed) {
         let Prepared {
-            record,
-            purpose,
+            ledger,
             writes,
             remembered,
             ..
         } = &mut self.prepared;
-        if *writes && !matches!(purpose, Purpose::Release(_)) {
-            plan::reopen(record, &self.desired, observed);
-            self.gone = plan::confirm_removed(record, &self.desired, &remembered.acknowledged, observed);
+        if *writes {
+            plan::reopen(ledger, &self.desired, observed);
+            self.gone = plan::confirm_removed(ledger, &self.desired, &remembered.acknowledged, observed);
         }
     }
 }
@@ -162,10 +149,11 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         tenant,
         purpose,
         writes: _,
-        record,
+        ledger,
         owner,
         admitted,
         remembered,
+        take_up,
         remove_orphans,
         has_unreadable_permissions,
         now,
@@ -173,7 +161,7 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
     let mut kept = wanted.kept.clone();
     if *has_unreadable_permissions {
         // Nobody knows what such a permission declares, so nothing counts as undeclared.
-        let grants = &record.grants;
+        let grants = &ledger.grants;
         kept.extend(grants.iter().map(|grant| (grant.member.clone(), grant.right)));
     }
     Desired {
@@ -193,8 +181,10 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
             ignore: admitted.ignore.clone(),
             protected: tenant.protected.clone(),
             departed: tenant.departed.clone(),
+            period: tenant.safety.period,
         },
         now: *now,
+        take_up: take_up.clone(),
         expired: wanted.expired.clone(),
         groups: wanted.groups.clone(),
         stuck: remembered.stuck.clone(),

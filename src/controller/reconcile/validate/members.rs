@@ -100,6 +100,7 @@ pub(super) fn admit(
             .expires_at
             .as_ref()
             .is_some_and(|end| end.0 <= around.now),
+        ends: object.spec.expires_at.as_ref().map(|end| end.0),
         members: object.spec.members.iter().map(judge).collect(),
         rights,
     }

@@ -15,4 +15,4 @@ pub use claims::{is_older, rivals};
 pub use judge::{Judged, Planned, Validated, desired, validate};
 pub use members::{Directory, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict};
 pub use wanted::{Wanted, resolve};
-pub use written::admit;
+pub use written::{admit, declared_settings};

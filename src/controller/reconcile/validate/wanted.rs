@@ -110,7 +110,13 @@ impl Wanted {
                     member: member.clone(),
                     also: BTreeSet::new(),
                     by: BTreeSet::new(),
+                    until: permission.ends,
                 });
+            // The latest end counts, and none at all is the latest.
+            grant.until = match (grant.until, permission.ends) {
+                (Some(one), Some(other)) => Some(one.max(other)),
+                (None, _) | (_, None) => None,
+            };
             grant.auto_mapping &= permission.auto_mapping;
             grant.by.insert(name.to_owned());
             if grant.member != *member {

@@ -105,7 +105,7 @@ fn admit_mailbox(
     })
 }
 
-fn declared_settings(spec: &SharedMailboxSpec) -> Result<BTreeMap<&'static str, Values>, Stall> {
+pub fn declared_settings(spec: &SharedMailboxSpec) -> Result<BTreeMap<&'static str, Values>, Stall> {
     let mut declared = BTreeMap::new();
     for family in FAMILIES {
         let wish = (family.declared)(spec).map_err(Stall::InvalidSpec)?;
@@ -145,6 +145,7 @@ fn admit_addresses(
         namespace,
         earlier,
         rivals,
+        retained,
         accepted_domains,
         departed: _,
         now: _,
@@ -171,6 +172,9 @@ fn admit_addresses(
     }
     if let Some(rival) = rivals.first() {
         return Err(Stall::AddressClaimed(rival.to_string()));
+    }
+    if let Some(text) = retained {
+        return Err(Stall::AddressHeldByRetained(text.clone()));
     }
     Ok(())
 }

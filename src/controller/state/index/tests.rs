@@ -93,16 +93,29 @@ fn taking_somebody_away_is_a_revocation_and_adding_somebody_is_an_edit() {
 #[tokio::test]
 async fn a_mailbox_that_granted_what_nobody_declares_any_more_owes_a_revocation() {
     let mut index = Index::default();
-    let mut granted = mailbox("sales", "sales@contoso.com", 1);
-    granted.status = serde_json::from_value(json!({ "record": { "format": 1, "grants": [
-        { "objectId": "00000000-0000-4000-8000-000000000001", "right": "SendAs", "member": "A@contoso.com" }
-    ] } }))
-    .unwrap();
-    let changes = index.apply_mailbox(granted, Instant::now());
-    assert_eq!(changes, sales(Lane::Edit));
-    assert_eq!(index.owed_revocations(), sales(Lane::Revocation));
+    index.apply_mailbox(mailbox("sales", "sales@contoso.com", 1), Instant::now());
+    let ledger = json!({
+        "metadata": { "name": "uid-sales", "uid": "u", "generation": 1 },
+        "spec": { "seal": { "uid": "u", "generation": 1 },
+            "tenant": { "name": "default", "guid": "11111111-2222-3333-4444-555555555555" },
+            "resourceRef": { "namespace": "team", "name": "sales", "uid": "uid-sales" },
+            "people": [{ "id": "00000000-0000-4000-8000-000000000001", "writtenAs": ["A@contoso.com"],
+                "rights": { "SendAs": { "state": "Granted", "as": [0] } } }] }
+    });
+    index.apply_ledger(serde_json::from_value(ledger).unwrap());
+    assert_eq!(index.owed_by_ledgers(), sales(Lane::Revocation));
     index.apply_permission(permission("p", &["b@contoso.com", "a@contoso.com"], 1));
-    assert_eq!(index.owed_revocations(), vec![]);
+    assert_eq!(index.owed_by_ledgers(), vec![]);
+    let key = sales(Lane::Edit)[0].0.clone();
+    let Work::Mailbox(key) = key else {
+        panic!("it is a mailbox")
+    };
+    index.delete_mailbox(&key);
+    assert_eq!(
+        index.owed_by_ledgers(),
+        sales(Lane::Sweep),
+        "nobody saw its resource go"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,330 @@
+//! A mailbox whose resource is gone and which stays, as Retain wants it.
+//!
+//! Nobody waits for it: the resource has no finalizer, and Exchange is not asked. What outlives the resource is carried
+//! out by its ledger: the first settings of a mailbox that was just created, removals that were announced before,
+//! people who have left, and rights whose time is over.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::api::{DeleteParams, Preconditions};
+use kube::{Api, ResourceExt};
+
+use super::applied::Applied;
+use super::begin::Reconcile;
+use super::ledger::LedgerFile;
+use super::outcome::{Outcome, Progress, Stall};
+use super::permission;
+use super::prepared::Prepared;
+use super::requeue::{Completed, requeue};
+use super::stand_in;
+use super::validate::Admitted;
+use crate::api::condition::whole_seconds;
+use crate::api::{MailboxLedger, Management};
+use crate::controller::events::Event;
+use crate::controller::metrics::ReconcileResult;
+use crate::controller::state::tenants::{Tenant, TenantState};
+use crate::lane::Lane;
+use crate::ledger::{Ledger, RecordedGrant};
+use crate::mail::MarkerOwner;
+use crate::plan::{People, Purpose};
+
+/// A mailbox that was announced and never seen is looked for so long.
+const LOOKED_FOR: Duration = Duration::from_hours(24);
+/// The ledger of a mailbox that Exchange does not have any more is kept so long.
+const GONE_KEPT: Duration = Duration::from_hours(90 * 24);
+/// How often mailboxes without a resource are looked at for people who have left.
+const SWEEP: Duration = Duration::from_hours(24);
+
+impl Reconcile<'_> {
+    /// The resource is gone: its permissions say so, and its ledger is looked at.
+    pub(super) async fn begin_without_resource(mut self) -> Result<Self, Completed> {
+        let (context, key, lane) = (self.context, self.key, self.lane);
+        let known = !context.state.index().ledgers().of(key).is_empty();
+        let again = permission::report_missing_mailbox(context, key).await;
+        let again = again.map(|delay| (delay, Lane::Sweep));
+        if !known {
+            context.state.forget(key);
+            return Err(Completed::new(ReconcileResult::Success, again));
+        }
+        if let Err(outcome) = self.find_ledger().await {
+            return Err(requeue(context, key, &outcome, lane));
+        }
+        let Some(spec) = self.ledger.spec() else {
+            if self.ledger.unreadable.is_none() {
+                context.state.forget(key);
+            }
+            return Err(Completed::new(ReconcileResult::Success, again));
+        };
+        self.object = stand_in::of_ledger(key, spec);
+        if let Err(outcome) = self.release().await {
+            return Err(requeue(context, key, &outcome, lane));
+        }
+        Ok(self)
+    }
+
+    /// Writes down that the resource is gone, once.
+    async fn release(&mut self) -> Result<(), Outcome> {
+        let now = whole_seconds(self.context.clock.now());
+        let is_known = self.ledger.spec().is_some_and(|spec| spec.released_at.is_some());
+        if is_known {
+            return Ok(());
+        }
+        if let Some(draft) = self.ledger.draft_mut() {
+            draft.released_at = Some(now);
+        }
+        let remembered = self.remembered_ledger().unwrap_or_default();
+        self.announce(&remembered).await?;
+        tracing::info!(
+            target: "audit",
+            reason = "Released",
+            namespace = self.key.namespace,
+            resource = self.key.name,
+            rights = remembered.grants.len(),
+            "the SharedMailbox is gone and the mailbox stays with its permissions"
+        );
+        let people: std::collections::BTreeSet<_> =
+            remembered.grants.iter().map(|grant| grant.object_id).collect();
+        let ends = remembered
+            .grants
+            .iter()
+            .filter(|grant| grant.until.is_some())
+            .count();
+        let note = format!(
+            "the SharedMailbox is gone and the mailbox stays as it is: {} people keep {} rights, of which {ends} end by \
+             themselves",
+            people.len(),
+            remembered.grants.len(),
+        );
+        self.tell_on_ledger(false, "Released", "Release", &note).await;
+        Ok(())
+    }
+
+    /// An event on the ledger: it lies in the namespace `default`, so it names nobody and nothing.
+    async fn tell_on_ledger(&self, warning: bool, reason: &str, action: &str, note: &str) {
+        if let Some(ledger) = self.ledger.object() {
+            let event = Event {
+                warning,
+                reason,
+                action,
+                note,
+            };
+            self.context.events.publish(ledger, event).await;
+        }
+    }
+
+    /// `Outcome::Released`: nothing is to be done for the mailbox now.
+    pub(super) fn prepare_without_resource(&mut self) -> Result<Prepared, Outcome> {
+        let remembered = self.remembered_ledger().unwrap_or_default();
+        let Some(spec) = self.ledger.spec() else {
+            return Err(Outcome::Released);
+        };
+        if spec.gone_at.is_some() {
+            return Err(Outcome::Released);
+        }
+        let name = &self.object.spec.tenant_ref.name;
+        let tenant = match self.context.state.tenants.get(name) {
+            Some(TenantState::Ready(tenant)) if tenant.guid == spec.tenant.guid => tenant,
+            // Another tenant has other mailboxes and other people.
+            Some(TenantState::Ready(_)) | None => return Err(Outcome::Released),
+            Some(TenantState::NotReady { .. }) if !self.owes(&remembered, None) => {
+                return Err(Outcome::Released);
+            }
+            Some(TenantState::NotReady { why, .. }) => {
+                return Err(Outcome::Progressing(Progress::WaitingForExchange(why)));
+            }
+        };
+        if !self.owes(&remembered, Some(&tenant)) || tenant.management != Management::Enforce {
+            return Err(Outcome::Released);
+        }
+        let address = self.address_of_ledger().ok_or(Outcome::Released)?;
+        let owner = MarkerOwner {
+            cluster: tenant.cluster.clone(),
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            uid: self.object.uid().unwrap_or_default(),
+        };
+        let settings = super::validate::declared_settings(&self.object.spec).map_err(Outcome::Stalled)?;
+        Ok(Prepared {
+            tenant,
+            purpose: Purpose::Released,
+            writes: true,
+            ledger: remembered,
+            owner,
+            admitted: Admitted::without_resource(address, settings),
+            remembered: self.remembered(),
+            take_up: None,
+            remove_orphans: false,
+            has_unreadable_permissions: false,
+            now: whole_seconds(self.context.clock.now()),
+        })
+    }
+
+    fn address_of_ledger(&self) -> Option<crate::mail::SmtpAddress> {
+        self.object.spec.email_address.parse().ok()
+    }
+
+    /// Whether anything of what outlives the resource is due.
+    fn owes(&self, ledger: &Ledger, tenant: Option<&Tenant>) -> bool {
+        let now = self.context.clock.now();
+        let ended = |grant: &RecordedGrant| grant.until.is_some_and(|until| until <= now);
+        let announced = |grant: &RecordedGrant| {
+            let what = grant.right_of();
+            ledger.weighed.iter().any(|one| one.what == what)
+        };
+        let is_due = |grant: &RecordedGrant| {
+            ended(grant) || announced(grant) || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
+        };
+        ledger.intent.is_some()
+            || ledger.grants.iter().any(is_due)
+            || tenant.is_some_and(|tenant| self.is_to_be_swept(tenant))
+    }
+
+    /// People who have left may have got something from somebody else; or somebody waits for an address of the mailbox.
+    fn is_to_be_swept(&self, tenant: &Tenant) -> bool {
+        let now = self.context.clock.instant();
+        self.context.state.remember(self.key, |memory| {
+            let has_departed = tenant.departed != People::default();
+            let swept = memory.swept.filter(|(generation, at)| {
+                *generation == tenant.generation && now.saturating_duration_since(*at) < SWEEP
+            });
+            memory.address_is_wanted || (has_departed && swept.is_none())
+        })
+    }
+
+    /// How the reconcile of a mailbox without a resource ends.
+    pub(super) async fn finish_without_resource(&mut self, applied: Applied) -> Completed {
+        let Applied {
+            outcome,
+            ledger,
+            snapshot,
+            revoked,
+            done: _,
+        } = applied;
+        if let Some(snapshot) = &snapshot {
+            let now = self.context.clock.instant();
+            self.context.state.remember(self.key, |memory| {
+                memory.swept = Some((snapshot.prepared.tenant.generation, now));
+                memory.address_is_wanted = false;
+            });
+        }
+        let outcome = match self.keep_or_delete(ledger).await {
+            Ok(()) => outcome,
+            Err(failed) => failed,
+        };
+        if !revoked.is_empty() {
+            let note = format!(
+                "{} rights were revoked on a mailbox without a resource",
+                revoked.len()
+            );
+            self.tell_on_ledger(false, "RightsRevoked", "Revoke", &note).await;
+        }
+        self.completed_without_resource(outcome)
+    }
+
+    async fn keep_or_delete(&mut self, ledger: Option<Ledger>) -> Result<(), Outcome> {
+        if self.is_over() {
+            return self.delete_ledger().await;
+        }
+        match ledger.or_else(|| self.remembered_ledger()) {
+            Some(ledger) => self.announce(&ledger).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing came of an announced create, or the mailbox has long been gone.
+    fn is_over(&self) -> bool {
+        let Some(spec) = self.ledger.draft() else {
+            return false;
+        };
+        let since = |at: Timestamp| self.context.clock.since(at);
+        if let Some(gone) = spec.gone_at {
+            return since(gone) >= GONE_KEPT;
+        }
+        let unsent = self
+            .context
+            .state
+            .remember(self.key, |memory| memory.unsent.clone());
+        spec.intent.as_ref().is_some_and(|intent| {
+            let was_never_sent = unsent.as_ref() == Some(&intent.one_time_name);
+            was_never_sent || (self.ledger.is_unseen && since(intent.at) >= LOOKED_FOR)
+        })
+    }
+
+    async fn delete_ledger(&mut self) -> Result<(), Outcome> {
+        let Some(object) = self.ledger.object() else {
+            return Ok(());
+        };
+        let api: Api<MailboxLedger> = Api::all(self.context.client.clone());
+        let only_that = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: object.uid(),
+                resource_version: object.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        match api.delete(&object.name_any(), &only_that).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            other => {
+                other.map_err(|error| Outcome::of_kube(&error))?;
+            }
+        }
+        self.ledger = LedgerFile::default();
+        Ok(())
+    }
+
+    fn completed_without_resource(&self, outcome: Outcome) -> Completed {
+        let outcome = match outcome {
+            Outcome::Released
+            | Outcome::UpToDate
+            | Outcome::Stalled(Stall::NotOurs(_) | Stall::MailboxGone(_)) => Outcome::Released,
+            other @ (Outcome::Conflict
+            | Outcome::Observed
+            | Outcome::Drift(_)
+            | Outcome::Paused(_)
+            | Outcome::Progressing(_)
+            | Outcome::Unavailable(_)
+            | Outcome::Stalled(_)
+            | Outcome::Held(_)
+            | Outcome::TenantPending) => other,
+        };
+        let completed = requeue(self.context, self.key, &outcome, self.lane);
+        if !matches!(outcome, Outcome::Released) {
+            return completed;
+        }
+        let next = self.next_duty();
+        Completed::new(completed.result, next)
+    }
+
+    /// When the next right ends, or the mailbox is looked at for people who have left.
+    fn next_duty(&self) -> Option<(Duration, Lane)> {
+        let spec = self.ledger.draft()?;
+        let now = self.context.clock.now();
+        let ends = self.remembered_ledger().unwrap_or_default().grants;
+        let next_end = ends
+            .iter()
+            .filter_map(|grant| grant.until)
+            .filter(|until| *until > now)
+            .min();
+        let wait = next_end.map(|end| Duration::try_from(end.duration_since(now)).unwrap_or_default());
+        let name = &spec.tenant.name;
+        let has_departed = matches!(
+            self.context.state.tenants.get(name),
+            Some(TenantState::Ready(tenant)) if tenant.departed != People::default()
+        );
+        let is_kept = spec.gone_at.is_some() || has_departed;
+        match (wait, is_kept) {
+            (Some(wait), true) if wait > SWEEP => Some((SWEEP, Lane::Sweep)),
+            (Some(wait), true | false) => Some((wait, Lane::Revocation)),
+            (None, true) => Some((SWEEP, Lane::Sweep)),
+            (None, false) => None,
+        }
+    }
+}
+
+/// Whether people include the holder of a grant, by any of their names.
+fn names(people: &People, grant: &RecordedGrant) -> bool {
+    let by_sid = grant.sid.as_ref().is_some_and(|sid| people.sids.contains(sid));
+    let mut written = grant.written_as();
+    by_sid || people.include_id(&grant.object_id) || written.any(|name| people.addresses.contains(name))
+}

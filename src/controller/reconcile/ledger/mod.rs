@@ -1,0 +1,63 @@
+//! The ledger of the mailbox that is being reconciled: found, taken up, and written before what it announces.
+
+mod find;
+mod merge;
+mod take_up;
+mod write;
+
+use crate::api::{MailboxLedger, MailboxLedgerSpec};
+use crate::ledger::Why;
+use crate::mail::MailboxGuid;
+
+/// What is known of the ledger.
+#[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts that one reconcile finds out"
+)]
+pub struct LedgerFile {
+    /// As the API server has it; None: the mailbox has none.
+    object: Option<MailboxLedger>,
+    /// As it is to be, but for what a plan remembers, the history and the seal.
+    draft: Option<MailboxLedgerSpec>,
+    /// Why rights change in this reconcile, for the history.
+    pub why: Why,
+    /// It can't be read: as people read it.
+    pub unreadable: Option<String>,
+    /// A mailbox that was announced was looked for in this reconcile, and Exchange shows none.
+    pub is_unseen: bool,
+    /// The mailbox carries somebody else's marker.
+    pub is_foreign: bool,
+    /// This reconcile is the first of a resource to have this ledger, or the first after it was restored.
+    pub is_taken_up: bool,
+    /// The mailbox that this ledger's own is created in place of.
+    pub after_lost: Option<MailboxGuid>,
+    /// The mailbox is ours, and nothing was remembered of it.
+    pub is_lost: bool,
+}
+
+impl LedgerFile {
+    /// The mailbox carries somebody else's marker: nothing of it is taken up.
+    pub fn is_somebody_elses(&mut self) {
+        self.is_foreign = true;
+        self.draft = self.spec().cloned();
+    }
+
+    /// As the API server has it.
+    pub fn spec(&self) -> Option<&MailboxLedgerSpec> {
+        self.object.as_ref().map(|object| &object.spec)
+    }
+
+    pub fn object(&self) -> Option<&MailboxLedger> {
+        self.object.as_ref()
+    }
+
+    /// As it is to be.
+    pub fn draft(&self) -> Option<&MailboxLedgerSpec> {
+        self.draft.as_ref()
+    }
+
+    pub fn draft_mut(&mut self) -> Option<&mut MailboxLedgerSpec> {
+        self.draft.as_mut()
+    }
+}

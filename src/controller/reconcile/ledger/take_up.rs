@@ -1,0 +1,191 @@
+//! A resource takes a mailbox up with what is remembered of it.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt};
+
+use super::super::begin::Reconcile;
+use super::super::outcome::Outcome;
+use crate::api::condition::whole_seconds;
+use crate::api::{LedgerMailbox, LedgerResource, LedgerShown, LedgerTenant, MailboxLedgerSpec};
+use crate::controller::state::tenants::Tenant;
+use crate::ledger;
+use crate::mail::MailboxGuid;
+use crate::plan::TakeUp;
+
+/// So long after a take-up no right is revoked whose permission is not back.
+const GRACE: Duration = Duration::from_hours(1);
+
+impl Reconcile<'_> {
+    /// Whether the ledger is that of this very resource, as we wrote it.
+    pub fn has_own_ledger(&self) -> bool {
+        self.ledger
+            .spec()
+            .is_some_and(|spec| Some(&spec.resource_ref.uid) == self.object.uid().as_ref())
+    }
+
+    /// Has the draft of the ledger name this resource. Nothing is written by this: the first write to Exchange waits until
+    /// the API server has acknowledged it.
+    pub fn take_up(&mut self) {
+        let now = whole_seconds(self.context.clock.now());
+        let resource = self.resource_ref();
+        let crd = self.permissions_crd_uid();
+        let Some(object) = self.ledger.object() else {
+            return;
+        };
+        let is_restored = !ledger::is_intact(object);
+        let is_another = object.spec.resource_ref.uid != resource.uid;
+        let known = object.spec.permissions_crd_uid.clone();
+        let has_new_kind = known.is_some() && crd.is_some() && known != crd;
+        let was_restored = object.spec.restored && is_within_grace(&object.spec, now);
+        if !(is_restored || is_another || has_new_kind) {
+            return;
+        }
+        let is_taken_up = is_restored || is_another;
+        if let Some(draft) = self.ledger.draft_mut() {
+            draft.resource_ref = resource;
+            draft.taken_up_at = Some(now);
+            draft.restored = is_restored || was_restored;
+            draft.released_at = None;
+            draft.permissions_crd_uid = crd.or(known);
+        }
+        self.ledger.is_taken_up = is_taken_up;
+    }
+
+    /// A mailbox of ours of which nothing is remembered: a new ledger begins, and whatever is on the mailbox counts as
+    /// somebody else's. Named after the mailbox, so that it is found by it.
+    pub(in crate::controller::reconcile) fn begin_without_memory(&mut self, tenant: &Tenant) {
+        let now = whole_seconds(self.context.clock.now());
+        let mut draft = self.new_ledger(tenant);
+        draft.taken_up_at = Some(now);
+        self.ledger.draft = Some(draft);
+        self.ledger.is_taken_up = true;
+        self.ledger.is_lost = true;
+    }
+
+    /// The ledger of a mailbox that is to be created.
+    pub(in crate::controller::reconcile) fn begin_for_create(&mut self, tenant: &Tenant) {
+        if self.ledger.draft().is_none() {
+            self.ledger.draft = Some(self.new_ledger(tenant));
+        }
+    }
+
+    fn new_ledger(&self, tenant: &Tenant) -> MailboxLedgerSpec {
+        MailboxLedgerSpec {
+            format: crate::api::Format1,
+            seal: None,
+            cluster: tenant.cluster.to_string(),
+            tenant: LedgerTenant {
+                name: self.object.spec.tenant_ref.name.clone(),
+                guid: tenant.guid,
+            },
+            resource_ref: self.resource_ref(),
+            mailbox: None,
+            intent: None,
+            taken_up_at: None,
+            restored: false,
+            released_at: None,
+            gone_at: None,
+            addresses: Vec::new(),
+            removed_addresses: Vec::new(),
+            permissions: Vec::new(),
+            people: Vec::new(),
+            evictions: Vec::new(),
+            held: None,
+            orphans_removed: None,
+            namespace_uid: None,
+            permissions_crd_uid: self.permissions_crd_uid(),
+            history_from: None,
+            history: Vec::new(),
+            shown: LedgerShown::default(),
+            other: std::collections::BTreeMap::default(),
+        }
+    }
+
+    /// The mailbox was lost and is to be created again: what was remembered of the lost one stays with it.
+    pub(in crate::controller::reconcile) fn begin_again(&mut self, tenant: &Tenant, lost: MailboxGuid) {
+        self.ledger.after_lost = Some(lost);
+        self.ledger.object = None;
+        self.ledger.draft = Some(self.new_ledger(tenant));
+    }
+
+    /// Remembers which namespace this is, by its uid, when the ledger begins or is taken up: whoever creates a namespace
+    /// of an old name gets its mailboxes, and the audit log says so.
+    pub(in crate::controller::reconcile) async fn note_namespace(&mut self) -> Result<(), Outcome> {
+        if self.ledger.object().is_some() && !self.ledger.is_taken_up {
+            return Ok(());
+        }
+        let api: Api<Namespace> = Api::all(self.context.client.clone());
+        let namespace = api.get_opt(&self.key.namespace).await;
+        let namespace = namespace.map_err(|error| Outcome::of_kube(&error))?;
+        let uid = namespace.and_then(|namespace| namespace.uid());
+        let Some(draft) = self.ledger.draft_mut() else {
+            return Ok(());
+        };
+        let before = std::mem::replace(&mut draft.namespace_uid, uid.clone());
+        if before.is_some() && before != uid {
+            tracing::warn!(
+                target: "audit",
+                reason = "NamespaceRecreated",
+                namespace = self.key.namespace,
+                resource = self.key.name,
+                before,
+                after = uid,
+                "a mailbox is taken up from another namespace of the same name"
+            );
+        }
+        Ok(())
+    }
+
+    /// What the plan must know of a take-up.
+    pub(in crate::controller::reconcile) fn taken_up(&self) -> Option<TakeUp> {
+        let draft = self.ledger.draft()?;
+        let until = draft.taken_up_at?.saturating_add(GRACE).ok()?;
+        (until > self.context.clock.now()).then(|| TakeUp {
+            until,
+            restored: draft.restored,
+            permissions: self.permissions.iter().map(|one| one.name_any()).collect(),
+        })
+    }
+
+    /// The mailbox as it was read: by its GUID it is found again whatever happens to resources.
+    pub(in crate::controller::reconcile) fn note_mailbox(
+        &mut self,
+        guid: MailboxGuid,
+        observed: Option<&crate::plan::Observed>,
+    ) {
+        let Some(draft) = self.ledger.draft_mut() else {
+            return;
+        };
+        let before = draft.mailbox.take().filter(|mailbox| mailbox.guid == guid);
+        let known = before.unwrap_or(LedgerMailbox {
+            guid,
+            object_id: None,
+            address: None,
+        });
+        draft.mailbox = Some(LedgerMailbox {
+            guid,
+            object_id: observed.and_then(|seen| seen.object_id).or(known.object_id),
+            address: observed.map(|seen| seen.primary.clone()).or(known.address),
+        });
+        draft.gone_at = None;
+    }
+
+    fn resource_ref(&self) -> LedgerResource {
+        LedgerResource {
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            uid: self.object.uid().unwrap_or_default(),
+        }
+    }
+
+    fn permissions_crd_uid(&self) -> Option<String> {
+        self.context.state.permissions_crd_uid()
+    }
+}
+
+fn is_within_grace(spec: &MailboxLedgerSpec, now: jiff::Timestamp) -> bool {
+    let until = spec.taken_up_at.and_then(|at| at.saturating_add(GRACE).ok());
+    until.is_some_and(|until| now < until)
+}

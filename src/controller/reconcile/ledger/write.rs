@@ -1,0 +1,103 @@
+//! Has the API server acknowledge the ledger.
+
+use kube::api::PostParams;
+use kube::{Api, ResourceExt};
+
+use super::super::begin::Reconcile;
+use super::super::outcome::Outcome;
+use crate::api::MailboxLedger;
+use crate::api::condition::whole_seconds;
+use crate::ledger::{self, Ledger};
+
+impl Reconcile<'_> {
+    /// What is remembered of the mailbox, as the API server has acknowledged it.
+    pub fn remembered_ledger(&self) -> Option<Ledger> {
+        self.ledger.spec().and_then(|spec| ledger::read(spec).ok())
+    }
+
+    /// Has the API server acknowledge what must be remembered before anything that it announces is done. A conflict means
+    /// that somebody else wrote, and ends the reconcile.
+    pub async fn announce(&mut self, remembered: &Ledger) -> Result<(), Outcome> {
+        if self.ledger.draft().is_none() {
+            return Ok(());
+        }
+        self.note_namespace().await?;
+        // Only an object that has a uid can be sealed, so the first version lists nobody.
+        if self.ledger.object().is_none() && !remembered.grants.is_empty() {
+            let nobody = Ledger {
+                intent: remembered.intent.clone(),
+                ..Ledger::default()
+            };
+            self.write_ledger(&nobody).await?;
+        }
+        self.write_ledger(remembered).await
+    }
+
+    async fn write_ledger(&mut self, remembered: &Ledger) -> Result<(), Outcome> {
+        let now = whole_seconds(self.context.clock.now());
+        let Some(draft) = self.ledger.draft() else {
+            return Ok(());
+        };
+        let mut spec = draft.clone();
+        ledger::write(&mut spec, remembered);
+        ledger::lifecycle(&spec, self.ledger.is_foreign).clone_into(&mut spec.shown.state);
+        let before = self.ledger.object();
+        if before.is_some_and(|before| {
+            ledger::is_intact(before) && ledger::is_same_but_for_time(&before.spec, &spec, now)
+        }) {
+            return Ok(());
+        }
+        ledger::note(
+            &mut spec,
+            before.map(|before| &before.spec),
+            &self.ledger.why,
+            now,
+        );
+        spec.seal = Some(ledger::seal(before));
+        let written = self.put(before.cloned(), spec).await?;
+        self.context.state.written(&written);
+        self.ledger.draft = Some(written.spec.clone());
+        self.ledger.object = Some(written);
+        Ok(())
+    }
+
+    async fn put(
+        &self,
+        before: Option<MailboxLedger>,
+        spec: crate::api::MailboxLedgerSpec,
+    ) -> Result<MailboxLedger, Outcome> {
+        let api: Api<MailboxLedger> = Api::all(self.context.client.clone());
+        let params = PostParams::default();
+        let answer = match before {
+            Some(mut object) => {
+                object.spec = spec;
+                api.replace(&object.name_any(), &params, &object).await
+            }
+            None => {
+                api.create(&params, &MailboxLedger::new(&self.ledger_name(&spec), spec))
+                    .await
+            }
+        };
+        answer.map_err(|error| Outcome::of_kube(&error))
+    }
+
+    /// The name of the mailbox's ledger: for life.
+    pub fn ledger_name_now(&self) -> String {
+        match (self.ledger.object(), self.ledger.draft()) {
+            (Some(object), _) => object.name_any(),
+            (None, Some(draft)) => self.ledger_name(draft),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn ledger_name(&self, spec: &crate::api::MailboxLedgerSpec) -> String {
+        if let Some(lost) = self.ledger.after_lost {
+            return format!("after-{lost}");
+        }
+        match &spec.mailbox {
+            // Taken up without a memory.
+            Some(mailbox) if spec.intent.is_none() => mailbox.guid.to_string(),
+            Some(_) | None => spec.resource_ref.uid.clone(),
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! What the ledgers say, as far as it must be found without reading one: small, and without their history.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+
+use jiff::Timestamp;
+use kube::core::ObjectMeta;
+use kube::{Resource, ResourceExt};
+use serde::Deserialize;
+
+use super::key::{Changes, MailboxKey, Work};
+use crate::api::{
+    GrantState, Intent, LedgerEviction, LedgerMailbox, LedgerPerson, LedgerResource, LedgerTenant,
+    MailboxLedger, Seal,
+};
+use crate::lane::Lane;
+use crate::mail::{Holder, MailboxGuid, Right, SmtpAddress};
+use crate::plan::People;
+
+/// A ledger as a watch decodes it: without history.
+#[derive(Resource, Clone, Debug, Deserialize)]
+#[resource(inherit = MailboxLedger)]
+pub struct LedgerGlance {
+    pub metadata: ObjectMeta,
+    pub spec: GlanceSpec,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GlanceSpec {
+    seal: Option<Seal>,
+    tenant: LedgerTenant,
+    resource_ref: LedgerResource,
+    mailbox: Option<LedgerMailbox>,
+    intent: Option<Intent>,
+    released_at: Option<Timestamp>,
+    gone_at: Option<Timestamp>,
+    #[serde(default)]
+    addresses: Vec<SmtpAddress>,
+    #[serde(default)]
+    people: Vec<LedgerPerson>,
+    #[serde(default)]
+    evictions: Vec<LedgerEviction>,
+}
+
+impl From<&MailboxLedger> for LedgerGlance {
+    fn from(object: &MailboxLedger) -> Self {
+        let spec = object.spec.clone();
+        Self {
+            metadata: object.metadata.clone(),
+            spec: GlanceSpec {
+                seal: spec.seal,
+                tenant: spec.tenant,
+                resource_ref: spec.resource_ref,
+                mailbox: spec.mailbox,
+                intent: spec.intent,
+                released_at: spec.released_at,
+                gone_at: spec.gone_at,
+                addresses: spec.addresses,
+                people: spec.people,
+                evictions: spec.evictions,
+            },
+        }
+    }
+}
+
+/// What is kept of one ledger.
+#[derive(Clone, Debug)]
+pub struct SeenLedger {
+    pub name: String,
+    /// The resource that has the mailbox, or had it last.
+    pub key: MailboxKey,
+    pub uid: String,
+    pub tenant: String,
+    pub mailbox: Option<MailboxGuid>,
+    pub released_at: Option<Timestamp>,
+    pub is_gone: bool,
+    pub has_intent: bool,
+    seal: Option<Seal>,
+    /// The primary address and those that were added.
+    addresses: Vec<SmtpAddress>,
+    granted: usize,
+    weighed: Vec<Timestamp>,
+    /// For each right that is not gone: its holder's id and names, each with the right.
+    rights: Vec<Box<[u64]>>,
+    people: HashSet<u64>,
+}
+
+/// People and rights are looked for by a number: they need no more memory than that, and two that have the same number
+/// only cost a reconcile that finds nothing to do.
+fn number(what: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl SeenLedger {
+    fn of(glance: LedgerGlance) -> Self {
+        let LedgerGlance { metadata, spec } = glance;
+        let GlanceSpec {
+            seal,
+            tenant,
+            resource_ref,
+            mailbox,
+            intent,
+            released_at,
+            gone_at,
+            mut addresses,
+            people,
+            evictions,
+        } = spec;
+        addresses.extend(mailbox.as_ref().and_then(|mailbox| mailbox.address.clone()));
+        let mut seen = Self {
+            name: metadata.name.unwrap_or_default(),
+            key: MailboxKey {
+                namespace: resource_ref.namespace,
+                name: resource_ref.name,
+            },
+            uid: resource_ref.uid,
+            tenant: tenant.name,
+            mailbox: mailbox.map(|mailbox| mailbox.guid),
+            released_at,
+            is_gone: gone_at.is_some(),
+            has_intent: intent.is_some(),
+            seal,
+            addresses,
+            granted: 0,
+            weighed: evictions.iter().map(|eviction| eviction.weighed_at).collect(),
+            rights: Vec::new(),
+            people: HashSet::new(),
+        };
+        for person in &people {
+            seen.take(person);
+        }
+        seen
+    }
+
+    fn take(&mut self, person: &LedgerPerson) {
+        for (right, entry) in &person.rights {
+            self.weighed.extend(entry.weighed_at);
+            match entry.state {
+                GrantState::Removed => continue,
+                GrantState::Granted => self.granted += 1,
+                GrantState::Pending | GrantState::Held | GrantState::Removing => {}
+            }
+            let names = person.written_as.iter().map(|name| number(&(name, right)));
+            self.rights.push(names.collect());
+            self.people.insert(number(&Holder::ObjectId(person.id)));
+            self.people.extend(person.written_as.iter().map(number));
+            self.people
+                .extend(person.sid.clone().map(|sid| number(&Holder::Sid(sid))));
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Ledgers {
+    seen: BTreeMap<String, SeenLedger>,
+    by_key: HashMap<MailboxKey, BTreeSet<String>>,
+    by_person: HashMap<u64, BTreeSet<String>>,
+}
+
+impl Ledgers {
+    /// Takes note of a version of a ledger. Whoever wrote it but us has a reconcile follow.
+    pub fn apply(&mut self, glance: LedgerGlance) -> Changes {
+        let (uid, generation) = (glance.uid(), glance.metadata.generation);
+        let seen = SeenLedger::of(glance);
+        let is_ours = seen.seal.as_ref().is_some_and(|seal| {
+            let is_own = seal.uid.is_empty() || Some(&seal.uid) == uid.as_ref();
+            is_own && Some(seal.generation) == generation
+        });
+        let key = seen.key.clone();
+        self.remove(&seen.name.clone());
+        self.by_key
+            .entry(key.clone())
+            .or_default()
+            .insert(seen.name.clone());
+        for person in &seen.people {
+            self.by_person
+                .entry(*person)
+                .or_default()
+                .insert(seen.name.clone());
+        }
+        self.seen.insert(seen.name.clone(), seen);
+        if is_ours {
+            Changes::new()
+        } else {
+            vec![(Work::Mailbox(key), Lane::Edit)]
+        }
+    }
+
+    pub fn delete(&mut self, name: &str) -> Changes {
+        let gone = self.remove(name);
+        gone.map(|gone| (Work::Mailbox(gone.key), Lane::Edit))
+            .into_iter()
+            .collect()
+    }
+
+    fn remove(&mut self, name: &str) -> Option<SeenLedger> {
+        let gone = self.seen.remove(name)?;
+        take_out(&mut self.by_key, &gone.key, name);
+        for person in &gone.people {
+            take_out(&mut self.by_person, person, name);
+        }
+        Some(gone)
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.seen.keys().cloned().collect()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &SeenLedger> {
+        self.seen.values()
+    }
+
+    /// The ledgers of a resource of this name, whatever its uid.
+    pub fn of(&self, key: &MailboxKey) -> Vec<&SeenLedger> {
+        let names = self.by_key.get(key).into_iter().flatten();
+        names.filter_map(|name| self.seen.get(name)).collect()
+    }
+
+    /// Whether a ledger shows a mailbox for the resource with this name, and that it is not gone.
+    pub fn has_mailbox(&self, key: &MailboxKey) -> bool {
+        let mut ledgers = self.of(key).into_iter();
+        ledgers.any(|ledger| ledger.mailbox.is_some() && !ledger.is_gone)
+    }
+
+    /// Whether the mailbox of this resource had the address when it was read last.
+    pub fn holds(&self, key: &MailboxKey, address: &SmtpAddress) -> bool {
+        let mut ledgers = self.of(key).into_iter();
+        ledgers
+            .any(|ledger| ledger.mailbox.is_some() && !ledger.is_gone && ledger.addresses.contains(address))
+    }
+
+    /// The resource whose mailbox outlived it and has the address, unless that is `but`.
+    pub fn released_holder(
+        &self,
+        tenant: &str,
+        address: &SmtpAddress,
+        but: &MailboxKey,
+    ) -> Option<&SeenLedger> {
+        self.seen.values().find(|ledger| {
+            ledger.released_at.is_some()
+                && !ledger.is_gone
+                && ledger.tenant == tenant
+                && ledger.key != *but
+                && ledger.addresses.contains(address)
+        })
+    }
+
+    /// Rights that a read has shown on the mailboxes of a tenant that have a resource.
+    pub fn granted(&self, tenant: &str) -> usize {
+        let serving = self
+            .seen
+            .values()
+            .filter(|ledger| ledger.released_at.is_none() && !ledger.is_gone);
+        let of_tenant = serving.filter(|ledger| ledger.tenant == tenant);
+        of_tenant.map(|ledger| ledger.granted).sum()
+    }
+
+    /// How many removals were weighed in the tenant after `since`.
+    pub fn weighed(&self, tenant: &str, since: Timestamp) -> usize {
+        let of_tenant = self.seen.values().filter(|ledger| ledger.tenant == tenant);
+        of_tenant
+            .flat_map(|ledger| &ledger.weighed)
+            .filter(|at| **at > since)
+            .count()
+    }
+
+    /// How many removals one ledger counts after `since`.
+    pub fn weighed_of(&self, name: &str, since: Timestamp) -> usize {
+        let ledger = self.seen.get(name);
+        let all = ledger.into_iter().flat_map(|ledger| &ledger.weighed);
+        all.filter(|at| **at > since).count()
+    }
+
+    /// Addresses of mailboxes in a namespace whose resource went after `since`, for the limit of a rule.
+    pub fn released_in(
+        &self,
+        tenant: &str,
+        namespace: &str,
+        since: Timestamp,
+    ) -> Vec<(MailboxKey, BTreeSet<SmtpAddress>)> {
+        let counts = |ledger: &&SeenLedger| {
+            ledger.released_at.is_some_and(|at| at > since)
+                && !ledger.is_gone
+                && ledger.tenant == tenant
+                && ledger.key.namespace == namespace
+        };
+        let released = self.seen.values().filter(counts);
+        released
+            .map(|ledger| (ledger.key.clone(), ledger.addresses.iter().cloned().collect()))
+            .collect()
+    }
+
+    /// The mailboxes on which these people hold something, for them to lose it at once.
+    pub fn revocations_of(&self, people: &People) -> Changes {
+        let ids = people.ids.iter().map(|id| number(&Holder::ObjectId(*id)));
+        let sids = people.sids.iter().map(|sid| number(&Holder::Sid(sid.clone())));
+        let written = people.addresses.iter().map(number);
+        let names: BTreeSet<&String> = ids
+            .chain(sids)
+            .chain(written)
+            .filter_map(|person| self.by_person.get(&person))
+            .flatten()
+            .collect();
+        names
+            .into_iter()
+            .filter_map(|name| self.seen.get(name))
+            .map(|ledger| (Work::Mailbox(ledger.key.clone()), Lane::Revocation))
+            .collect()
+    }
+
+    /// Mailboxes of a tenant whose resource is gone.
+    pub fn released(&self, tenant: &str) -> Vec<MailboxKey> {
+        let released = self
+            .seen
+            .values()
+            .filter(|ledger| ledger.released_at.is_some() && !ledger.is_gone);
+        let of_tenant = released.filter(|ledger| ledger.tenant == tenant);
+        of_tenant.map(|ledger| ledger.key.clone()).collect()
+    }
+}
+
+impl SeenLedger {
+    /// Whether somebody holds a right that none of these declares.
+    pub fn owes(&self, declared: &[(SmtpAddress, Right)]) -> bool {
+        if self.rights.is_empty() {
+            return false;
+        }
+        let declared: HashSet<u64> = declared
+            .iter()
+            .map(|(address, right)| number(&(address, right)))
+            .collect();
+        let is_declared = |names: &[u64]| names.iter().any(|name| declared.contains(name));
+        !self.rights.iter().all(|names| is_declared(names))
+    }
+}
+
+fn take_out<K: Hash + Eq>(index: &mut HashMap<K, BTreeSet<String>>, key: &K, name: &str) {
+    if let Some(names) = index.get_mut(key) {
+        names.remove(name);
+        if names.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ID: &str = "00000000-0000-4000-8000-000000000001";
+
+    fn ledger(name: &str, members: &[&str]) -> LedgerGlance {
+        let people: Vec<_> = members
+            .iter()
+            .map(|member| {
+                json!({ "id": ID, "writtenAs": [member], "rights": {
+                    "SendAs": { "state": "Granted", "as": [0] } } })
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "metadata": { "name": format!("ledger-{name}"), "uid": "u", "generation": 1 },
+            "spec": { "format": 1, "cluster": "c/1", "seal": { "uid": "u", "generation": 1 },
+                "tenant": { "name": "default", "guid": "11111111-2222-3333-4444-555555555555" },
+                "resourceRef": { "namespace": "team", "name": name, "uid": name },
+                "people": people, "history": [{ "not": "read" }] }
+        }))
+        .unwrap()
+    }
+
+    fn found(ledgers: &Ledgers, written: &str) -> usize {
+        let people = People {
+            addresses: BTreeSet::from([written.parse().unwrap()]),
+            ..People::default()
+        };
+        ledgers.revocations_of(&people).len()
+    }
+
+    #[test]
+    fn people_lead_to_the_mailboxes_on_which_they_hold_something_by_name_and_by_id() {
+        let mut ledgers = Ledgers::default();
+        ledgers.apply(ledger("sales", &["anna@contoso.com"]));
+        ledgers.apply(ledger("info", &["anna@contoso.com", "ben@contoso.com"]));
+        assert_eq!(found(&ledgers, "anna@contoso.com"), 2);
+        assert_eq!(found(&ledgers, "ben@contoso.com"), 1);
+        let by_id = People {
+            ids: BTreeSet::from([ID.parse().unwrap()]),
+            ..People::default()
+        };
+        assert_eq!(ledgers.revocations_of(&by_id).len(), 2);
+        assert_eq!(ledgers.granted("default"), 3);
+        ledgers.apply(ledger("info", &["ben@contoso.com"]));
+        assert_eq!(found(&ledgers, "anna@contoso.com"), 1, "taken out of one");
+        ledgers.delete("ledger-sales");
+        assert_eq!(found(&ledgers, "anna@contoso.com"), 0);
+    }
+
+    #[test]
+    fn a_version_that_somebody_else_wrote_has_a_reconcile_follow() {
+        let mut ledgers = Ledgers::default();
+        assert!(ledgers.apply(ledger("sales", &[])).is_empty(), "as we wrote it");
+        let mut edited = ledger("sales", &[]);
+        edited.metadata.generation = Some(2);
+        assert_eq!(ledgers.apply(edited).len(), 1);
+        let mut restored = ledger("sales", &[]);
+        restored.metadata.uid = Some("another".to_owned());
+        assert_eq!(ledgers.apply(restored).len(), 1);
+        assert_eq!(ledgers.delete("ledger-sales").len(), 1);
+    }
+
+    #[test]
+    fn a_right_is_owed_when_none_of_its_names_is_declared_with_it() {
+        let mut ledgers = Ledgers::default();
+        ledgers.apply(ledger("sales", &["anna@contoso.com"]));
+        let seen = ledgers.seen.get("ledger-sales").unwrap();
+        let anna: SmtpAddress = "anna@contoso.com".parse().unwrap();
+        assert!(!seen.owes(&[(anna.clone(), Right::SendAs)]));
+        assert!(seen.owes(&[(anna, Right::FullAccess)]));
+        assert!(seen.owes(&[]));
+    }
+}

@@ -1,0 +1,72 @@
+//! Two ledgers of one mailbox.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{Ledger, decode, encode, life};
+use crate::api::{GrantState, MailboxLedger, MailboxLedgerSpec};
+use crate::mail::{ObjectId, Right};
+
+/// Whether `one` is the one that stays: an intact seal, then the newer entry, then the smaller name.
+pub fn wins(one: &MailboxLedger, other: &MailboxLedger) -> bool {
+    let rank = |ledger: &MailboxLedger| (life::is_intact(ledger), newest(&ledger.spec));
+    match rank(one).cmp(&rank(other)) {
+        std::cmp::Ordering::Equal => one.name_any() < other.name_any(),
+        unequal @ (std::cmp::Ordering::Less | std::cmp::Ordering::Greater) => unequal.is_gt(),
+    }
+}
+
+fn newest(spec: &MailboxLedgerSpec) -> Option<Timestamp> {
+    spec.history.iter().map(|line| line.at).max()
+}
+
+/// The winner's, with the rights that only the loser knows, unless the winner's history says that they were revoked.
+///
+/// What is added may be old: like everything that a restore brought back it is not revoked for a while.
+pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> MailboxLedgerSpec {
+    let mut spec = winner.spec.clone();
+    let (Ok(mut ledger), Ok(lost)) = (decode::read(&winner.spec), decode::read(&loser.spec)) else {
+        return spec;
+    };
+    let known = known(&ledger);
+    let revoked = revoked(&winner.spec);
+    for grant in lost.grants {
+        if !known.contains(&grant.key()) && !revoked.contains(&grant.key()) {
+            ledger.grants.push(grant);
+        }
+    }
+    for address in lost.addresses {
+        if !ledger.addresses.contains(&address) {
+            ledger.addresses.push(address);
+        }
+    }
+    encode::write(&mut spec, &ledger);
+    if spec.people != winner.spec.people {
+        spec.taken_up_at = Some(now);
+        spec.restored = true;
+    }
+    spec
+}
+
+fn known(ledger: &Ledger) -> BTreeSet<(ObjectId, Right)> {
+    ledger.grants.iter().map(super::RecordedGrant::key).collect()
+}
+
+/// What the history says to be revoked last.
+fn revoked(spec: &MailboxLedgerSpec) -> BTreeSet<(ObjectId, Right)> {
+    let mut revoked = BTreeSet::new();
+    for line in &spec.history {
+        let Some(right) = line.right else { continue };
+        for id in &line.ids {
+            match line.after {
+                Some(GrantState::Removed) | None => revoked.insert((*id, right)),
+                Some(GrantState::Pending | GrantState::Granted | GrantState::Held | GrantState::Removing) => {
+                    revoked.remove(&(*id, right))
+                }
+            };
+        }
+    }
+    revoked
+}
