@@ -3,8 +3,12 @@
 mod decode;
 mod encode;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod life;
 mod merge;
+#[cfg(test)]
+mod size_tests;
 #[cfg(test)]
 mod tests;
 

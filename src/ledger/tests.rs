@@ -13,9 +13,9 @@ use super::{
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
-const RIGHTS: [Right; 3] = [Right::FullAccess, Right::SendAs, Right::SendOnBehalf];
+pub(super) const RIGHTS: [Right; 3] = [Right::FullAccess, Right::SendAs, Right::SendOnBehalf];
 
-fn empty() -> MailboxLedgerSpec {
+pub(super) fn empty() -> MailboxLedgerSpec {
     serde_json::from_value(json!({
         "format": 1, "cluster": "production-1/0a1b2c3d",
         "tenant": { "name": "default", "guid": "11111111-2222-3333-4444-555555555555" },
@@ -24,21 +24,21 @@ fn empty() -> MailboxLedgerSpec {
     .unwrap()
 }
 
-fn person(number: u8) -> ObjectId {
+pub(super) fn person(number: u8) -> ObjectId {
     format!("00000000-0000-4000-8000-0000000000{number:02}")
         .parse()
         .unwrap()
 }
 
-fn sid(number: u8) -> Sid {
+pub(super) fn sid(number: u8) -> Sid {
     format!("S-1-5-21-1-2-3-{number}").parse().unwrap()
 }
 
-fn address(local: &str) -> SmtpAddress {
+pub(super) fn address(local: &str) -> SmtpAddress {
     format!("{local}@contoso.com").parse().unwrap()
 }
 
-fn at(minute: i64) -> Timestamp {
+pub(super) fn at(minute: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
 }
 
@@ -81,7 +81,7 @@ enum Fate {
     Removed,
 }
 
-fn any_ledger() -> impl Strategy<Value = Ledger> {
+pub(super) fn any_ledger() -> impl Strategy<Value = Ledger> {
     let fate = prop_oneof![
         3 => Just(Fate::Stays),
         1 => Just(Fate::Held),

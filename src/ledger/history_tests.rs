@@ -1,0 +1,360 @@
+//! The history answers who had what, whatever happened, and stays small.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use super::history::BYTES;
+use super::tests::{RIGHTS, address, any_ledger, at, empty, person};
+use super::{Access, Ledger, RecordedGrant, Why, held_on, note, read, write};
+use crate::api::{GrantState, HistoryLine, MailboxLedgerSpec};
+use crate::mail::{ObjectId, Right};
+
+type Holders = BTreeMap<ObjectId, BTreeSet<Right>>;
+
+const DAY: i64 = 24 * 60;
+
+/// Written out here once more: whoever the object shows to have something.
+fn holders(spec: &MailboxLedgerSpec) -> Holders {
+    let mut holders = Holders::new();
+    for person in &spec.people {
+        for (right, entry) in &person.rights {
+            if !matches!(entry.state, GrantState::Pending | GrantState::Removed) {
+                holders.entry(person.id).or_default().insert(*right);
+            }
+        }
+    }
+    holders
+}
+
+fn step(spec: &mut MailboxLedgerSpec, ledger: &Ledger, why: &Why, now: Timestamp) {
+    let before = spec.clone();
+    write(spec, ledger);
+    note(spec, Some(&before), why, now);
+}
+
+fn grant(id: ObjectId, right: Right) -> RecordedGrant {
+    RecordedGrant {
+        object_id: id,
+        right,
+        pending: false,
+        sid: None,
+        auto_mapping: None,
+        remapping: false,
+        member: address("anna"),
+        also: Vec::new(),
+        by: vec!["team".to_owned()],
+        at: None,
+        until: None,
+    }
+}
+
+fn having(grants: impl IntoIterator<Item = RecordedGrant>) -> Ledger {
+    Ledger {
+        grants: grants.into_iter().collect(),
+        ..Ledger::default()
+    }
+}
+
+fn many(number: usize) -> ObjectId {
+    format!("00000000-0000-4000-8000-{number:012}").parse().unwrap()
+}
+
+fn bytes(spec: &MailboxLedgerSpec) -> usize {
+    serde_json::to_vec(&spec.history).unwrap().len()
+}
+
+fn day(at: Timestamp) -> Date {
+    at.to_zoned(TimeZone::UTC).date()
+}
+
+/// Each step's moment and who had what after it.
+fn drive(steps: &[(Ledger, i64)]) -> (MailboxLedgerSpec, Vec<(Timestamp, Holders)>) {
+    let mut spec = empty();
+    let mut minute = 0;
+    let mut shown = Vec::new();
+    for (ledger, gap) in steps {
+        minute += gap;
+        step(&mut spec, ledger, &Why::default(), at(minute));
+        shown.push((at(minute), holders(&spec)));
+    }
+    (spec, shown)
+}
+
+fn steps(gap: impl Strategy<Value = i64> + Clone) -> impl Strategy<Value = Vec<(Ledger, i64)>> {
+    proptest::collection::vec((any_ledger(), gap), 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_history_tells_who_had_what_after_each_write(steps in steps(DAY..4 * DAY)) {
+        let (spec, shown) = drive(&steps);
+        prop_assert_eq!(held_on(&spec, shown[0].0 - SignedDuration::from_secs(1)), Access::Unknown);
+        for (number, (moment, holders)) in shown.iter().enumerate() {
+            prop_assert_eq!(held_on(&spec, *moment), Access::Known(holders.clone()));
+            if let Some((next, _)) = shown.get(number + 1) {
+                let before = *next - SignedDuration::from_secs(1);
+                prop_assert_eq!(held_on(&spec, before), Access::Known(holders.clone()), "until the next write");
+            }
+        }
+    }
+
+    #[test]
+    fn however_often_rights_change_within_a_day_its_end_is_exact(steps in steps(0..10_i64 * 60)) {
+        let (spec, shown) = drive(&steps);
+        for (number, (moment, holders)) in shown.iter().enumerate() {
+            let is_last = shown.get(number + 1).is_none_or(|(next, _)| day(*next) != day(*moment));
+            let is_collapsed = spec.history.iter().any(|line| line.n > 1 && day(line.at) == day(*moment));
+            let is_alone = shown.get(number + 1).is_none_or(|(next, _)| next != moment);
+            if is_last || (!is_collapsed && is_alone) {
+                prop_assert_eq!(held_on(&spec, *moment), Access::Known(holders.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn each_person_right_and_cause_have_one_line_a_day(steps in steps(0..10_i64 * 60)) {
+        let (spec, _) = drive(&steps);
+        let mut seen = BTreeSet::new();
+        for line in &spec.history {
+            for id in &line.ids {
+                let is_new = seen.insert((day(line.at), line.right, line.cause.clone(), *id));
+                prop_assert!(is_new, "twice: {line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_change_is_no_line(ledger in any_ledger()) {
+        let mut spec = empty();
+        step(&mut spec, &ledger, &Why::default(), at(0));
+        let once = spec.history.clone();
+        let again = read(&spec).unwrap();
+        step(&mut spec, &again, &Why::default(), at(5));
+        prop_assert_eq!(spec.history, once);
+    }
+}
+
+#[test]
+fn a_grant_to_five_hundred_people_is_one_line() {
+    let mut spec = empty();
+    let everybody = having((0..500).map(|number| grant(many(number), Right::SendAs)));
+    let why = Why {
+        causes: BTreeMap::new(),
+        request: Some("request-1".to_owned()),
+    };
+    step(&mut spec, &everybody, &why, at(0));
+    let expected = HistoryLine {
+        at: at(0),
+        ids: (0..500).map(many).collect(),
+        right: Some(Right::SendAs),
+        before: None,
+        after: Some(GrantState::Granted),
+        cause: "declared".to_owned(),
+        by: vec!["team".to_owned()],
+        request: why.request,
+        n: 1,
+    };
+    assert_eq!(spec.history, [expected]);
+    assert_eq!(spec.history_from, Some(at(0)));
+}
+
+#[test]
+fn whoever_leaves_a_line_of_many_for_the_day_gets_one_of_their_own() {
+    let mut spec = empty();
+    let all = || (0..3).map(|number| grant(many(number), Right::SendAs));
+    step(&mut spec, &having(all()), &Why::default(), at(0));
+    step(&mut spec, &having(all().skip(1)), &Why::default(), at(1));
+    step(&mut spec, &having(all()), &Why::default(), at(2));
+    let lines: Vec<_> = spec
+        .history
+        .iter()
+        .map(|line| (line.at, line.ids.clone(), line.cause.as_str(), line.n))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (at(2), vec![many(0)], "declared", 2),
+            (at(0), vec![many(1), many(2)], "declared", 1),
+            (at(1), vec![many(0)], "no longer declared", 1),
+        ]
+    );
+}
+
+#[test]
+fn a_line_keeps_the_first_before_the_last_after_who_asked_and_the_last_request() {
+    let mut spec = empty();
+    let why = |request: &str| Why {
+        causes: BTreeMap::new(),
+        request: Some(request.to_owned()),
+    };
+    let pending = RecordedGrant {
+        pending: true,
+        ..grant(person(1), Right::SendAs)
+    };
+    let other = RecordedGrant {
+        by: vec!["other".to_owned()],
+        ..grant(person(1), Right::SendAs)
+    };
+    step(&mut spec, &having([pending]), &why("a"), at(0));
+    assert!(spec.history.is_empty(), "nobody has what is pending");
+    step(
+        &mut spec,
+        &having([grant(person(1), Right::SendAs)]),
+        &why("b"),
+        at(1),
+    );
+    step(&mut spec, &having([]), &why("c"), at(2));
+    step(&mut spec, &having([other]), &why("d"), at(3));
+    let [gained, lost] = spec.history.as_slice() else {
+        panic!("{:?}", spec.history)
+    };
+    assert_eq!((gained.at, gained.n), (at(3), 2));
+    assert_eq!(gained.before, Some(GrantState::Pending));
+    assert_eq!(gained.after, Some(GrantState::Granted));
+    assert_eq!(gained.by, ["other", "team"]);
+    assert_eq!(gained.request.as_deref(), Some("d"));
+    assert_eq!(
+        (lost.before, lost.after),
+        (Some(GrantState::Granted), Some(GrantState::Removed))
+    );
+    assert_eq!(lost.by, ["team"], "who had declared it");
+    assert_eq!(lost.request.as_deref(), Some("c"));
+}
+
+#[test]
+fn a_change_with_a_cause_of_its_own_names_it_and_one_without_says_what_manifests_do() {
+    let mut spec = empty();
+    let both = [grant(person(1), Right::SendAs), grant(person(2), Right::SendAs)];
+    step(&mut spec, &having(both), &Why::default(), at(0));
+    let why = Why {
+        causes: BTreeMap::from([((person(1), Right::SendAs), "departed")]),
+        request: None,
+    };
+    step(&mut spec, &having([]), &why, at(1));
+    let lost: Vec<_> = spec
+        .history
+        .iter()
+        .skip(1)
+        .map(|line| (line.ids[0], line.cause.as_str()))
+        .collect();
+    assert_eq!(lost, [(person(1), "departed"), (person(2), "no longer declared")]);
+}
+
+#[test]
+fn a_flood_of_a_thousand_flips_stays_small() {
+    for (every, most) in [(1, 2), (60, 84)] {
+        let mut spec = empty();
+        for flip in 0..1000 {
+            let ledger = having((flip % 2 == 0).then(|| grant(person(1), Right::FullAccess)));
+            step(&mut spec, &ledger, &Why::default(), at(flip * every));
+        }
+        assert!(
+            spec.history.len() <= most,
+            "every {every} minutes: {}",
+            spec.history.len()
+        );
+        assert_eq!(spec.history.iter().map(|line| line.n).sum::<i32>(), 1000);
+        assert!(bytes(&spec) < 32 * 1024);
+        assert_eq!(spec.history_from, Some(at(0)), "nothing was dropped");
+    }
+}
+
+#[test]
+fn a_flood_of_other_people_each_time_has_a_line_for_each_of_them_at_most() {
+    let mut spec = empty();
+    for flip in 0..1000_usize {
+        let some = (0..20).filter(|number| (flip * 7919) >> number & 1 == 1);
+        let ledger = having(some.map(|number| grant(many(number), Right::FullAccess)));
+        step(&mut spec, &ledger, &Why::default(), at(0));
+    }
+    assert!(spec.history.len() <= 40, "{}", spec.history.len());
+}
+
+#[test]
+fn the_history_is_never_more_than_64_kib_or_90_days() {
+    for (people, right_by_right) in [(300, true), (3, false)] {
+        let mut spec = empty();
+        let mut shown = Vec::new();
+        for number in 0..130_i64 {
+            let chosen = |person: &usize| !(person + usize::try_from(number).unwrap()).is_multiple_of(3);
+            let right = if right_by_right {
+                RIGHTS[usize::try_from(number % 3).unwrap()]
+            } else {
+                Right::SendAs
+            };
+            let grants = (0..people)
+                .filter(chosen)
+                .map(|person| grant(many(person), right));
+            let now = at(number * DAY);
+            step(&mut spec, &having(grants), &Why::default(), now);
+            shown.push((now, holders(&spec)));
+            assert!(bytes(&spec) <= BYTES, "{}", bytes(&spec));
+            let oldest = spec.history.iter().map(|line| line.at).min().unwrap();
+            assert!(now.duration_since(oldest) <= SignedDuration::from_hours(90 * 24));
+        }
+        let from = spec.history_from.unwrap();
+        assert!(from > at(0));
+        let kept = shown.iter().filter(|(moment, _)| *moment >= from).count();
+        assert!(kept >= if people == 3 { 30 } else { 2 }, "{kept}");
+        for (moment, holders) in shown {
+            let expected = if moment < from {
+                Access::Unknown
+            } else {
+                Access::Known(holders)
+            };
+            assert_eq!(held_on(&spec, moment), expected);
+        }
+    }
+}
+
+#[test]
+fn the_mailbox_s_own_turns_are_lines_without_people() {
+    let mut spec = empty();
+    let turn = |spec: &mut MailboxLedgerSpec, minute, change: fn(&mut MailboxLedgerSpec)| {
+        let before = spec.clone();
+        change(spec);
+        note(spec, Some(&before), &Why::default(), at(minute));
+    };
+    turn(&mut spec, 0, |_| {});
+    turn(&mut spec, 1, |spec| spec.released_at = Some(at(1)));
+    turn(&mut spec, 2, |_| {});
+    turn(&mut spec, 3, |spec| spec.released_at = None);
+    turn(&mut spec, 4, |spec| spec.released_at = Some(at(4)));
+    turn(&mut spec, 5, |spec| spec.gone_at = Some(at(5)));
+    let lines: Vec<_> = spec
+        .history
+        .iter()
+        .map(|line| (line.cause.as_str(), line.at, line.n, line.ids.len()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("Released", at(4), 2, 0),
+            ("TakenUp", at(3), 1, 0),
+            ("Gone", at(5), 1, 0)
+        ]
+    );
+}
+
+#[test]
+fn nobody_knows_what_was_before_a_restore() {
+    let mut spec = empty();
+    step(
+        &mut spec,
+        &having([grant(person(1), Right::SendAs)]),
+        &Why::default(),
+        at(0),
+    );
+    let before = spec.clone();
+    spec.restored = true;
+    note(&mut spec, Some(&before), &Why::default(), at(10));
+    assert_eq!(held_on(&spec, at(9)), Access::Unknown);
+    assert_eq!(held_on(&spec, at(10)), Access::Known(holders(&spec)));
+    assert_eq!(spec.history.len(), 2, "the lines stay readable");
+}
