@@ -2,7 +2,9 @@
 //! such writes are under way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -10,6 +12,35 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Leadership {
     state: Arc<watch::Sender<State>>,
+    /// What is written to a tenant needs the claim to that tenant besides.
+    tenant: Option<TenantClaim>,
+}
+
+/// This installation's claim to one tenant. Cheap to clone; all clones see the same claim.
+#[derive(Clone, Debug, Default)]
+pub struct TenantClaim(Arc<Mutex<Option<Instant>>>);
+
+impl TenantClaim {
+    /// The claim holds until `deadline`, whatever happens to whoever extends it.
+    pub fn hold_until(&self, deadline: Instant) {
+        *self.0.lock() = Some(deadline);
+    }
+
+    pub fn give_up(&self) {
+        *self.0.lock() = None;
+    }
+
+    /// How long it holds if nobody extends it.
+    pub fn left(&self) -> Duration {
+        let deadline = *self.0.lock();
+        deadline.map_or(Duration::ZERO, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        })
+    }
+
+    pub fn is_current(&self) -> bool {
+        !self.left().is_zero()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +101,15 @@ impl Leadership {
         };
         Self {
             state: Arc::new(watch::Sender::new(state)),
+            tenant: None,
+        }
+    }
+
+    /// The same claim, for writes that need the one to a tenant as well.
+    pub fn over_tenant(&self, claim: TenantClaim) -> Self {
+        Self {
+            state: Arc::clone(&self.state),
+            tenant: Some(claim),
         }
     }
 
@@ -96,7 +136,8 @@ impl Leadership {
     /// Asked right before each external write; None when it must not be sent.
     pub fn begin_write(&self) -> Option<Writing> {
         let begun = self.state.send_if_modified(|state| {
-            let may = state.claim.holds() && !state.stood_down;
+            let is_served = self.tenant.as_ref().is_none_or(TenantClaim::is_current);
+            let may = state.claim.holds() && is_served && !state.stood_down;
             state.writes += usize::from(may);
             may
         });
@@ -136,7 +177,6 @@ impl Leadership {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn a_claim_ends_by_itself_at_its_deadline() {
@@ -164,6 +204,26 @@ mod tests {
         assert!(waits.await.is_err() && leadership.is_writing());
         under_way.ended();
         leadership.writes_ended().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_to_a_tenant_needs_both_claims() {
+        let leadership = Leadership::alone();
+        let claim = TenantClaim::default();
+        let over_tenant = leadership.over_tenant(claim.clone());
+        assert!(over_tenant.begin_write().is_none(), "nobody serves it yet");
+        claim.hold_until(Instant::now() + Duration::from_secs(10));
+        let under_way = over_tenant.begin_write().unwrap();
+        assert!(leadership.is_writing(), "both count the same writes");
+        under_way.ended();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(over_tenant.begin_write().is_none(), "it ended by itself");
+        claim.hold_until(Instant::now() + Duration::from_secs(10));
+        claim.give_up();
+        assert!(over_tenant.begin_write().is_none(), "it was given up");
+        claim.hold_until(Instant::now() + Duration::from_secs(10));
+        leadership.stand_down();
+        assert!(over_tenant.begin_write().is_none(), "work has ended");
     }
 
     #[test]

@@ -20,6 +20,8 @@ use crate::rng::Rng;
 pub struct Settings {
     /// Where credentials lie.
     pub operator_namespace: String,
+    /// Where Leases show which installation serves a tenant; all installations of the cluster share it.
+    pub tenant_lease_namespace: String,
     /// `HOST[:PORT]` that tenants may name as endpoints.
     pub allowed_endpoints: Vec<String>,
     /// Mailboxes worked on at a time.

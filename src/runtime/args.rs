@@ -14,6 +14,7 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "parsed once, at the start")]
 pub enum Command {
     /// Runs the operator.
     Run(Run),
@@ -29,6 +30,11 @@ pub struct Run {
     /// The namespace that holds credentials.
     #[arg(long, env = "SMO_OPERATOR_NAMESPACE", default_value = "shared-mailbox-system")]
     pub operator_namespace: String,
+
+    /// The namespace in which a Lease for each tenant shows which installation serves it. All installations of a cluster
+    /// must share it.
+    #[arg(long, env = "SMO_TENANT_LEASE_NAMESPACE", default_value = "kube-system")]
+    pub tenant_lease_namespace: String,
 
     /// Hosts that ExchangeTenants may name as endpoints, as HOST[:PORT], separated by commas. None by default.
     #[arg(

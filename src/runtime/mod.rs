@@ -87,6 +87,7 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
     let shutdown = shutdown()?;
     let settings = Settings {
         operator_namespace: args.operator_namespace,
+        tenant_lease_namespace: args.tenant_lease_namespace,
         allowed_endpoints: args.allow_endpoint_overrides,
         concurrency: args.concurrency,
     };

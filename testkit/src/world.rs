@@ -210,6 +210,7 @@ impl<S: Server> World<S> {
             rng: self.rng.clone(),
             settings: Settings {
                 operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+                tenant_lease_namespace: "kube-system".to_owned(),
                 allowed_endpoints: Vec::new(),
                 concurrency: 16,
             },

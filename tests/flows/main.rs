@@ -52,5 +52,6 @@ mod removals;
 mod requests;
 mod schedules;
 mod sequences;
+mod served_by;
 mod settings;
 mod stages;

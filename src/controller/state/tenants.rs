@@ -11,6 +11,7 @@ use super::breaker::Limits;
 use super::directory::DirectoryCache;
 use crate::api::{Management, SignInControl};
 use crate::exchange::Gateway;
+use crate::leadership::TenantClaim;
 use crate::mail::{ClusterId, Domain, SmtpAddress, TenantGuid};
 use crate::plan::People;
 use crate::rules::AccessRules;
@@ -72,6 +73,10 @@ pub struct Tenants {
     connections: Mutex<HashMap<String, Connected>>,
     /// When each tenant's credential ends, where that is known: also while the tenant can't be used.
     credential_expiries: RwLock<HashMap<String, Timestamp>>,
+    /// This installation's claims, each of which says by itself when it ends.
+    claims: Mutex<HashMap<TenantGuid, TenantClaim>>,
+    /// Which other installation serves a tenant, as it was reported.
+    elsewhere: Mutex<HashMap<String, String>>,
 }
 
 impl Tenants {
@@ -80,6 +85,7 @@ impl Tenants {
     }
 
     pub fn set(&self, name: &str, state: TenantState) {
+        self.elsewhere.lock().remove(name);
         self.states.write().insert(name.to_owned(), state);
     }
 
@@ -103,6 +109,18 @@ impl Tenants {
         self.connections.lock().get(name).cloned()
     }
 
+    /// This installation's claim to a tenant.
+    pub fn claim(&self, guid: TenantGuid) -> TenantClaim {
+        self.claims.lock().entry(guid).or_default().clone()
+    }
+
+    /// Another installation serves the tenant: nothing is done on it, and nothing reported. True when that is news.
+    pub fn leave_to(&self, name: &str, holder: &str) -> bool {
+        self.states.write().remove(name);
+        let known = self.elsewhere.lock().insert(name.to_owned(), holder.to_owned());
+        known.is_none_or(|known| known != holder)
+    }
+
     pub fn credential_expiry(&self, name: &str) -> Option<Timestamp> {
         self.credential_expiries.read().get(name).copied()
     }
@@ -118,6 +136,7 @@ impl Tenants {
     pub fn remove(&self, name: &str) {
         self.set_credential_expiry(name, None);
         self.connections.lock().remove(name);
+        self.elsewhere.lock().remove(name);
         self.states.write().remove(name);
     }
 }

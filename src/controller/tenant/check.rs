@@ -9,10 +9,12 @@ use kube::{Api, ResourceExt};
 use super::connection::connected;
 use super::fault::Fault;
 use super::people::{self, Named};
-use super::report::{Checked, report};
+use super::report::{Checked, SERVED_BY_ANOTHER, report};
+use super::serving;
 use super::timing::Timing;
 use crate::api::ExchangeTenant;
 use crate::controller::context::Context;
+use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Connected, Tenant, TenantState};
 use crate::lane::Lane;
@@ -43,8 +45,20 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (ReconcileResult, Option
     let (result, again) = match &checked {
         Ok(_) => (ReconcileResult::Success, CHECKED),
         Err(Fault::Unreachable(_)) => (ReconcileResult::Error, BROKEN),
-        Err(Fault::Stalled { .. }) => (ReconcileResult::Stalled, BROKEN),
+        Err(Fault::Stalled { .. } | Fault::ServedByAnother { .. }) => (ReconcileResult::Stalled, BROKEN),
     };
+    if let Err(Fault::ServedByAnother {
+        holder,
+        message,
+        is_late,
+    }) = &checked
+    {
+        let is_news = context.state.tenants.leave_to(name, holder);
+        // A condition brings its own event.
+        if is_news && !is_late {
+            report_other(context, &object, message).await;
+        }
+    }
     if matches!(checked, Err(Fault::Stalled { .. }))
         && let Some(connected) = context.state.tenants.connection(name)
     {
@@ -54,7 +68,9 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (ReconcileResult, Option
     let state = match &checked {
         Ok((tenant, _)) => Some(TenantState::Ready(Arc::clone(tenant))),
         // A connection that worked is kept: each call finds out for itself whether it works again.
-        Err(Fault::Unreachable(_)) if matches!(before, Some(TenantState::Ready(_))) => None,
+        Err(Fault::Unreachable(_)) if is_served(context, before.as_ref()) => None,
+        // Mailboxes wait in silence: their statuses are the other's to write.
+        Err(Fault::ServedByAnother { .. }) => None,
         Err(fault @ (Fault::Stalled { message: why, .. } | Fault::Unreachable(why))) => {
             Some(TenantState::NotReady {
                 why: why.clone(),
@@ -85,6 +101,26 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (ReconcileResult, Option
             (ReconcileResult::Error, Some(Duration::from_secs(2)))
         }
     }
+}
+
+/// Whether the connection worked, and nobody else may have taken the tenant over since.
+fn is_served(context: &Context, before: Option<&TenantState>) -> bool {
+    match before {
+        Some(TenantState::Ready(tenant)) => context.state.tenants.claim(tenant.guid).is_current(),
+        Some(TenantState::NotReady { .. }) | None => false,
+    }
+}
+
+/// Nothing is done here as long as another installation serves the tenant, which is reported once.
+async fn report_other(context: &Context, object: &ExchangeTenant, message: &str) {
+    tracing::warn!(tenant = object.name_any(), "not served here: {message}");
+    let event = Event {
+        warning: true,
+        reason: SERVED_BY_ANOTHER,
+        action: "Check",
+        note: message,
+    };
+    context.events.publish(object, event).await;
 }
 
 /// Who was not said to have left before.
@@ -142,6 +178,11 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         propagation,
         safety,
     } = Timing::of(spec).map_err(|message| Fault::stalled("InvalidSpec", message))?;
+    let cluster = ClusterId {
+        name: spec.ownership.cluster_id.clone(),
+        uid_part: context.cluster_uid.clone(),
+    };
+    serving::claim(context, guid, &cluster).await?;
     let Connected {
         fingerprint: _,
         gateway,
@@ -180,10 +221,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         guid,
         rules: AccessRules::parse(&spec.access),
         management: spec.management,
-        cluster: ClusterId {
-            name: spec.ownership.cluster_id.clone(),
-            uid_part: context.cluster_uid.clone(),
-        },
+        cluster,
         marker_attribute: spec.ownership.marker_attribute.number(),
         sign_in_control: spec.sign_in_control,
         interval,

@@ -46,7 +46,7 @@ pub async fn connected(
     let fingerprint = fingerprint(&connection);
     let connect = || {
         Gateway::led_by(
-            context.leadership.clone(),
+            context.leadership.over_tenant(context.state.tenants.claim(guid)),
             connection,
             context.http.clone(),
             context.clock,

@@ -12,6 +12,14 @@ pub enum Fault {
     },
     /// It may go away by itself.
     Unreachable(String),
+    /// Another installation of the operator works on it.
+    ServedByAnother {
+        /// As its Lease names it.
+        holder: String,
+        message: String,
+        /// It was not heard of for longer than one that lives needs.
+        is_late: bool,
+    },
 }
 
 impl Fault {

@@ -6,4 +6,5 @@ mod endpoints;
 mod fault;
 mod people;
 mod report;
+mod serving;
 mod timing;

@@ -19,6 +19,9 @@ const SHOWN_DOMAINS: usize = 50;
 /// People listed in status to whom nobody answers.
 const SHOWN_PEOPLE: usize = 50;
 
+/// The reason of the condition, and of the event.
+pub const SERVED_BY_ANOTHER: &str = "ServedByAnother";
+
 /// What a check found: a tenant with its accepted domains, or why it can't be used.
 pub type Checked = Result<(Arc<Tenant>, Vec<AcceptedDomain>), Fault>;
 
@@ -28,6 +31,10 @@ pub async fn report(
     object: &ExchangeTenant,
     checked: &Checked,
 ) -> Result<(), kube::Error> {
+    if let Err(Fault::ServedByAnother { is_late: false, .. }) = checked {
+        // The status is the other's to write: it works on this very object.
+        return Ok(());
+    }
     let generation = object.metadata.generation.unwrap_or_default();
     let old = object.status.clone().unwrap_or_default();
     let mut verdicts = verdicts(checked);
@@ -113,6 +120,10 @@ fn verdicts(checked: &Checked) -> Vec<Verdict> {
         Err(Fault::Unreachable(message)) => vec![
             Verdict::new(Kind::Ready, Truth::Unknown, "Unreachable", message.as_str()),
             Verdict::new(Kind::Reconciling, true, "Unreachable", message.as_str()),
+        ],
+        Err(Fault::ServedByAnother { message, .. }) => vec![
+            Verdict::new(Kind::Ready, false, SERVED_BY_ANOTHER, message.as_str()),
+            Verdict::new(Kind::Stalled, true, SERVED_BY_ANOTHER, message.as_str()),
         ],
         Err(Fault::Stalled {
             reason,

@@ -97,6 +97,7 @@ fn operator(
         rng: rng.clone(),
         settings: Settings {
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
+            tenant_lease_namespace: "kube-system".to_owned(),
             allowed_endpoints: Vec::new(),
             concurrency: 16,
         },
