@@ -29,7 +29,14 @@ pub fn everything(cluster: &Cluster) {
             ));
         }
         let snapshot = snapshot(name);
-        cluster.kubectl(&format!("{APPLY} -n {namespace} -f {snapshot}"));
+        for (file, in_namespace) in by_namespace(cluster, &snapshot) {
+            let namespace = if in_namespace {
+                String::new()
+            } else {
+                format!("-n {namespace}")
+            };
+            cluster.kubectl(&format!("{APPLY} {namespace} -f {file}"));
+        }
         its_pods_are_admitted(cluster, &namespace, &snapshot);
     }
     the_simulated_tenant_of_the_notes_is_taken(cluster);
@@ -41,6 +48,25 @@ fn snapshot(name: &str) -> String {
         .join(format!("tests/packaging/snapshots/{name}.yaml"))
         .display()
         .to_string()
+}
+
+/// Two files, without and with the objects that name their namespace themselves: kubectl takes no other for those.
+fn by_namespace(cluster: &Cluster, snapshot: &str) -> Vec<(String, bool)> {
+    let text = std::fs::read_to_string(snapshot).unwrap();
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
+    let (named, others): (Vec<_>, Vec<_>) = objects
+        .into_iter()
+        .partition(|object| object["metadata"]["namespace"].is_string());
+    [(others, false), (named, true)]
+        .into_iter()
+        .filter(|(items, _)| !items.is_empty())
+        .map(|(items, in_namespace)| {
+            let file = cluster.file(if in_namespace { "named.json" } else { "others.json" });
+            let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
+            std::fs::write(&file, list.to_string()).unwrap();
+            (file.display().to_string(), in_namespace)
+        })
+        .collect()
 }
 
 fn no_snapshot_is_left_out() {

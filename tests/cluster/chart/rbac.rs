@@ -81,12 +81,18 @@ fn is_needed_beyond_this_story(rule: &Access) -> bool {
     rule.resource == "mailboxledgers" && matches!(rule.verb.as_str(), "operate" | "delete")
 }
 
-/// What the chart's two roles grant, a line for each verb, resource and name.
+/// What the chart's three roles grant, a line for each verb, resource and name.
 fn granted(cluster: &Cluster) -> Vec<Access> {
     let everywhere = cluster.get(&format!("clusterrole {RELEASE}"));
     let at_home = cluster.get(&format!("role {RELEASE} -n {OPERATOR_NAMESPACE}"));
+    let shared = cluster.get(&format!("role {RELEASE}-{OPERATOR_NAMESPACE} -n kube-system"));
+    let roles = [
+        (everywhere, None),
+        (at_home, Some(OPERATOR_NAMESPACE)),
+        (shared, Some("kube-system")),
+    ];
     let mut all = Vec::new();
-    for (role, namespace) in [(everywhere, None), (at_home, Some(OPERATOR_NAMESPACE))] {
+    for (role, namespace) in roles {
         for rule in role["rules"].as_array().unwrap() {
             assert!(!rule.to_string().contains('*'), "{rule}");
             let names = match texts(&rule["resourceNames"]) {
