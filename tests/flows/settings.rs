@@ -217,6 +217,7 @@ async fn a_switch_that_differs_is_never_taken_for_another_form_of_what_is_declar
     .await;
     world.tenant.set_faults(Faults::default());
     open().unwrap();
+    world.wait_mailbox("sales", "False", "NotConverging").await;
     world.sleep(3 * 3600).await;
     let shown = view(&world).settings.get("SmtpClientAuthenticationDisabled");
     assert_eq!(shown, Some(json!(true)));
