@@ -173,11 +173,28 @@ async fn rights_whose_permission_stays_away_are_revoked_after_an_hour() {
     world.delete_permission("team").await;
     released(&world).await;
     world.apply(&sales(json!({}))).await;
-    world.sleep(58 * 60).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    // Whatever the interval at which mailboxes are rechecked.
+    let hour = world.ledger().await.spec.taken_up_at.unwrap() + jiff::SignedDuration::from_hours(1);
+    let left = hour.duration_since(world.server.now()).as_secs().unsigned_abs();
+    world.sleep(left - 30).await;
     assert_eq!(holders(&world), (2, 2), "the hour is not over");
-    world.sleep(5 * 60).await;
+    world.sleep(60).await;
     assert_eq!(holders(&world), (0, 0));
     world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_observe_nothing_is_taken_up_and_nothing_is_written_at_rest() {
+    let world = sales_with(&[FIRST]).await;
+    world.delete_mailbox("sales").await;
+    world.delete_permission("team").await;
+    released(&world).await;
+    world.apply(&sales(json!({ "management": "Observe" }))).await;
+    world.wait_mailbox("sales", "False", "DriftDetected").await;
+    world.sleep(60).await;
+    stays_quiet(&world, std::time::Duration::from_secs(2 * HOUR)).await;
+    assert!(world.ledger().await.spec.released_at.is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::applied::{Applied, Snapshot};
@@ -34,13 +35,18 @@ impl Reconcile<'_> {
         }
         let remaining = remaining(&applied, self.remembered_ledger().as_ref());
         let awaits_somebody = applied.snapshot.as_ref().is_some_and(Snapshot::awaits_somebody);
+        let due = applied.snapshot.as_ref().and_then(Snapshot::due_at);
         let outcome = Box::pin(self.publish_all(applied)).await;
         self.context.update_pending(self.key, remaining);
         let disposition = match outcome.disposition() {
             disposition if awaits_somebody => disposition.awaiting_somebody(),
             disposition => disposition,
         };
-        requeue_as(self.context, self.key, &outcome, &disposition, self.lane)
+        let completed = requeue_as(self.context, self.key, &outcome, &disposition, self.lane);
+        match due {
+            Some(due) => completed.not_later_than(due.duration_since(self.context.clock.now())),
+            None => completed,
+        }
     }
 
     /// A refused manifest stays refused, whatever was taken away meanwhile.
@@ -281,6 +287,12 @@ fn reason_of(object: &MailboxPermission) -> String {
 }
 
 impl Snapshot {
+    /// When rights may be revoked that wait for their permissions since a take-up.
+    fn due_at(&self) -> Option<Timestamp> {
+        let take_up = self.desired.take_up.as_ref()?;
+        (!self.rest.due.is_empty()).then_some(take_up.until)
+    }
+
     /// Whether everything was done that a request to remove orphaned grants asks for.
     fn has_no_orphans_left(&self) -> bool {
         let was_asked = self.prepared.writes && self.prepared.purpose == Purpose::Keep;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use super::outcome::{Disposition, Outcome, Requeue};
 use crate::controller::context::Context;
 use crate::controller::metrics::ReconcileResult;
@@ -21,6 +23,20 @@ pub struct Completed {
 impl Completed {
     pub fn new(result: ReconcileResult, requeue: Option<(Duration, Lane)>) -> Self {
         Self { result, requeue }
+    }
+
+    /// The same, but back for a revocation when that is due.
+    pub fn not_later_than(self, due: SignedDuration) -> Self {
+        let due = Duration::try_from(due).unwrap_or_default();
+        let is_sooner = self.requeue.is_none_or(|(delay, _)| due < delay);
+        if is_sooner {
+            Self {
+                requeue: Some((due, Lane::Revocation)),
+                ..self
+            }
+        } else {
+            self
+        }
     }
 }
 

@@ -289,7 +289,8 @@ fn other_ways_in(observed: &Observed) -> Vec<String> {
 fn revocation_due(findings: &Findings<'_>) -> Option<Verdict> {
     let take_up = findings.desired.take_up.as_ref()?;
     let due = &findings.rest.due;
-    if due.is_empty() {
+    // Under Observe nothing was taken up, and no hour began.
+    if due.is_empty() || !findings.writes {
         return None;
     }
     let names = Names::of(findings.desired, findings.ledger);

@@ -42,6 +42,13 @@ async fn a_status_write_of_our_own_asks_for_nothing_and_an_edit_does() {
     let mut written = mailbox("sales", "sales@contoso.com", 1);
     written.status = Some(crate::api::SharedMailboxStatus {
         summary: Some("UpToDate".into()),
+        conditions: vec![
+            serde_json::from_value(json!({
+                "type": "Ready", "status": "True", "reason": "UpToDate", "message": "",
+                "lastTransitionTime": "2026-11-28T09:00:00Z"
+            }))
+            .unwrap(),
+        ],
         ..Default::default()
     });
     assert_eq!(index.apply_mailbox(written, now), vec![]);
