@@ -132,10 +132,12 @@ pub static FAMILIES: &[Family] = &[
         name: "mailTip",
         properties: &[Property::new("mailTip", "MailTip", Kind::MailTip)],
         declared: |spec| {
-            Ok(Values::of([(
-                "MailTip",
-                spec.mail_tip.as_deref().map(Value::words),
-            )]))
+            let text = spec.mail_tip.as_deref();
+            // Exchange keeps it as HTML, which has no way to write most of them.
+            if text.is_some_and(|text| text.chars().any(char::is_control)) {
+                return Err("spec.mailTip must be one line without control characters".to_owned());
+            }
+            Ok(Values::of([("MailTip", text.map(Value::words))]))
         },
         ..Family::PLAIN
     },

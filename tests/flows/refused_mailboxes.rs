@@ -55,6 +55,10 @@ async fn values_that_the_schema_cannot_express_are_refused_by_the_operator() {
             json!({ "displayName": "   " }),
             ["spec.displayName", "blanks", "must"],
         ),
+        (
+            json!({ "mailTip": "Hello\u{0}" }),
+            ["spec.mailTip", "control", "characters"],
+        ),
     ] {
         let world = World::start().await;
         world.apply(&sales(change)).await;

@@ -159,6 +159,8 @@ pub struct Ledgers {
     seen: BTreeMap<String, SeenLedger>,
     by_key: HashMap<MailboxKey, BTreeSet<String>>,
     by_person: HashMap<u64, BTreeSet<String>>,
+    /// Of mailboxes whose resource is gone: each resource asks whether one of its addresses is theirs.
+    by_released_address: HashMap<u64, BTreeSet<String>>,
 }
 
 impl Ledgers {
@@ -182,6 +184,14 @@ impl Ledgers {
                 .or_default()
                 .insert(seen.name.clone());
         }
+        if seen.released_at.is_some() && !seen.is_gone {
+            for address in &seen.addresses {
+                self.by_released_address
+                    .entry(number(address))
+                    .or_default()
+                    .insert(seen.name.clone());
+            }
+        }
         self.seen.insert(seen.name.clone(), seen);
         if is_ours {
             Changes::new()
@@ -202,6 +212,9 @@ impl Ledgers {
         take_out(&mut self.by_key, &gone.key, name);
         for person in &gone.people {
             take_out(&mut self.by_person, person, name);
+        }
+        for address in &gone.addresses {
+            take_out(&mut self.by_released_address, &number(address), name);
         }
         Some(gone)
     }
@@ -240,12 +253,10 @@ impl Ledgers {
         address: &SmtpAddress,
         but: &MailboxKey,
     ) -> Option<&SeenLedger> {
-        self.seen.values().find(|ledger| {
-            ledger.released_at.is_some()
-                && !ledger.is_gone
-                && ledger.tenant == tenant
-                && ledger.key != *but
-                && ledger.addresses.contains(address)
+        let names = self.by_released_address.get(&number(address))?;
+        let mut ledgers = names.iter().filter_map(|name| self.seen.get(name));
+        ledgers.find(|ledger| {
+            ledger.tenant == tenant && ledger.key != *but && ledger.addresses.contains(address)
         })
     }
 
