@@ -18,6 +18,8 @@ pub struct Quirks {
     pub limits_name_the_property: bool,
     /// How long Get- and Set-CASMailbox don't know a mailbox that was just created, in milliseconds.
     pub client_access_after_create_ms: u64,
+    /// What a batch does after the first of its calls that fails.
+    pub batch_errors: BatchErrors,
     /// Properties that no row has, whatever is selected.
     pub missing: BTreeSet<String>,
     /// Properties that always read as this, whatever was written.
@@ -68,6 +70,20 @@ pub enum EmptyMailTip {
     Wrapper,
 }
 
+/// What a batch does after the first of its calls that fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BatchErrors {
+    /// As OData has it: it goes on when the request prefers `odata.continue-on-error`, and else answers the others with
+    /// 424.
+    #[default]
+    AsAsked,
+    /// It answers the others with 424, whatever is asked.
+    Stops,
+    /// It leaves the others out of its answer, whatever is asked.
+    LeavesOut,
+}
+
 impl Default for Quirks {
     fn default() -> Self {
         Self {
@@ -76,6 +92,7 @@ impl Default for Quirks {
             says_unmodified: true,
             limits_name_the_property: true,
             client_access_after_create_ms: 0,
+            batch_errors: BatchErrors::default(),
             missing: BTreeSet::new(),
             shown_instead: BTreeMap::new(),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::quirks::{EmptyMailTip, Entities, LineEnds, MailTipForm, Quirks};
+use crate::quirks::{BatchErrors, EmptyMailTip, Entities, LineEnds, MailTipForm, Quirks};
 use crate::random::Random;
 use crate::settings;
 
@@ -34,6 +34,16 @@ impl Quirks {
             limits_name_the_property: one_of(&mut random, &[true, false]),
             client_access_after_create_ms: random.below(2) * random.below(600_000),
             missing,
+            // Drawn last: what was drawn before keeps its meaning.
+            batch_errors: one_of(
+                &mut random,
+                &[
+                    BatchErrors::AsAsked,
+                    BatchErrors::AsAsked,
+                    BatchErrors::Stops,
+                    BatchErrors::LeavesOut,
+                ],
+            ),
             ..Self::default()
         }
     }

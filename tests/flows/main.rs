@@ -13,6 +13,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod architecture;
 mod automapping;
+mod batches;
 mod breaker;
 mod claims;
 mod contested;

@@ -10,6 +10,7 @@ use crate::cmdlets::{self, Call, Done};
 use crate::error::CmdletError;
 use crate::faults::{Fault, Origin, Surface};
 use crate::journal::{Actor, JournalKind, Outcome};
+use crate::quirks::BatchErrors;
 use crate::token::Resource;
 use crate::wire::{Delivery, Http, Reply};
 use crate::world::World;
@@ -79,8 +80,18 @@ fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Opt
     let struck = |fault: &Fault| outer == Some(fault) || faults.contains(&Some(fault.clone()));
     let is_forgotten = |fault: Option<&Fault>| [outer, fault].contains(&Some(&Fault::Forgotten));
     let (lost, cut) = (struck(&Fault::LostAnswer), struck(&Fault::CutAnswer));
+    let stops = batch.then(|| stopping(world, http)).flatten();
     let mut replies = Vec::with_capacity(items.len());
     for (item, fault) in items.into_iter().zip(&faults) {
+        if let Some(stops) = stops
+            && replies.iter().any(|(_, reply): &(_, Reply)| reply.status >= 400)
+        {
+            if stops == Stop::Answered {
+                let text = "The request was not run, because an earlier one of its batch failed.";
+                replies.push((item.id, Reply::error(424, text)));
+            }
+            continue;
+        }
         let made_up = fault.as_ref().and_then(crate::inject::reply);
         let injected = made_up.is_some() || lost || cut || is_forgotten(fault.as_ref());
         let kind = kind(http, &item);
@@ -115,6 +126,28 @@ fn run(world: &mut World, http: &Http, batch: bool, items: Vec<Item>, outer: Opt
         (true, _) => Delivery::Lost,
         (false, true) => Delivery::Cut(reply),
         (false, false) => Delivery::Whole(reply),
+    }
+}
+
+/// How a batch leaves off after an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// With an answer for each call that is not run.
+    Answered,
+    /// Without one.
+    Silent,
+}
+
+/// None: it goes on after an error.
+fn stopping(world: &World, http: &Http) -> Option<Stop> {
+    let prefer = http.header("prefer").unwrap_or_default();
+    let is_asked = prefer
+        .split(',')
+        .any(|preference| preference.trim() == "odata.continue-on-error");
+    match world.quirks.batch_errors {
+        BatchErrors::AsAsked => (!is_asked).then_some(Stop::Answered),
+        BatchErrors::Stops => Some(Stop::Answered),
+        BatchErrors::LeavesOut => Some(Stop::Silent),
     }
 }
 

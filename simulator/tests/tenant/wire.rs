@@ -47,7 +47,18 @@ async fn each_item_of_a_batch_has_its_own_status() {
         item("c", "Get-Nonsense", json!({})),
         item("d", "Set-Mailbox", json!({"Identity": "first.member", "CustomAttribute1": "x"})),
     ]});
-    let answer = client.post("$batch", &body, &[]).await.unwrap();
+    // As OData has it, a batch ends with its first error unless somebody asks it to go on.
+    let stopped = client.post("$batch", &body, &[]).await.unwrap();
+    let statuses: Vec<_> = stopped.json["responses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| &r["status"])
+        .collect();
+    assert_eq!(statuses, [200, 404, 424, 424]);
+    client.tenant.control().clear_journal();
+    let go_on = [("prefer", "odata.maxpagesize=1000, odata.continue-on-error")];
+    let answer = client.post("$batch", &body, &go_on).await.unwrap();
     assert_eq!(answer.status, 200);
     let responses = answer.json["responses"].as_array().unwrap();
     let status = |id: &str| {

@@ -22,6 +22,9 @@ use crate::exchange::wire::{Effect, Failure, Reply};
 /// No answer within this time is a lost answer. A batch runs ten cmdlets of typically a second.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// What OData answers for a call that it did not run because another of its batch failed.
+const FAILED_DEPENDENCY: u16 = 424;
+
 /// After a role was granted, tokens from before it keep failing: a refusal renews tokens older than this.
 pub const STALE_ROLES: Duration = Duration::from_mins(5);
 
@@ -165,13 +168,22 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
         .unwrap_or_default()
         .into_iter()
         .collect();
+    // Whoever stops at the first error has run nothing behind it.
+    let stopped = items.values().any(|item| item.status >= 400);
     batch
         .iter()
         .enumerate()
         .map(|(place, waiting)| {
             let Some(mut item) = items.remove(&place) else {
-                return missing("the batch was answered without this call").outcome_of(waiting);
+                let text = "the batch was answered without this call";
+                let failure = if stopped { not_run(text) } else { missing(text) };
+                return failure.outcome_of(waiting);
             };
+            if item.status == FAILED_DEPENDENCY {
+                let failure =
+                    not_run("the service did not run it, because an earlier call of its batch failed");
+                return failure.outcome_of(waiting);
+            }
             item.request_id = item.request_id.or_else(|| request_id.clone());
             Outcome {
                 result: item.interpret(waiting.cmdlet.name),
@@ -183,6 +195,13 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
 
 fn missing(message: &str) -> Failure {
     Failure::new(error_of(ErrorClass::Transient, message), true)
+}
+
+/// The service did not run this call of a batch: it is sent again, and by itself.
+fn not_run(message: &str) -> Failure {
+    let mut error = error_of(ErrorClass::Transient, message);
+    error.status = Some(FAILED_DEPENDENCY);
+    Failure::without_effect(error)
 }
 
 /// The same failure for every call.

@@ -96,6 +96,10 @@ const ANCHOR: &str = "APP:SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}";
 /// 1,000 rows is the service's maximum.
 const PREFER: &str = "odata.maxpagesize=1000";
 
+/// Without it a batch ends with the first of its calls that fails (OData JSON Format 4.01, 19.1). Microsoft's own module
+/// sends it with the batch and with each call.
+const PREFER_OF_BATCH: &str = "odata.maxpagesize=1000, odata.continue-on-error";
+
 impl AdminApi {
     pub fn new(base: &str, tenant: TenantGuid) -> Self {
         Self {
@@ -151,14 +155,17 @@ impl AdminApi {
                         "Authorization": format!("Bearer {}", token.expose_secret()),
                         "X-AnchorMailbox": self.anchor(),
                         "X-CmdletName": cmdlet.name,
-                        "Prefer": PREFER,
+                        "Prefer": PREFER_OF_BATCH,
                     },
                     "body": cmdlet.body(),
                 })
             })
             .collect();
         let url = format!("{}/adminapi/beta/{}/$batch", self.base, self.tenant);
-        self.request(&url, &json!({ "requests": requests }), token, id)
+        let mut request = self.request(&url, &json!({ "requests": requests }), token, id)?;
+        let prefer = http::HeaderValue::from_static(PREFER_OF_BATCH);
+        request.headers_mut().insert("prefer", prefer);
+        Ok(request)
     }
 
     fn request(
@@ -277,6 +284,9 @@ mod tests {
         assert_eq!(item["method"], "POST");
         assert_eq!(item["url"], url);
         assert_eq!(item["headers"]["Authorization"], "Bearer abc");
+        let prefer = request.headers()["prefer"].to_str().unwrap();
+        assert!(prefer.contains("odata.continue-on-error"), "{prefer}");
+        assert_eq!(item["headers"]["Prefer"], prefer);
         assert_eq!(item["body"], one.body());
     }
 
