@@ -2,9 +2,10 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 35] = [
+const KNOWN: [&str; 38] = [
     "AccessDenied",
     "AddressClaimed",
+    "AddressHeldByRetained",
     "AddressInUse",
     "Contested",
     "CredentialsRefused",
@@ -14,6 +15,8 @@ const KNOWN: [&str; 35] = [
     "EndpointNotAllowed",
     "GrantStuck",
     "InvalidSpec",
+    "LeaseForbidden",
+    "LedgerUnreadable",
     "MailboxGone",
     "MailboxNotFound",
     "MailboxNotReady",
@@ -25,10 +28,10 @@ const KNOWN: [&str; 35] = [
     "PartiallyGranted",
     "Paused",
     "PolicyViolation",
-    "RecordUnreadable",
     "SecretForbidden",
     "SecretKeyNotFound",
     "SecretNotFound",
+    "ServedByAnother",
     "SettingRefused",
     "TakenOver",
     "TenantChanged",
