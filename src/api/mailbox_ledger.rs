@@ -106,11 +106,11 @@ pub struct MailboxLedgerSpec {
     pub gone_at: Option<Timestamp>,
     /// Addresses that were added because a manifest declared them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 400), with = "Vec<String>")]
+    #[schemars(length(max = 1000), with = "Vec<String>")]
     pub addresses: Vec<SmtpAddress>,
     /// Addresses that were taken away while a replica may still show them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 400))]
+    #[schemars(length(max = 1000))]
     pub removed_addresses: Vec<RemovedAddress>,
     /// The MailboxPermissions that declare rights, by name. `by` counts from 0 into this list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -118,7 +118,7 @@ pub struct MailboxLedgerSpec {
     pub permissions: Vec<String>,
     /// Who holds what because a manifest declares it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = 3000))]
     pub people: Vec<LedgerPerson>,
     /// Removals of rights that nobody declared, as far as they still count against the limits of `safety`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -257,7 +257,7 @@ pub struct LedgerPerson {
     #[schemars(with = "Option<String>")]
     pub sid: Option<Sid>,
     /// Every way in which manifests name the person, or the group by which they came.
-    #[schemars(length(max = 64), with = "Vec<String>")]
+    #[schemars(length(max = 70), with = "Vec<String>")]
     pub written_as: Vec<SmtpAddress>,
     /// What the person holds, by right: FullAccess, SendAs, SendOnBehalf.
     pub rights: BTreeMap<Right, LedgerRight>,
@@ -274,11 +274,11 @@ pub struct LedgerRight {
     pub at: Option<Timestamp>,
     /// The MailboxPermissions that declare it, counted from 0 in `permissions`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 500))]
+    #[schemars(length(max = 20))]
     pub by: Vec<i32>,
     /// How this right's declarations name the person, counted from 0 in `writtenAs`.
     #[serde(default, rename = "as", skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 70))]
     pub named: Vec<i32>,
     /// When it ends (`expiresAt`).
     #[serde(default, skip_serializing_if = "Option::is_none")]

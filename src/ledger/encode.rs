@@ -12,8 +12,11 @@ use crate::api::{
 };
 use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
 
-/// How many names of one person are kept: more are of no use but to flood the object.
+/// How many further names of one person are kept, and how many permissions: more are of no use but to flood the object.
 const NAMES: usize = 64;
+const PERMISSIONS: usize = 500;
+/// How many permissions are kept of one right.
+const BY: usize = 20;
 
 /// Puts what is remembered into the object; life, history and seal stay as they are.
 pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
@@ -38,7 +41,7 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
         .chain(removed_grants().map(|(grant, _)| grant))
         .flat_map(|grant| &grant.by)
         .collect();
-    let names: Vec<String> = names.into_iter().cloned().collect();
+    let names: Vec<String> = names.into_iter().take(PERMISSIONS).cloned().collect();
     let mut people = People {
         permissions: &names,
         people: BTreeMap::new(),
@@ -126,10 +129,13 @@ impl People<'_> {
         if person.sid.is_none() {
             person.sid.clone_from(&grant.sid);
         }
-        let named = grant
-            .written_as()
-            .filter_map(|name| position_of(&mut person.written_as, name));
-        let named = named.collect();
+        // Each right keeps the name by which it is declared, however many others there are.
+        let member = position_of(&mut person.written_as, &grant.member, usize::MAX);
+        let also = grant.also.iter();
+        let also: Vec<i32> = also
+            .filter_map(|name| position_of(&mut person.written_as, name, NAMES))
+            .collect();
+        let named = member.into_iter().chain(also).collect();
         let by = grant.by.iter().filter_map(|name| {
             let position = self.permissions.binary_search(name).ok()?;
             i32::try_from(position).ok()
@@ -137,7 +143,7 @@ impl People<'_> {
         let right = LedgerRight {
             state,
             at: grant.at,
-            by: by.collect(),
+            by: by.take(BY).collect(),
             named,
             until: grant.until,
             weighed_at,
@@ -149,10 +155,10 @@ impl People<'_> {
     }
 }
 
-fn position_of(names: &mut Vec<SmtpAddress>, name: &SmtpAddress) -> Option<i32> {
+fn position_of(names: &mut Vec<SmtpAddress>, name: &SmtpAddress, most: usize) -> Option<i32> {
     let position = names.iter().position(|other| other == name);
     let position = position.or_else(|| {
-        (names.len() < NAMES).then(|| {
+        (names.len() < most).then(|| {
             names.push(name.clone());
             names.len() - 1
         })

@@ -57,7 +57,10 @@ fn known(ledger: &Ledger) -> BTreeSet<(ObjectId, Right)> {
 /// What the history says to be revoked last.
 fn revoked(spec: &MailboxLedgerSpec) -> BTreeSet<(ObjectId, Right)> {
     let mut revoked = BTreeSet::new();
-    for line in &spec.history {
+    // A collapsed line keeps the place of its first change.
+    let mut lines: Vec<_> = spec.history.iter().collect();
+    lines.sort_by_key(|line| line.at);
+    for line in lines {
         let Some(right) = line.right else { continue };
         for id in &line.ids {
             match line.after {

@@ -72,6 +72,12 @@ impl Desired {
             .is_some_and(|take_up| self.now < take_up.until)
     }
 
+    /// Whether the ledger was restored or edited so lately that nothing is taken away because of what it lists.
+    pub(super) fn doubts_the_ledger(&self) -> bool {
+        let take_up = self.take_up.as_ref();
+        take_up.is_some_and(|take_up| take_up.restored && self.now < take_up.until)
+    }
+
     /// Whether a manifest asks for what was granted.
     pub(super) fn declares_grant(&self, grant: &RecordedGrant) -> bool {
         self.grants.contains_key(&(grant.object_id, grant.right))

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::removal::{Veto, removal};
 use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign};
-use crate::ledger::{Ledger, RecordedGrant};
+use crate::ledger::{Ledger, RecordedGrant, RightOf};
 use crate::mail::{Holder, ObjectId, Right, Sid};
 
 #[derive(Default)]
@@ -31,10 +31,12 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
         .iter()
         .map(|grant| ((grant.object_id, grant.right), grant))
         .collect();
+    let announced: BTreeSet<RightOf> = ledger.weighed.iter().map(|one| one.what.clone()).collect();
     let mut plan = GrantPlan::default();
     for (key, grant) in &recorded {
         if !desired.grants.contains_key(key) {
-            plan.undeclared(grant, desired);
+            let is_announced = announced.contains(&grant.right_of());
+            plan.undeclared(grant, desired, is_announced);
         }
     }
     let strangers = plan.strangers(desired, observed, ledger);
@@ -56,9 +58,9 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
 
 impl GrantPlan {
     /// A grant of ours that no manifest names by this object any more.
-    fn undeclared(&mut self, grant: &RecordedGrant, desired: &Desired) {
+    fn undeclared(&mut self, grant: &RecordedGrant, desired: &Desired, is_announced: bool) {
         self.announced.push(grant.clone());
-        let cause = match removal(grant, desired) {
+        let cause = match removal(grant, desired, is_announced) {
             Ok(cause) => cause,
             Err(veto) => {
                 if veto == Veto::TakenUp {

@@ -72,7 +72,11 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
     };
     let settled = Ledger {
         intent: None,
-        addresses: desired.aliases.iter().cloned().collect(),
+        addresses: if desired.doubts_the_ledger() {
+            addresses_to_remember(desired, observed, ledger)
+        } else {
+            desired.aliases.iter().cloned().collect()
+        },
         grants: grants.settled,
         removed: ledger.removed.clone(),
         ..Ledger::default()

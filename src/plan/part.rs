@@ -98,6 +98,11 @@ impl Plan {
             announced: ledger.clone(),
             settled: Ledger {
                 grants: ledger.grants.iter().filter(stays).cloned().collect(),
+                // A read shows the marker.
+                intent: ledger
+                    .intent
+                    .clone()
+                    .filter(|_| changes.iter().any(Change::is_marker)),
                 ..ledger.clone()
             },
             ..only

@@ -35,7 +35,8 @@ pub(super) enum Veto {
     TakenUp,
 }
 
-pub(super) fn removal(grant: &RecordedGrant, desired: &Desired) -> Result<Cause, Veto> {
+/// `is_announced`: the removal was admitted before, and is perhaps under way.
+pub(super) fn removal(grant: &RecordedGrant, desired: &Desired, is_announced: bool) -> Result<Cause, Veto> {
     let names = |people: &People| {
         people.include_id(&grant.object_id)
             || grant
@@ -63,7 +64,7 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired) -> Result<Cause,
         Err(Veto::TakenUp)
     } else if has_ended {
         Ok(Cause::Expired)
-    } else if take_up.is_some_and(|take_up| !take_up.has_all_of(grant)) {
+    } else if !is_announced && take_up.is_some_and(|take_up| !take_up.has_all_of(grant)) {
         Err(Veto::TakenUp)
     } else {
         Ok(Cause::Undeclared)

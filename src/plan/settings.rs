@@ -227,7 +227,8 @@ fn addresses(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Cha
     // Exchange refuses to take the primary address away; the address that is about to become primary or the
     // one that stays primary is declared anyway.
     let is_withdrawn = |address: &&SmtpAddress| {
-        !desired.declares_address(address)
+        !desired.doubts_the_ledger()
+            && !desired.declares_address(address)
             && observed.addresses.contains(*address)
             && observed.primary != **address
     };

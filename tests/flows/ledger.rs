@@ -369,7 +369,7 @@ async fn a_mailbox_whose_resource_goes_while_it_is_created_is_marked_and_blocked
 async fn an_announced_create_that_nobody_ever_saw_is_forgotten_after_a_day() {
     let mut world = World::without_operator(Seed::contoso()).await;
     world.apply(&testkit::tenant()).await;
-    let fault = Fault::Forgotten;
+    let fault = Fault::LostRequest;
     world
         .tenant
         .add_fault(FaultRule::always(fault).on(&["New-Mailbox"]));
@@ -532,4 +532,149 @@ async fn a_slow_exchange_leaves_a_status_that_says_that_nothing_was_observed() {
         json!(-1),
         "as tools that wait understand it"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_ledger_of_a_mailbox_without_a_resource_is_believed_after_an_hour() {
+    let world = sales_with(&[FIRST]).await;
+    let end = world.server.now() + jiff::SignedDuration::from_mins(30);
+    let ends = json!({ "spec": { "expiresAt": format!("{end:.0}") } });
+    world
+        .apply(&with(permission("guest", "sales", &[SECOND], &["SendAs"]), &ends))
+        .await;
+    world.wait_permission("guest", "True", "Granted").await;
+    world.delete_permission("guest").await;
+    delete_sales(&world).await;
+    for days in [0, 1] {
+        let backup = world.ledgers().await;
+        world.sleep(days * 60).await;
+        restore_ledgers(&world, &backup).await;
+    }
+    world.sleep(50 * 60).await;
+    assert_eq!(
+        holders(&world),
+        (1, 2),
+        "the end has come, and the ledger may be an old one"
+    );
+    world.sleep(15 * 60 + 24 * HOUR).await;
+    assert_eq!(holders(&world), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_somebody_elses_finalizer_holds_up_protects_nobody() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let held_up = json!({ "metadata": { "finalizers": ["example.com/wait"] } });
+    world.apply(&with(sales(json!({})), &held_up)).await;
+    world.sleep(60).await;
+    world.delete_mailbox("sales").await;
+    world
+        .apply(&with(
+            testkit::tenant(),
+            &json!({ "spec": { "departed": [SECOND] } }),
+        ))
+        .await;
+    until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_resource_in_the_place_of_one_that_is_gone_suspends_nothing() {
+    for change in [
+        json!({ "management": "Paused" }),
+        json!({ "management": "Observe" }),
+        json!({ "emailAddress": "sales@elsewhere.example" }),
+    ] {
+        let world = sales_with(&[FIRST, SECOND]).await;
+        delete_sales(&world).await;
+        world.apply(&sales(change.clone())).await;
+        world.sleep(60).await;
+        world
+            .apply(&with(
+                testkit::tenant(),
+                &json!({ "spec": { "departed": [SECOND] } }),
+            ))
+            .await;
+        world.sleep(2 * INTERVAL).await;
+        assert_eq!(holders(&world), (1, 1), "{change}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_was_announced_is_no_grace_periods_business() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let down = FaultRule::always(Fault::Throttled {
+        retry_after_seconds: Some(30),
+    });
+    world
+        .tenant
+        .add_fault(down.on(&["Remove-RecipientPermission", "Remove-MailboxPermission"]));
+    world.delete_permission("team").await;
+    let announced = async || {
+        let states = states(&world.ledger().await);
+        states.contains(&GrantState::Removing).then_some(())
+    };
+    world.wait("the removal is announced", announced).await;
+    world.delete_mailbox("sales").await;
+    released(&world).await;
+    world.apply(&sales(json!({}))).await;
+    world.sleep(60).await;
+    world.tenant.set_faults(Faults::default());
+    world.sleep(2 * INTERVAL).await;
+    assert_eq!(holders(&world), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_mailbox_that_was_restored_is_not_created_anew() {
+    let world = sales_with(&[FIRST]).await;
+    let guid = view(&world).exchange_guid;
+    admin(&world, "Remove-Mailbox", json!({ "Identity": SALES }));
+    world.wait_mailbox("sales", "False", "MailboxGone").await;
+    admin(
+        &world,
+        "Undo-SoftDeletedMailbox",
+        json!({ "SoftDeletedObject": guid }),
+    );
+    let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/recreate": guid } } });
+    world.apply(&with(sales(json!({})), &asked)).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(HOUR).await;
+    assert_eq!((world.ledgers().await.len(), holders(&world)), (1, (1, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_refused_leaves_no_ledger_when_its_resource_goes() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    let rule = FaultRule::always(refusal("Not this one."));
+    world.tenant.add_fault(rule.on(&["New-Mailbox"]));
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "False", "SettingRefused").await;
+    world.delete_mailbox("sales").await;
+    let gone = async || world.ledgers().await.is_empty().then_some(());
+    world.wait("the ledger is deleted", gone).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_throttled_once_is_not_forgotten_when_its_resource_goes() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    let throttled = Fault::Throttled {
+        retry_after_seconds: Some(400),
+    };
+    world
+        .tenant
+        .add_fault(FaultRule::next(1, throttled).on(&["New-Mailbox"]));
+    let set = Fault::Throttled {
+        retry_after_seconds: Some(20),
+    };
+    world
+        .tenant
+        .add_fault(FaultRule::next(4, set).on(&["Set-Mailbox"]));
+    world.apply(&sales(json!({}))).await;
+    until(&world, "it is created", || shared_mailboxes(&world) == 1).await;
+    world.delete_mailbox("sales").await;
+    let done = || {
+        let view = world.tenant.mailbox(SALES);
+        view.is_some_and(|view| view.account_disabled && !view.custom_attributes.is_empty())
+    };
+    until(&world, "it is marked and blocked", done).await;
 }

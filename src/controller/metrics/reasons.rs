@@ -2,7 +2,7 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 38] = [
+const KNOWN: [&str; 39] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressHeldByRetained",
@@ -16,6 +16,7 @@ const KNOWN: [&str; 38] = [
     "GrantStuck",
     "InvalidSpec",
     "LeaseForbidden",
+    "LedgerRefused",
     "LedgerUnreadable",
     "MailboxGone",
     "MailboxNotFound",

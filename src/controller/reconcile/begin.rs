@@ -45,13 +45,10 @@ impl<'a> Reconcile<'a> {
         let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
         let found = api.get_opt(&key.name).await;
         let found = found.map_err(|error| ended(&Outcome::of_kube(&error)))?;
-        // Nothing is done for it any more, and it is not gone before somebody else's finalizer is.
-        if found
-            .as_ref()
-            .is_some_and(|object| object.metadata.deletion_timestamp.is_some())
-        {
-            return Err(Completed::new(ReconcileResult::Success, None));
-        }
+        // Somebody else's finalizer may hold it up for as long as they like: it is as good as gone.
+        let deleting = |object: &SharedMailbox| object.metadata.deletion_timestamp.is_some();
+        let is_terminating = found.as_ref().is_some_and(deleting);
+        let found = found.filter(|object| !deleting(object));
         let is_gone = found.is_none();
         let mut reconcile = Self {
             context,
@@ -66,7 +63,7 @@ impl<'a> Reconcile<'a> {
             reattached: false,
         };
         if is_gone {
-            return Box::pin(reconcile.begin_without_resource()).await;
+            return Box::pin(reconcile.begin_without_resource(is_terminating)).await;
         }
         reconcile.wait_for_permissions()?;
         let looked_up = reconcile.find_ledger().await;

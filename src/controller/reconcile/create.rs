@@ -43,6 +43,10 @@ impl Reconcile<'_> {
             alias: creation.alias.clone(),
             primary: creation.address.clone(),
         };
+        // Until the answer says otherwise it may have been executed.
+        self.context
+            .state
+            .remember(self.key, |memory| memory.unsent = None);
         let gateway = &judged.prepared.tenant.gateway;
         let created = match gateway.create_shared_mailbox(self.lane, &new).await {
             Ok(created) => created,

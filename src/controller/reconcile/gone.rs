@@ -4,6 +4,7 @@
 //! out by its ledger: the first settings of a mailbox that was just created, removals that were announced before,
 //! people who have left, and rights whose time is over.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,7 +26,7 @@ use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
-use crate::ledger::{Ledger, RecordedGrant};
+use crate::ledger::{self, Ledger, RecordedGrant};
 use crate::mail::MarkerOwner;
 use crate::plan::{People, Purpose};
 
@@ -38,10 +39,14 @@ const SWEEP: Duration = Duration::from_hours(24);
 
 impl Reconcile<'_> {
     /// The resource is gone: its permissions say so, and its ledger is looked at.
-    pub(super) async fn begin_without_resource(mut self) -> Result<Self, Completed> {
+    pub(super) async fn begin_without_resource(mut self, is_terminating: bool) -> Result<Self, Completed> {
         let (context, key, lane) = (self.context, self.key, self.lane);
         let known = !context.state.index().ledgers().of(key).is_empty();
-        let again = permission::report_missing_mailbox(context, key).await;
+        let again = if is_terminating {
+            None
+        } else {
+            permission::report_missing_mailbox(context, key).await
+        };
         let again = again.map(|delay| (delay, Lane::Sweep));
         if !known {
             context.state.forget(key);
@@ -57,16 +62,43 @@ impl Reconcile<'_> {
             return Err(Completed::new(ReconcileResult::Success, again));
         };
         self.object = stand_in::of_ledger(key, spec);
-        if let Err(outcome) = self.release().await {
+        if !is_terminating && let Err(outcome) = self.release().await {
             return Err(requeue(context, key, &outcome, lane));
         }
         Ok(self)
+    }
+
+    /// What an earlier resource of this name left, while the present one is refused, paused or only observed and has not
+    /// taken the mailbox up: what outlives a resource is carried out all the same.
+    pub(super) fn for_the_earlier_resource(&self) -> Option<Self> {
+        let object = self.ledger.object()?;
+        if self.is_gone || self.has_own_ledger() {
+            return None;
+        }
+        Some(Self {
+            context: self.context,
+            key: self.key,
+            lane: self.lane,
+            object: stand_in::of_ledger(self.key, &object.spec),
+            is_gone: true,
+            ledger: LedgerFile::of(object.clone()),
+            permissions: Vec::new(),
+            refusal: None,
+            created: false,
+            reattached: false,
+        })
     }
 
     /// Writes down that the resource is gone, once.
     async fn release(&mut self) -> Result<(), Outcome> {
         let now = whole_seconds(self.context.clock.now());
         let is_known = self.ledger.spec().is_some_and(|spec| spec.released_at.is_some());
+        let is_intact = self.ledger.object().is_some_and(ledger::is_intact);
+        if is_known && !is_intact {
+            // It was restored or edited: that is written down before anything follows from it.
+            let remembered = self.remembered_ledger().unwrap_or_default();
+            return self.announce(&remembered).await;
+        }
         if is_known {
             return Ok(());
         }
@@ -83,8 +115,7 @@ impl Reconcile<'_> {
             rights = remembered.grants.len(),
             "the SharedMailbox is gone and the mailbox stays with its permissions"
         );
-        let people: std::collections::BTreeSet<_> =
-            remembered.grants.iter().map(|grant| grant.object_id).collect();
+        let people: BTreeSet<_> = remembered.grants.iter().map(|grant| grant.object_id).collect();
         let ends = remembered
             .grants
             .iter()
@@ -119,9 +150,6 @@ impl Reconcile<'_> {
         let Some(spec) = self.ledger.spec() else {
             return Err(Outcome::Released);
         };
-        if spec.gone_at.is_some() {
-            return Err(Outcome::Released);
-        }
         let name = &self.object.spec.tenant_ref.name;
         let tenant = match self.context.state.tenants.get(name) {
             Some(TenantState::Ready(tenant)) if tenant.guid == spec.tenant.guid => tenant,
@@ -153,7 +181,7 @@ impl Reconcile<'_> {
             owner,
             admitted: Admitted::without_resource(address, settings),
             remembered: self.remembered(),
-            take_up: None,
+            take_up: self.taken_up(),
             remove_orphans: false,
             has_unreadable_permissions: false,
             now: whole_seconds(self.context.clock.now()),
@@ -182,9 +210,11 @@ impl Reconcile<'_> {
 
     /// People who have left may have got something from somebody else; or somebody waits for an address of the mailbox.
     fn is_to_be_swept(&self, tenant: &Tenant) -> bool {
+        // It may have been restored.
+        let is_gone = self.ledger.spec().is_some_and(|spec| spec.gone_at.is_some());
         let now = self.context.clock.instant();
         self.context.state.remember(self.key, |memory| {
-            let has_departed = tenant.departed != People::default();
+            let has_departed = tenant.departed != People::default() || is_gone;
             let swept = memory.swept.filter(|(generation, at)| {
                 *generation == tenant.generation && now.saturating_duration_since(*at) < SWEEP
             });
@@ -201,10 +231,15 @@ impl Reconcile<'_> {
             revoked,
             done: _,
         } = applied;
-        if let Some(snapshot) = &snapshot {
+        let tenant = match self.context.state.tenants.get(&self.object.spec.tenant_ref.name) {
+            Some(TenantState::Ready(tenant)) => Some(tenant.generation),
+            Some(TenantState::NotReady { .. }) | None => None,
+        };
+        let was_read = snapshot.is_some() || self.ledger.is_unseen;
+        if let (true, Some(generation)) = (was_read, tenant) {
             let now = self.context.clock.instant();
             self.context.state.remember(self.key, |memory| {
-                memory.swept = Some((snapshot.prepared.tenant.generation, now));
+                memory.swept = Some((generation, now));
                 memory.address_is_wanted = false;
             });
         }
@@ -239,16 +274,24 @@ impl Reconcile<'_> {
         };
         let since = |at: Timestamp| self.context.clock.since(at);
         if let Some(gone) = spec.gone_at {
-            return since(gone) >= GONE_KEPT;
+            // A mailbox may be restored: it is looked for once more.
+            return self.ledger.is_unseen && since(gone) >= GONE_KEPT;
+        }
+        if spec.mailbox.is_some() {
+            return false;
         }
         let unsent = self
             .context
             .state
             .remember(self.key, |memory| memory.unsent.clone());
-        spec.intent.as_ref().is_some_and(|intent| {
-            let was_never_sent = unsent.as_ref() == Some(&intent.one_time_name);
-            was_never_sent || (self.ledger.is_unseen && since(intent.at) >= LOOKED_FOR)
-        })
+        match &spec.intent {
+            // Its create was refused, or never asked for.
+            None => true,
+            Some(intent) => {
+                let was_never_sent = unsent.as_ref() == Some(&intent.one_time_name);
+                was_never_sent || (self.ledger.is_unseen && since(intent.at) >= LOOKED_FOR)
+            }
+        }
     }
 
     async fn delete_ledger(&mut self) -> Result<(), Outcome> {
@@ -300,13 +343,16 @@ impl Reconcile<'_> {
     fn next_duty(&self) -> Option<(Duration, Lane)> {
         let spec = self.ledger.draft()?;
         let now = self.context.clock.now();
-        let ends = self.remembered_ledger().unwrap_or_default().grants;
-        let next_end = ends
-            .iter()
-            .filter_map(|grant| grant.until)
-            .filter(|until| *until > now)
-            .min();
-        let wait = next_end.map(|end| Duration::try_from(end.duration_since(now)).unwrap_or_default());
+        let remembered = self.remembered_ledger().unwrap_or_default();
+        let ends = remembered.grants.iter().filter_map(|grant| grant.until);
+        // What came meanwhile waits until a restored ledger is believed.
+        let has_waiting = remembered.grants.iter().any(|grant| grant.until.is_some());
+        let believed = self
+            .taken_up()
+            .filter(|_| has_waiting)
+            .map(|take_up| take_up.until);
+        let next = ends.chain(believed).filter(|until| *until > now).min();
+        let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
         let name = &spec.tenant.name;
         let has_departed = matches!(
             self.context.state.tenants.get(name),

@@ -61,6 +61,13 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
         Err(completed) => return completed,
     };
     let applied = Box::pin(run(&mut reconcile)).await;
+    // Nobody evades what was announced by putting another resource in the place of one that is gone.
+    let is_taken_up = matches!(&applied, Ok(applied) if applied.ledger.is_some());
+    if !is_taken_up && let Some(mut earlier) = reconcile.for_the_earlier_resource() {
+        let applied = Box::pin(run(&mut earlier)).await;
+        let _: Completed = Box::pin(earlier.report(applied)).await;
+        reconcile.ledger.refreshed(earlier.ledger);
+    }
     Box::pin(reconcile.report(applied)).await
 }
 

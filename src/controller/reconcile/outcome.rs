@@ -73,6 +73,8 @@ pub enum Stall {
     /// Exchange shows an entry and says that it does not exist.
     GrantStuck(String),
     LedgerUnreadable(String),
+    /// The API server takes no ledger of this size.
+    LedgerRefused(String),
 }
 
 /// When a mailbox is reconciled again.
@@ -325,6 +327,7 @@ impl Stall {
             Self::Contested(text) => ("Contested", text),
             Self::GrantStuck(text) => ("GrantStuck", text),
             Self::LedgerUnreadable(text) => ("LedgerUnreadable", text),
+            Self::LedgerRefused(text) => ("LedgerRefused", text),
         }
     }
 }

@@ -11,12 +11,11 @@ use super::outcome::{Outcome, Stall};
 use super::prepared::{Prepared, Remembered};
 use super::validate::{self, Admitted, Refused, Surroundings};
 use crate::api::condition::whole_seconds;
-use crate::api::{Management, RECREATE, SharedMailbox, last_reconcile_request};
+use crate::api::{Management, SharedMailbox, last_reconcile_request};
 use crate::controller::state::index::claims_of;
 use crate::controller::state::key::{MailboxKey, Work};
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
-use crate::ledger::Ledger;
 use crate::mail::{MarkerOwner, SmtpAddress};
 use crate::plan::Purpose;
 
@@ -33,7 +32,7 @@ impl Reconcile<'_> {
             self.take_up();
             return Ok(Prepared {
                 take_up: self.taken_up(),
-                ..self.for_mailbox_again(prepared)
+                ..prepared
             });
         };
         // Only a mailbox that was created, and marked, has something that could be taken away; and what an earlier
@@ -51,25 +50,6 @@ impl Reconcile<'_> {
             take_up: self.taken_up(),
             ..prepared
         })
-    }
-
-    /// A mailbox that is gone stays gone until somebody asks for a new one in its place.
-    fn for_mailbox_again(&mut self, prepared: Prepared) -> Prepared {
-        let Some(spec) = self.ledger.spec() else {
-            return prepared;
-        };
-        let lost = spec.mailbox.as_ref().map(|mailbox| mailbox.guid);
-        let asked = self.object.annotations().get(RECREATE);
-        match (lost, asked) {
-            (Some(lost), Some(asked)) if spec.gone_at.is_some() && asked.parse() == Ok(lost) => {
-                self.begin_again(&prepared.tenant, lost);
-                Prepared {
-                    ledger: Ledger::default(),
-                    ..prepared
-                }
-            }
-            _ => prepared,
-        }
     }
 
     /// With why the manifest is refused, if it is.

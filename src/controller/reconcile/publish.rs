@@ -236,7 +236,7 @@ impl Reconcile<'_> {
             tracing::warn!(target: "audit", reason = "RevocationDue", mailbox = %self.key, "{}", now.message);
             self.publish(true, "RevocationDue", "TakeUp", &now.message).await;
         }
-        if self.ledger.is_lost {
+        if self.ledger.is_lost && self.ledger.object().is_some() {
             let note = "nothing is remembered of this mailbox: its MailboxLedger is gone. What manifests declare is ours \
                         again; other permissions on it are left alone and listed";
             self.publish(true, "MemoryLost", "TakeUp", note).await;

@@ -295,6 +295,7 @@ impl Ledgers {
     ) -> Vec<(MailboxKey, BTreeSet<SmtpAddress>)> {
         let counts = |ledger: &&SeenLedger| {
             ledger.released_at.is_some_and(|at| at > since)
+                && ledger.mailbox.is_some()
                 && !ledger.is_gone
                 && ledger.tenant == tenant
                 && ledger.key.namespace == namespace

@@ -9,11 +9,13 @@ mod rows;
 
 use std::time::Duration;
 
+use kube::ResourceExt;
+
 use super::begin::Reconcile;
 use super::observation::{Found, Observation, Seen};
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
-use super::validate;
+use super::validate::{self, Wanted};
 use crate::api::RECREATE;
 use crate::api::condition::whole_seconds;
 use crate::exchange::{ErrorClass, ExchangeError};
@@ -28,9 +30,13 @@ use reads::Reads;
 /// minutes by which replicas lag.
 const LOSS_CONFIRMED: Duration = Duration::from_mins(5);
 
+/// Replicas show a new mailbox within minutes. After so long it was deleted, or never was.
+const SHOWN_AFTER_CREATE: Duration = Duration::from_hours(24);
+
 impl Reconcile<'_> {
     pub(super) async fn fetch(&mut self, prepared: &mut Prepared) -> Result<Observation, Outcome> {
         let of_error = |error: ExchangeError| Outcome::of_error(&error);
+        self.begin_again_if_asked(prepared).await?;
         let known = self.known_mailbox(&prepared.ledger);
         let (directory, located) = {
             let reads = self.reads(prepared);
@@ -66,7 +72,10 @@ impl Reconcile<'_> {
                 self.ledger.is_unseen = true;
                 Found::Nowhere(nickname)
             }
-            Located::Taken(why) => return Err(Outcome::Stalled(Stall::AddressInUse(why))),
+            Located::Taken(why) => {
+                self.ledger.is_unseen = true;
+                return Err(Outcome::Stalled(Stall::AddressInUse(why)));
+            }
         };
         Ok(Observation {
             wanted,
@@ -80,6 +89,30 @@ impl Reconcile<'_> {
             tenant: &prepared.tenant,
             lane: self.lane,
             now: self.context.clock.instant(),
+        }
+    }
+
+    /// A mailbox that is gone stays gone until somebody asks for a new one in its place; and it must be gone now.
+    async fn begin_again_if_asked(&mut self, prepared: &mut Prepared) -> Result<(), Outcome> {
+        let spec = self.ledger.spec().filter(|spec| spec.gone_at.is_some());
+        let lost = spec.and_then(|spec| spec.mailbox.as_ref().map(|mailbox| mailbox.guid));
+        let asked = self.object.annotations().get(RECREATE);
+        let Some(lost) = lost.filter(|lost| asked.is_some_and(|asked| asked.parse() == Ok(*lost))) else {
+            return Ok(());
+        };
+        let desired = validate::desired(prepared, &Wanted::default());
+        let read = self
+            .reads(prepared)
+            .mailbox(lost, None, &desired, &prepared.ledger)
+            .await;
+        match read {
+            Err(error) if error.class == ErrorClass::NotFound => {
+                self.begin_again(&prepared.tenant, lost);
+                prepared.ledger = Ledger::default();
+                Ok(())
+            }
+            Err(error) => Err(Outcome::of_error(&error)),
+            Ok(_) => Ok(()),
         }
     }
 
@@ -124,8 +157,11 @@ impl Reconcile<'_> {
 
     /// Exchange does not find a mailbox that it had: looked up again before that is accepted.
     fn missing(&mut self, ledger: &Ledger, guid: MailboxGuid) -> Outcome {
-        if ledger.intent.is_some() {
-            self.ledger.is_unseen = true;
+        let announced = ledger
+            .intent
+            .as_ref()
+            .map(|intent| self.context.clock.since(intent.at));
+        if announced.is_some_and(|age| age < SHOWN_AFTER_CREATE) {
             let text = "Exchange does not show the new mailbox yet; this takes seconds, at times minutes";
             return Outcome::Progressing(Progress::WaitingForExchange(text.to_owned()));
         }
@@ -138,6 +174,7 @@ impl Reconcile<'_> {
         if !is_known && now.saturating_duration_since(since) < LOSS_CONFIRMED {
             return Outcome::Progressing(Progress::ConfirmingLoss);
         }
+        self.ledger.is_unseen = true;
         let now = whole_seconds(self.context.clock.now());
         if let Some(draft) = self.ledger.draft_mut() {
             draft.gone_at.get_or_insert(now);

@@ -112,10 +112,8 @@ impl Reconcile<'_> {
             }
         }
         self.ledger = LedgerFile {
-            draft: Some(first.spec.clone()),
-            object: Some(first),
             unreadable,
-            ..LedgerFile::default()
+            ..LedgerFile::of(first)
         };
         Ok(())
     }

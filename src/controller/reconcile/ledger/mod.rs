@@ -43,6 +43,20 @@ impl LedgerFile {
         self.draft = self.spec().cloned();
     }
 
+    /// Another hand of this reconcile wrote the ledger meanwhile.
+    pub fn refreshed(&mut self, other: Self) {
+        self.object = other.object;
+        self.draft.clone_from(&other.draft);
+    }
+
+    pub fn of(object: MailboxLedger) -> Self {
+        Self {
+            draft: Some(object.spec.clone()),
+            object: Some(object),
+            ..Self::default()
+        }
+    }
+
     /// As the API server has it.
     pub fn spec(&self) -> Option<&MailboxLedgerSpec> {
         self.object.as_ref().map(|object| &object.spec)

@@ -30,6 +30,7 @@ impl Reconcile<'_> {
     pub fn take_up(&mut self) {
         let now = whole_seconds(self.context.clock.now());
         let resource = self.resource_ref();
+        let tenant = self.object.spec.tenant_ref.name.clone();
         let crd = self.permissions_crd_uid();
         let Some(object) = self.ledger.object() else {
             return;
@@ -45,6 +46,7 @@ impl Reconcile<'_> {
         let is_taken_up = is_restored || is_another;
         if let Some(draft) = self.ledger.draft_mut() {
             draft.resource_ref = resource;
+            draft.tenant.name = tenant;
             draft.taken_up_at = Some(now);
             draft.restored = is_restored || was_restored;
             draft.released_at = None;

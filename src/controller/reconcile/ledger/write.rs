@@ -4,7 +4,7 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
 use super::super::begin::Reconcile;
-use super::super::outcome::Outcome;
+use super::super::outcome::{Outcome, Stall};
 use crate::api::MailboxLedger;
 use crate::api::condition::whole_seconds;
 use crate::ledger::{self, Ledger};
@@ -39,6 +39,15 @@ impl Reconcile<'_> {
             return Ok(());
         };
         let mut spec = draft.clone();
+        let is_broken = self
+            .ledger
+            .object()
+            .is_some_and(|before| !ledger::is_intact(before));
+        if is_broken && !self.ledger.is_taken_up {
+            // Nothing seals anew what was restored or edited without saying so.
+            spec.taken_up_at = Some(now);
+            spec.restored = true;
+        }
         ledger::write(&mut spec, remembered);
         ledger::lifecycle(&spec, self.ledger.is_foreign).clone_into(&mut spec.shown.state);
         let before = self.ledger.object();
@@ -78,7 +87,18 @@ impl Reconcile<'_> {
                     .await
             }
         };
-        answer.map_err(|error| Outcome::of_kube(&error))
+        answer.map_err(|error| {
+            if let kube::Error::Api(status) = &error
+                && matches!(status.code, 413 | 422)
+            {
+                return Outcome::Stalled(Stall::LedgerRefused(format!(
+                    "what must be remembered of this mailbox is more than a MailboxLedger may hold, and nothing is \
+                     written before it is remembered: declare fewer people, aliases or permissions ({})",
+                    status.message
+                )));
+            }
+            Outcome::of_kube(&error)
+        })
     }
 
     /// The name of the mailbox's ledger: for life.
