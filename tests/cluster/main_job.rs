@@ -7,7 +7,7 @@ use testkit::{NAMESPACE, World, mailbox, permission, tenant, with};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 use serde_json::json;
-use shared_mailbox_operator::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
+use shared_mailbox_operator::api::{ExchangeTenant, MailboxLedger, MailboxPermission, SharedMailbox};
 use simulator::{JournalEntry, JournalKind, Rename, Seed};
 
 const FIVE: [&str; 5] = [
@@ -162,7 +162,7 @@ async fn an_unblocked_sign_in_is_blocked_again(world: &OnServer) {
 async fn a_deleted_resource_lets_go_of_the_mailbox_without_a_call(world: &OnServer) {
     a_recheck(world).await;
     let before = world.tenant.mailbox(SALES).unwrap();
-    assert!(!world.mailbox("sales").await.finalizers().is_empty());
+    assert!(world.mailbox("sales").await.finalizers().is_empty());
     world.tenant.clear_journal();
     world.delete_mailbox("sales").await;
     world
@@ -274,19 +274,29 @@ async fn a_namespace_with_a_thousand_mailboxes_is_deleted_while_exchange_is_away
             message: None,
         }));
     let api: Api<SharedMailbox> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let ledgers: Api<MailboxLedger> = Api::all(world.client.clone());
     let created = (0..1_000).map(|number| {
-        let api = api.clone();
+        let (api, ledgers) = (api.clone(), ledgers.clone());
         async move {
             let object: SharedMailbox = serde_json::from_value(json!({
-                "metadata": {
-                    "name": format!("box{number}"), "finalizers": ["sharedmailbox.dev/mailbox"]
-                },
+                "metadata": { "name": format!("box{number}") },
                 "spec": { "displayName": "Box", "emailAddress": format!("box{number}@contoso.com") }
             }))
             .unwrap();
-            api.create(&kube::api::PostParams::default(), &object)
-                .await
-                .unwrap();
+            let params = kube::api::PostParams::default();
+            let object = api.create(&params, &object).await.unwrap();
+            let uid = object.uid().unwrap();
+            let ledger: MailboxLedger = serde_json::from_value(json!({
+                "metadata": { "name": uid },
+                "spec": {
+                    "format": 1, "seal": { "generation": 1 }, "cluster": "default/0a1b2c3d",
+                    "tenant": { "name": "default", "guid": "11111111-2222-3333-4444-555555555555" },
+                    "resourceRef": { "namespace": NAMESPACE, "name": object.name_any(), "uid": uid },
+                    "mailbox": { "guid": uuid::Uuid::new_v4() }
+                }
+            }))
+            .unwrap();
+            ledgers.create(&params, &ledger).await.unwrap();
         }
     });
     futures::future::join_all(created).await;
@@ -304,5 +314,13 @@ async fn a_namespace_with_a_thousand_mailboxes_is_deleted_while_exchange_is_away
     tokio::time::timeout(std::time::Duration::from_mins(1), gone)
         .await
         .expect("the namespace is gone within a minute");
+    let of_namespace = ListParams::default().fields(&format!("spec.resourceRef.namespace={NAMESPACE}"));
+    world
+        .wait("every ledger says so", async || {
+            let all = ledgers.list(&of_namespace).await.unwrap().items;
+            let released = all.iter().filter(|ledger| ledger.spec.released_at.is_some());
+            (all.len() == 1_000 && released.count() == 1_000).then_some(())
+        })
+        .await;
     assert_eq!(world.writes(), Vec::<String>::new());
 }

@@ -76,9 +76,15 @@ pub fn everything_granted_is_used_and_everything_asked_is_granted(cluster: &Clus
 }
 
 /// `operate` is a verb of no request: the policy that guards MailboxLedgers asks for it. One is deleted when its mailbox
-/// is gone for long, or when there are two for one mailbox; that the operator may is in `ledger.rs`.
+/// is gone for long, or when there are two for one mailbox; that the operator may is in `ledger.rs`. The Lease of a tenant
+/// is renewed after five minutes.
 fn is_needed_beyond_this_story(rule: &Access) -> bool {
-    rule.resource == "mailboxledgers" && matches!(rule.verb.as_str(), "operate" | "delete")
+    let is_of_tenant = rule.namespace.as_deref() == Some("kube-system");
+    match (rule.resource.as_str(), rule.verb.as_str()) {
+        ("mailboxledgers", "operate" | "delete") => true,
+        ("leases", "update") => is_of_tenant,
+        _ => false,
+    }
 }
 
 /// What the chart's three roles grant, a line for each verb, resource and name.
