@@ -4,7 +4,7 @@
 mod action;
 mod crash;
 mod day;
-mod ledger;
+mod expectations;
 mod life;
 mod line;
 mod model;
@@ -39,7 +39,7 @@ pub use secrets::Secrets;
 pub use sequence::{ABOUT_PEOPLE, actions_of, replay_sequence};
 pub use wire::Phase;
 
-use self::ledger::Ledger;
+use self::expectations::Expectations;
 use self::life::Supervisor;
 use self::wire::Wire;
 use crate::manifests::{tenant, with};
@@ -53,7 +53,7 @@ const OBSERVE_EVERY: Duration = Duration::from_secs(15);
 pub struct Simulation {
     pub world: World,
     pub wire: Wire,
-    ledger: Ledger,
+    expected: Expectations,
     supervisor: Supervisor,
     /// How often the oracles observe while time passes.
     observe_every: Duration,
@@ -82,11 +82,11 @@ impl Simulation {
         let world = World::without_operator(seed).await;
         world.apply(tenant).await;
         let supervisor = Supervisor::start(&world, &wire);
-        let ledger = Ledger::open(&world.tenant);
+        let expected = Expectations::open(&world.tenant);
         Self {
             world,
             wire,
-            ledger,
+            expected,
             supervisor,
             observe_every: OBSERVE_EVERY,
             _logs: logs,
@@ -96,7 +96,7 @@ impl Simulation {
     /// Does one thing that people do, or lets faults begin.
     pub async fn run(&mut self, action: &Action) -> Result<(), String> {
         // What is there now was there, whoever takes it away.
-        self.ledger.observe(&self.world);
+        self.expected.observe(&self.world);
         match action {
             Action::Apply(manifest) => {
                 // What admission refuses changes nothing.
@@ -105,7 +105,7 @@ impl Simulation {
             Action::Delete(kind, name) => {
                 let namespace_objects = kube::api::DeleteParams::default();
                 if *kind == "SharedMailbox" {
-                    self.ledger.release(&self.world, name);
+                    self.expected.release(&self.world, name);
                     let _ = self
                         .world
                         .api::<SharedMailbox>()
@@ -121,7 +121,7 @@ impl Simulation {
             }
             Action::Admin(cmdlet, parameters) => {
                 let _ = self.world.tenant.admin_cmdlet(cmdlet, parameters.clone());
-                self.ledger.admin_ran(&self.world, cmdlet, parameters);
+                self.expected.admin_ran(&self.world, cmdlet, parameters);
             }
             Action::Purge(address) => {
                 let tenant = &self.world.tenant;
@@ -139,11 +139,11 @@ impl Simulation {
                 } else {
                     self.world.tenant.remove_group_member(group, person)
                 };
-                self.ledger.refresh(&self.world.tenant, group);
+                self.expected.refresh(&self.world.tenant, group);
             }
             Action::Rename(user, rename) => {
                 let _ = self.world.tenant.rename_user(user, rename);
-                self.ledger
+                self.expected
                     .refresh(&self.world.tenant, rename.upn.as_deref().unwrap_or(user));
             }
             Action::WipeStatus(name) => self.wipe_status(name).await,
@@ -152,7 +152,7 @@ impl Simulation {
             Action::Wait(duration) => self.pass(*duration).await,
             Action::Settle => self.settle(Patience::usual()).await?,
         }
-        self.ledger.note(&self.world);
+        self.expected.note(&self.world);
         Ok(())
     }
 
@@ -166,7 +166,7 @@ impl Simulation {
         if !model::is_marked(&self.world, name) {
             return;
         }
-        self.ledger.release(&self.world, name);
+        self.expected.release(&self.world, name);
         object.status = None;
         let params = kube::api::PostParams {
             field_manager: Some("tests".to_owned()),
@@ -187,7 +187,7 @@ impl Simulation {
         let end = Instant::now() + duration;
         while Instant::now() < end {
             tokio::time::sleep(self.observe_every.min(end - Instant::now())).await;
-            self.ledger.observe(&self.world);
+            self.expected.observe(&self.world);
         }
     }
 
@@ -221,7 +221,7 @@ impl Simulation {
             let revisions = Some((self.world.server.revision(), self.world.tenant.revision()));
             if seen != revisions {
                 seen = revisions;
-                differences = model::differences(&self.world, &self.ledger);
+                differences = model::differences(&self.world, &self.expected);
             }
             if differences.is_empty() {
                 return Ok(());

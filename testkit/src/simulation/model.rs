@@ -8,7 +8,7 @@ use serde_json::Value;
 use simulator::MailboxView;
 use uuid::Uuid;
 
-use super::ledger::Ledger;
+use super::expectations::Expectations;
 use super::settings;
 use super::wishes::{Key, Members, People, Right, departed, grants_of, has_ended, valid_member, wanted};
 use crate::world::{NAMESPACE, World};
@@ -156,7 +156,7 @@ pub fn is_reported(object: &Value) -> bool {
 }
 
 /// Everything that is not as it ought to be, now.
-pub fn differences(world: &World, ledger: &Ledger) -> Vec<String> {
+pub fn differences(world: &World, expected: &Expectations) -> Vec<String> {
     let all = mailboxes(world);
     let wanted = wanted(world);
     let mut differences = Vec::new();
@@ -167,7 +167,7 @@ pub fn differences(world: &World, ledger: &Ledger) -> Vec<String> {
         }
         let judged = Judged {
             world,
-            ledger,
+            expected,
             mailbox,
             all: &all,
             wanted: &wanted,
@@ -190,7 +190,7 @@ pub fn differences(world: &World, ledger: &Ledger) -> Vec<String> {
 
 struct Judged<'a> {
     world: &'a World,
-    ledger: &'a Ledger,
+    expected: &'a Expectations,
     mailbox: &'a Value,
     all: &'a [Arc<Value>],
     wanted: &'a BTreeMap<Key, bool>,
@@ -333,8 +333,8 @@ impl Judged<'_> {
         for (member, right) in held(view).difference(&self.wanted_here()) {
             let grant = (view.object_id, *member, *right);
             let theirs =
-                self.ledger.foreign_grants.contains(&grant) || self.ledger.tolerated.contains(&grant);
-            let ours = self.ledger.was_wanted(Some(own.as_str()), *member, *right);
+                self.expected.foreign_grants.contains(&grant) || self.expected.tolerated.contains(&grant);
+            let ours = self.expected.was_wanted(Some(own.as_str()), *member, *right);
             if departed.contains(member) || (ours && !theirs && !expands) {
                 found.push(format!("{own} is refused, and {member} still holds {right:?}"));
             }
@@ -349,14 +349,14 @@ impl Judged<'_> {
 
     /// Whether a grant that no manifest asks for may be there.
     fn is_excused(&self, grant: (Uuid, Uuid, Right)) -> bool {
-        if self.ledger.foreign_grants.contains(&grant) {
+        if self.expected.foreign_grants.contains(&grant) {
             return true;
         }
         let (_, member, _) = grant;
         let is_removed = is_exclusive(self.mailbox)
             && !ignored(self.world, self.mailbox).contains(&member)
             && !self.is_named(member);
-        self.ledger.tolerated.contains(&grant) && !is_removed && !departed(self.world).contains(&member)
+        self.expected.tolerated.contains(&grant) && !is_removed && !departed(self.world).contains(&member)
     }
 
     /// Whether a permission names them, refused or not: they keep what they have.
@@ -430,8 +430,8 @@ impl Judged<'_> {
         );
         let addresses = addresses_of(view);
         let aliases: BTreeSet<String> = texts(&spec["aliases"]).into_iter().collect();
-        let primaries = self.ledger.primaries.get(&own).cloned().unwrap_or_default();
-        for gone in self.ledger.declared_aliases.get(&own).into_iter().flatten() {
+        let primaries = self.expected.primaries.get(&own).cloned().unwrap_or_default();
+        for gone in self.expected.declared_aliases.get(&own).into_iter().flatten() {
             let may_stay = aliases.contains(gone) || primaries.contains(gone);
             check(
                 may_stay || !addresses.contains(gone),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use simulator::{Actor, JournalEntry, JournalKind};
 use uuid::Uuid;
 
-use super::ledger::{id_of, objects};
+use super::expectations::{id_of, objects};
 use super::model;
 use super::wishes::{Key, Right};
 use super::{INTERVAL, Simulation};
@@ -121,13 +121,13 @@ impl Simulation {
         self.writes(patience, &mut wrongs);
         self.creates(&mut wrongs);
         self.pace(&mut wrongs);
-        if let Some((long, key)) = &self.ledger.untruth
+        if let Some((long, key)) = &self.expected.untruth
             && *long > patience.untruth
         {
             wrongs.push(format!("Ready was True for {long:?} while {key:?} was missing"));
         }
-        wrongs.extend(self.ledger.lie.clone());
-        if let Some((long, name)) = &self.ledger.contradiction
+        wrongs.extend(self.expected.lie.clone());
+        if let Some((long, name)) = &self.expected.contradiction
             && *long > patience.contradiction
         {
             wrongs.push(format!(
@@ -147,7 +147,7 @@ impl Simulation {
         let views = self.world.tenant.mailboxes().into_iter();
         let ours = views.filter(|view| {
             !self
-                .ledger
+                .expected
                 .foreign_objects
                 .contains_key(&view.object_id.to_string())
         });
@@ -208,7 +208,7 @@ impl Simulation {
             .into_iter()
             .map(|object| (id_of(&object), object))
             .collect();
-        for (id, before) in &self.ledger.foreign_objects {
+        for (id, before) in &self.expected.foreign_objects {
             if now.get(id) != Some(before) {
                 wrongs.push(format!(
                     "{id} is not ours and was changed: {before} became {:?}",
@@ -217,7 +217,7 @@ impl Simulation {
             }
         }
         let views = self.world.tenant.mailboxes();
-        for (mailbox, member, right) in &self.ledger.foreign_grants {
+        for (mailbox, member, right) in &self.expected.foreign_grants {
             let Some(view) = views.iter().find(|view| view.object_id == *mailbox) else {
                 continue;
             };
@@ -238,10 +238,10 @@ impl Simulation {
             }
             let identity = parameters["Identity"].as_str().unwrap_or_default();
             let id = self.world.tenant.object_id(identity);
-            if id.is_some_and(|id| self.ledger.foreign_objects.contains_key(&id.to_string())) {
+            if id.is_some_and(|id| self.expected.foreign_objects.contains_key(&id.to_string())) {
                 wrongs.push(format!("{name} was sent for {identity}, which is not ours"));
             }
-            let given_away = id.and_then(|id| self.ledger.given_away.get(&id));
+            let given_away = id.and_then(|id| self.expected.given_away.get(&id));
             if given_away.is_some_and(|since| entry.at.duration_since(*since) > UNDER_WAY) {
                 wrongs.push(format!(
                     "{}: {name} was sent for {identity}, which was given away",
@@ -307,7 +307,7 @@ impl Simulation {
         let patience = SignedDuration::try_from(patience.old_plans).unwrap();
         let before = entry.at.saturating_sub(patience).unwrap();
         for key in added {
-            if !self.ledger.asked_for(&key, before, entry.at).some {
+            if !self.expected.asked_for(&key, before, entry.at).some {
                 wrongs.push(format!(
                     "{}: {key:?} was granted and nobody asked for it",
                     entry.at
@@ -315,7 +315,7 @@ impl Simulation {
             }
         }
         for key in removed {
-            if self.ledger.asked_for(&key, before, entry.at).all && !self.ledger.was_remapped(&key) {
+            if self.expected.asked_for(&key, before, entry.at).all && !self.expected.was_remapped(&key) {
                 wrongs.push(format!("{}: {key:?} was revoked and was wanted", entry.at));
             }
         }
@@ -363,7 +363,7 @@ impl Simulation {
                 *busiest.entry(("Kubernetes", minute(request.at))).or_default() += 1;
             }
         }
-        let most = BUSY_MINUTE * self.ledger.primaries.len().max(1);
+        let most = BUSY_MINUTE * self.expected.primaries.len().max(1);
         if let Some(((side, _), count)) = busiest.into_iter().find(|(_, count)| *count > most) {
             wrongs.push(format!("{count} requests to {side} in one minute"));
         }

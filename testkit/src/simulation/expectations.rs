@@ -23,7 +23,7 @@ pub struct Wanted {
     pub grants: BTreeMap<Key, bool>,
 }
 
-pub struct Ledger {
+pub struct Expectations {
     pub history: Vec<Wanted>,
     /// Everything that was in the tenant before us, by object id: nobody but an admin may change it.
     pub foreign_objects: BTreeMap<String, Value>,
@@ -55,9 +55,9 @@ pub struct Ledger {
     pub lie: Option<String>,
 }
 
-impl Ledger {
+impl Expectations {
     pub fn open(tenant: &Control) -> Self {
-        let mut ledger = Self {
+        let mut expected = Self {
             history: Vec::new(),
             foreign_objects: BTreeMap::new(),
             foreign_grants: BTreeSet::new(),
@@ -75,9 +75,9 @@ impl Ledger {
             lie: None,
         };
         for object in objects(tenant) {
-            ledger.foreign_objects.insert(id_of(&object), object);
+            expected.foreign_objects.insert(id_of(&object), object);
         }
-        ledger
+        expected
     }
 
     /// Takes the newest manifests into account.
