@@ -9,7 +9,7 @@
 //!   fetch → validate → plan → apply → report.
 //! - [`ledger`]: what the operator remembers of a mailbox, read from and written to its MailboxLedger.
 //! - [`rules`]: what the ExchangeTenant lets a namespace have; plain functions on values.
-//! - [`plan`]: desired × observed × record → ordered steps; plain functions on values.
+//! - [`plan`]: desired × observed × ledger → ordered steps; plain functions on values.
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
 //! - [`clock`], [`rng`], [`lane`] and [`leadership`]: time, randomness, urgency and the right to write, shared by all.

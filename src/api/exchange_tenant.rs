@@ -254,7 +254,8 @@ pub struct Safety {
     /// So many removals within the period need no approval; 50 by default.
     #[schemars(range(min = 0, max = 100_000))]
     pub max_revocations: i32,
-    /// The same as a percentage of all grants that the operator has created in the tenant; 30 by default.
+    /// The same as a percentage of the grants of the operator on all mailboxes in the tenant that have a SharedMailbox;
+    /// 30 by default.
     #[schemars(range(min = 0, max = 100))]
     pub max_revocation_percent: i32,
     /// The time within which removals are counted together: hours, minutes and seconds as in 1h30m. 30m by default, at
@@ -301,7 +302,8 @@ pub struct AccessRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 12))]
     pub powers: Vec<Power>,
-    /// Mailboxes that one namespace may have under this rule; 50 by default.
+    /// Mailboxes that one namespace may have under this rule; 50 by default. A mailbox that was kept when its
+    /// SharedMailbox was deleted counts for 90 days.
     #[serde(default = "default_max_mailboxes")]
     #[schemars(range(min = 0, max = 100_000))]
     pub max_mailboxes: i32,

@@ -12,7 +12,7 @@ impl Plan {
         self.keeping(|change| change.is_repeated() || !acknowledged.contains(change))
     }
 
-    /// The plan with only those changes that `keep` admits, and whether something was left out. The records stay.
+    /// The plan with only those changes that `keep` admits, and whether something was left out. Its ledgers stay.
     pub fn keeping(&self, keep: impl Fn(&Change) -> bool) -> (Self, bool) {
         let mut left_out = false;
         let mut steps = Vec::with_capacity(self.steps.len());

@@ -235,7 +235,7 @@ prop_compose! {
 }
 
 /// A ledger of what an earlier manifest granted, true to the tenant or not.
-fn any_record() -> impl Strategy<Value = Ledger> {
+fn any_ledger() -> impl Strategy<Value = Ledger> {
     let grant = (
         1u8..8,
         rights(),
@@ -275,7 +275,7 @@ fn run(tenant: &mut Tenant, desired: &Desired, ledger: &Ledger) -> Plan {
 proptest! {
     #[test]
     fn applying_a_plan_yields_what_is_desired_and_the_next_plan_is_empty(
-        desired in any_desired(), mut tenant in any_tenant(), ledger in any_record()
+        desired in any_desired(), mut tenant in any_tenant(), ledger in any_ledger()
     ) {
         let first = run(&mut tenant, &desired, &ledger);
         for (id, right) in desired.grants.keys() {
@@ -295,7 +295,7 @@ proptest! {
 
     #[test]
     fn a_crash_after_any_step_ends_in_the_same_state(
-        desired in any_desired(), tenant in any_tenant(), ledger in any_record(), at in 0usize..30
+        desired in any_desired(), tenant in any_tenant(), ledger in any_ledger(), at in 0usize..30
     ) {
         let mut undisturbed = tenant.clone();
         run(&mut undisturbed, &desired, &ledger);
@@ -310,7 +310,7 @@ proptest! {
 
     #[test]
     fn nothing_that_is_neither_declared_nor_ours_appears_in_a_plan(
-        desired in any_desired(), tenant in any_tenant(), ledger in any_record()
+        desired in any_desired(), tenant in any_tenant(), ledger in any_ledger()
     ) {
         let planned = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let ours = |id: ObjectId, right: Right| {
@@ -351,7 +351,7 @@ proptest! {
 
     #[test]
     fn exclusive_leaves_exactly_what_is_declared_and_what_is_ignored_or_protected(
-        mut desired in any_desired(), mut tenant in any_tenant(), ledger in any_record(),
+        mut desired in any_desired(), mut tenant in any_tenant(), ledger in any_ledger(),
         ignored in people(), protected in people()
     ) {
         desired.policy.exclusive = true;
@@ -378,7 +378,7 @@ proptest! {
 
     #[test]
     fn additive_leaves_every_stranger_as_they_were(
-        desired in any_desired(), mut tenant in any_tenant(), ledger in any_record()
+        desired in any_desired(), mut tenant in any_tenant(), ledger in any_ledger()
     ) {
         let before = tenant.clone();
         run(&mut tenant, &desired, &ledger);
@@ -395,7 +395,7 @@ proptest! {
 
     #[test]
     fn whoever_has_left_loses_everything_and_nobody_else_does(
-        mut desired in any_desired(), mut tenant in any_tenant(), ledger in any_record(), who in 1u8..10
+        mut desired in any_desired(), mut tenant in any_tenant(), ledger in any_ledger(), who in 1u8..10
     ) {
         desired.grants.retain(|(id, _), _| *id != person(who));
         desired.policy.departed.ids.insert(person(who));
@@ -418,7 +418,7 @@ proptest! {
     fn a_refused_mailbox_loses_what_its_plan_takes_away_and_nothing_else_happens_to_it(
         desired in any_desired(),
         tenant in any_tenant(),
-        ledger in any_record(),
+        ledger in any_ledger(),
     ) {
         let whole = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let only = whole.only_taking_away(&ledger);
@@ -435,7 +435,7 @@ proptest! {
 
     #[test]
     fn revocations_come_before_every_step_that_takes_nothing_away(
-        desired in any_desired(), tenant in any_tenant(), ledger in any_record()
+        desired in any_desired(), tenant in any_tenant(), ledger in any_ledger()
     ) {
         let planned = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let undeclared = |step: &Step| {
@@ -453,7 +453,7 @@ proptest! {
 
     #[test]
     fn the_parts_of_a_refused_set_are_the_whole_and_start_with_what_protects(
-        desired in any_desired(), tenant in any_tenant(), ledger in any_record()
+        desired in any_desired(), tenant in any_tenant(), ledger in any_ledger()
     ) {
         for step in plan(&desired, &tenant.observe(&desired, &ledger), &ledger).steps {
             let Step::Set { changes, .. } = step else { continue };

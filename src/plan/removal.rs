@@ -5,15 +5,17 @@
 //!
 //! | veto | found by |
 //! | --- | --- |
-//! | the whole mailbox, its namespace or the CRD is being deleted | `controller/reconcile/cascading_deletion.rs` |
+//! | the SharedMailbox is gone, or its namespace or the CRD is being deleted | `controller/reconcile/gone.rs`, `cascading_deletion.rs` |
 //! | `management` is Paused or Observe, the tenant can't be used, or the ledger can't be read | `controller/reconcile/prepare.rs` |
 //! | Exchange could not be read | `controller/reconcile/fetch` |
 //! | the mailbox is not ours, or no shared mailbox any more | `controller/reconcile/validate/judge.rs` |
 //! | a manifest declares the right, by this or another name of the same person | `grants::plan` |
 //! | [`Veto::Stuck`], [`Veto::Protected`], [`Veto::StillDeclared`], [`Veto::TakenUp`] | [`removal`] |
 //! | a row that nobody declares: ignored, protected, unknown, denied | `foreign::foreign` |
+//! | a row that nobody declares, and the mailbox was taken up again less than an hour ago | `grants::plan` |
 //! | the breaker, or a group that changed all at once | `controller/reconcile/hold.rs`, by `hold::weigh` |
 //! | Exchange acknowledged it a moment ago | `controller/reconcile/apply.rs` |
+//! | the API server does not acknowledge the ledger that announces it | `controller/reconcile/ledger/write.rs` |
 //!
 //! A manifest that is refused, and somebody else who contests settings, stop no removal.
 

@@ -14,7 +14,7 @@ use crate::plan::{self, Change, Held, Plan};
 
 /// A plan, and what of it waits.
 pub(super) struct WeighedPlan {
-    /// With what waits written into its records, and still among its steps.
+    /// With what waits written into its ledgers, and still among its steps.
     pub plan: Plan,
     pub held: Option<Held>,
 }

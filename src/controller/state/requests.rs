@@ -31,7 +31,7 @@ fn is_wiped(conditions_before: usize, conditions_after: usize) -> bool {
     conditions_before > 0 && conditions_after == 0
 }
 
-/// Our own status writes and our own finalizer request nothing.
+/// Our own status writes request nothing.
 pub fn same_mailbox_request(before: &SharedMailbox, after: &SharedMailbox) -> bool {
     let request = |m: &SharedMailbox| {
         let requested = REQUESTS.map(|name| m.annotations().get(name).cloned());
