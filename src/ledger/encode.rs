@@ -10,7 +10,7 @@ use crate::api::{
     GrantState, LedgerEviction, LedgerHeld, LedgerPerson, LedgerRight, LedgerRightOf, MailboxLedgerSpec,
     RemovedAddress,
 };
-use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
+use crate::mail::{ObjectId, SmtpAddress};
 
 /// How many further names of one person are kept, and how many permissions: more are of no use but to flood the object.
 const NAMES: usize = 64;
@@ -204,23 +204,26 @@ fn right_of(what: &RightOf) -> LedgerRightOf {
 /// Whether two versions differ in nothing but what has passed by itself: a removal that is not checked any more, or
 /// that is not counted any more. Such a difference is worth no write. The seal does not count either.
 pub fn is_same_but_for_time(old: &MailboxLedgerSpec, new: &MailboxLedgerSpec, now: Timestamp) -> bool {
-    without_past(old, now) == without_past(new, now)
+    // Mostly nothing differs at all.
+    old == new || (has_no_new_eviction(old, new) && without_past(old, now) == without_past(new, now))
+}
+
+/// An eviction is dropped only once it counts no more; one that is new is announced.
+fn has_no_new_eviction(old: &MailboxLedgerSpec, new: &MailboxLedgerSpec) -> bool {
+    new.evictions
+        .iter()
+        .all(|eviction| old.evictions.contains(eviction))
 }
 
 fn without_past(spec: &MailboxLedgerSpec, now: Timestamp) -> MailboxLedgerSpec {
     let mut spec = spec.clone();
     spec.seal = None;
-    spec.shown.people = 0;
-    let Ok(mut ledger) = decode::read(&spec) else {
-        return spec;
-    };
-    ledger.removed.retain(|removed| removed.until > now);
-    let is_listed: BTreeSet<(ObjectId, Right)> = ledger.grants.iter().map(RecordedGrant::key).collect();
-    ledger.weighed.retain(|removal| match removal.what.holder {
-        Holder::ObjectId(id) => is_listed.contains(&(id, removal.what.right)),
-        Holder::Sid(_) => false,
-    });
-    write(&mut spec, &ledger);
+    if let Ok(mut ledger) = decode::read(&spec) {
+        ledger.removed.retain(|removed| removed.until > now);
+        let listed: BTreeSet<RightOf> = ledger.grants.iter().map(RecordedGrant::right_of).collect();
+        ledger.weighed.retain(|removal| listed.contains(&removal.what));
+        write(&mut spec, &ledger);
+    }
     spec.shown.people = 0;
     spec
 }

@@ -211,6 +211,40 @@ fn a_removal_that_has_passed_is_worth_no_write_and_one_that_counts_is() {
 }
 
 #[test]
+fn a_strangers_removal_that_was_weighed_is_written_before_it_is_done() {
+    let with = |weighed: Vec<WeighedRemoval>| {
+        let mut spec = empty();
+        let ledger = Ledger {
+            weighed,
+            ..Ledger::default()
+        };
+        write(&mut spec, &ledger);
+        spec
+    };
+    for holder in [Holder::Sid(sid(7)), Holder::ObjectId(person(7))] {
+        let what = RightOf {
+            holder,
+            right: Right::SendOnBehalf,
+        };
+        let weighed = |minute| {
+            with(vec![WeighedRemoval {
+                what: what.clone(),
+                at: at(minute),
+            }])
+        };
+        assert!(!is_same_but_for_time(&with(vec![]), &weighed(1), at(1)));
+        assert!(
+            !is_same_but_for_time(&weighed(0), &weighed(1), at(1)),
+            "weighed anew"
+        );
+        assert!(
+            is_same_but_for_time(&weighed(1), &with(vec![]), at(99)),
+            "it counts no more"
+        );
+    }
+}
+
+#[test]
 fn a_ledger_that_points_outside_its_lists_is_unreadable() {
     let mut spec = empty();
     let people = json!([{ "id": person(1), "writtenAs": ["anna@contoso.com"], "rights": {
