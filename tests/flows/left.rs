@@ -80,3 +80,22 @@ async fn what_is_declared_in_the_same_moment_for_somebody_who_has_left_is_not_gr
         "nothing for the second, and nothing to take back"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_who_left_long_ago_still_holds_is_not_looked_at_with_each_check_of_the_tenant() {
+    let world = sales_with(&[FIRST]).await;
+    let text = json!({ "Identity": SALES, "CustomAttribute15": "cost centre 4711" });
+    admin(&world, "Set-Mailbox", text);
+    world.wait_mailbox("sales", "False", "NotOurs").await;
+    world
+        .apply(&with(tenant(), &json!({ "spec": { "departed": [FIRST] } })))
+        .await;
+    world.sleep(2 * INTERVAL).await;
+    forget(&world);
+    world.sleep(3600).await;
+    let looked = sent(&world, "Get-Mailbox");
+    assert!(
+        looked <= 7,
+        "{looked} times an hour instead of once in ten minutes"
+    );
+}

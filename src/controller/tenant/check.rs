@@ -133,6 +133,7 @@ fn newly_departed(before: Option<&TenantState>, after: &TenantState) -> People {
         left.ids.retain(|id| !before.departed.ids.contains(id));
         left.addresses
             .retain(|address| !before.departed.addresses.contains(address));
+        left.sids.retain(|sid| !before.departed.sids.contains(sid));
     }
     left
 }
