@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::coordination::v1::LeaseSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -14,6 +16,27 @@ pub struct Leadership {
     state: Arc<watch::Sender<State>>,
     /// What is written to a tenant needs the claim to that tenant besides.
     tenant: Option<TenantClaim>,
+}
+
+/// A claim as a Lease holds it, taken or renewed now. `old` is what the Lease held, which is nothing when it is created;
+/// `is_ours`: no other claim ends by it.
+pub fn lease_spec(
+    old: LeaseSpec,
+    is_ours: bool,
+    holder: String,
+    now: MicroTime,
+    lasts: Duration,
+) -> LeaseSpec {
+    let acquired = old.acquire_time.filter(|_| is_ours);
+    let transitions = old.lease_transitions.unwrap_or_default();
+    LeaseSpec {
+        holder_identity: Some(holder),
+        acquire_time: Some(acquired.unwrap_or_else(|| now.clone())),
+        renew_time: Some(now),
+        lease_duration_seconds: i32::try_from(lasts.as_secs()).ok(),
+        lease_transitions: Some(transitions.saturating_add(i32::from(!is_ours))),
+        ..LeaseSpec::default()
+    }
 }
 
 /// This installation's claim to one tenant. Cheap to clone; all clones see the same claim.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::pulse::Pulse;
 use crate::api::SharedMailbox;
 use crate::clock::Clock;
-use crate::leadership::Leadership;
+use crate::leadership::{Leadership, lease_spec};
 
 /// The name of the Lease, in the operator's namespace.
 pub const LEASE: &str = "shared-mailbox-operator";
@@ -155,7 +155,7 @@ impl Elector {
                     name: Some(self.name.clone()),
                     ..ObjectMeta::default()
                 },
-                spec: Some(self.spec(&now, now.clone(), 0)),
+                spec: Some(self.spec(LeaseSpec::default(), true, now)),
             };
             self.api.create(&PostParams::default(), &lease).await?;
             return Ok(true);
@@ -165,9 +165,7 @@ impl Elector {
             return Ok(false);
         }
         let old = lease.spec.take().unwrap_or_default();
-        let transitions = old.lease_transitions.unwrap_or_default() + i32::from(!mine);
-        let acquired = old.acquire_time.filter(|_| mine).unwrap_or_else(|| now.clone());
-        lease.spec = Some(self.spec(&now, acquired, transitions));
+        lease.spec = Some(self.spec(old, mine, now));
         // The version that was read comes along, so a claim written meanwhile is a conflict.
         self.api
             .replace(&self.name, &PostParams::default(), &lease)
@@ -210,15 +208,8 @@ impl Elector {
         }
     }
 
-    fn spec(&self, now: &MicroTime, acquired: MicroTime, transitions: i32) -> LeaseSpec {
-        LeaseSpec {
-            holder_identity: Some(self.identity.clone()),
-            acquire_time: Some(acquired),
-            renew_time: Some(now.clone()),
-            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
-            lease_transitions: Some(transitions),
-            ..LeaseSpec::default()
-        }
+    fn spec(&self, old: LeaseSpec, is_ours: bool, now: MicroTime) -> LeaseSpec {
+        lease_spec(old, is_ours, self.identity.clone(), now, DURATION)
     }
 }
 

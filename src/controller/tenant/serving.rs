@@ -14,7 +14,7 @@ use kube::api::PostParams;
 use super::fault::Fault;
 use crate::clock::Clock;
 use crate::controller::context::Context;
-use crate::leadership::TenantClaim;
+use crate::leadership::{TenantClaim, lease_spec};
 use crate::mail::{ClusterId, TenantGuid};
 
 /// Others take over when a claim was not renewed for so long.
@@ -92,15 +92,15 @@ impl TenantLease<'_> {
                     name: Some(self.name.clone()),
                     ..ObjectMeta::default()
                 },
-                spec: Some(self.spec(&now, now.clone(), 0)),
+                spec: Some(self.spec(LeaseSpec::default(), true, now)),
             };
             self.api.create(&PostParams::default(), &lease).await?;
             self.held.hold_until(started + HOLDS);
             return Ok(None);
         };
         let old = lease.spec.take().unwrap_or_default();
-        let holder = old.holder_identity.unwrap_or_default();
-        let age = old.renew_time.map(|renewed| self.clock.since(renewed.0));
+        let holder = old.holder_identity.clone().unwrap_or_default();
+        let age = old.renew_time.as_ref().map(|renewed| self.clock.since(renewed.0));
         let is_ours = self.installation.is(&holder);
         let living = age.filter(|age| *age < LAPSES && !is_ours && !holder.is_empty());
         if let Some(age) = living {
@@ -109,15 +109,7 @@ impl TenantLease<'_> {
         if is_ours && self.held.left() + RENEWAL > HOLDS {
             return Ok(None);
         }
-        let acquired = old
-            .acquire_time
-            .filter(|_| is_ours)
-            .unwrap_or_else(|| now.clone());
-        let transitions = old
-            .lease_transitions
-            .unwrap_or_default()
-            .saturating_add(i32::from(!is_ours));
-        lease.spec = Some(self.spec(&now, acquired, transitions));
+        lease.spec = Some(self.spec(old, is_ours, now));
         // The version that was read comes along, so a claim written meanwhile is a conflict.
         self.api
             .replace(&self.name, &PostParams::default(), &lease)
@@ -126,15 +118,8 @@ impl TenantLease<'_> {
         Ok(None)
     }
 
-    fn spec(&self, now: &MicroTime, acquired: MicroTime, transitions: i32) -> LeaseSpec {
-        LeaseSpec {
-            holder_identity: Some(self.installation.to_string()),
-            acquire_time: Some(acquired),
-            renew_time: Some(now.clone()),
-            lease_duration_seconds: i32::try_from(LAPSES.as_secs()).ok(),
-            lease_transitions: Some(transitions),
-            ..LeaseSpec::default()
-        }
+    fn spec(&self, old: LeaseSpec, is_ours: bool, now: MicroTime) -> LeaseSpec {
+        lease_spec(old, is_ours, self.installation.to_string(), now, LAPSES)
     }
 
     fn served_by(&self, other: Other) -> Fault {
