@@ -1,6 +1,6 @@
 //! Kubernetes watches feed the index; the index says what a change requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -260,21 +260,22 @@ pub async fn crds_installed(context: &Context) {
     loop {
         let found = futures::stream::iter(&wanted)
             .then(|name| api.get_opt(name))
-            .try_filter_map(|crd| async { Ok(crd.filter(is_established).map(|crd| crd.name_any())) })
-            .try_collect::<HashSet<String>>()
+            .try_filter_map(|crd| async {
+                let crd = crd.filter(is_established);
+                Ok(crd.map(|crd| (crd.name_any(), crd.uid())))
+            })
+            .try_collect::<HashMap<String, Option<String>>>()
             .await;
         match found {
-            Ok(found) => {
+            Ok(mut found) => {
                 let missing: Vec<&str> = wanted
                     .iter()
-                    .filter(|name| !found.contains(*name))
+                    .filter(|name| !found.contains_key(*name))
                     .map(String::as_str)
                     .collect();
                 if missing.is_empty() {
-                    let permissions = api.get_opt(MailboxPermission::crd_name()).await.ok().flatten();
-                    context
-                        .state
-                        .set_permissions_crd_uid(permissions.and_then(|crd| crd.uid()));
+                    let uid = found.remove(MailboxPermission::crd_name()).flatten();
+                    context.state.set_permissions_crd_uid(uid);
                     return;
                 }
                 if !reported {

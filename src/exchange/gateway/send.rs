@@ -174,16 +174,13 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
         .iter()
         .enumerate()
         .map(|(place, waiting)| {
-            let Some(mut item) = items.remove(&place) else {
-                let text = "the batch was answered without this call";
-                let failure = if stopped { not_run(text) } else { missing(text) };
-                return failure.outcome_of(waiting);
+            let mut item = match items.remove(&place) {
+                Some(item) if item.status != FAILED_DEPENDENCY => item,
+                None if !stopped => {
+                    return missing("the batch was answered without this call").outcome_of(waiting);
+                }
+                Some(_) | None => return not_run().outcome_of(waiting),
             };
-            if item.status == FAILED_DEPENDENCY {
-                let failure =
-                    not_run("the service did not run it, because an earlier call of its batch failed");
-                return failure.outcome_of(waiting);
-            }
             item.request_id = item.request_id.or_else(|| request_id.clone());
             Outcome {
                 result: item.interpret(waiting.cmdlet.name),
@@ -198,8 +195,9 @@ fn missing(message: &str) -> Failure {
 }
 
 /// The service did not run this call of a batch: it is sent again, and by itself.
-fn not_run(message: &str) -> Failure {
-    let mut error = error_of(ErrorClass::Transient, message);
+fn not_run() -> Failure {
+    let text = "the service did not run the call, because an earlier one of its batch failed";
+    let mut error = error_of(ErrorClass::Transient, text);
     error.status = Some(FAILED_DEPENDENCY);
     Failure::without_effect(error)
 }

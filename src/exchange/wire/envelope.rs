@@ -127,7 +127,7 @@ impl AdminApi {
         token: &SecretString,
         id: Uuid,
     ) -> Result<Request<Bytes>, http::Error> {
-        let mut request = self.request(url, &cmdlet.body(), token, id)?;
+        let mut request = self.request(url, &cmdlet.body(), PREFER, token, id)?;
         request.headers_mut().insert(
             HeaderName::from_static("x-cmdletname"),
             http::HeaderValue::from_static(cmdlet.name),
@@ -162,16 +162,15 @@ impl AdminApi {
             })
             .collect();
         let url = format!("{}/adminapi/beta/{}/$batch", self.base, self.tenant);
-        let mut request = self.request(&url, &json!({ "requests": requests }), token, id)?;
-        let prefer = http::HeaderValue::from_static(PREFER_OF_BATCH);
-        request.headers_mut().insert("prefer", prefer);
-        Ok(request)
+        let body = json!({ "requests": requests });
+        self.request(&url, &body, PREFER_OF_BATCH, token, id)
     }
 
     fn request(
         &self,
         url: &str,
         body: &Value,
+        prefer: &'static str,
         token: &SecretString,
         id: Uuid,
     ) -> Result<Request<Bytes>, http::Error> {
@@ -183,7 +182,7 @@ impl AdminApi {
             .header(http::header::AUTHORIZATION, authorization)
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, "application/json")
-            .header("prefer", PREFER)
+            .header("prefer", prefer)
             .header("x-anchormailbox", self.anchor())
             .header("x-clientapplication", "shared-mailbox-operator")
             .header("connection-id", self.connection_id.to_string())
