@@ -1,21 +1,26 @@
 //! The life of a ledger, and whether it is as the operator wrote it.
 
-use super::decode;
-use crate::api::{GrantState, MailboxLedger, MailboxLedgerSpec, Seal};
+use kube::core::ObjectMeta;
 
-/// Whether the object is as we wrote it last. One that only announces a create is so as long as it lists nobody: it
-/// was written before it had a uid.
+use crate::api::{MailboxLedger, MailboxLedgerSpec, Seal};
+
+/// Whether the object is as we wrote it last.
 pub fn is_intact(object: &MailboxLedger) -> bool {
-    let Some(seal) = &object.spec.seal else {
-        return false;
-    };
-    if object.metadata.generation != Some(seal.generation) {
-        return false;
-    }
-    if seal.uid.is_empty() {
-        return object.spec.people.is_empty() && seal.generation == 1;
-    }
-    object.metadata.uid.as_deref() == Some(seal.uid.as_str())
+    let spec = &object.spec;
+    is_sealed(spec.seal.as_ref(), &object.metadata, spec.people.is_empty())
+}
+
+/// Whether a seal is that of this very version. The write that creates the object has no uid to seal yet, so it counts
+/// as long as it lists nobody.
+pub fn is_sealed(seal: Option<&Seal>, metadata: &ObjectMeta, lists_nobody: bool) -> bool {
+    seal.is_some_and(|Seal { uid, generation }| {
+        let is_own = if uid.is_empty() {
+            lists_nobody && *generation == 1
+        } else {
+            metadata.uid.as_ref() == Some(uid)
+        };
+        is_own && metadata.generation == Some(*generation)
+    })
 }
 
 /// The seal of the next write of this object; of the write that creates it, without one.
@@ -48,15 +53,4 @@ pub fn lifecycle(spec: &MailboxLedgerSpec, is_foreign: bool) -> &'static str {
     } else {
         "Serving"
     }
-}
-
-/// How many rights a read has shown and nothing takes away.
-pub fn granted(spec: &MailboxLedgerSpec) -> usize {
-    let rights = spec.people.iter().flat_map(|person| person.rights.values());
-    rights.filter(|right| right.state == GrantState::Granted).count()
-}
-
-/// Whether the ledger can be read at all.
-pub fn is_readable(spec: &MailboxLedgerSpec) -> bool {
-    decode::read(spec).is_ok()
 }

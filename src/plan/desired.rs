@@ -143,6 +143,12 @@ impl People {
         self.ids.contains(id)
     }
 
+    /// By object id, or by any name by which manifests declared the grant.
+    pub fn include_holder_of(&self, grant: &RecordedGrant) -> bool {
+        let mut written = grant.written_as();
+        self.include_id(&grant.object_id) || written.any(|name| self.addresses.contains(name))
+    }
+
     pub(super) fn include(&self, holder: &Holder, identity: Option<&Identity>) -> bool {
         let by_id = match holder {
             Holder::ObjectId(id) => self.ids.contains(id),

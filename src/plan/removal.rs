@@ -19,7 +19,7 @@
 //!
 //! A manifest that is refused, and somebody else who contests settings, stop no removal.
 
-use super::desired::{Desired, People, TakeUp};
+use super::desired::{Desired, TakeUp};
 use super::{Cause, removed};
 use crate::ledger::RecordedGrant;
 
@@ -39,12 +39,6 @@ pub(super) enum Veto {
 
 /// `is_announced`: the removal was admitted before, and is perhaps under way.
 pub(super) fn removal(grant: &RecordedGrant, desired: &Desired, is_announced: bool) -> Result<Cause, Veto> {
-    let names = |people: &People| {
-        people.include_id(&grant.object_id)
-            || grant
-                .written_as()
-                .any(|written| people.addresses.contains(written))
-    };
     let is_kept = |written| desired.kept.contains(&(written, grant.right));
     let permissions_ended =
         !grant.by.is_empty() && grant.by.iter().all(|name| desired.expired.contains(name));
@@ -56,9 +50,9 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired, is_announced: bo
     let is_restored = take_up.is_some_and(|take_up| take_up.restored);
     if removed::is_stuck(grant, desired) {
         Err(Veto::Stuck)
-    } else if names(&desired.policy.departed) {
+    } else if desired.policy.departed.include_holder_of(grant) {
         Ok(Cause::Departed)
-    } else if names(&desired.policy.protected) {
+    } else if desired.policy.protected.include_holder_of(grant) {
         Err(Veto::Protected)
     } else if grant.written_as().cloned().any(is_kept) {
         Err(Veto::StillDeclared)

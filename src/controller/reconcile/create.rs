@@ -61,7 +61,7 @@ impl Reconcile<'_> {
         let observed = Observed::just_created(guid, object_id, &creation);
         let planned = judged.plan(&observed);
         // From now on the mailbox is known by its GUID, whatever happens.
-        self.note_mailbox(guid, Some(&observed));
+        self.note_mailbox(guid, &observed);
         self.announce(&planned.announced).await?;
         let note = format!("created the mailbox {} with ExchangeGuid {guid}", intent.address);
         self.publish(false, "Created", "Create", &note).await;

@@ -8,26 +8,23 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::api::{DeleteParams, Preconditions};
-use kube::{Api, ResourceExt};
 
 use super::applied::Applied;
 use super::begin::Reconcile;
-use super::ledger::LedgerFile;
+use super::ledger::{LedgerFile, delete};
 use super::outcome::{Outcome, Progress, Stall};
 use super::permission;
 use super::prepared::Prepared;
 use super::requeue::{Completed, requeue};
 use super::stand_in;
-use super::validate::Admitted;
+use super::validate::{Admitted, declared_settings};
+use crate::api::Management;
 use crate::api::condition::whole_seconds;
-use crate::api::{MailboxLedger, Management};
 use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
 use crate::ledger::{self, Ledger, RecordedGrant};
-use crate::mail::MarkerOwner;
 use crate::plan::{People, Purpose};
 
 /// A mailbox that was announced and never seen is looked for so long.
@@ -94,19 +91,18 @@ impl Reconcile<'_> {
         let now = whole_seconds(self.context.clock.now());
         let is_known = self.ledger.spec().is_some_and(|spec| spec.released_at.is_some());
         let is_intact = self.ledger.object().is_some_and(ledger::is_intact);
-        if is_known && !is_intact {
-            // It was restored or edited: that is written down before anything follows from it.
-            let remembered = self.remembered_ledger().unwrap_or_default();
-            return self.announce(&remembered).await;
-        }
-        if is_known {
+        if is_known && is_intact {
             return Ok(());
         }
         if let Some(draft) = self.ledger.draft_mut() {
-            draft.released_at = Some(now);
+            draft.released_at.get_or_insert(now);
         }
+        // That it was restored or edited is written down, too, before anything follows from it.
         let remembered = self.remembered_ledger().unwrap_or_default();
         self.announce(&remembered).await?;
+        if is_known {
+            return Ok(());
+        }
         tracing::info!(
             target: "audit",
             reason = "Released",
@@ -127,15 +123,15 @@ impl Reconcile<'_> {
             people.len(),
             remembered.grants.len(),
         );
-        self.tell_on_ledger(false, "Released", "Release", &note).await;
+        self.report_on_ledger("Released", "Release", &note).await;
         Ok(())
     }
 
     /// An event on the ledger: it lies in the namespace `default`, so it names nobody and nothing.
-    async fn tell_on_ledger(&self, warning: bool, reason: &str, action: &str, note: &str) {
+    async fn report_on_ledger(&self, reason: &str, action: &str, note: &str) {
         if let Some(ledger) = self.ledger.object() {
             let event = Event {
-                warning,
+                warning: false,
                 reason,
                 action,
                 note,
@@ -165,14 +161,10 @@ impl Reconcile<'_> {
         if !self.owes(&remembered, Some(&tenant)) || tenant.management != Management::Enforce {
             return Err(Outcome::Released);
         }
-        let address = self.address_of_ledger().ok_or(Outcome::Released)?;
-        let owner = MarkerOwner {
-            cluster: tenant.cluster.clone(),
-            namespace: self.key.namespace.clone(),
-            name: self.key.name.clone(),
-            uid: self.object.uid().unwrap_or_default(),
-        };
-        let settings = super::validate::declared_settings(&self.object.spec).map_err(Outcome::Stalled)?;
+        let address = self.object.spec.email_address.parse();
+        let address = address.map_err(|_| Outcome::Released)?;
+        let owner = self.owner(&tenant);
+        let settings = declared_settings(&self.object.spec).map_err(Outcome::Stalled)?;
         Ok(Prepared {
             tenant,
             purpose: Purpose::Released,
@@ -186,10 +178,6 @@ impl Reconcile<'_> {
             has_unreadable_permissions: false,
             now: whole_seconds(self.context.clock.now()),
         })
-    }
-
-    fn address_of_ledger(&self) -> Option<crate::mail::SmtpAddress> {
-        self.object.spec.email_address.parse().ok()
     }
 
     /// Whether anything of what outlives the resource is due.
@@ -252,7 +240,7 @@ impl Reconcile<'_> {
                 "{} rights were revoked on a mailbox without a resource",
                 revoked.len()
             );
-            self.tell_on_ledger(false, "RightsRevoked", "Revoke", &note).await;
+            self.report_on_ledger("RightsRevoked", "Revoke", &note).await;
         }
         self.completed_without_resource(outcome)
     }
@@ -298,20 +286,8 @@ impl Reconcile<'_> {
         let Some(object) = self.ledger.object() else {
             return Ok(());
         };
-        let api: Api<MailboxLedger> = Api::all(self.context.client.clone());
-        let only_that = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: object.uid(),
-                resource_version: object.resource_version(),
-            }),
-            ..DeleteParams::default()
-        };
-        match api.delete(&object.name_any(), &only_that).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            other => {
-                other.map_err(|error| Outcome::of_kube(&error))?;
-            }
-        }
+        let deleted = delete(&self.context.client, object).await;
+        deleted.map_err(|error| Outcome::of_kube(&error))?;
         self.ledger = LedgerFile::default();
         Ok(())
     }
@@ -371,6 +347,5 @@ impl Reconcile<'_> {
 /// Whether people include the holder of a grant, by any of their names.
 fn names(people: &People, grant: &RecordedGrant) -> bool {
     let by_sid = grant.sid.as_ref().is_some_and(|sid| people.sids.contains(sid));
-    let mut written = grant.written_as();
-    by_sid || people.include_id(&grant.object_id) || written.any(|name| people.addresses.contains(name))
+    by_sid || people.include_holder_of(grant)
 }

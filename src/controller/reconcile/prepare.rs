@@ -12,7 +12,7 @@ use super::prepared::{Prepared, Remembered};
 use super::validate::{self, Admitted, Refused, Surroundings};
 use crate::api::condition::whole_seconds;
 use crate::api::{Management, SharedMailbox, last_reconcile_request};
-use crate::controller::state::index::claims_of;
+use crate::controller::state::index::{Index, claims_of};
 use crate::controller::state::key::{MailboxKey, Work};
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
@@ -76,12 +76,7 @@ impl Reconcile<'_> {
                 declared: None,
             }) => return Err(Outcome::Stalled(stall)),
         };
-        let owner = MarkerOwner {
-            cluster: tenant.cluster.clone(),
-            namespace: self.key.namespace.clone(),
-            name: self.key.name.clone(),
-            uid: self.object.uid().unwrap_or_default(),
-        };
+        let owner = self.owner(&tenant);
         let state = &self.context.state;
         let prepared = Prepared {
             tenant,
@@ -97,6 +92,16 @@ impl Reconcile<'_> {
             now: whole_seconds(self.context.clock.now()),
         };
         Ok((prepared, refusal))
+    }
+
+    /// As the marker of the mailbox is to name the resource.
+    pub(super) fn owner(&self, tenant: &Tenant) -> MarkerOwner {
+        MarkerOwner {
+            cluster: tenant.cluster.clone(),
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            uid: self.object.uid().unwrap_or_default(),
+        }
     }
 
     pub(super) fn remembered(&self) -> Remembered {
@@ -166,60 +171,68 @@ impl Reconcile<'_> {
     fn admit(&self, tenant: &Tenant) -> Result<Admitted, Refused> {
         let index = self.context.state.index();
         let addresses = claims_of(&self.object);
-        let has_mailbox = |mailbox: &SharedMailbox| {
-            let key = MailboxKey::of(mailbox);
-            key.is_some_and(|key| index.ledgers().has_mailbox(&key))
-        };
-        let provisioned = has_mailbox(&self.object);
-        let tenant_name = &self.object.spec.tenant_ref.name;
-        let mut earlier: Vec<BTreeSet<SmtpAddress>> = index
-            .mailboxes_in(&self.key.namespace)
-            .iter()
-            .filter(|other| !provisioned && other.uid() != self.object.uid())
-            .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object))
-            .map(|other| claims_of(other))
-            .collect();
-        if !provisioned {
-            let since = self.context.clock.now().saturating_sub(RELEASED_COUNTS);
-            let since = since.unwrap_or(Timestamp::MIN);
-            let released = index
-                .ledgers()
-                .released_in(tenant_name, &self.key.namespace, since);
-            earlier.extend(released.into_iter().map(|(_, addresses)| addresses));
-        }
-        let mut retained = addresses.iter().filter_map(|address| {
-            Some((
-                address,
-                index.ledgers().released_holder(tenant_name, address, self.key)?,
-            ))
-        });
-        let retained = retained.next().map(|(address, ledger)| {
-            // Perhaps the mailbox is gone: it is looked at.
-            let key = ledger.key.clone();
-            self.context.state.remember(&key, |memory| memory.address_is_wanted = true);
-            self.context.enqueue(vec![(Work::Mailbox(key), Lane::Sweep)]);
-            let is_here = ledger.key.namespace == self.key.namespace;
-            let whose = if is_here {
-                format!("the SharedMailbox {:?} of this namespace, which is gone", ledger.key.name)
-            } else {
-                "a SharedMailbox of another namespace, which is gone".to_owned()
-            };
-            format!(
-                "{address} belongs to the mailbox of {whose}, and which was kept: apply that one again, take another \
-                 address, or have the platform team delete the mailbox in Exchange"
-            )
-        });
         let around = Surroundings {
             rules: &tenant.rules,
             namespace: &self.key.namespace,
-            earlier,
+            earlier: self.earlier_mailboxes(&index),
             rivals: validate::rivals(&index, &tenant.rules, &self.object, &addresses),
-            retained,
+            retained: self.retained(&index, &addresses),
             accepted_domains: &tenant.accepted_domains,
             departed: &tenant.departed.addresses,
             now: self.context.clock.now(),
         };
         drop(index);
         validate::admit(&self.object, &self.permissions, &around)
+    }
+
+    /// Addresses of the mailboxes that count for the namespace before this one, be their resources gone. None: it has its
+    /// mailbox.
+    fn earlier_mailboxes(&self, index: &Index) -> Vec<BTreeSet<SmtpAddress>> {
+        let has_mailbox = |mailbox: &SharedMailbox| {
+            let key = MailboxKey::of(mailbox);
+            key.is_some_and(|key| index.ledgers().has_mailbox(&key))
+        };
+        if has_mailbox(&self.object) {
+            return Vec::new();
+        }
+        let namespace = &self.key.namespace;
+        let since = self.context.clock.now().saturating_sub(RELEASED_COUNTS);
+        let since = since.unwrap_or(Timestamp::MIN);
+        let tenant = &self.object.spec.tenant_ref.name;
+        let released = index.ledgers().released_in(tenant, namespace, since);
+        let others = index.mailboxes_in(namespace).into_iter();
+        others
+            .filter(|other| other.uid() != self.object.uid())
+            .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object))
+            .map(|other| claims_of(&other))
+            .chain(released)
+            .collect()
+    }
+
+    /// Who holds one of the addresses although their resource is gone, as a sentence. Perhaps their mailbox is gone, too:
+    /// it is looked at.
+    fn retained(&self, index: &Index, addresses: &BTreeSet<SmtpAddress>) -> Option<String> {
+        let tenant = &self.object.spec.tenant_ref.name;
+        let (address, ledger) = addresses.iter().find_map(|address| {
+            let holder = index.ledgers().released_holder(tenant, address, self.key)?;
+            Some((address, holder))
+        })?;
+        let key = ledger.key.clone();
+        let whose = if key.namespace == self.key.namespace {
+            format!(
+                "the SharedMailbox {:?} of this namespace, which is gone",
+                key.name
+            )
+        } else {
+            "a SharedMailbox of another namespace, which is gone".to_owned()
+        };
+        self.context
+            .state
+            .remember(&key, |memory| memory.address_is_wanted = true);
+        self.context.enqueue(vec![(Work::Mailbox(key), Lane::Sweep)]);
+        Some(format!(
+            "{address} belongs to the mailbox of {whose}, and which was kept: apply that one again, take another \
+             address, or have the platform team delete the mailbox in Exchange"
+        ))
     }
 }

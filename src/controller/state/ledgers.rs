@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 
 use jiff::Timestamp;
+use kube::Resource;
 use kube::core::ObjectMeta;
-use kube::{Resource, ResourceExt};
 use serde::Deserialize;
 
 use super::key::{Changes, MailboxKey, Work};
 use crate::api::{
-    GrantState, Intent, LedgerEviction, LedgerMailbox, LedgerPerson, LedgerResource, LedgerTenant,
-    MailboxLedger, Seal,
+    GrantState, LedgerEviction, LedgerMailbox, LedgerPerson, LedgerResource, LedgerTenant, MailboxLedger,
+    Seal,
 };
 use crate::lane::Lane;
+use crate::ledger;
 use crate::mail::{Holder, MailboxGuid, Right, SmtpAddress};
 use crate::plan::People;
 
@@ -33,7 +34,6 @@ pub struct GlanceSpec {
     tenant: LedgerTenant,
     resource_ref: LedgerResource,
     mailbox: Option<LedgerMailbox>,
-    intent: Option<Intent>,
     released_at: Option<Timestamp>,
     gone_at: Option<Timestamp>,
     #[serde(default)]
@@ -46,20 +46,19 @@ pub struct GlanceSpec {
 
 impl From<&MailboxLedger> for LedgerGlance {
     fn from(object: &MailboxLedger) -> Self {
-        let spec = object.spec.clone();
+        let spec = &object.spec;
         Self {
             metadata: object.metadata.clone(),
             spec: GlanceSpec {
-                seal: spec.seal,
-                tenant: spec.tenant,
-                resource_ref: spec.resource_ref,
-                mailbox: spec.mailbox,
-                intent: spec.intent,
+                seal: spec.seal.clone(),
+                tenant: spec.tenant.clone(),
+                resource_ref: spec.resource_ref.clone(),
+                mailbox: spec.mailbox.clone(),
                 released_at: spec.released_at,
                 gone_at: spec.gone_at,
-                addresses: spec.addresses,
-                people: spec.people,
-                evictions: spec.evictions,
+                addresses: spec.addresses.clone(),
+                people: spec.people.clone(),
+                evictions: spec.evictions.clone(),
             },
         }
     }
@@ -71,13 +70,10 @@ pub struct SeenLedger {
     pub name: String,
     /// The resource that has the mailbox, or had it last.
     pub key: MailboxKey,
-    pub uid: String,
     pub tenant: String,
     pub mailbox: Option<MailboxGuid>,
     pub released_at: Option<Timestamp>,
     pub is_gone: bool,
-    pub has_intent: bool,
-    seal: Option<Seal>,
     /// The primary address and those that were added.
     addresses: Vec<SmtpAddress>,
     granted: usize,
@@ -99,11 +95,10 @@ impl SeenLedger {
     fn of(glance: LedgerGlance) -> Self {
         let LedgerGlance { metadata, spec } = glance;
         let GlanceSpec {
-            seal,
+            seal: _,
             tenant,
             resource_ref,
             mailbox,
-            intent,
             released_at,
             gone_at,
             mut addresses,
@@ -117,13 +112,10 @@ impl SeenLedger {
                 namespace: resource_ref.namespace,
                 name: resource_ref.name,
             },
-            uid: resource_ref.uid,
             tenant: tenant.name,
             mailbox: mailbox.map(|mailbox| mailbox.guid),
             released_at,
             is_gone: gone_at.is_some(),
-            has_intent: intent.is_some(),
-            seal,
             addresses,
             granted: 0,
             weighed: evictions.iter().map(|eviction| eviction.weighed_at).collect(),
@@ -166,14 +158,14 @@ pub struct Ledgers {
 impl Ledgers {
     /// Takes note of a version of a ledger. Whoever wrote it but us has a reconcile follow.
     pub fn apply(&mut self, glance: LedgerGlance) -> Changes {
-        let (uid, generation) = (glance.uid(), glance.metadata.generation);
+        let is_ours = ledger::is_sealed(
+            glance.spec.seal.as_ref(),
+            &glance.metadata,
+            glance.spec.people.is_empty(),
+        );
         let seen = SeenLedger::of(glance);
-        let is_ours = seen.seal.as_ref().is_some_and(|seal| {
-            let is_own = seal.uid.is_empty() || Some(&seal.uid) == uid.as_ref();
-            is_own && Some(seal.generation) == generation
-        });
         let key = seen.key.clone();
-        self.remove(&seen.name.clone());
+        self.remove(&seen.name);
         self.by_key
             .entry(key.clone())
             .or_default()
@@ -279,20 +271,8 @@ impl Ledgers {
             .count()
     }
 
-    /// How many removals one ledger counts after `since`.
-    pub fn weighed_of(&self, name: &str, since: Timestamp) -> usize {
-        let ledger = self.seen.get(name);
-        let all = ledger.into_iter().flat_map(|ledger| &ledger.weighed);
-        all.filter(|at| **at > since).count()
-    }
-
     /// Addresses of mailboxes in a namespace whose resource went after `since`, for the limit of a rule.
-    pub fn released_in(
-        &self,
-        tenant: &str,
-        namespace: &str,
-        since: Timestamp,
-    ) -> Vec<(MailboxKey, BTreeSet<SmtpAddress>)> {
+    pub fn released_in(&self, tenant: &str, namespace: &str, since: Timestamp) -> Vec<BTreeSet<SmtpAddress>> {
         let counts = |ledger: &&SeenLedger| {
             ledger.released_at.is_some_and(|at| at > since)
                 && ledger.mailbox.is_some()
@@ -302,7 +282,7 @@ impl Ledgers {
         };
         let released = self.seen.values().filter(counts);
         released
-            .map(|ledger| (ledger.key.clone(), ledger.addresses.iter().cloned().collect()))
+            .map(|ledger| ledger.addresses.iter().cloned().collect())
             .collect()
     }
 

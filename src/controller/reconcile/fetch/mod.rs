@@ -147,7 +147,7 @@ impl Reconcile<'_> {
                 self.context
                     .state
                     .remember(self.key, |memory| memory.was_read(desired, &seen.observed));
-                self.note_mailbox(guid, Some(&seen.observed));
+                self.note_mailbox(guid, &seen.observed);
                 Ok(seen)
             }
             Err(error) if error.class == ErrorClass::NotFound => Err(self.missing(&prepared.ledger, guid)),

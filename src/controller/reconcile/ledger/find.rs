@@ -14,7 +14,8 @@ use crate::api::MailboxLedger;
 use crate::api::condition::whole_seconds;
 use crate::mail::MailboxGuid;
 
-/// What a list by field selector found.
+/// What was found.
+#[derive(Default)]
 struct Listed {
     readable: Vec<MailboxLedger>,
     /// Why one can't be read.
@@ -30,13 +31,10 @@ impl Reconcile<'_> {
             let known = index.ledgers().of(self.key);
             known.into_iter().map(|ledger| ledger.name.clone()).collect()
         };
-        let mut found = Listed {
-            readable: Vec::new(),
-            unreadable: None,
-        };
+        let mut found = Listed::default();
         for name in &known {
-            let guarded: Api<DeserializeGuard<MailboxLedger>> = Api::all(self.context.client.clone());
-            let object = guarded
+            let object = self
+                .guarded_ledgers()
                 .get_opt(name)
                 .await
                 .map_err(|error| Outcome::of_kube(&error))?;
@@ -65,17 +63,19 @@ impl Reconcile<'_> {
         self.take_ledger(found).await
     }
 
+    /// One that can't be decoded stands in nobody else's way.
+    fn guarded_ledgers(&self) -> Api<DeserializeGuard<MailboxLedger>> {
+        Api::all(self.context.client.clone())
+    }
+
     async fn list(&self, fields: &str) -> Result<Listed, Outcome> {
-        let guarded: Api<DeserializeGuard<MailboxLedger>> = Api::all(self.context.client.clone());
         let params = ListParams::default().fields(fields);
-        let list = guarded
+        let list = self
+            .guarded_ledgers()
             .list(&params)
             .await
             .map_err(|error| Outcome::of_kube(&error))?;
-        let mut found = Listed {
-            readable: Vec::new(),
-            unreadable: None,
-        };
+        let mut found = Listed::default();
         for object in list.items {
             found.take(object.0);
         }

@@ -1,9 +1,10 @@
 //! Two ledgers of one mailbox, as after a restore beside a living one, become one.
 
 use jiff::Timestamp;
-use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 
+use super::delete;
 use crate::api::MailboxLedger;
 use crate::ledger;
 
@@ -33,19 +34,7 @@ pub(super) async fn merged(
         api.replace(&winner.name_any(), &PostParams::default(), &next)
             .await?
     };
-    let only_that = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid: loser.uid(),
-            resource_version: loser.resource_version(),
-        }),
-        ..DeleteParams::default()
-    };
-    match api.delete(&loser.name_any(), &only_that).await {
-        Err(kube::Error::Api(status)) if status.is_not_found() => {}
-        other => {
-            other?;
-        }
-    }
+    delete(client, &loser).await?;
     tracing::info!(
         ledger = %winner.name_any(),
         merged = %loser.name_any(),

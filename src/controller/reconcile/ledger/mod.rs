@@ -1,5 +1,6 @@
 //! The ledger of the mailbox that is being reconciled: found, taken up, and written before what it announces.
 
+mod delete;
 mod find;
 mod merge;
 mod take_up;
@@ -8,6 +9,8 @@ mod write;
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::Why;
 use crate::mail::MailboxGuid;
+
+pub use delete::delete;
 
 /// What is known of the ledger.
 #[derive(Default)]
@@ -28,7 +31,7 @@ pub struct LedgerFile {
     pub is_unseen: bool,
     /// The mailbox carries somebody else's marker.
     pub is_foreign: bool,
-    /// This reconcile is the first of a resource to have this ledger, or the first after it was restored.
+    /// The next write is the first of a resource to have this ledger, or the first after it was restored.
     pub is_taken_up: bool,
     /// The mailbox that this ledger's own is created in place of.
     pub after_lost: Option<MailboxGuid>,
@@ -46,7 +49,7 @@ impl LedgerFile {
     /// Another hand of this reconcile wrote the ledger meanwhile.
     pub fn refreshed(&mut self, other: Self) {
         self.object = other.object;
-        self.draft.clone_from(&other.draft);
+        self.draft = other.draft;
     }
 
     pub fn of(object: MailboxLedger) -> Self {

@@ -1,18 +1,20 @@
 //! A resource takes a mailbox up with what is remembered of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt};
 
 use super::super::begin::Reconcile;
 use super::super::outcome::Outcome;
 use crate::api::condition::whole_seconds;
-use crate::api::{LedgerMailbox, LedgerResource, LedgerShown, LedgerTenant, MailboxLedgerSpec};
+use crate::api::{Format1, LedgerMailbox, LedgerResource, LedgerShown, LedgerTenant, MailboxLedgerSpec};
 use crate::controller::state::tenants::Tenant;
 use crate::ledger;
 use crate::mail::MailboxGuid;
-use crate::plan::TakeUp;
+use crate::plan::{Observed, TakeUp};
 
 /// So long after a take-up no right is revoked whose permission is not back.
 const GRACE: Duration = Duration::from_hours(1);
@@ -39,11 +41,11 @@ impl Reconcile<'_> {
         let is_another = object.spec.resource_ref.uid != resource.uid;
         let known = object.spec.permissions_crd_uid.clone();
         let has_new_kind = known.is_some() && crd.is_some() && known != crd;
-        let was_restored = object.spec.restored && is_within_grace(&object.spec, now);
+        let is_in_grace = end_of_grace(&object.spec).is_some_and(|until| now < until);
+        let was_restored = object.spec.restored && is_in_grace;
         if !(is_restored || is_another || has_new_kind) {
             return;
         }
-        let is_taken_up = is_restored || is_another;
         if let Some(draft) = self.ledger.draft_mut() {
             draft.resource_ref = resource;
             draft.tenant.name = tenant;
@@ -52,7 +54,7 @@ impl Reconcile<'_> {
             draft.released_at = None;
             draft.permissions_crd_uid = crd.or(known);
         }
-        self.ledger.is_taken_up = is_taken_up;
+        self.ledger.is_taken_up = is_restored || is_another;
     }
 
     /// A mailbox of ours of which nothing is remembered: a new ledger begins, and whatever is on the mailbox counts as
@@ -75,7 +77,7 @@ impl Reconcile<'_> {
 
     fn new_ledger(&self, tenant: &Tenant) -> MailboxLedgerSpec {
         MailboxLedgerSpec {
-            format: crate::api::Format1,
+            format: Format1,
             seal: None,
             cluster: tenant.cluster.to_string(),
             tenant: LedgerTenant {
@@ -101,7 +103,7 @@ impl Reconcile<'_> {
             history_from: None,
             history: Vec::new(),
             shown: LedgerShown::default(),
-            other: std::collections::BTreeMap::default(),
+            other: BTreeMap::new(),
         }
     }
 
@@ -143,8 +145,8 @@ impl Reconcile<'_> {
     /// What the plan must know of a take-up.
     pub(in crate::controller::reconcile) fn taken_up(&self) -> Option<TakeUp> {
         let draft = self.ledger.draft()?;
-        let until = draft.taken_up_at?.saturating_add(GRACE).ok()?;
-        (until > self.context.clock.now()).then(|| TakeUp {
+        let until = end_of_grace(draft).filter(|until| *until > self.context.clock.now())?;
+        Some(TakeUp {
             until,
             restored: draft.restored,
             permissions: self.permissions.iter().map(|one| one.name_any()).collect(),
@@ -152,24 +154,16 @@ impl Reconcile<'_> {
     }
 
     /// The mailbox as it was read: by its GUID it is found again whatever happens to resources.
-    pub(in crate::controller::reconcile) fn note_mailbox(
-        &mut self,
-        guid: MailboxGuid,
-        observed: Option<&crate::plan::Observed>,
-    ) {
+    pub(in crate::controller::reconcile) fn note_mailbox(&mut self, guid: MailboxGuid, observed: &Observed) {
         let Some(draft) = self.ledger.draft_mut() else {
             return;
         };
         let before = draft.mailbox.take().filter(|mailbox| mailbox.guid == guid);
-        let known = before.unwrap_or(LedgerMailbox {
-            guid,
-            object_id: None,
-            address: None,
-        });
+        let known = before.and_then(|mailbox| mailbox.object_id);
         draft.mailbox = Some(LedgerMailbox {
             guid,
-            object_id: observed.and_then(|seen| seen.object_id).or(known.object_id),
-            address: observed.map(|seen| seen.primary.clone()).or(known.address),
+            object_id: observed.object_id.or(known),
+            address: Some(observed.primary.clone()),
         });
         draft.gone_at = None;
     }
@@ -187,7 +181,6 @@ impl Reconcile<'_> {
     }
 }
 
-fn is_within_grace(spec: &MailboxLedgerSpec, now: jiff::Timestamp) -> bool {
-    let until = spec.taken_up_at.and_then(|at| at.saturating_add(GRACE).ok());
-    until.is_some_and(|until| now < until)
+fn end_of_grace(spec: &MailboxLedgerSpec) -> Option<Timestamp> {
+    spec.taken_up_at?.saturating_add(GRACE).ok()
 }

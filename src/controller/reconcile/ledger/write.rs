@@ -5,8 +5,8 @@ use kube::{Api, ResourceExt};
 
 use super::super::begin::Reconcile;
 use super::super::outcome::{Outcome, Stall};
-use crate::api::MailboxLedger;
 use crate::api::condition::whole_seconds;
+use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::{self, Ledger};
 
 impl Reconcile<'_> {
@@ -65,6 +65,7 @@ impl Reconcile<'_> {
         spec.seal = Some(ledger::seal(before));
         let written = self.put(before.cloned(), spec).await?;
         self.context.state.written(&written);
+        self.ledger.is_taken_up = false;
         self.ledger.draft = Some(written.spec.clone());
         self.ledger.object = Some(written);
         Ok(())
@@ -73,7 +74,7 @@ impl Reconcile<'_> {
     async fn put(
         &self,
         before: Option<MailboxLedger>,
-        spec: crate::api::MailboxLedgerSpec,
+        spec: MailboxLedgerSpec,
     ) -> Result<MailboxLedger, Outcome> {
         let api: Api<MailboxLedger> = Api::all(self.context.client.clone());
         let params = PostParams::default();
@@ -110,7 +111,7 @@ impl Reconcile<'_> {
         }
     }
 
-    fn ledger_name(&self, spec: &crate::api::MailboxLedgerSpec) -> String {
+    fn ledger_name(&self, spec: &MailboxLedgerSpec) -> String {
         if let Some(lost) = self.ledger.after_lost {
             return format!("after-{lost}");
         }
