@@ -1,0 +1,84 @@
+//! Sentences about what the operator remembers that several flows share.
+
+use super::kit::*;
+use jiff::Timestamp;
+use serde_json::json;
+use shared_mailbox_operator::api::{GrantState, MailboxLedger};
+use simulator::{Fault, FaultRule};
+use testkit::{World, permission, tenant, with};
+
+pub const HOUR: u64 = 3600;
+
+pub async fn delete_sales(world: &World) {
+    world.delete_mailbox("sales").await;
+    released(world).await;
+}
+
+pub async fn released(world: &World) {
+    let is_released = async || {
+        let ledgers = world.ledgers().await;
+        ledgers
+            .iter()
+            .all(|ledger| ledger.spec.released_at.is_some())
+            .then_some(())
+    };
+    world.wait("the ledger is Released", is_released).await;
+}
+
+pub fn holders(world: &World) -> (usize, usize) {
+    let view = view(world);
+    (view.full_access.len(), view.send_as.len())
+}
+
+/// The states of the rights in a ledger.
+pub fn states(ledger: &MailboxLedger) -> Vec<GrantState> {
+    let people = ledger.spec.people.iter();
+    people
+        .flat_map(|person| person.rights.values())
+        .map(|right| right.state)
+        .collect()
+}
+
+pub async fn events_of(world: &World, reason: &str) -> usize {
+    let all = events_about(world, "sales").await;
+    all.iter().filter(|event| event.starts_with(reason)).count()
+}
+
+/// The ExchangeTenant says that somebody has left.
+pub async fn depart(world: &World, who: &str) {
+    let departed = json!({ "spec": { "departed": [who] } });
+    world.apply(&with(tenant(), &departed)).await;
+}
+
+/// Somebody may send as the mailbox until then.
+pub async fn guest_until(world: &World, end: Timestamp) {
+    let ends = json!({ "spec": { "expiresAt": format!("{end:.0}") } });
+    let guest = permission("guest", "sales", &[SECOND], &["SendAs"]);
+    world.apply(&with(guest, &ends)).await;
+    world.wait_permission("guest", "True", "Granted").await;
+}
+
+/// Exchange takes no removal for now.
+pub fn throttle_removals(world: &World) {
+    let throttled = FaultRule::always(Fault::Throttled {
+        retry_after_seconds: Some(30),
+    });
+    let removals = throttled.on(&["Remove-RecipientPermission", "Remove-MailboxPermission"]);
+    world.tenant.add_fault(removals);
+}
+
+pub async fn until_removing(world: &World) {
+    let announced = async || {
+        let states = states(&world.ledger().await);
+        states.contains(&GrantState::Removing).then_some(())
+    };
+    world.wait("the removal is announced", announced).await;
+}
+
+pub async fn until_marked_and_blocked(world: &World) {
+    let done = || {
+        let view = world.tenant.mailbox(SALES);
+        view.is_some_and(|view| view.account_disabled && !view.custom_attributes.is_empty())
+    };
+    until(world, "it is marked and blocked", done).await;
+}
