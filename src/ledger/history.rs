@@ -33,7 +33,7 @@ const GRANTED_ANEW: &str = "granted anew";
 /// Why rights changed with one write.
 #[derive(Clone, Debug, Default)]
 pub struct Why {
-    /// The cause of each change that has one of its own; the waiting are because a manifest declares them, or none does
+    /// The cause of each change that has one of its own; the others are because a manifest declares them, or none does
     /// any longer.
     pub causes: BTreeMap<(ObjectId, Right), &'static str>,
     /// By which Microsoft's support finds the last request.
