@@ -150,7 +150,6 @@ impl SeenLedger {
 pub struct Ledgers {
     seen: BTreeMap<String, SeenLedger>,
     by_key: HashMap<MailboxKey, BTreeSet<String>>,
-    by_person: HashMap<u64, BTreeSet<String>>,
     /// Of mailboxes whose resource is gone: each resource asks whether one of its addresses is theirs.
     by_released_address: HashMap<u64, BTreeSet<String>>,
 }
@@ -170,12 +169,6 @@ impl Ledgers {
             .entry(key.clone())
             .or_default()
             .insert(seen.name.clone());
-        for person in &seen.people {
-            self.by_person
-                .entry(*person)
-                .or_default()
-                .insert(seen.name.clone());
-        }
         if seen.released_at.is_some() && !seen.is_gone {
             for address in &seen.addresses {
                 self.by_released_address
@@ -202,9 +195,6 @@ impl Ledgers {
     fn remove(&mut self, name: &str) -> Option<SeenLedger> {
         let gone = self.seen.remove(name)?;
         take_out(&mut self.by_key, &gone.key, name);
-        for person in &gone.people {
-            take_out(&mut self.by_person, person, name);
-        }
         for address in &gone.addresses {
             take_out(&mut self.by_released_address, &number(address), name);
         }
@@ -291,15 +281,11 @@ impl Ledgers {
         let ids = people.ids.iter().map(|id| number(&Holder::ObjectId(*id)));
         let sids = people.sids.iter().map(|sid| number(&Holder::Sid(sid.clone())));
         let written = people.addresses.iter().map(number);
-        let names: BTreeSet<&String> = ids
-            .chain(sids)
-            .chain(written)
-            .filter_map(|person| self.by_person.get(&person))
-            .flatten()
-            .collect();
-        names
-            .into_iter()
-            .filter_map(|name| self.seen.get(name))
+        let wanted: HashSet<u64> = ids.chain(sids).chain(written).collect();
+        // Asked when somebody has left: an index by person would be most of the memory, all the time.
+        self.seen
+            .values()
+            .filter(|ledger| !ledger.people.is_disjoint(&wanted))
             .map(|ledger| (Work::Mailbox(ledger.key.clone()), Lane::Revocation))
             .collect()
     }
