@@ -65,9 +65,10 @@ pub struct ExchangeTenantSpec {
     #[serde(default)]
     pub sign_in_control: SignInControl,
 
-    /// How mailboxes are marked as managed by this cluster. Can't be changed.
+    /// How mailboxes are marked as managed by this cluster. Only `succeeds` can be changed.
     #[serde(default)]
-    #[x_kube(validation = ("self == oldSelf", "ownership can't be changed: existing mailboxes carry its marker"))]
+    #[x_kube(validation = ("self.clusterId == oldSelf.clusterId && self.markerAttribute == oldSelf.markerAttribute",
+        "ownership can't be changed, but for succeeds: existing mailboxes carry its marker"))]
     pub ownership: Ownership,
 
     /// How often mailboxes are compared with their manifests.
@@ -165,6 +166,17 @@ pub struct Ownership {
     pub cluster_id: String,
     /// The custom attribute that holds the marker: CustomAttribute1 to CustomAttribute15 (default).
     pub marker_attribute: MarkerAttribute,
+    /// Clusters whose mailboxes this one takes over, for a cluster that is rebuilt or moved; none by default. Each is
+    /// written as in the marker of its mailboxes: its `clusterId`, a slash, and the first eight letters of the uid of its
+    /// namespace kube-system, for example production-1/0a1b2c3d. A resource takes over the mailbox of the resource of the
+    /// same namespace and name there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(length(max = 72), regex(pattern = "^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?/[0-9a-f]{8}$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
+    pub succeeds: Vec<String>,
 }
 
 impl Default for Ownership {
@@ -172,6 +184,7 @@ impl Default for Ownership {
         Self {
             cluster_id: "default".to_owned(),
             marker_attribute: MarkerAttribute::default(),
+            succeeds: Vec::new(),
         }
     }
 }

@@ -87,6 +87,12 @@ fn a_mailbox_and_its_permissions_stay_with_their_tenant() {
 fn a_tenant_keeps_its_identity() {
     let before = tenant(CONTOSO, "Worldwide", "default", "CustomAttribute15");
     assert!(before.validate_cel_update(&before).is_ok());
+    let mut after = before.clone();
+    after.spec.ownership.succeeds = vec!["production-1/0a1b2c3d".to_owned()];
+    assert!(
+        after.validate_cel_update(&before).is_ok(),
+        "which clusters it succeeds is decided later"
+    );
     for (after, field) in [
         (
             tenant(FABRIKAM, "Worldwide", "default", "CustomAttribute15"),

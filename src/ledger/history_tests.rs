@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::history::BYTES;
 use super::tests::{RIGHTS, address, any_ledger, at, empty, person};
-use super::{Access, Ledger, RecordedGrant, Why, held_on, note, read, write};
-use crate::api::{GrantState, HistoryLine, MailboxLedgerSpec};
+use super::{Access, Ledger, RecordedGrant, Why, held_on, merge, note, read, write};
+use crate::api::{GrantState, HistoryLine, MailboxLedger, MailboxLedgerSpec};
 use crate::mail::{ObjectId, Right};
 
 type Holders = BTreeMap<ObjectId, BTreeSet<Right>>;
@@ -357,4 +357,30 @@ fn nobody_knows_what_was_before_a_restore() {
     assert_eq!(held_on(&spec, at(9)), Access::Unknown);
     assert_eq!(held_on(&spec, at(10)), Access::Known(holders(&spec)));
     assert_eq!(spec.history.len(), 2, "the lines stay readable");
+}
+
+#[test]
+fn nobody_knows_when_somebody_got_what_only_another_ledger_of_the_mailbox_lists() {
+    let mut winner = MailboxLedger::new("winner", empty());
+    step(
+        &mut winner.spec,
+        &having([grant(person(1), Right::SendAs)]),
+        &Why::default(),
+        at(0),
+    );
+    let mut loser = MailboxLedger::new("loser", empty());
+    step(
+        &mut loser.spec,
+        &having([grant(person(2), Right::SendAs)]),
+        &Why::default(),
+        at(0),
+    );
+    let merged = merge(&winner, &loser, at(60));
+    assert_eq!(held_on(&merged, at(30)), Access::Unknown);
+    let Access::Known(held) = held_on(&merged, at(60)) else {
+        panic!("it is known from now on")
+    };
+    assert_eq!(held.len(), 2);
+    let same = merge(&winner, &winner, at(60));
+    assert_eq!(same, winner.spec, "what brings nothing changes nothing");
 }

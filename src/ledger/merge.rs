@@ -46,6 +46,8 @@ pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> M
     if spec.people != winner.spec.people {
         spec.taken_up_at = Some(now);
         spec.restored = true;
+        // The winner's history says nothing of what came from the other.
+        spec.history_from = Some(now);
     }
     spec
 }

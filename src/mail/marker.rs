@@ -33,20 +33,28 @@ const PREFIX: &str = "Managed by shared-mailbox-operator v1;";
 const ADVICE: &str = "change the Kubernetes resource, not this mailbox";
 
 impl Marker {
-    /// True when the marker is well placed and names `owner` in all but the uid: the same resource, perhaps
-    /// deleted and applied again.
-    pub fn names_same_resource(&self, owner: &MarkerOwner) -> bool {
-        let MarkerOwner {
-            cluster,
-            namespace,
-            name,
-            uid: _,
-        } = owner;
-        self.owner.cluster == *cluster && self.owner.namespace == *namespace && self.owner.name == *name
+    /// True when the marker names `owner` in all but the uid: the same resource, perhaps deleted and applied again; or that
+    /// of a cluster which the owner's succeeds.
+    pub fn names_same_resource(&self, owner: &MarkerOwner, succeeds: &[ClusterId]) -> bool {
+        self.has_name_of(owner)
+            && (self.owner.cluster == owner.cluster || succeeds.contains(&self.owner.cluster))
+    }
+
+    /// True when the marker names a resource of the owner's namespace and name, in whichever cluster.
+    pub fn has_name_of(&self, owner: &MarkerOwner) -> bool {
+        self.owner.namespace == owner.namespace && self.owner.name == owner.name
     }
 }
 
 impl MarkerOwner {
+    /// The resource of the same namespace and name in another cluster.
+    pub fn in_cluster(&self, cluster: &ClusterId) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            ..self.clone()
+        }
+    }
+
     /// What every marker of this resource starts with, whichever uid it names.
     pub fn start_of_marker(&self) -> String {
         let Self {
@@ -62,6 +70,18 @@ impl MarkerOwner {
 impl fmt::Display for ClusterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.name, self.uid_part)
+    }
+}
+
+impl FromStr for ClusterId {
+    type Err = NotAMarker;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, uid_part) = text.split_once('/').ok_or(NotAMarker)?;
+        Ok(Self {
+            name: name.to_owned(),
+            uid_part: uid_part.to_owned(),
+        })
     }
 }
 
@@ -91,16 +111,13 @@ impl FromStr for Marker {
                 .and_then(|f| f.strip_prefix('='))
                 .ok_or(NotAMarker)
         };
-        let (cluster_name, uid_part) = field("cluster")?.split_once('/').ok_or(NotAMarker)?;
+        let cluster = field("cluster")?.parse()?;
         let (namespace, name) = field("resource")?.split_once('/').ok_or(NotAMarker)?;
         let uid = field("uid")?;
         let mailbox = field("mailbox")?.parse().map_err(|_| NotAMarker)?;
         let marker = Self {
             owner: MarkerOwner {
-                cluster: ClusterId {
-                    name: cluster_name.to_owned(),
-                    uid_part: uid_part.to_owned(),
-                },
+                cluster,
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
                 uid: uid.to_owned(),
@@ -178,8 +195,8 @@ mod tests {
     fn the_same_resource_with_another_uid_is_recognised_and_another_cluster_is_not() {
         let mut owner = marker().owner;
         owner.uid = "new".into();
-        assert!(marker().names_same_resource(&owner));
+        assert!(marker().names_same_resource(&owner, &[]));
         owner.cluster.uid_part = "ffffffff".into();
-        assert!(!marker().names_same_resource(&owner));
+        assert!(!marker().names_same_resource(&owner, &[]));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Observed;
 use crate::ledger::Ledger;
-use crate::mail::{Marker, MarkerOwner};
+use crate::mail::{ClusterId, Marker, MarkerOwner};
 
 /// How a mailbox stands to the resource that asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,8 @@ pub enum Ownership {
     Ours,
     /// It was created by the New-Mailbox that the ledger announced and is not marked yet.
     JustCreated,
-    /// It carries the marker of a resource of the same name that is gone: deleted and applied again.
+    /// It carries the marker of a resource of the same name that is gone, deleted and applied again, or that was in a
+    /// cluster which this one succeeds.
     Reattached,
     NotOurs(NotOurs),
 }
@@ -25,13 +26,17 @@ pub enum NotOurs {
     OtherText,
     #[error("its marker names another resource of this cluster or another cluster")]
     OtherResource,
+    #[error("its marker names the same resource in the cluster {0}")]
+    OtherCluster(ClusterId),
     #[error("its marker was copied from another mailbox")]
     CopiedMarker,
 }
 
-/// `uid_is_alive` says whether a SharedMailbox with this uid exists.
+/// `succeeds`: the clusters whose mailboxes are taken over; `uid_is_alive` says whether a SharedMailbox with this uid
+/// exists.
 pub fn ownership(
     owner: &MarkerOwner,
+    succeeds: &[ClusterId],
     observed: &Observed,
     ledger: &Ledger,
     uid_is_alive: impl Fn(&str) -> bool,
@@ -54,8 +59,10 @@ pub fn ownership(
         Ownership::NotOurs(NotOurs::CopiedMarker)
     } else if marker.owner == *owner {
         Ownership::Ours
-    } else if marker.names_same_resource(owner) && !uid_is_alive(&marker.owner.uid) {
+    } else if marker.names_same_resource(owner, succeeds) && !uid_is_alive(&marker.owner.uid) {
         Ownership::Reattached
+    } else if marker.owner.cluster != owner.cluster && marker.has_name_of(owner) {
+        Ownership::NotOurs(NotOurs::OtherCluster(marker.owner.cluster))
     } else {
         Ownership::NotOurs(NotOurs::OtherResource)
     }
@@ -78,7 +85,7 @@ mod tests {
     }
 
     fn stands(observed: &Observed) -> Ownership {
-        ownership(&owner(), observed, &Ledger::default(), |uid| uid == "alive")
+        ownership(&owner(), &[], observed, &Ledger::default(), |uid| uid == "alive")
     }
 
     #[test]
@@ -103,11 +110,40 @@ mod tests {
     }
 
     #[test]
+    fn the_same_resource_of_a_cluster_that_this_one_succeeds_is_taken_over_and_another_is_not() {
+        let theirs = |m: &mut Marker| {
+            m.owner.cluster.uid_part = "ffffffff".into();
+            m.owner.uid = "theirs".into();
+        };
+        let other = marked(theirs).attribute.parse::<Marker>().unwrap().owner.cluster;
+        let stands = |observed: &Observed| {
+            let succeeds = std::slice::from_ref(&other);
+            ownership(&owner(), succeeds, observed, &Ledger::default(), |uid| {
+                uid == "alive"
+            })
+        };
+        assert_eq!(stands(&marked(theirs)), Ownership::Reattached);
+        let renamed = marked(|m| {
+            theirs(m);
+            m.owner.name = "other".into();
+        });
+        assert_eq!(stands(&renamed), Ownership::NotOurs(NotOurs::OtherResource));
+        let third = marked(|m| m.owner.cluster.uid_part = "eeeeeeee".into());
+        assert!(matches!(
+            stands(&third),
+            Ownership::NotOurs(NotOurs::OtherCluster(_))
+        ));
+    }
+
+    #[test]
     fn other_clusters_other_names_copied_and_edited_markers_prove_nothing() {
         for (observed, why) in [
             (
                 marked(|m| m.owner.cluster.uid_part = "ffffffff".into()),
-                NotOurs::OtherResource,
+                NotOurs::OtherCluster(ClusterId {
+                    uid_part: "ffffffff".into(),
+                    ..owner().cluster
+                }),
             ),
             (marked(|m| m.owner.name = "other".into()), NotOurs::OtherResource),
             (
@@ -136,12 +172,12 @@ mod tests {
         let mut observed = mailbox();
         observed.display_name = intent().one_time_name.to_string();
         assert_eq!(
-            ownership(&owner(), &observed, &ledger, |_| false),
+            ownership(&owner(), &[], &observed, &ledger, |_| false),
             Ownership::JustCreated
         );
         observed.attribute = "cost centre 7".into();
         assert!(matches!(
-            ownership(&owner(), &observed, &ledger, |_| false),
+            ownership(&owner(), &[], &observed, &ledger, |_| false),
             Ownership::NotOurs(_)
         ));
     }

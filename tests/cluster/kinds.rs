@@ -296,6 +296,7 @@ async fn a_tenant_outside_its_bounds_is_refused_with_field_and_reason() {
         ("/ownership/clusterId", json!("-a"), "spec.ownership.clusterId", "should match"),
         ("/ownership/clusterId", json!("c".repeat(64)), "spec.ownership.clusterId", "more than 63"),
         ("/ownership/markerAttribute", json!("CustomAttribute16"), "markerAttribute", "Unsupported value"),
+        ("/ownership/succeeds", json!(["production-1"]), "spec.ownership.succeeds[0]", "should match"),
         ("/drift/interval", json!("1d"), "spec.drift.interval", "should match"),
         ("/limits/maxConcurrentRequests", json!(0), "maxConcurrentRequests", "greater than or equal to 1"),
         ("/limits/maxConcurrentRequests", json!(11), "maxConcurrentRequests", "less than or equal to 10"),
@@ -368,8 +369,8 @@ async fn what_identifies_a_mailbox_or_a_tenant_cannot_be_changed() {
         (permissions, "sales", other_mailbox, "mailboxRef can't be changed: create another MailboxPermission"),
         (tenants, "immutable", other_tenant, "tenantId can't be changed: create another ExchangeTenant"),
         (tenants, "immutable", other_cloud, "cloud can't be changed: create another ExchangeTenant"),
-        (tenants, "immutable", other_cluster, "ownership can't be changed: existing mailboxes carry its marker"),
-        (tenants, "immutable", other_marker, "ownership can't be changed: existing mailboxes carry its marker"),
+        (tenants, "immutable", other_cluster, "ownership can't be changed, but for succeeds: existing mailboxes carry its marker"),
+        (tenants, "immutable", other_marker, "ownership can't be changed, but for succeeds: existing mailboxes carry its marker"),
     ];
     for (kind, name, change, message) in cases {
         let said = kind.refusal_of_change(name, &change).await;

@@ -308,6 +308,15 @@ fn a_ledger_is_not_deleted_while_a_resource_has_its_mailbox(cluster: &Cluster) {
     paste(cluster, &cluster.refused(delete, ADMIN), ADMIN);
     let gone = cluster.refused(&format!("get sharedmailbox sales -n {NAMESPACE}"), ADMIN);
     assert!(gone.contains("NotFound"), "{gone}");
+    // What the operator can't use is never released: it prints these words.
+    cluster.send("create", &ledger("unusable"), ADMIN).unwrap();
+    let give_up = |name: &str| {
+        format!("annotate mailboxledger unusable --overwrite sharedmailbox.dev/forget-serving={name}")
+    };
+    cluster.done(&give_up("serving"), ADMIN);
+    cluster.refused("delete mailboxledger unusable", ADMIN);
+    cluster.done(&give_up("unusable"), ADMIN);
+    cluster.done("delete mailboxledger unusable", ADMIN);
     cluster.operator_sets("serving", "releasedAt", &json!(RELEASED));
 
     cluster.refused(delete, ADMIN);

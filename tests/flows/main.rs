@@ -40,6 +40,7 @@ mod many;
 mod matrix;
 mod metrics;
 mod new_mailbox;
+mod other_cluster;
 mod outages;
 mod ownership;
 mod panics;

@@ -2,7 +2,7 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 39] = [
+const KNOWN: [&str; 40] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressHeldByRetained",
@@ -16,6 +16,7 @@ const KNOWN: [&str; 39] = [
     "GrantStuck",
     "InvalidSpec",
     "LeaseForbidden",
+    "LedgerOfAnotherCluster",
     "LedgerRefused",
     "LedgerUnreadable",
     "MailboxGone",

@@ -53,7 +53,7 @@ impl Reconcile<'_> {
             return Err(requeue(context, key, &outcome, lane));
         }
         let Some(spec) = self.ledger.spec() else {
-            if self.ledger.unreadable.is_none() {
+            if self.ledger.unusable.is_none() {
                 context.state.forget(key);
             }
             return Err(Completed::new(ReconcileResult::Success, again));
@@ -296,7 +296,9 @@ impl Reconcile<'_> {
         let outcome = match outcome {
             Outcome::Released
             | Outcome::UpToDate
-            | Outcome::Stalled(Stall::NotOurs(_) | Stall::MailboxGone(_)) => Outcome::Released,
+            | Outcome::Stalled(Stall::NotOurs(_) | Stall::TakenOver(_) | Stall::MailboxGone(_)) => {
+                Outcome::Released
+            }
             other @ (Outcome::Conflict
             | Outcome::Observed
             | Outcome::Drift(_)

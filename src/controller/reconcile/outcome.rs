@@ -60,6 +60,8 @@ pub enum Stall {
     DomainNotAccepted(String),
     AddressInUse(String),
     NotOurs(String),
+    /// It is the mailbox of the resource of the same name in another cluster.
+    TakenOver(String),
     NotSharedMailbox(String),
     MailboxGone(String),
     TenantNotFound(String),
@@ -73,6 +75,8 @@ pub enum Stall {
     /// Exchange shows an entry and says that it does not exist.
     GrantStuck(String),
     LedgerUnreadable(String),
+    /// What is remembered of the mailbox is another cluster's.
+    LedgerOfAnotherCluster(String),
     /// The API server takes no ledger of this size.
     LedgerRefused(String),
 }
@@ -316,6 +320,7 @@ impl Stall {
             Self::DomainNotAccepted(text) => ("DomainNotAccepted", text),
             Self::AddressInUse(text) => ("AddressInUse", text),
             Self::NotOurs(text) => ("NotOurs", text),
+            Self::TakenOver(text) => ("TakenOver", text),
             Self::NotSharedMailbox(text) => ("NotSharedMailbox", text),
             Self::MailboxGone(text) => ("MailboxGone", text),
             Self::TenantNotFound(text) => ("TenantNotFound", text),
@@ -327,6 +332,7 @@ impl Stall {
             Self::Contested(text) => ("Contested", text),
             Self::GrantStuck(text) => ("GrantStuck", text),
             Self::LedgerUnreadable(text) => ("LedgerUnreadable", text),
+            Self::LedgerOfAnotherCluster(text) => ("LedgerOfAnotherCluster", text),
             Self::LedgerRefused(text) => ("LedgerRefused", text),
         }
     }

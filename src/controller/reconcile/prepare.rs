@@ -29,7 +29,7 @@ impl Reconcile<'_> {
         }
         let (prepared, refusal) = self.prepare_to_keep()?;
         let Some(stall) = refusal else {
-            self.take_up();
+            self.take_up(&prepared.tenant);
             return Ok(Prepared {
                 take_up: self.taken_up(),
                 ..prepared
@@ -44,7 +44,7 @@ impl Reconcile<'_> {
             return Err(Outcome::Stalled(stall));
         }
         self.refusal = Some(stall);
-        self.take_up();
+        self.take_up(&prepared.tenant);
         Ok(Prepared {
             purpose: Purpose::OnlyRemove,
             take_up: self.taken_up(),
@@ -121,13 +121,10 @@ impl Reconcile<'_> {
         })
     }
 
-    /// A ledger that can't be read, or speaks of another tenant, stalls its mailbox.
+    /// A ledger that can't be read, or speaks of another tenant or cluster, stalls its mailbox.
     fn check_ledger(&self, tenant: &Tenant) -> Result<(), Outcome> {
-        if let Some(why) = &self.ledger.unreadable {
-            return Err(Outcome::Stalled(Stall::LedgerUnreadable(format!(
-                "the MailboxLedger of this mailbox can't be read ({why}); nothing is written: restore it from a backup, \
-                 or have the platform team delete it, so that the mailbox is taken up by its marker"
-            ))));
+        if let Some(unusable) = &self.ledger.unusable {
+            return Err(Outcome::Stalled(unusable.stall(&tenant.cluster)));
         }
         let pinned = self.ledger.spec().map(|spec| spec.tenant.guid);
         match pinned.filter(|pinned| *pinned != tenant.guid) {

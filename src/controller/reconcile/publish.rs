@@ -134,7 +134,7 @@ impl Reconcile<'_> {
         if let Some(ledger) = ledger {
             return self.announce(ledger).await;
         }
-        let is_foreign = matches!(outcome, Outcome::Stalled(Stall::NotOurs(_)));
+        let is_foreign = matches!(outcome, Outcome::Stalled(Stall::NotOurs(_) | Stall::TakenOver(_)));
         let is_gone = matches!(outcome, Outcome::Stalled(Stall::MailboxGone(_)));
         if !(is_foreign || is_gone) || self.ledger.object().is_none() {
             return Ok(());
@@ -197,7 +197,8 @@ impl Reconcile<'_> {
         let status = before.status.as_ref();
         let old = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
         if self.reattached && !done.is_empty() {
-            let note = "took up the mailbox again that an earlier resource of this name created";
+            let note = "took up the mailbox again that an earlier resource of this name created, here or in a cluster that \
+                        this one succeeds";
             self.publish(false, "Reattached", "Reattach", note).await;
         }
         self.publish_revocation_due(before).await;

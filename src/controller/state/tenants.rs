@@ -25,6 +25,8 @@ pub struct Tenant {
     pub rules: AccessRules,
     pub management: Management,
     pub cluster: ClusterId,
+    /// Clusters whose mailboxes this one takes over.
+    pub succeeds: Vec<ClusterId>,
     pub marker_attribute: u8,
     pub sign_in_control: SignInControl,
     /// How often each mailbox is rechecked.

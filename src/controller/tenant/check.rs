@@ -146,6 +146,7 @@ fn changes_something(before: Option<&TenantState>, after: &TenantState) -> bool 
             old.rules != new.rules
                 || old.management != new.management
                 || old.sign_in_control != new.sign_in_control
+                || old.succeeds != new.succeeds
                 || old.interval != new.interval
                 || old.accepted_domains != new.accepted_domains
                 || old.protected != new.protected
@@ -223,6 +224,13 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         rules: AccessRules::parse(&spec.access),
         management: spec.management,
         cluster,
+        // The CRD admits nothing that can't be parsed.
+        succeeds: spec
+            .ownership
+            .succeeds
+            .iter()
+            .flat_map(|text| text.parse())
+            .collect(),
         marker_attribute: spec.ownership.marker_attribute.number(),
         sign_in_control: spec.sign_in_control,
         interval,

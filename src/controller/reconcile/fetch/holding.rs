@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::exchange::{RecipientKind, RecipientRow, UserRow};
-use crate::mail::{MailboxGuid, Marker, MarkerOwner, SmtpAddress};
+use crate::mail::{ClusterId, MailboxGuid, Marker, MarkerOwner, SmtpAddress};
 
 /// What was found about all claimed addresses.
 pub struct Holding<'a> {
@@ -11,6 +11,7 @@ pub struct Holding<'a> {
     pub users: &'a [UserRow],
     pub marker_attribute: u8,
     pub owner: &'a MarkerOwner,
+    pub succeeds: &'a [ClusterId],
 }
 
 pub enum Hold {
@@ -31,7 +32,8 @@ impl Holding<'_> {
     /// The mailbox when it carries its own marker, and that names this resource.
     fn named_by_marker(&self, row: &RecipientRow) -> Option<MailboxGuid> {
         let marker = self.own_marker(row)?;
-        marker.names_same_resource(self.owner).then_some(marker.mailbox)
+        let is_ours = marker.names_same_resource(self.owner, self.succeeds);
+        is_ours.then_some(marker.mailbox)
     }
 
     /// The marker of the row, unless it was copied from another mailbox.
@@ -71,7 +73,19 @@ impl Holding<'_> {
 
     /// Names of other namespaces' resources are nobody else's business.
     fn shared_mailbox(&self, row: &RecipientRow) -> String {
-        let neighbour = self.own_marker(row).map(|marker| marker.owner);
+        let marker = self.own_marker(row);
+        if let Some(marker) = &marker
+            && marker.has_name_of(self.owner)
+            && marker.owner.cluster != self.owner.cluster
+        {
+            let cluster = &marker.owner.cluster;
+            return format!(
+                "belongs to the mailbox of the SharedMailbox of this name in the cluster {cluster}: take another address, \
+                 or, when this cluster is to take it over, have the platform team list {cluster} in \
+                 spec.ownership.succeeds of the ExchangeTenant"
+            );
+        }
+        let neighbour = marker.map(|marker| marker.owner);
         let neighbour = neighbour
             .filter(|other| other.cluster == self.owner.cluster && other.namespace == self.owner.namespace);
         match neighbour {

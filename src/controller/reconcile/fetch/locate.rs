@@ -46,7 +46,9 @@ impl Reads<'_> {
         let mut queries: Vec<RecipientQuery> = all.iter().cloned().map(RecipientQuery::Address).collect();
         let intent = ledger.intent.iter();
         queries.extend(intent.map(|intent| RecipientQuery::DisplayName(intent.one_time_name.clone())));
-        queries.push(RecipientQuery::Marker(tenant.marker_attribute, owner.clone()));
+        let elsewhere = tenant.succeeds.iter().map(|cluster| owner.in_cluster(cluster));
+        let owners = std::iter::once(owner.clone()).chain(elsewhere);
+        queries.extend(owners.map(|owner| RecipientQuery::Marker(tenant.marker_attribute, owner)));
         let upns: Vec<SmtpAddress> = all.into_iter().collect();
         let (recipients, users) = futures::try_join!(
             tenant.gateway.find_recipients(self.lane, &queries),
@@ -60,6 +62,7 @@ impl Reads<'_> {
             users: &users,
             marker_attribute: tenant.marker_attribute,
             owner,
+            succeeds: &tenant.succeeds,
         };
         Ok(located(&holding, &claimed, &nicknames))
     }

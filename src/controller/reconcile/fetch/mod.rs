@@ -123,7 +123,7 @@ impl Reconcile<'_> {
         }
         self.find_ledger_of(guid).await?;
         if self.ledger.draft().is_some() {
-            self.take_up();
+            self.take_up(&prepared.tenant);
             prepared.ledger = self.remembered_ledger().unwrap_or_default();
         } else {
             self.begin_without_memory(&prepared.tenant);

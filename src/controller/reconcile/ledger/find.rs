@@ -8,18 +8,18 @@ use kube::{Api, ResourceExt};
 
 use super::super::begin::Reconcile;
 use super::super::outcome::Outcome;
-use super::LedgerFile;
 use super::merge::merged;
-use crate::api::MailboxLedger;
+use super::{LedgerFile, Unusable};
 use crate::api::condition::whole_seconds;
-use crate::mail::MailboxGuid;
+use crate::api::{MailboxLedger, MailboxLedgerSpec};
+use crate::controller::state::tenants::{Tenant, TenantState};
+use crate::mail::{ClusterId, MailboxGuid};
 
 /// What was found.
 #[derive(Default)]
 struct Listed {
     readable: Vec<MailboxLedger>,
-    /// Why one can't be read.
-    unreadable: Option<String>,
+    unusable: Option<Unusable>,
 }
 
 impl Reconcile<'_> {
@@ -39,10 +39,10 @@ impl Reconcile<'_> {
                 .await
                 .map_err(|error| Outcome::of_kube(&error))?;
             if let Some(DeserializeGuard(object)) = object {
-                found.take(object);
+                found.take(object, |spec| self.is_of_this_cluster(spec));
             }
         }
-        if found.readable.is_empty() && found.unreadable.is_none() {
+        if found.readable.is_empty() && found.unusable.is_none() {
             let (namespace, name) = (&self.key.namespace, &self.key.name);
             let fields = format!("spec.resourceRef.namespace={namespace},spec.resourceRef.name={name}");
             found = self.list(&fields).await?;
@@ -63,6 +63,19 @@ impl Reconcile<'_> {
         self.take_ledger(found).await
     }
 
+    /// What another cluster remembers is nothing to act upon: copied ledgers own as little as copied manifests.
+    fn is_of_this_cluster(&self, spec: &MailboxLedgerSpec) -> bool {
+        let Ok(cluster) = spec.cluster.parse::<ClusterId>() else {
+            return false;
+        };
+        let succeeded = |tenant: &Tenant| tenant.succeeds.contains(&cluster);
+        cluster.uid_part == self.context.cluster_uid
+            || matches!(
+                self.context.state.tenants.get(&spec.tenant.name),
+                Some(TenantState::Ready(tenant)) if succeeded(&tenant)
+            )
+    }
+
     /// One that can't be decoded stands in nobody else's way.
     fn guarded_ledgers(&self) -> Api<DeserializeGuard<MailboxLedger>> {
         Api::all(self.context.client.clone())
@@ -77,7 +90,7 @@ impl Reconcile<'_> {
             .map_err(|error| Outcome::of_kube(&error))?;
         let mut found = Listed::default();
         for object in list.items {
-            found.take(object.0);
+            found.take(object.0, |spec| self.is_of_this_cluster(spec));
         }
         Ok(found)
     }
@@ -86,7 +99,7 @@ impl Reconcile<'_> {
     async fn take_ledger(&mut self, found: Listed) -> Result<(), Outcome> {
         let Listed {
             mut readable,
-            unreadable,
+            unusable,
         } = found;
         let uid = self.object.uid();
         readable.sort_by_key(|ledger| {
@@ -100,7 +113,7 @@ impl Reconcile<'_> {
         let now = whole_seconds(self.context.clock.now());
         let mut rest = readable.into_iter();
         let Some(mut first) = rest.next() else {
-            self.ledger.unreadable = unreadable;
+            self.ledger.unusable = unusable;
             return Ok(());
         };
         for other in rest {
@@ -112,7 +125,8 @@ impl Reconcile<'_> {
             }
         }
         self.ledger = LedgerFile {
-            unreadable,
+            // Beside our own, another cluster's is of no interest.
+            unusable: unusable.filter(|unusable| matches!(unusable, Unusable::Unreadable { .. })),
             ..LedgerFile::of(first)
         };
         Ok(())
@@ -120,13 +134,30 @@ impl Reconcile<'_> {
 }
 
 impl Listed {
-    fn take(&mut self, object: Result<MailboxLedger, InvalidObject>) {
-        match object {
-            Err(invalid) => self.unreadable = Some(invalid.error),
-            Ok(ledger) => match crate::ledger::read(&ledger.spec) {
-                Ok(_) => self.readable.push(ledger),
-                Err(error) => self.unreadable = Some(format!("{}: {error}", ledger.name_any())),
-            },
+    fn take(
+        &mut self,
+        object: Result<MailboxLedger, InvalidObject>,
+        is_of_this_cluster: impl Fn(&MailboxLedgerSpec) -> bool,
+    ) {
+        let ledger = match object {
+            Ok(ledger) => ledger,
+            Err(invalid) => {
+                self.unusable = Some(Unusable::Unreadable {
+                    name: invalid.metadata.name.unwrap_or_default(),
+                    why: invalid.error,
+                });
+                return;
+            }
+        };
+        let name = ledger.name_any();
+        if let Err(error) = crate::ledger::read(&ledger.spec) {
+            let why = error.to_string();
+            self.unusable = Some(Unusable::Unreadable { name, why });
+        } else if is_of_this_cluster(&ledger.spec) {
+            self.readable.push(ledger);
+        } else if self.unusable.is_none() {
+            let cluster = ledger.spec.cluster;
+            self.unusable = Some(Unusable::OfAnotherCluster { name, cluster });
         }
     }
 }

@@ -6,11 +6,49 @@ mod merge;
 mod take_up;
 mod write;
 
+use super::outcome::Stall;
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::Why;
-use crate::mail::MailboxGuid;
+use crate::mail::{ClusterId, MailboxGuid};
 
 pub use delete::delete;
+
+/// A ledger that nothing may follow from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unusable {
+    Unreadable { name: String, why: String },
+    OfAnotherCluster { name: String, cluster: String },
+}
+
+impl Unusable {
+    /// `own`: the cluster whose mailboxes are marked here.
+    pub fn stall(&self, own: &ClusterId) -> Stall {
+        match self {
+            Self::Unreadable { name, why } => Stall::LedgerUnreadable(format!(
+                "the MailboxLedger {name} of this mailbox can't be read ({why}); nothing is written. Start the version of \
+                 the operator again that wrote it; or have a cluster administrator give up what it remembers, so that \
+                 the mailbox is taken up by its marker and every right counts as granted outside the operator: \
+                 {}",
+                forgetting(name)
+            )),
+            Self::OfAnotherCluster { name, cluster } => Stall::LedgerOfAnotherCluster(format!(
+                "the MailboxLedger {name} of this mailbox is of the cluster {cluster} and this one is {own}; nothing is \
+                 written. When this cluster is to take its mailboxes over, have the platform team list {cluster} in \
+                 spec.ownership.succeeds of the ExchangeTenant; when the ledger is a copy that nobody needs, have a \
+                 cluster administrator delete it: {}",
+                forgetting(name)
+            )),
+        }
+    }
+}
+
+/// How to delete a ledger that a SharedMailbox has: the policy asks for the words (charts/…-crds).
+fn forgetting(name: &str) -> String {
+    format!(
+        "kubectl annotate mailboxledger {name} --overwrite sharedmailbox.dev/forget-serving={name} && kubectl delete \
+         mailboxledger {name}"
+    )
+}
 
 /// What is known of the ledger.
 #[derive(Default)]
@@ -25,8 +63,8 @@ pub struct LedgerFile {
     draft: Option<MailboxLedgerSpec>,
     /// Why rights change in this reconcile, for the history.
     pub why: Why,
-    /// It can't be read: as people read it.
-    pub unreadable: Option<String>,
+    /// There is one, and it can't be used.
+    pub unusable: Option<Unusable>,
     /// A mailbox that was announced was looked for in this reconcile, and Exchange shows none.
     pub is_unseen: bool,
     /// The mailbox carries somebody else's marker.

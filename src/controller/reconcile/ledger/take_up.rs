@@ -29,16 +29,17 @@ impl Reconcile<'_> {
 
     /// Has the draft of the ledger name this resource. Nothing is written by this: the first write to Exchange waits until
     /// the API server has acknowledged it.
-    pub fn take_up(&mut self) {
+    pub fn take_up(&mut self, tenant: &Tenant) {
         let now = whole_seconds(self.context.clock.now());
         let resource = self.resource_ref();
+        let cluster = tenant.cluster.to_string();
         let tenant = self.object.spec.tenant_ref.name.clone();
         let crd = self.permissions_crd_uid();
         let Some(object) = self.ledger.object() else {
             return;
         };
         let is_restored = !ledger::is_intact(object);
-        let is_another = object.spec.resource_ref.uid != resource.uid;
+        let is_another = object.spec.resource_ref.uid != resource.uid || object.spec.cluster != cluster;
         let known = object.spec.permissions_crd_uid.clone();
         let has_new_kind = known.is_some() && crd.is_some() && known != crd;
         let is_in_grace = end_of_grace(&object.spec).is_some_and(|until| now < until);
@@ -48,6 +49,7 @@ impl Reconcile<'_> {
         }
         if let Some(draft) = self.ledger.draft_mut() {
             draft.resource_ref = resource;
+            draft.cluster = cluster;
             draft.tenant.name = tenant;
             draft.taken_up_at = Some(now);
             draft.restored = is_restored || was_restored;

@@ -5,7 +5,7 @@ use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
 use crate::controller::reconcile::prepared::Prepared;
 use crate::ledger::RecordedGrant;
 use crate::mail::Nickname;
-use crate::plan::{self, Desired, GrantPolicy, Observed, Ownership, Plan, Purpose};
+use crate::plan::{self, Desired, GrantPolicy, NotOurs, Observed, Ownership, Plan, Purpose};
 
 use super::Wanted;
 
@@ -104,12 +104,24 @@ impl Judged {
     }
 
     fn check_owner(&mut self, seen: &Seen, is_alive: impl Fn(&str) -> bool) -> Result<(), Outcome> {
-        let Prepared { owner, ledger, .. } = &self.prepared;
+        let Prepared {
+            tenant,
+            owner,
+            ledger,
+            ..
+        } = &self.prepared;
         let guid = seen.observed.guid;
-        let ownership = plan::ownership(owner, &seen.observed, ledger, is_alive);
+        let ownership = plan::ownership(owner, &tenant.succeeds, &seen.observed, ledger, is_alive);
         match ownership {
             Ownership::Ours | Ownership::JustCreated => {}
             Ownership::Reattached => self.reattached = true,
+            Ownership::NotOurs(NotOurs::OtherCluster(cluster)) => {
+                return Err(Outcome::Stalled(Stall::TakenOver(format!(
+                    "the mailbox {guid} belongs to the resource of this name in the cluster {cluster}; nothing is \
+                     written to it. Delete this SharedMailbox here, or, when this cluster is to take it over, have the \
+                     platform team list {cluster} in spec.ownership.succeeds of the ExchangeTenant"
+                ))));
+            }
             Ownership::NotOurs(why) => {
                 return Err(Outcome::Stalled(Stall::NotOurs(format!(
                     "the mailbox {guid} is not ours: {why}; nothing is written to it. Put the marker attribute back \
