@@ -45,6 +45,19 @@ pub enum Wish<'a> {
     },
 }
 
+/// The rules as they stand to one mailbox: which of them reach it is found out once, however many members it has.
+#[derive(Clone, Debug)]
+pub struct MailboxRules<'a> {
+    namespace: &'a str,
+    addresses: &'a BTreeSet<SmtpAddress>,
+    reaching: Vec<&'a Rule>,
+}
+
+/// So many addresses of the mailbox are named when the mailbox is denied, and when a member is: there is one such text for
+/// each member, and a status has to hold them all.
+const NAMED: usize = 5;
+const NAMED_FOR_MEMBER: usize = 2;
+
 impl AccessRules {
     pub fn parse(rules: &[AccessRule]) -> Self {
         fn patterns(texts: &[String]) -> Vec<AddressPattern> {
@@ -75,41 +88,63 @@ impl AccessRules {
         }
     }
 
-    /// Whether one rule admits all of it; otherwise the rule that would.
-    pub fn admit(
-        &self,
-        namespace: &str,
-        addresses: &BTreeSet<SmtpAddress>,
-        wish: Wish<'_>,
-    ) -> Result<(), String> {
-        if self
-            .rules
-            .iter()
-            .any(|rule| rule.admits(namespace, addresses, wish))
-        {
-            return Ok(());
+    /// The rules for the mailbox that has these addresses, or is to have them.
+    pub fn of<'a>(&'a self, namespace: &'a str, addresses: &'a BTreeSet<SmtpAddress>) -> MailboxRules<'a> {
+        let reaching = self.rules.iter();
+        MailboxRules {
+            namespace,
+            addresses,
+            reaching: reaching
+                .filter(|rule| rule.has_mailbox(namespace, addresses))
+                .collect(),
         }
-        Err(self.denial(namespace, addresses, wish))
+    }
+}
+
+impl MailboxRules<'_> {
+    /// Whether any rule names the namespace and all of the addresses.
+    pub fn reach(&self) -> bool {
+        !self.reaching.is_empty()
     }
 
-    fn denial(&self, namespace: &str, addresses: &BTreeSet<SmtpAddress>, wish: Wish<'_>) -> String {
-        let reached = self
-            .rules
-            .iter()
-            .find(|rule| rule.has_mailbox(namespace, addresses));
-        if let (Wish::Mailbox { .. }, Some(full)) = (wish, reached) {
+    pub fn addresses(&self) -> &BTreeSet<SmtpAddress> {
+        self.addresses
+    }
+
+    /// Whether one rule admits all of it.
+    pub fn admits(&self, wish: Wish<'_>) -> bool {
+        self.reaching.iter().any(|rule| rule.admits(self.namespace, wish))
+    }
+
+    /// The same; otherwise why not, with the rule that would.
+    pub fn admit(&self, wish: Wish<'_>) -> Result<(), String> {
+        if self.admits(wish) {
+            return Ok(());
+        }
+        Err(self.denial(wish))
+    }
+
+    fn denial(&self, wish: Wish<'_>) -> String {
+        let Self {
+            namespace,
+            addresses,
+            reaching,
+        } = self;
+        if let (Wish::Mailbox { .. }, Some(full)) = (wish, reaching.first()) {
             let limit = full.max_mailboxes;
             return format!(
                 "namespace {namespace:?} has its {limit} mailboxes already: raise maxMailboxes of its access rule \
                  or delete a SharedMailbox"
             );
         }
-        let mut rule = format!(
-            "namespaces: {{names: [{namespace}]}}, addresses: [{}]",
-            list(addresses)
-        );
+        let named = match wish {
+            Wish::Mailbox { .. } | Wish::Power(_) => NAMED,
+            Wish::Member { .. } => NAMED_FOR_MEMBER,
+        };
+        let addresses = list(addresses, named);
+        let mut rule = format!("namespaces: {{names: [{namespace}]}}, addresses: [{addresses}]");
         let (what, addition) = match wish {
-            Wish::Mailbox { .. } => (format!("the addresses {}", list(addresses)), String::new()),
+            Wish::Mailbox { .. } => (format!("the addresses {addresses}"), String::new()),
             Wish::Power(power) => (format!("the power {power:?}"), format!(", powers: [{power:?}]")),
             Wish::Member {
                 kind: MemberKind::User,
@@ -143,17 +178,12 @@ impl Rule {
                 .all(|address| self.addresses.iter().any(|pattern| pattern.matches(address)))
     }
 
-    fn admits(&self, namespace: &str, addresses: &BTreeSet<SmtpAddress>, wish: Wish<'_>) -> bool {
-        if !self.has_mailbox(namespace, addresses) {
-            return false;
-        }
+    /// Of a mailbox that it reaches.
+    fn admits(&self, namespace: &str, wish: Wish<'_>) -> bool {
         match wish {
             Wish::Mailbox { earlier } => {
-                earlier
-                    .iter()
-                    .filter(|other| self.has_mailbox(namespace, other))
-                    .count()
-                    < self.max_mailboxes
+                let counted = earlier.iter().filter(|other| self.has_mailbox(namespace, other));
+                counted.take(self.max_mailboxes).count() < self.max_mailboxes
             }
             Wish::Power(power) => self.powers.contains(&power),
             Wish::Member { kind, address, right } => {
@@ -167,9 +197,13 @@ impl Rule {
     }
 }
 
-fn list(addresses: &BTreeSet<SmtpAddress>) -> String {
-    let quoted: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    quoted.join(", ")
+/// The first of them, and how many more there are.
+fn list(addresses: &BTreeSet<SmtpAddress>, named: usize) -> String {
+    let first: Vec<&str> = addresses.iter().take(named).map(SmtpAddress::as_str).collect();
+    match addresses.len().saturating_sub(first.len()) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -187,15 +221,23 @@ mod tests {
 
     fn member(rules: &AccessRules, kind: MemberKind, address: &str, right: Right) -> Result<(), String> {
         let address = address.parse().unwrap();
-        rules.admit(
-            "team",
-            &addresses(&["sales@contoso.com"]),
-            Wish::Member {
-                kind,
-                address: &address,
-                right,
-            },
-        )
+        let sales = addresses(&["sales@contoso.com"]);
+        rules.of("team", &sales).admit(Wish::Member {
+            kind,
+            address: &address,
+            right,
+        })
+    }
+
+    fn mailbox(
+        rules: &AccessRules,
+        namespace: &str,
+        claimed: &[&str],
+        earlier: &[BTreeSet<SmtpAddress>],
+    ) -> Result<(), String> {
+        rules
+            .of(namespace, &addresses(claimed))
+            .admit(Wish::Mailbox { earlier })
     }
 
     fn two_rules() -> AccessRules {
@@ -211,13 +253,7 @@ mod tests {
     #[test]
     fn no_rule_no_access() {
         let none = AccessRules::default();
-        let error = none
-            .admit(
-                "team",
-                &addresses(&["sales@contoso.com"]),
-                Wish::Mailbox { earlier: &[] },
-            )
-            .unwrap_err();
+        let error = mailbox(&none, "team", &["sales@contoso.com"], &[]).unwrap_err();
         assert!(
             error.contains("{namespaces: {names: [team]}, addresses: [sales@contoso.com]}"),
             "{error}"
@@ -234,27 +270,32 @@ mod tests {
             "{error}"
         );
         assert!(member(&rules, MemberKind::Group, "team@contoso.com", Right::FullAccess).is_err());
-        let both = addresses(&["sales@contoso.com", "sales@fabrikam.com"]);
+        let both = ["sales@contoso.com", "sales@fabrikam.com"];
         assert!(
-            rules
-                .admit("team", &both, Wish::Mailbox { earlier: &[] })
-                .is_err(),
+            mailbox(&rules, "team", &both, &[]).is_err(),
             "each rule admits only one"
         );
-        assert!(
-            rules
-                .admit("team", &both, Wish::Power(Power::AllowSignIn))
-                .is_err()
-        );
-        assert!(
-            rules
-                .admit(
-                    "other",
-                    &addresses(&["sales@contoso.com"]),
-                    Wish::Mailbox { earlier: &[] }
-                )
-                .is_err()
-        );
+        let both = addresses(&both);
+        assert!(!rules.of("team", &both).admits(Wish::Power(Power::AllowSignIn)));
+        assert!(mailbox(&rules, "other", &["sales@contoso.com"], &[]).is_err());
+    }
+
+    #[test]
+    fn a_denial_names_few_addresses_however_many_there_are() {
+        let many = (0..300).map(|number| format!("{number:a>60}@{}.com", "b".repeat(60)));
+        let many: BTreeSet<SmtpAddress> = many.map(|text| text.parse().unwrap()).collect();
+        let rules = two_rules();
+        let rules = rules.of("team", &many);
+        let error = rules.admit(Wish::Mailbox { earlier: &[] }).unwrap_err();
+        assert!(error.contains("and 295 more") && error.len() < 2000, "{error}");
+        let first = "first@contoso.com".parse().unwrap();
+        let wish = Wish::Member {
+            kind: MemberKind::User,
+            address: &first,
+            right: Right::SendAs,
+        };
+        let error = rules.admit(wish).unwrap_err();
+        assert!(error.contains("and 298 more") && error.len() < 1000, "{error}");
     }
 
     #[test]
@@ -267,15 +308,9 @@ mod tests {
         let rules = two_rules();
         let sales = addresses(&["sales@contoso.com"]);
         let earlier = [sales.clone()];
-        let error = rules
-            .admit("team", &sales, Wish::Mailbox { earlier: &earlier })
-            .unwrap_err();
+        let error = mailbox(&rules, "team", &["sales@contoso.com"], &earlier).unwrap_err();
         assert!(error.contains("1 mailboxes already"), "{error}");
         let elsewhere = [addresses(&["x@fabrikam.com"])];
-        assert!(
-            rules
-                .admit("team", &sales, Wish::Mailbox { earlier: &elsewhere })
-                .is_ok()
-        );
+        assert!(mailbox(&rules, "team", &["sales@contoso.com"], &elsewhere).is_ok());
     }
 }

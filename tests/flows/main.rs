@@ -30,6 +30,7 @@ mod families;
 mod grants;
 mod groups;
 mod hostile;
+mod judged_as_it_is;
 mod kit;
 mod kstatus;
 mod lanes;

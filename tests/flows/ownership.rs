@@ -289,7 +289,11 @@ async fn a_ledger_of_an_unknown_format_stops_its_mailbox_and_says_what_to_do() {
     let object = world.wait_mailbox("sales", "False", "LedgerUnreadable").await;
     says(
         &stalled(&object, "LedgerUnreadable"),
-        &["MailboxLedger", "Start the version", "sharedmailbox.dev/forget-serving="],
+        &[
+            "MailboxLedger",
+            "Start the version",
+            "sharedmailbox.dev/forget-serving=",
+        ],
     );
     assert_eq!(world.writes(), NOTHING);
     assert_eq!(view(&world).full_access.len(), 1, "nobody loses anything by it");

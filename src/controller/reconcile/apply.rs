@@ -23,7 +23,11 @@ use crate::plan::{self, Change, Desired, Observed, Plan, Step};
 
 impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
-        self.reattached = planned.reattached();
+        let judged = planned.judged();
+        self.reattached = judged.reattached;
+        if judged.refused.is_some() {
+            self.refusal.clone_from(&judged.refused);
+        }
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {
                 Ok(Outcome::Drift(vec!["create the mailbox".to_owned()]).into())
@@ -300,6 +304,7 @@ impl Judged {
             wanted,
             desired,
             reattached: _,
+            refused: _,
             gone,
         } = self;
         let done = execution.done.clone();

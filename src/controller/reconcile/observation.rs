@@ -1,6 +1,6 @@
 //! What the reads of one reconcile gave.
 
-use super::validate::Wanted;
+use super::validate::{Directory, Wanted};
 use crate::mail::Nickname;
 use crate::plan::{Desired, Observed};
 
@@ -8,6 +8,8 @@ use crate::plan::{Desired, Observed};
 pub struct Observation {
     pub wanted: Wanted,
     pub desired: Desired,
+    /// What the directory says about the members.
+    pub directory: Directory,
     pub found: Found,
 }
 

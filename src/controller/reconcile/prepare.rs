@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::begin::Reconcile;
 use super::outcome::{Outcome, Stall};
 use super::prepared::{Prepared, Remembered};
-use super::validate::{self, Admitted, Refused, Surroundings};
+use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings};
 use crate::api::condition::whole_seconds;
 use crate::api::{Management, SharedMailbox, last_reconcile_request};
 use crate::controller::state::index::{Index, claims_of};
@@ -166,31 +166,63 @@ impl Reconcile<'_> {
     }
 
     fn admit(&self, tenant: &Tenant) -> Result<Admitted, Refused> {
-        let index = self.context.state.index();
         let addresses = claims_of(&self.object);
+        let judged = validate::judged_addresses(&self.object, &tenant.initial_domain);
+        let rules = tenant.rules.of(&self.key.namespace, &judged);
+        // Whatever nobody may have costs no more: others are not even looked for.
+        let is_reached = rules.reach();
         let around = Surroundings {
-            rules: &tenant.rules,
-            namespace: &self.key.namespace,
-            earlier: self.earlier_mailboxes(&index),
-            rivals: validate::rivals(&index, &tenant.rules, &self.object, &addresses),
-            retained: self.retained(&index, &addresses),
+            rules: &rules,
+            earlier: if is_reached {
+                self.earlier_mailboxes()
+            } else {
+                Vec::new()
+            },
+            rival: if is_reached {
+                self.rival(tenant, &addresses)
+            } else {
+                None
+            },
+            retained: if is_reached {
+                self.retained(&addresses)
+            } else {
+                None
+            },
             accepted_domains: &tenant.accepted_domains,
             departed: &tenant.departed.addresses,
             now: self.context.clock.now(),
         };
-        drop(index);
         validate::admit(&self.object, &self.permissions, &around)
+    }
+
+    /// Another resource that has a better right to one of the addresses. Rules are evaluated while nobody waits for the
+    /// index.
+    fn rival(&self, tenant: &Tenant, addresses: &BTreeSet<SmtpAddress>) -> Option<Rival> {
+        let mut rivals = Rivals::new(&tenant.rules);
+        addresses.iter().find_map(|address| {
+            let preferred = validate::preferred(&self.context.state.index(), &self.object, address);
+            rivals.first(&preferred, &self.object, address)
+        })
     }
 
     /// Addresses of the mailboxes that count for the namespace before this one, be their resources gone. None: it has its
     /// mailbox.
-    fn earlier_mailboxes(&self, index: &Index) -> Vec<BTreeSet<SmtpAddress>> {
+    fn earlier_mailboxes(&self) -> Vec<BTreeSet<SmtpAddress>> {
+        let (others, released) = self.others_of_namespace(&self.context.state.index());
+        others
+            .iter()
+            .map(|other| claims_of(other))
+            .chain(released)
+            .collect()
+    }
+
+    fn others_of_namespace(&self, index: &Index) -> (Vec<Arc<SharedMailbox>>, Vec<BTreeSet<SmtpAddress>>) {
         let has_mailbox = |mailbox: &SharedMailbox| {
             let key = MailboxKey::of(mailbox);
             key.is_some_and(|key| index.ledgers().has_mailbox(&key))
         };
         if has_mailbox(&self.object) {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
         let namespace = &self.key.namespace;
         let since = self.context.clock.now().saturating_sub(RELEASED_COUNTS);
@@ -198,23 +230,21 @@ impl Reconcile<'_> {
         let tenant = &self.object.spec.tenant_ref.name;
         let released = index.ledgers().released_in(tenant, namespace, since);
         let others = index.mailboxes_in(namespace).into_iter();
-        others
+        let others = others
             .filter(|other| other.uid() != self.object.uid())
-            .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object))
-            .map(|other| claims_of(&other))
-            .chain(released)
-            .collect()
+            .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object));
+        (others.collect(), released)
     }
 
     /// Who holds one of the addresses although their resource is gone, as a sentence. Perhaps their mailbox is gone, too:
     /// it is looked at.
-    fn retained(&self, index: &Index, addresses: &BTreeSet<SmtpAddress>) -> Option<String> {
+    fn retained(&self, addresses: &BTreeSet<SmtpAddress>) -> Option<String> {
         let tenant = &self.object.spec.tenant_ref.name;
-        let (address, ledger) = addresses.iter().find_map(|address| {
+        let (address, key) = addresses.iter().find_map(|address| {
+            let index = self.context.state.index();
             let holder = index.ledgers().released_holder(tenant, address, self.key)?;
-            Some((address, holder))
+            Some((address, holder.key.clone()))
         })?;
-        let key = ledger.key.clone();
         let whose = if key.namespace == self.key.namespace {
             format!(
                 "the SharedMailbox {:?} of this namespace, which is gone",

@@ -55,13 +55,16 @@ impl Reconcile<'_> {
         }
         let prepared = &*prepared;
         let reads = self.reads(prepared);
+        let directory = directory.map_err(of_error)?;
         let wanted = validate::resolve(
             &prepared.admitted,
-            &self.key.namespace,
             self.account(),
-            &prepared.tenant.rules,
+            &prepared
+                .tenant
+                .rules
+                .of(&self.key.namespace, &prepared.admitted.judged),
             &prepared.tenant.departed,
-            &directory.map_err(of_error)?,
+            &directory,
         );
         let desired = validate::desired(prepared, &wanted);
         let found = match located {
@@ -80,6 +83,7 @@ impl Reconcile<'_> {
         Ok(Observation {
             wanted,
             desired,
+            directory,
             found,
         })
     }

@@ -9,7 +9,7 @@ use super::claims::Rival;
 use crate::api::{MailboxPermission, Power, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, Right, SmtpAddress};
-use crate::rules::{AccessRules, MemberKind};
+use crate::rules::{MailboxRules, MemberKind};
 use crate::setting::Values;
 
 /// A mailbox and its permissions, as written and allowed.
@@ -18,6 +18,8 @@ pub struct Admitted {
     pub address: SmtpAddress,
     pub aliases: BTreeSet<SmtpAddress>,
     pub alias: Option<Nickname>,
+    /// What access rules judge: these addresses, and the one that a declared nickname has in the initial domain.
+    pub judged: BTreeSet<SmtpAddress>,
     /// What each declared family of settings wishes, by its name.
     pub settings: BTreeMap<&'static str, Values>,
     /// Powers that a setting may need and that no rule gives, with the sentence that denies each.
@@ -33,6 +35,7 @@ impl Admitted {
     /// For a mailbox whose resource is gone: nothing is declared but what a new mailbox needs.
     pub fn without_resource(address: SmtpAddress, settings: BTreeMap<&'static str, Values>) -> Self {
         Self {
+            judged: BTreeSet::from([address.clone()]),
             address,
             aliases: BTreeSet::new(),
             alias: None,
@@ -95,12 +98,12 @@ impl Refusal {
 
 /// What `admit` needs to know of the world.
 pub struct Surroundings<'a> {
-    pub rules: &'a AccessRules,
-    pub namespace: &'a str,
+    /// As they stand to the addresses that the mailbox is to have.
+    pub rules: &'a MailboxRules<'a>,
     /// Other mailboxes of the namespace that were there before this one, by their addresses.
     pub earlier: Vec<BTreeSet<SmtpAddress>>,
-    /// Other resources that already claim one of the addresses.
-    pub rivals: Vec<Rival>,
+    /// Another resource that already claims one of the addresses.
+    pub rival: Option<Rival>,
     /// A mailbox whose resource is gone has one of the addresses: a sentence for people.
     pub retained: Option<String>,
     pub accepted_domains: &'a BTreeSet<Domain>,

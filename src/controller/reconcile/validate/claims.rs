@@ -1,7 +1,8 @@
 //! Which resource may have an address that several claim.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use kube::ResourceExt;
 
@@ -28,52 +29,68 @@ pub fn is_older(other: &SharedMailbox, mailbox: &SharedMailbox) -> bool {
     age(other) < age(mailbox)
 }
 
-/// Resources that already claim one of the addresses of `mailbox`, and are preferred to it.
-///
-/// The owner of a mailbox keeps its addresses; among those without one the older that is not paused wins. Whoever
-/// the access rules deny the addresses has no right at all, whatever it had before: nobody squats an address.
-pub fn rivals(
-    index: &Index,
-    rules: &AccessRules,
-    mailbox: &SharedMailbox,
-    addresses: &BTreeSet<SmtpAddress>,
-) -> Vec<Rival> {
-    let tenant = &mailbox.spec.tenant_ref.name;
-    let is_preferred = |other: &SharedMailbox, address: &SmtpAddress| match (
-        holds(index, other, address),
-        holds(index, mailbox, address),
-    ) {
+/// Resources that already claim `address`, which `mailbox` claims too, and that are preferred to it if the rules admit
+/// them: the owner of a mailbox keeps its addresses; among those without one the older that is not paused wins.
+pub fn preferred(index: &Index, mailbox: &SharedMailbox, address: &SmtpAddress) -> Vec<Arc<SharedMailbox>> {
+    let holds = |one: &SharedMailbox| {
+        let key = MailboxKey::of(one);
+        key.is_some_and(|key| index.ledgers().holds(&key, address))
+    };
+    let is_held = holds(mailbox);
+    let is_preferred = |other: &SharedMailbox| match (holds(other), is_held) {
         (true, false) => true,
         (false, true) => false,
         (true, true) | (false, false) => {
             other.spec.management != Management::Paused && is_older(other, mailbox)
         }
     };
-    let mut rivals = Vec::new();
-    for address in addresses {
-        for other in index.claimants(tenant, address) {
-            if other.uid() != mailbox.uid() && is_admitted(&other, rules) && is_preferred(&other, address) {
-                let name = (other.namespace() == mailbox.namespace()).then(|| other.name_any());
-                rivals.push(Rival {
-                    address: address.clone(),
-                    name,
-                });
-            }
+    let others = index
+        .claimants(&mailbox.spec.tenant_ref.name, address)
+        .into_iter();
+    others
+        .filter(|other| other.uid() != mailbox.uid() && is_preferred(other))
+        .collect()
+}
+
+/// Finds out whether rivals are admitted, each once. Whoever the access rules deny their addresses has no right at all,
+/// whatever they had before: nobody squats an address.
+pub struct Rivals<'a> {
+    rules: &'a AccessRules,
+    judged: HashMap<Option<String>, bool>,
+}
+
+impl<'a> Rivals<'a> {
+    pub fn new(rules: &'a AccessRules) -> Self {
+        Self {
+            rules,
+            judged: HashMap::new(),
         }
     }
-    rivals
-}
 
-fn is_admitted(mailbox: &SharedMailbox, rules: &AccessRules) -> bool {
-    let namespace = mailbox.namespace().unwrap_or_default();
-    let wish = Wish::Mailbox { earlier: &[] };
-    rules.admit(&namespace, &claims_of(mailbox), wish).is_ok()
-}
+    /// The first of those that are preferred to `mailbox` and that the rules admit.
+    pub fn first(
+        &mut self,
+        preferred: &[Arc<SharedMailbox>],
+        mailbox: &SharedMailbox,
+        address: &SmtpAddress,
+    ) -> Option<Rival> {
+        let rival = preferred.iter().find(|other| self.is_admitted(other))?;
+        Some(Rival {
+            address: address.clone(),
+            name: (rival.namespace() == mailbox.namespace()).then(|| rival.name_any()),
+        })
+    }
 
-/// It has a mailbox that had this address when it was read last, and asks for it.
-fn holds(index: &Index, mailbox: &SharedMailbox, address: &SmtpAddress) -> bool {
-    let key = MailboxKey::of(mailbox);
-    claims_of(mailbox).contains(address) && key.is_some_and(|key| index.ledgers().holds(&key, address))
+    fn is_admitted(&mut self, mailbox: &SharedMailbox) -> bool {
+        let rules = self.rules;
+        *self.judged.entry(mailbox.uid()).or_insert_with(|| {
+            let namespace = mailbox.namespace().unwrap_or_default();
+            let claims = claims_of(mailbox);
+            rules
+                .of(&namespace, &claims)
+                .admits(Wish::Mailbox { earlier: &[] })
+        })
+    }
 }
 
 impl fmt::Display for Rival {

@@ -1,13 +1,16 @@
 //! Whose mailbox it is, and what may be done to it: from what was read to a value that can be planned with.
 
+use crate::api::{Power, SignIn};
 use crate::controller::reconcile::observation::{Found, Observation, Seen};
 use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
 use crate::controller::reconcile::prepared::Prepared;
 use crate::ledger::RecordedGrant;
 use crate::mail::Nickname;
 use crate::plan::{self, Desired, GrantPolicy, NotOurs, Observed, Ownership, Plan, Purpose};
+use crate::rules::Wish;
 
-use super::Wanted;
+use super::written::denied_powers;
+use super::{Directory, Wanted, resolve};
 
 /// What is known and wanted when it is planned.
 pub struct Judged {
@@ -16,6 +19,8 @@ pub struct Judged {
     pub desired: Desired,
     /// The mailbox was created by an earlier resource of this name, and is being taken up again.
     pub reattached: bool,
+    /// Why the mailbox as it is is refused, although its manifest is not.
+    pub refused: Option<Stall>,
     /// Grants that were taken away and that a read of this reconcile was the first to show no more.
     pub gone: Vec<RecordedGrant>,
 }
@@ -52,6 +57,7 @@ pub fn validate(
     let Observation {
         wanted,
         desired,
+        directory,
         found,
     } = observation;
     let mut judged = Judged {
@@ -59,6 +65,7 @@ pub fn validate(
         wanted,
         desired,
         reattached: false,
+        refused: None,
         gone: Vec::new(),
     };
     let seen = match found {
@@ -74,6 +81,7 @@ pub fn validate(
         }
     };
     judged.check_owner(&seen, is_alive)?;
+    judged.check_addresses(&seen.observed, &directory)?;
     judged.confirm_removed(&seen.observed);
     Ok(Validated::Present { judged, seen })
 }
@@ -91,9 +99,9 @@ impl Validated {
 }
 
 impl Planned {
-    pub fn reattached(&self) -> bool {
+    pub fn judged(&self) -> &Judged {
         match self {
-            Self::Create { judged, .. } | Self::Change { judged, .. } => judged.reattached,
+            Self::Create { judged, .. } | Self::Change { judged, .. } => judged,
         }
     }
 }
@@ -137,6 +145,65 @@ impl Judged {
              Shared) or this resource is deleted",
             seen.kind
         ))))
+    }
+
+    /// Access rules judge what is, and not only what is declared: whoever declares another address would otherwise move a
+    /// mailbox, with the mail that it still receives under the old one, to a rule that admits other people. Addresses in
+    /// the tenant's initial domain aside, which every mailbox has.
+    fn check_addresses(&mut self, observed: &Observed, directory: &Directory) -> Result<(), Outcome> {
+        let Prepared {
+            tenant,
+            purpose,
+            ledger,
+            owner,
+            admitted,
+            ..
+        } = &mut self.prepared;
+        // A mailbox that was just created is marked and blocked first; it is judged with the next reconcile.
+        if *purpose != Purpose::Keep || ledger.intent.is_some() {
+            return Ok(());
+        }
+        let mut addresses = admitted.judged.clone();
+        let declared = addresses.len();
+        let others = observed.addresses.iter();
+        addresses.extend(
+            others
+                .filter(|one| one.domain() != tenant.initial_domain)
+                .cloned(),
+        );
+        if addresses.len() == declared {
+            return Ok(());
+        }
+        let rules = tenant.rules.of(&owner.namespace, &addresses);
+        let needed = [
+            (admitted.sign_in == SignIn::Allowed).then_some(Power::AllowSignIn),
+            admitted.exclusive.then_some(Power::Exclusive),
+        ];
+        let wishes = needed.into_iter().flatten().map(Wish::Power);
+        let denied = std::iter::once(Wish::Mailbox { earlier: &[] })
+            .chain(wishes)
+            .find_map(|wish| rules.admit(wish).err());
+        if let Some(denial) = denied {
+            let stall = Stall::AccessDenied(format!(
+                "the mailbox has addresses that are not declared, and access rules judge all that it has: {denial}; or \
+                 have a mail administrator take the addresses away that it should not have"
+            ));
+            if self.reattached {
+                return Err(Outcome::Stalled(stall));
+            }
+            *purpose = Purpose::OnlyRemove;
+            if !rules.admits(Wish::Power(Power::AllowSignIn)) {
+                admitted.sign_in = SignIn::Blocked;
+            }
+            admitted.exclusive = false;
+            admitted.settings.clear();
+            self.refused = Some(stall);
+        } else {
+            admitted.denied = denied_powers(&rules);
+        }
+        self.wanted = resolve(admitted, observed.object_id, &rules, &tenant.departed, directory);
+        self.desired = desired(&self.prepared, &self.wanted);
+        Ok(())
     }
 
     /// Takes up what was taken away earlier and is shown nevertheless, and drops what was acknowledged a moment ago and

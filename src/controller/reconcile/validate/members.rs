@@ -9,7 +9,7 @@ use crate::controller::state::directory::{Expansion, Resolution, Resolved};
 use crate::exchange::RecipientKind;
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::People;
-use crate::rules::{AccessRules, MemberKind, Wish};
+use crate::rules::{MailboxRules, MemberKind, Wish};
 
 /// Reasons that end by themselves when the account is created, or gets a mailbox.
 pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";
@@ -57,7 +57,6 @@ fn member_text(member: &Member) -> (MemberKind, String) {
 pub(super) fn admit(
     object: &Arc<MailboxPermission>,
     mailbox: &SharedMailbox,
-    addresses: &BTreeSet<SmtpAddress>,
     around: &Surroundings<'_>,
 ) -> AdmittedPermission {
     let mut rights = object.spec.rights.clone();
@@ -74,13 +73,15 @@ pub(super) fn admit(
             )),
             Err(error) => Some(Refusal::new("InvalidAddress", error.to_string())),
             Ok(address) if around.departed.contains(address) => Some(departed(address.as_str())),
+            // There is one such text for each member, and the mailbox itself says which rule is missing.
+            Ok(_) if !around.rules.reach() => Some(Refusal::new(
+                "AccessDenied",
+                "no access rule of the ExchangeTenant admits the addresses of the mailbox in this namespace",
+            )),
             Ok(address) => {
-                let admit_right = |right| {
-                    around
-                        .rules
-                        .admit(around.namespace, addresses, Wish::Member { kind, address, right })
-                };
-                let denied = rights.iter().copied().find_map(|right| admit_right(right).err());
+                let mut rights = rights.iter().copied();
+                let denied =
+                    rights.find_map(|right| around.rules.admit(Wish::Member { kind, address, right }).err());
                 denied.map(|message| Refusal::new("AccessDenied", message))
             }
         };
@@ -133,12 +134,10 @@ impl Admitted {
 
 /// What a member is judged by.
 pub(super) struct Bench<'a> {
-    pub namespace: &'a str,
-    /// The addresses that the mailbox is to have.
-    pub addresses: &'a BTreeSet<SmtpAddress>,
     /// The mailbox itself, once it is known: who has one of its declared addresses may be somebody else.
     pub mailbox: Option<ObjectId>,
-    pub rules: &'a AccessRules,
+    /// As they stand to the addresses that the mailbox has or is to have.
+    pub rules: &'a MailboxRules<'a>,
     pub departed: &'a People,
     pub directory: &'a Directory,
 }
@@ -181,6 +180,8 @@ impl Bench<'_> {
             let text = format!("{text} has a primary address that the access rules can't judge");
             return Err(Refusal::new("MemberCannotHoldRights", text));
         };
+        // The mailbox may have other addresses than the declared ones, by which no rule reaches it for this member.
+        self.admit(*kind, address, &permission.rights)?;
         if primary != address {
             self.admit(*kind, primary, &permission.rights)
                 .map_err(|refusal| {
@@ -226,7 +227,7 @@ impl Bench<'_> {
                 right: *right,
             };
             self.rules
-                .admit(self.namespace, self.addresses, wish)
+                .admit(wish)
                 .map_err(|message| Refusal::new("AccessDenied", message))?;
         }
         Ok(())
@@ -242,7 +243,7 @@ impl Bench<'_> {
             None => found
                 .primary
                 .iter()
-                .any(|primary| self.addresses.contains(primary)),
+                .any(|primary| self.rules.addresses().contains(primary)),
         };
         if is_the_mailbox {
             let text = format!("{text} is the mailbox itself, which holds every right on itself");

@@ -11,8 +11,8 @@ mod wanted;
 mod written;
 
 pub use admitted::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Refused, Surroundings};
-pub use claims::{is_older, rivals};
+pub use claims::{Rival, Rivals, is_older, preferred};
 pub use judge::{Judged, Planned, Validated, desired, validate};
 pub use members::{Directory, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict};
 pub use wanted::{Wanted, resolve};
-pub use written::{admit, declared_settings};
+pub use written::{admit, declared_settings, judged_addresses};

@@ -8,7 +8,7 @@ use super::admitted::{Admitted, AdmittedPermission};
 use super::members::{self, Directory, MemberVerdict};
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::{People, WantedGrant};
-use crate::rules::AccessRules;
+use crate::rules::MailboxRules;
 
 /// Which grants are wanted, and who stays as they are.
 #[derive(Clone, Debug, Default)]
@@ -27,21 +27,12 @@ pub struct Wanted {
 /// Judges the members as the directory knows them; `mailbox` is the account behind the mailbox, once it is known.
 pub fn resolve(
     admitted: &Admitted,
-    namespace: &str,
     mailbox: Option<ObjectId>,
-    rules: &AccessRules,
+    rules: &MailboxRules<'_>,
     departed: &People,
     directory: &Directory,
 ) -> Wanted {
-    let addresses: BTreeSet<SmtpAddress> = admitted
-        .aliases
-        .iter()
-        .chain([&admitted.address])
-        .cloned()
-        .collect();
     let bench = members::Bench {
-        namespace,
-        addresses: &addresses,
         mailbox,
         rules,
         departed,

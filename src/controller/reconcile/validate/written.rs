@@ -7,9 +7,10 @@ use super::admitted::{Admitted, Refused, Surroundings};
 use super::members;
 use crate::api::{MailboxPermission, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn};
 use crate::controller::reconcile::outcome::Stall;
+use crate::controller::state::index::claims_of;
 use crate::mail::{AddressPattern, Domain, Nickname, SmtpAddress};
 use crate::plan::FAMILIES;
-use crate::rules::Wish;
+use crate::rules::{MailboxRules, Wish};
 use crate::setting::Values;
 
 /// Judges the manifests as written.
@@ -23,20 +24,20 @@ pub fn admit(
         stall,
         declared: None,
     })?;
-    let addresses: BTreeSet<SmtpAddress> = aliases.iter().chain([&address]).cloned().collect();
-    let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, &addresses, around);
+    let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, around);
     let admitted = Admitted {
         address,
         aliases,
         alias: None,
+        judged: around.rules.addresses().clone(),
         settings: BTreeMap::new(),
         denied: BTreeMap::new(),
-        sign_in: spec.sign_in.unwrap_or(SignIn::Blocked),
+        sign_in: admitted_sign_in(spec, around),
         permissions: permissions.iter().map(members_of).collect(),
         exclusive: false,
         ignore: Vec::new(),
     };
-    match admit_mailbox(spec, &addresses, around) {
+    match admit_mailbox(spec, around) {
         Ok(Mailbox {
             alias,
             ignore,
@@ -44,7 +45,7 @@ pub fn admit(
         }) => Ok(Admitted {
             alias,
             settings,
-            denied: denied_powers(&addresses, around),
+            denied: denied_powers(around.rules),
             exclusive: spec.permissions.mode == PermissionsMode::Exclusive,
             ignore,
             ..admitted
@@ -53,6 +54,14 @@ pub fn admit(
             stall,
             declared: Some(Box::new(admitted)),
         }),
+    }
+}
+
+/// What nobody admits counts as not written: a refused manifest opens no account.
+fn admitted_sign_in(spec: &SharedMailboxSpec, around: &Surroundings<'_>) -> SignIn {
+    match spec.sign_in {
+        Some(SignIn::Allowed) if around.rules.admits(Wish::Power(Power::AllowSignIn)) => SignIn::Allowed,
+        Some(SignIn::Allowed | SignIn::Blocked) | None => SignIn::Blocked,
     }
 }
 
@@ -71,6 +80,23 @@ fn parse_addresses(spec: &SharedMailboxSpec) -> Result<(SmtpAddress, BTreeSet<Sm
     Ok((address, aliases))
 }
 
+/// The addresses that access rules judge: all that are written, and the one that a declared nickname has in the tenant's
+/// initial domain (`alias: ceo` also takes ceo@contoso.onmicrosoft.com). A nickname that says no more than the primary
+/// address does is admitted with that.
+pub fn judged_addresses(mailbox: &SharedMailbox, initial_domain: &Domain) -> BTreeSet<SmtpAddress> {
+    let mut addresses = claims_of(mailbox);
+    let primary = mailbox.spec.email_address.parse::<SmtpAddress>().ok();
+    let derived = primary.map(|primary| Nickname::derived_from(primary.local_part()));
+    let nickname = mailbox
+        .spec
+        .alias
+        .as_ref()
+        .and_then(|alias| alias.parse::<Nickname>().ok());
+    let nickname = nickname.filter(|nickname| derived.as_ref() != Some(nickname));
+    addresses.extend(nickname.and_then(|nickname| SmtpAddress::of(nickname.as_str(), initial_domain).ok()));
+    addresses
+}
+
 /// What a manifest says about the mailbox itself.
 struct Mailbox {
     alias: Option<Nickname>,
@@ -80,11 +106,7 @@ struct Mailbox {
 }
 
 /// When everything about the mailbox itself is allowed.
-fn admit_mailbox(
-    spec: &SharedMailboxSpec,
-    addresses: &BTreeSet<SmtpAddress>,
-    around: &Surroundings<'_>,
-) -> Result<Mailbox, Stall> {
+fn admit_mailbox(spec: &SharedMailboxSpec, around: &Surroundings<'_>) -> Result<Mailbox, Stall> {
     let alias = spec.alias.as_ref().map(|text| text.parse()).transpose();
     let alias: Option<Nickname> =
         alias.map_err(|error| Stall::InvalidSpec(format!("spec.alias: {error}")))?;
@@ -97,7 +119,7 @@ fn admit_mailbox(
         (spec.sign_in == Some(SignIn::Allowed)).then_some(Power::AllowSignIn),
         (spec.permissions.mode == PermissionsMode::Exclusive).then_some(Power::Exclusive),
     ];
-    admit_addresses(addresses, powers.into_iter().flatten(), around)?;
+    admit_addresses(powers.into_iter().flatten(), around)?;
     Ok(Mailbox {
         alias,
         settings,
@@ -117,13 +139,8 @@ pub fn declared_settings(spec: &SharedMailboxSpec) -> Result<BTreeMap<&'static s
 }
 
 /// Whether a setting needs such a power is known only once the mailbox was read.
-fn denied_powers(addresses: &BTreeSet<SmtpAddress>, around: &Surroundings<'_>) -> BTreeMap<Power, String> {
-    let denial = |power| {
-        let denied = around
-            .rules
-            .admit(around.namespace, addresses, Wish::Power(power));
-        Some((power, denied.err()?))
-    };
+pub(super) fn denied_powers(rules: &MailboxRules<'_>) -> BTreeMap<Power, String> {
+    let denial = |power| Some((power, rules.admit(Wish::Power(power)).err()?));
     [Power::LegacyProtocols].into_iter().filter_map(denial).collect()
 }
 
@@ -135,23 +152,19 @@ fn parse_ignored(patterns: &[String]) -> Result<Vec<AddressPattern>, Stall> {
     patterns.iter().enumerate().map(parse).collect()
 }
 
-fn admit_addresses(
-    addresses: &BTreeSet<SmtpAddress>,
-    powers: impl Iterator<Item = Power>,
-    around: &Surroundings<'_>,
-) -> Result<(), Stall> {
+fn admit_addresses(powers: impl Iterator<Item = Power>, around: &Surroundings<'_>) -> Result<(), Stall> {
     let Surroundings {
         rules,
-        namespace,
         earlier,
-        rivals,
+        rival,
         retained,
         accepted_domains,
         departed: _,
         now: _,
     } = around;
     // First: no access rule helps an address whose domain is not the tenant's.
-    if let Some(stranger) = addresses
+    if let Some(stranger) = rules
+        .addresses()
         .iter()
         .find(|address| !accepted_domains.contains(&address.domain()))
     {
@@ -163,14 +176,12 @@ fn admit_addresses(
         )));
     }
     rules
-        .admit(namespace, addresses, Wish::Mailbox { earlier })
+        .admit(Wish::Mailbox { earlier })
         .map_err(Stall::AccessDenied)?;
     for power in powers {
-        rules
-            .admit(namespace, addresses, Wish::Power(power))
-            .map_err(Stall::AccessDenied)?;
+        rules.admit(Wish::Power(power)).map_err(Stall::AccessDenied)?;
     }
-    if let Some(rival) = rivals.first() {
+    if let Some(rival) = rival {
         return Err(Stall::AddressClaimed(rival.to_string()));
     }
     if let Some(text) = retained {
