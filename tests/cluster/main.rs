@@ -19,5 +19,6 @@ mod ledger;
 mod main_job;
 mod operator;
 mod process;
+mod released;
 mod secrets;
 mod server;
