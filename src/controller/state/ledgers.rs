@@ -64,7 +64,7 @@ impl From<&MailboxLedger> for LedgerGlance {
     }
 }
 
-/// What is kept of one ledger.
+/// What is kept of one ledger: of thousands, so nothing has room to grow.
 #[derive(Clone, Debug)]
 pub struct SeenLedger {
     pub name: String,
@@ -75,12 +75,13 @@ pub struct SeenLedger {
     pub released_at: Option<Timestamp>,
     pub is_gone: bool,
     /// The primary address and those that were added.
-    addresses: Vec<SmtpAddress>,
+    addresses: Box<[SmtpAddress]>,
     granted: usize,
-    weighed: Vec<Timestamp>,
-    /// For each right that is not gone: its holder's id and names, each with the right.
-    rights: Vec<Box<[u64]>>,
-    people: HashSet<u64>,
+    weighed: Box<[Timestamp]>,
+    /// Of each right that is not gone, by its place: the names of its holder, each with the right.
+    rights: Box<[(usize, u64)]>,
+    /// Who holds one, by id, SID and names.
+    people: Box<[u64]>,
 }
 
 /// People and rights are looked for by a number: they need no more memory than that, and two that have the same number
@@ -106,7 +107,11 @@ impl SeenLedger {
             evictions,
         } = spec;
         addresses.extend(mailbox.as_ref().and_then(|mailbox| mailbox.address.clone()));
-        let mut seen = Self {
+        let entries = || people.iter().flat_map(|person| person.rights.values());
+        let evictions = evictions.iter().map(|eviction| eviction.weighed_at);
+        let held: Vec<(&LedgerPerson, Right)> = people.iter().flat_map(held_by).collect();
+        let holders: BTreeSet<u64> = held.iter().flat_map(|(person, _)| numbers(person)).collect();
+        Self {
             name: metadata.name.unwrap_or_default(),
             key: MailboxKey {
                 namespace: resource_ref.namespace,
@@ -116,34 +121,40 @@ impl SeenLedger {
             mailbox: mailbox.map(|mailbox| mailbox.guid),
             released_at,
             is_gone: gone_at.is_some(),
-            addresses,
-            granted: 0,
-            weighed: evictions.iter().map(|eviction| eviction.weighed_at).collect(),
-            rights: Vec::new(),
-            people: HashSet::new(),
-        };
-        for person in &people {
-            seen.take(person);
+            addresses: addresses.into(),
+            granted: entries()
+                .filter(|entry| entry.state == GrantState::Granted)
+                .count(),
+            weighed: evictions
+                .chain(entries().filter_map(|entry| entry.weighed_at))
+                .collect(),
+            rights: held.iter().enumerate().flat_map(names_of_right).collect(),
+            people: holders.into_iter().collect(),
         }
-        seen
     }
+}
 
-    fn take(&mut self, person: &LedgerPerson) {
-        for (right, entry) in &person.rights {
-            self.weighed.extend(entry.weighed_at);
-            match entry.state {
-                GrantState::Removed => continue,
-                GrantState::Granted => self.granted += 1,
-                GrantState::Pending | GrantState::Held | GrantState::Removing => {}
-            }
-            let names = person.written_as.iter().map(|name| number(&(name, right)));
-            self.rights.push(names.collect());
-            self.people.insert(number(&Holder::ObjectId(person.id)));
-            self.people.extend(person.written_as.iter().map(number));
-            self.people
-                .extend(person.sid.clone().map(|sid| number(&Holder::Sid(sid))));
-        }
-    }
+/// The rights of a person that are not gone.
+fn held_by(person: &LedgerPerson) -> impl Iterator<Item = (&LedgerPerson, Right)> {
+    let held = person.rights.iter().filter(|(_, entry)| match entry.state {
+        GrantState::Removed => false,
+        GrantState::Pending | GrantState::Granted | GrantState::Held | GrantState::Removing => true,
+    });
+    held.map(move |(right, _)| (person, *right))
+}
+
+/// By which a person is looked for.
+fn numbers(person: &LedgerPerson) -> impl Iterator<Item = u64> {
+    let id = number(&Holder::ObjectId(person.id));
+    let sid = person.sid.clone().map(|sid| number(&Holder::Sid(sid)));
+    person.written_as.iter().map(number).chain([id]).chain(sid)
+}
+
+/// One whom no manifest names has their id in place of a name, with which nobody declares a right.
+fn names_of_right((place, (person, right)): (usize, &(&LedgerPerson, Right))) -> Vec<(usize, u64)> {
+    let names = person.written_as.iter().map(|name| number(&(name, right)));
+    let nameless = person.written_as.is_empty().then(|| number(&(person.id, right)));
+    names.chain(nameless).map(|name| (place, name)).collect()
 }
 
 #[derive(Default)]
@@ -285,7 +296,7 @@ impl Ledgers {
         // Asked when somebody has left: an index by person would be most of the memory, all the time.
         self.seen
             .values()
-            .filter(|ledger| !ledger.people.is_disjoint(&wanted))
+            .filter(|ledger| ledger.people.iter().any(|person| wanted.contains(person)))
             .map(|ledger| (Work::Mailbox(ledger.key.clone()), Lane::Revocation))
             .collect()
     }
@@ -311,8 +322,8 @@ impl SeenLedger {
             .iter()
             .map(|(address, right)| number(&(address, right)))
             .collect();
-        let is_declared = |names: &[u64]| names.iter().any(|name| declared.contains(name));
-        !self.rights.iter().all(|names| is_declared(names))
+        let is_declared = |names: &[(usize, u64)]| names.iter().any(|(_, name)| declared.contains(name));
+        !self.rights.chunk_by(|one, next| one.0 == next.0).all(is_declared)
     }
 }
 
@@ -397,7 +408,69 @@ mod tests {
         let seen = ledgers.seen.get("ledger-sales").unwrap();
         let anna: SmtpAddress = "anna@contoso.com".parse().unwrap();
         assert!(!seen.owes(&[(anna.clone(), Right::SendAs)]));
-        assert!(seen.owes(&[(anna, Right::FullAccess)]));
+        assert!(seen.owes(&[(anna.clone(), Right::FullAccess)]));
         assert!(seen.owes(&[]));
+
+        let mut nameless = ledger("info", &["anna@contoso.com"]);
+        nameless.spec.people[0].written_as.clear();
+        assert!(
+            SeenLedger::of(nameless).owes(&[(anna, Right::SendAs)]),
+            "nobody declares it"
+        );
+    }
+
+    /// A ledger of ten people with two rights each and a history, of the usual lengths.
+    fn usual(number: usize, history: usize) -> LedgerGlance {
+        let uid = format!("6f2c1a52-0c0e-4f0e-9a43-{number:0>12}");
+        let right = json!({ "state": "Granted", "at": "2026-11-22T09:00:00Z", "by": [0], "as": [0] });
+        let people = (number * 10..number * 10 + 10).map(|who| {
+            json!({
+                "id": format!("00000005-0000-4000-8000-{who:0>12}"),
+                "sid": format!("S-1-5-21-1111111111-2222222222-3333333333-{who}"),
+                "writtenAs": [format!("firstname.lastname{who}@contoso.com")],
+                "rights": { "FullAccess": right, "SendAs": right },
+            })
+        });
+        let line = json!({
+            "at": "2026-11-22T09:00:00Z", "ids": [format!("00000005-0000-4000-8000-{number:0>12}")],
+            "right": "SendAs", "after": "Granted", "cause": "Declared", "by": ["sales-team"],
+        });
+        serde_json::from_value(json!({
+            "metadata": { "name": uid, "uid": uid, "generation": 2, "resourceVersion": "4711" },
+            "spec": {
+                "format": 1, "cluster": "production-1/0f7a", "seal": { "uid": uid, "generation": 2 },
+                "tenant": { "name": "default", "guid": "11111111-2222-3333-4444-555555555555" },
+                "resourceRef": { "namespace": "team-sales", "name": format!("department-{number}"), "uid": uid },
+                "mailbox": { "guid": uid, "objectId": uid, "address": format!("department-{number}@contoso.com") },
+                "permissions": ["sales-team"], "people": people.collect::<Vec<_>>(),
+                "history": vec![line; history],
+            }
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_long_history_takes_no_memory() {
+        let kept = |history| format!("{:?}", SeenLedger::of(usual(1, history)));
+        assert_eq!(kept(400), kept(0));
+    }
+
+    /// What the process takes more.
+    #[test]
+    #[ignore = "a measurement"]
+    fn memory_of_ten_thousand_ledgers() {
+        const COUNT: usize = 10_000;
+        let resident = || {
+            let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+            pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+        };
+        let before = resident();
+        let mut ledgers = Ledgers::default();
+        for number in 0..COUNT {
+            ledgers.apply(usual(number, 15));
+        }
+        let bytes = resident() - before;
+        println!("{COUNT} ledgers: {bytes} bytes, {} each", bytes / COUNT);
+        assert_eq!(ledgers.all().count(), COUNT);
     }
 }
