@@ -148,7 +148,7 @@ pub struct MailboxPermissionStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Revoked {
-    /// The member as it was written.
+    /// The member as it was written, or their object id where that is not known any longer.
     pub address: String,
     /// The member's object id in the directory.
     pub object_id: String,

@@ -101,6 +101,32 @@ pub fn held_on(spec: &MailboxLedgerSpec, at: Timestamp) -> Access {
     Access::Known(held)
 }
 
+/// The newest line of each right of each person.
+pub fn last_changes(spec: &MailboxLedgerSpec) -> BTreeMap<(ObjectId, Right), &HistoryLine> {
+    // A collapsed line keeps the place of its first change.
+    let mut lines: Vec<&HistoryLine> = spec.history.iter().collect();
+    lines.sort_by_key(|line| line.at);
+    let mut last = BTreeMap::new();
+    for line in lines {
+        let Some(right) = line.right else { continue };
+        last.extend(line.ids.iter().map(|id| ((*id, right), line)));
+    }
+    last
+}
+
+/// Whether a line says that a right was got.
+pub fn is_grant(line: &HistoryLine) -> bool {
+    is_had(line.after)
+}
+
+/// Whether a line says that a right was lost.
+pub fn is_removal(line: &HistoryLine) -> bool {
+    match line.after {
+        Some(GrantState::Removed) | None => true,
+        Some(GrantState::Pending | GrantState::Granted | GrantState::Held | GrantState::Removing) => false,
+    }
+}
+
 /// Whether somebody with a right in this state can use it.
 fn is_had(state: Option<GrantState>) -> bool {
     match state {

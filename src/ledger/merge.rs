@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Ledger, decode, encode, life};
-use crate::api::{GrantState, MailboxLedger, MailboxLedgerSpec};
+use super::{Ledger, decode, encode, history, life};
+use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::mail::{ObjectId, Right};
 
 /// Whether `one` is the one that stays: an intact seal, then the newer entry, then the smaller name.
@@ -58,20 +58,8 @@ fn known(ledger: &Ledger) -> BTreeSet<(ObjectId, Right)> {
 
 /// What the history says to be revoked last.
 fn revoked(spec: &MailboxLedgerSpec) -> BTreeSet<(ObjectId, Right)> {
-    let mut revoked = BTreeSet::new();
-    // A collapsed line keeps the place of its first change.
-    let mut lines: Vec<_> = spec.history.iter().collect();
-    lines.sort_by_key(|line| line.at);
-    for line in lines {
-        let Some(right) = line.right else { continue };
-        for id in &line.ids {
-            match line.after {
-                Some(GrantState::Removed) | None => revoked.insert((*id, right)),
-                Some(GrantState::Pending | GrantState::Granted | GrantState::Held | GrantState::Removing) => {
-                    revoked.remove(&(*id, right))
-                }
-            };
-        }
-    }
-    revoked
+    let last = history::last_changes(spec).into_iter();
+    last.filter(|(_, line)| history::is_removal(line))
+        .map(|(key, _)| key)
+        .collect()
 }

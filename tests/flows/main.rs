@@ -60,4 +60,5 @@ mod served_by;
 mod settings;
 mod stages;
 mod take_up;
+mod wiped;
 mod without_resource;

@@ -1,11 +1,16 @@
 //! A resource takes a mailbox up again with what is remembered of it, and nobody loses anything because things come back
 //! one after another.
 
+use std::sync::{Arc, Mutex};
+
 use super::kit::*;
 use super::remembered::*;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::DeleteParams;
+use kube::{Api, ResourceExt};
 use serde_json::json;
 use simulator::Faults;
-use testkit::condition;
+use testkit::{NAMESPACE, condition};
 
 #[tokio::test(start_paused = true)]
 async fn who_was_taken_out_while_the_resource_was_away_is_revoked_when_it_is_back() {
@@ -176,4 +181,61 @@ async fn a_removal_that_was_announced_is_no_grace_periods_business() {
     world.tenant.set_faults(Faults::default());
     world.sleep(2 * INTERVAL).await;
     assert_eq!(holders(&world), (0, 0));
+}
+
+/// What is logged while it lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_a_namespace_of_an_old_name_takes_up_is_in_the_audit_log() {
+    for is_recreated in [true, false] {
+        let world = sales_with(&[FIRST]).await;
+        let namespaces: Api<Namespace> = Api::all(world.client.clone());
+        let uid = async || namespaces.get(NAMESPACE).await.unwrap().uid().unwrap();
+        let before = uid().await;
+        delete_sales(&world).await;
+        if is_recreated {
+            world.delete_permission("team").await;
+            namespaces
+                .delete(NAMESPACE, &DeleteParams::default())
+                .await
+                .unwrap();
+            world.ensure_namespace(NAMESPACE).await;
+        }
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        let subscriber = tracing::Dispatch::new(subscriber.finish());
+        // With one subscriber alone, a test on another thread may switch the line off for all threads.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+        let guard = tracing::dispatcher::set_default(&subscriber);
+        settle(&world, &[FIRST]).await;
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains("NamespaceRecreated"))
+            .collect();
+        assert_eq!(lines.len(), usize::from(is_recreated), "{text}");
+        for line in lines {
+            says(
+                line,
+                &["WARN", "audit", NAMESPACE, "sales", &before, &uid().await],
+            );
+        }
+    }
 }

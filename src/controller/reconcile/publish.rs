@@ -101,15 +101,15 @@ impl Reconcile<'_> {
         if let Err(failed) = self.settle(&outcome, ledger.as_ref()).await {
             return failed;
         }
+        let known = self.ledger.draft();
         let findings = snapshot
             .as_ref()
-            .map(|snapshot| Findings::of(snapshot, &ledger_now));
-        let known = self.ledger.draft();
+            .map(|snapshot| Findings::of(snapshot, &ledger_now, known));
         let mut status = report::mailbox(&before, &disposition, findings.as_ref(), known, now);
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(LISTED).cloned().collect();
         }
-        report::remember_revoked(&mut status.revoked, &revoked, now);
+        status.revoked = report::revoked(known, &status.revoked, now);
         if has_no_orphans_left {
             status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
         }

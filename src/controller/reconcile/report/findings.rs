@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::Revoked;
+use crate::api::MailboxLedgerSpec;
 use crate::api::condition;
 use crate::controller::reconcile::applied::Snapshot;
 use crate::controller::reconcile::execute::Refused;
 use crate::controller::reconcile::validate::MemberVerdict;
-use crate::ledger::{Ledger, RecordedGrant};
+use crate::ledger::{Ledger, is_grant, last_changes};
 use crate::mail::{ObjectId, Right};
 use crate::plan::{Change, Desired, Observed, Plan, Purpose, Step};
 
@@ -34,10 +34,13 @@ pub struct Findings<'a> {
     pub manifest_is_refused: bool,
     /// After how long people may use what was granted.
     pub propagation: Duration,
+    /// Since when somebody has a right, as far as the history knows.
+    pub since: BTreeMap<(ObjectId, Right), Timestamp>,
 }
 
 impl<'a> Findings<'a> {
-    pub fn of(snapshot: &'a Snapshot, ledger: &'a Ledger) -> Self {
+    /// `known` is what `ledger` was written to.
+    pub fn of(snapshot: &'a Snapshot, ledger: &'a Ledger, known: Option<&MailboxLedgerSpec>) -> Self {
         let Snapshot {
             prepared,
             wanted,
@@ -62,40 +65,16 @@ impl<'a> Findings<'a> {
             writes: prepared.writes,
             manifest_is_refused: prepared.purpose == Purpose::OnlyRemove,
             propagation: prepared.tenant.propagation,
+            since: known.map(granted_since).unwrap_or_default(),
         }
     }
 }
 
-/// Lost rights that a status lists at most, and for how long.
-const SHOWN_REVOKED: usize = 100;
-const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
-
-/// The list with what was revoked just now, without what is older than a day.
-pub fn remember_revoked(list: &mut Vec<Revoked>, now_gone: &[RecordedGrant], now: Timestamp) {
-    list.retain(|entry| now.duration_since(entry.revoked_at.0) < SHOWN_FOR);
-    for grant in now_gone {
-        let object_id = grant.object_id.to_string();
-        list.retain(|entry| entry.object_id != object_id || entry.right != grant.right);
-        list.push(Revoked {
-            address: grant.member.to_string(),
-            object_id,
-            right: grant.right,
-            revoked_at: whole_seconds(now),
-            by: grant.by.clone(),
-        });
-    }
-    let over = list.len().saturating_sub(SHOWN_REVOKED);
-    list.drain(..over);
-}
-
-/// Of what the mailbox lost, what the permission of this name had declared.
-pub(super) fn revoked_from(name: &str, list: &[Revoked]) -> Vec<Revoked> {
-    let here = list.iter().filter(|entry| entry.by.iter().any(|by| by == name));
-    here.map(|entry| Revoked {
-        by: Vec::new(),
-        ..entry.clone()
-    })
-    .collect()
+fn granted_since(known: &MailboxLedgerSpec) -> BTreeMap<(ObjectId, Right), Timestamp> {
+    let last = last_changes(known).into_iter();
+    last.filter(|(_, line)| is_grant(line))
+        .map(|(key, line)| (key, line.at))
+        .collect()
 }
 
 /// Kubernetes keeps seconds: a fraction would be a difference for ever.

@@ -201,6 +201,7 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         writes: _,
         manifest_is_refused: _,
         propagation: _,
+        since: _,
     } = findings;
     status.sign_in = Some(sign_in_word(observed).to_owned());
     status.primary_address = Some(observed.primary.to_string());

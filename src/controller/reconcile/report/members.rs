@@ -217,31 +217,32 @@ impl Reporter<'_> {
             RightState::Granted
         };
         let before = old.and_then(|old| old.rights.iter().find(|before| before.right == right));
-        match (state, before) {
-            (RightState::Granted, Some(before))
-                if before.state == RightState::Granted && before.since.is_some() =>
-            {
-                before.clone()
-            }
-            (RightState::Granted, _) => {
-                let after = |grant: Timestamp| grant.saturating_add(findings.propagation).unwrap_or(grant);
-                let recorded = self.recorded.get(&(id, right));
-                // What was there before us works already.
-                let granted = recorded.and_then(|grant| grant.at);
-                let expected = granted.map(after).filter(|expected| *expected > self.now);
-                RightStatus {
-                    right,
-                    state,
-                    since: Some(whole_seconds(self.now)),
-                    expected_by: expected.map(whole_seconds),
-                }
-            }
-            (state, _) => RightStatus {
+        if state != RightState::Granted {
+            return RightStatus {
                 right,
                 state,
                 since: None,
                 expected_by: None,
-            },
+            };
+        }
+        let before = before.filter(|before| before.state == RightState::Granted && before.since.is_some());
+        // What was there before us works already.
+        let granted = self.recorded.get(&(id, right)).and_then(|grant| grant.at);
+        let in_history = findings.since.get(&(id, right)).copied();
+        let reported = before.and_then(|before| Some(before.since.as_ref()?.0));
+        let since = in_history.or(reported).or(granted).unwrap_or(self.now);
+        match before {
+            Some(before) if reported == Some(since) => before.clone(),
+            Some(_) | None => {
+                let after = |grant: Timestamp| grant.saturating_add(findings.propagation).unwrap_or(grant);
+                let expected = granted.map(after).filter(|expected| *expected > self.now);
+                RightStatus {
+                    right,
+                    state,
+                    since: Some(whole_seconds(since)),
+                    expected_by: expected.map(whole_seconds),
+                }
+            }
         }
     }
 

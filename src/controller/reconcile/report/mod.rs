@@ -5,9 +5,11 @@ mod mailbox;
 mod members;
 mod names;
 mod permission;
+mod revoked;
 mod settings;
 
-pub use findings::{Findings, remember_revoked};
+pub use findings::Findings;
 pub use mailbox::mailbox;
 pub use names::{Names, first_of};
 pub use permission::{permission, permission_of_missing_mailbox, permission_without_mailbox};
+pub use revoked::revoked;

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::findings::{Findings, revoked_from};
+use super::findings::Findings;
 use super::members::{Count, Members, Reporter};
 use super::names::first_of;
+use super::revoked::revoked_from;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{
     MailboxPermission, MailboxPermissionStatus, MemberStatus, Revoked, RightStatus, last_reconcile_request,
