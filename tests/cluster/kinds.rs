@@ -283,7 +283,7 @@ async fn a_tenant_outside_its_bounds_is_refused_with_field_and_reason() {
     let Some(shared) = shared() else { return };
     let kinds = Kinds::of(client(&shared.control_plane).await, "tenant-bounds").await;
     #[rustfmt::skip]
-    let cases: [Case; 19] = [
+    let cases: [Case; 20] = [
         ("/tenantId", Value::Null, "spec.tenantId", "Required value"),
         ("/tenantId", json!("contoso.onmicrosoft.com"), "spec.tenantId", "should match"),
         ("/cloud", json!("Moon"), "spec.cloud", "Unsupported value"),
