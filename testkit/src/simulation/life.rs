@@ -92,7 +92,7 @@ fn operator(
 ) -> Operator {
     Operator {
         client: wire.client(server, life),
-        http: wire.http(simulator, life),
+        http: wire.http(server, simulator, life),
         clock: Clock::starting_at(server.now()),
         rng: rng.clone(),
         settings: Settings {

@@ -5,6 +5,7 @@ mod action;
 mod crash;
 mod day;
 mod expectations;
+mod ledgers;
 mod life;
 mod line;
 mod model;
@@ -40,6 +41,7 @@ pub use sequence::{ABOUT_PEOPLE, actions_of, replay_sequence};
 pub use wire::Phase;
 
 use self::expectations::Expectations;
+use self::ledgers::Versions;
 use self::life::Supervisor;
 use self::wire::Wire;
 use crate::manifests::{tenant, with};
@@ -54,6 +56,7 @@ pub struct Simulation {
     pub world: World,
     pub wire: Wire,
     expected: Expectations,
+    versions: Versions,
     supervisor: Supervisor,
     /// How often the oracles observe while time passes.
     observe_every: Duration,
@@ -87,6 +90,7 @@ impl Simulation {
             world,
             wire,
             expected,
+            versions: Versions::default(),
             supervisor,
             observe_every: OBSERVE_EVERY,
             _logs: logs,
@@ -153,6 +157,7 @@ impl Simulation {
             Action::Settle => self.settle(Patience::usual()).await?,
         }
         self.expected.note(&self.world);
+        self.versions.observe(&self.world);
         Ok(())
     }
 
@@ -188,6 +193,7 @@ impl Simulation {
         while Instant::now() < end {
             tokio::time::sleep(self.observe_every.min(end - Instant::now())).await;
             self.expected.observe(&self.world);
+            self.versions.observe(&self.world);
         }
     }
 

@@ -102,7 +102,7 @@ fn marked(world: &World, resource: &str) -> Option<MailboxView> {
     all.find(|view| marked_name(view).as_deref() == Some(resource))
 }
 
-fn is_exclusive(mailbox: &Value) -> bool {
+pub fn is_exclusive(mailbox: &Value) -> bool {
     mailbox["spec"]["permissions"]["mode"] == "Exclusive"
 }
 
@@ -355,25 +355,8 @@ impl Judged<'_> {
         let (_, member, _) = grant;
         let is_removed = is_exclusive(self.mailbox)
             && !ignored(self.world, self.mailbox).contains(&member)
-            && !self.is_named(member);
+            && !is_named(self.world, self.mailbox, member);
         self.expected.tolerated.contains(&grant) && !is_removed && !departed(self.world).contains(&member)
-    }
-
-    /// Whether a permission names them, refused or not: they keep what they have.
-    fn is_named(&self, member: Uuid) -> bool {
-        let own = name(self.mailbox);
-        let permissions = permissions(self.world);
-        let here = permissions
-            .iter()
-            .filter(|permission| home(permission) == own && !has_ended(self.world, permission));
-        let mut members = here.flat_map(|permission| members_of(permission));
-        members.any(|named| {
-            let address = named["user"]
-                .as_str()
-                .or(named["group"].as_str())
-                .unwrap_or_default();
-            self.world.tenant.object_id(address) == Some(member)
-        })
     }
 
     fn permission(&self, permission: &Value, fate: Fate, served: bool, found: &mut Vec<String>) {
@@ -451,6 +434,23 @@ impl Judged<'_> {
             );
         }
     }
+}
+
+/// Whether a permission names them on this mailbox, refused or not: they keep what they have.
+pub fn is_named(world: &World, mailbox: &Value, member: Uuid) -> bool {
+    let own = name(mailbox);
+    let permissions = permissions(world);
+    let here = permissions
+        .iter()
+        .filter(|permission| home(permission) == own && !has_ended(world, permission));
+    let mut members = here.flat_map(|permission| members_of(permission));
+    members.any(|named| {
+        let address = named["user"]
+            .as_str()
+            .or(named["group"].as_str())
+            .unwrap_or_default();
+        world.tenant.object_id(address) == Some(member)
+    })
 }
 
 fn addresses_of(view: &MailboxView) -> BTreeSet<String> {

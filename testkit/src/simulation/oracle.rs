@@ -121,6 +121,7 @@ impl Simulation {
         self.writes(patience, &mut wrongs);
         self.creates(&mut wrongs);
         self.pace(&mut wrongs);
+        self.ledgers(patience, &mut wrongs);
         if let Some((long, key)) = &self.expected.untruth
             && *long > patience.untruth
         {

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service};
 
+use super::ledgers::Sent;
 use super::pauses::{Pauses, Side};
 use super::secrets::Secrets;
 use crate::api_server::{AnswerBody, ApiServer, ApiService};
@@ -53,6 +54,8 @@ struct State {
     crashed: bool,
     /// The resource (uid) that announced each one-time name.
     intents: BTreeMap<String, String>,
+    /// Writes to Exchange and Graph, each with the ledgers that there were when it left.
+    sent: Vec<Arc<Sent>>,
     /// What was said against requests, the first few times.
     wrongs: Vec<String>,
 }
@@ -116,6 +119,11 @@ impl Wire {
         self.state().intents.clone()
     }
 
+    /// Writes to Exchange, in order.
+    pub fn sent(&self) -> Vec<Arc<Sent>> {
+        self.state().sent.clone()
+    }
+
     /// What was wrong with requests for themselves.
     pub fn wrongs(&self) -> Vec<String> {
         self.state().wrongs.clone()
@@ -136,14 +144,18 @@ impl Wire {
         })
     }
 
-    pub fn http(&self, simulator: &Simulator, life: &Life) -> HttpService {
+    pub fn http(&self, server: &ApiServer, simulator: &Simulator, life: &Life) -> HttpService {
         let (wire, life, simulator) = (self.clone(), life.clone(), simulator.clone());
+        let server = server.clone();
         BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
             let (wire, life, simulator) = (wire.clone(), life.clone(), simulator.clone());
+            let server = server.clone();
             let effect = effect_at_exchange(&request);
             let side = Side::of(request.uri().path());
             async move {
+                let sender = wire.clone();
                 let send = async move {
+                    sender.note_sent(&server, &request);
                     let lost = |_| TransportError::lost("the answer was lost");
                     simulator.handle(request).await.map_err(lost)
                 };
@@ -159,6 +171,38 @@ impl Wire {
                 answer
             }
         }))
+    }
+
+    /// Notes what leaves for Exchange, and what is remembered of its mailbox at this moment.
+    fn note_sent(&self, server: &ApiServer, request: &Request<Bytes>) {
+        if effect_at_exchange(request).is_none() {
+            return;
+        }
+        let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let mut calls = Vec::new();
+        calls_in(&body, &mut calls);
+        let all = server.objects("sharedmailbox.dev", "mailboxledgers", None);
+        let tenants = server.objects("sharedmailbox.dev", "exchangetenants", None);
+        let departed: Vec<String> = tenants
+            .iter()
+            .flat_map(|tenant| super::model::texts(&tenant["spec"]["departed"]))
+            .collect();
+        for (cmdlet, parameters) in calls {
+            let concerns = |ledger: &&Arc<Value>| {
+                let spec = &ledger["spec"];
+                let is = |one: &Value, other: &Value| one.is_string() && one == other;
+                is(&spec["mailbox"]["guid"], &parameters["Identity"])
+                    || is(&spec["intent"]["oneTimeName"], &parameters["DisplayName"])
+            };
+            let sent = Sent {
+                at: server.now(),
+                ledgers: all.iter().filter(concerns).cloned().collect(),
+                departed: departed.clone(),
+                cmdlet,
+                parameters,
+            };
+            self.state().sent.push(Arc::new(sent));
+        }
     }
 
     async fn through<T, E>(
@@ -233,25 +277,29 @@ fn effect_at_exchange(request: &Request<Bytes>) -> Option<String> {
         return writes.then(|| format!("{} {path}", request.method()));
     }
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-    let mut names = Vec::new();
-    cmdlets(&body, &mut names);
-    names.retain(|name| !name.starts_with("Get-"));
+    let mut calls = Vec::new();
+    calls_in(&body, &mut calls);
+    let names: Vec<String> = calls.into_iter().map(|(name, _)| name).collect();
     (!names.is_empty()).then(|| names.join(" + "))
 }
 
-fn cmdlets(value: &Value, names: &mut Vec<String>) {
+/// The writing cmdlets in a body, with their parameters.
+fn calls_in(value: &Value, calls: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(fields) => {
-            if let Some(name) = fields.get("CmdletName").and_then(Value::as_str) {
-                names.push(name.to_owned());
+            if let Some(name) = fields.get("CmdletName").and_then(Value::as_str)
+                && !name.starts_with("Get-")
+            {
+                let parameters = fields.get("Parameters").cloned().unwrap_or_default();
+                calls.push((name.to_owned(), parameters));
             }
             for field in fields.values() {
-                cmdlets(field, names);
+                calls_in(field, calls);
             }
         }
         Value::Array(items) => {
             for item in items {
-                cmdlets(item, names);
+                calls_in(item, calls);
             }
         }
         _ => {}
