@@ -5,17 +5,17 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use testkit::simulation::{ABOUT_PEOPLE, actions_of, replay_sequence};
+use testkit::simulation::{ABOUT_LEDGERS, ABOUT_PEOPLE, actions_of, replay_sequence};
 
 const STEPS: usize = 20;
 
-fn sequences(share: u8) {
+fn sequences(share: u8, with_ledgers: bool) {
     let wanted = std::env::var("SMO_SIMULATION_SEQUENCES")
         .ok()
         .and_then(|text| text.parse().ok());
     let cases: u32 = wanted.unwrap_or(200);
     let config = Config {
-        cases: cases / 2,
+        cases: cases / if with_ledgers { 4 } else { 2 },
         failure_persistence: None,
         max_shrink_iters: 100,
         ..Config::default()
@@ -25,8 +25,15 @@ fn sequences(share: u8) {
     // A step that shrinks away becomes None.
     let number = || any::<u32>().no_shrink().prop_map(u64::from);
     let about_people = number().prop_map(|number| ABOUT_PEOPLE + number);
-    let step = proptest::option::weighted(0.98, prop_oneof![2 => number(), 1 => about_people]);
-    let steps = proptest::collection::vec(step, STEPS);
+    let about_ledgers = number().prop_map(|number| ABOUT_LEDGERS + number);
+    let step = prop_oneof![2 => number(), 1 => about_people];
+    // A choice more would be another draw, and all sequences would be others.
+    let step = if with_ledgers {
+        prop_oneof![2 => step, 1 => about_ledgers].boxed()
+    } else {
+        step.boxed()
+    };
+    let steps = proptest::collection::vec(proptest::option::weighted(0.98, step), STEPS);
     let outcome = runner.run(&steps, |steps| {
         let steps: Vec<u64> = steps.into_iter().flatten().collect();
         replay_sequence(&steps).map_err(|why| {
@@ -51,10 +58,15 @@ fn sequences(share: u8) {
 
 #[test]
 fn sequences_of_manifests_and_admin_actions_end_as_declared() {
-    sequences(1);
+    sequences(1, false);
 }
 
 #[test]
 fn more_sequences_of_manifests_and_admin_actions_end_as_declared() {
-    sequences(2);
+    sequences(2, false);
+}
+
+#[test]
+fn sequences_with_lost_and_restored_memory_end_as_declared() {
+    sequences(3, true);
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use simulator::{Faults, Rename};
 
+use super::slips::Slip;
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -24,6 +26,8 @@ pub enum Action {
     Rename(String, Rename),
     /// A backup without statuses is restored over a mailbox that carries its marker.
     WipeStatus(String),
+    /// Something happens to the operator's memory, or to what it reports.
+    Slip(Slip),
     /// Faults of Exchange and Graph from now on, instead of those before.
     Faults(Faults),
     /// The process dies, and another starts seconds later.

@@ -34,7 +34,7 @@ pub struct Sent {
 }
 
 /// A right as parameters and ledgers write it: the holder's object id or SID, and the right.
-type Pair = (String, &'static str);
+pub type Pair = (String, &'static str);
 
 /// Who could use which right at one moment, as a version of a ledger said then.
 struct Version {
@@ -97,6 +97,7 @@ impl Simulation {
         if self.versions.largest > LARGEST {
             wrongs.push(format!("a ledger had {} bytes", self.versions.largest));
         }
+        wrongs.extend(self.slips.wrongs.iter().cloned());
         let all = ledgers(&self.world);
         self.one_each(&all, wrongs);
         for ledger in &all {
@@ -124,6 +125,15 @@ impl Simulation {
             return;
         }
         let (added, removed) = changes(cmdlet, parameters);
+        for pair in removed.iter().filter(|pair| self.too_early(sent, pair)) {
+            wrongs.push(format!(
+                "{at}: {pair:?} is revoked within an hour after its ledger was restored: {}",
+                people(ledgers)
+            ));
+        }
+        if self.is_touched(*at) {
+            return;
+        }
         for pair in &added {
             let is_listed = ledgers
                 .iter()
@@ -175,9 +185,7 @@ impl Simulation {
         if evictions.any(is_evicted) {
             return true;
         }
-        let who = self.world.tenant.object_id(holder);
-        let mut departed = sent.departed.iter();
-        if departed.any(|name| who.is_some() && self.world.tenant.object_id(name) == who) {
+        if self.has_left(sent, holder) {
             return true;
         }
         let Some(entry) = entry(ledger, pair) else {
@@ -189,6 +197,12 @@ impl Simulation {
         matches!(text(&entry["state"]), "Removing" | "Removed")
             || entry["remapping"] == true
             || until.is_some_and(|until| until <= sent.at)
+    }
+
+    pub(super) fn has_left(&self, sent: &Sent, holder: &str) -> bool {
+        let who = self.world.tenant.object_id(holder);
+        let mut departed = sent.departed.iter();
+        departed.any(|name| who.is_some() && self.world.tenant.object_id(name) == who)
     }
 
     /// No mailbox and no living resource has two ledgers, and a mailbox that is served has one.
@@ -349,7 +363,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn entry<'a>(ledger: &'a Value, (holder, right): &Pair) -> Option<&'a Value> {
+pub fn entry<'a>(ledger: &'a Value, (holder, right): &Pair) -> Option<&'a Value> {
     let people = ledger["spec"]["people"].as_array().into_iter().flatten();
     people
         .filter(|person| person["id"] == holder.as_str() || person["sid"] == holder.as_str())
@@ -391,8 +405,12 @@ fn pairs(access: &Access) -> BTreeSet<(String, String)> {
 }
 
 /// Which rights a cmdlet gives and takes.
-fn changes(cmdlet: &str, parameters: &Value) -> (Vec<Pair>, Vec<Pair>) {
-    let one = |field: &str, right| vec![(text(&parameters[field]).to_owned(), right)];
+pub fn changes(cmdlet: &str, parameters: &Value) -> (Vec<Pair>, Vec<Pair>) {
+    let one = |field: &str, right| {
+        let holder = parameters[field].as_str().map(str::to_owned);
+        // Without a holder it clears the automapping of all.
+        holder.map(|holder| (holder, right)).into_iter().collect()
+    };
     let on_behalf = |way: &str| -> Vec<Pair> {
         let list = texts(&parameters["GrantSendOnBehalfTo"][way]);
         list.into_iter().map(|holder| (holder, "SendOnBehalf")).collect()

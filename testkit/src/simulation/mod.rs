@@ -16,6 +16,7 @@ mod schedule;
 mod secrets;
 mod sequence;
 mod settings;
+mod slips;
 mod snapshot;
 mod standing;
 mod wire;
@@ -37,12 +38,13 @@ pub use oracle::Patience;
 pub use rng::Rng;
 pub use schedule::{replay_schedule, schedules, trace_schedule};
 pub use secrets::Secrets;
-pub use sequence::{ABOUT_PEOPLE, actions_of, replay_sequence};
+pub use sequence::{ABOUT_LEDGERS, ABOUT_PEOPLE, actions_of, replay_sequence};
 pub use wire::Phase;
 
 use self::expectations::Expectations;
 use self::ledgers::Versions;
 use self::life::Supervisor;
+use self::slips::Slips;
 use self::wire::Wire;
 use crate::manifests::{tenant, with};
 use crate::world::{START, World};
@@ -57,6 +59,7 @@ pub struct Simulation {
     pub wire: Wire,
     expected: Expectations,
     versions: Versions,
+    slips: Slips,
     supervisor: Supervisor,
     /// How often the oracles observe while time passes.
     observe_every: Duration,
@@ -91,6 +94,7 @@ impl Simulation {
             wire,
             expected,
             versions: Versions::default(),
+            slips: Slips::default(),
             supervisor,
             observe_every: OBSERVE_EVERY,
             _logs: logs,
@@ -150,6 +154,7 @@ impl Simulation {
                 self.expected
                     .refresh(&self.world.tenant, rename.upn.as_deref().unwrap_or(user));
             }
+            Action::Slip(slip) => Box::pin(self.slip(slip)).await?,
             Action::WipeStatus(name) => self.wipe_status(name).await,
             Action::Faults(faults) => self.world.tenant.set_faults(faults.clone()),
             Action::Crash => self.supervisor.kill(),
@@ -219,7 +224,12 @@ impl Simulation {
 
     /// Waits until everything is as the manifests say.
     pub async fn settle(&mut self, patience: Patience) -> Result<(), String> {
-        let end = Instant::now() + patience.convergence;
+        let grace = if patience.convergence.is_zero() {
+            Duration::ZERO
+        } else {
+            self.grace()
+        };
+        let end = Instant::now() + patience.convergence + grace;
         let mut wait = Duration::from_secs(1);
         let mut seen = None;
         let mut differences = Vec::new();

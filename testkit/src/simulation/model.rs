@@ -64,9 +64,21 @@ fn members_of(permission: &Value) -> Vec<Value> {
 
 /// The mailbox whose GUID the resource knows.
 pub fn view_of(world: &World, mailbox: &Value) -> Option<MailboxView> {
-    let guid: Uuid = mailbox["status"]["mailboxGuid"].as_str()?.parse().ok()?;
+    let guid: Uuid = guid_of(world, mailbox)?.parse().ok()?;
     let found = world.tenant.mailbox(&guid.to_string());
     found.filter(|view| view.exchange_guid == guid)
+}
+
+/// The GUID that the resource's status reports. A scrambled status is written anew from the ledger, so that counts when
+/// there is one.
+fn guid_of(world: &World, mailbox: &Value) -> Option<String> {
+    let reported = mailbox["status"]["mailboxGuid"].as_str();
+    let all = super::ledgers::ledgers(world);
+    let mut own = all
+        .iter()
+        .filter(|ledger| ledger["spec"]["resourceRef"]["uid"] == mailbox["metadata"]["uid"]);
+    let listed = own.find_map(|ledger| ledger["spec"]["mailbox"]["guid"].as_str());
+    listed.or(reported).map(str::to_owned)
 }
 
 /// The name of the resource that the marker names.
@@ -97,7 +109,7 @@ pub fn exclusive(world: &World) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
 }
 
 /// The mailbox that carries the marker of the resource of this name.
-fn marked(world: &World, resource: &str) -> Option<MailboxView> {
+pub fn marked(world: &World, resource: &str) -> Option<MailboxView> {
     let mut all = world.tenant.mailboxes().into_iter();
     all.find(|view| marked_name(view).as_deref() == Some(resource))
 }
@@ -232,7 +244,7 @@ impl Judged<'_> {
         {
             return Fate::Contended;
         }
-        let own = match self.mailbox["status"]["mailboxGuid"].as_str() {
+        let own = match guid_of(self.world, self.mailbox) {
             // An earlier resource of this name may have left it.
             None => marked(self.world, &name(self.mailbox)),
             Some(_) => match view_of(self.world, self.mailbox) {

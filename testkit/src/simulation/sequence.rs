@@ -11,6 +11,7 @@ use super::crash::on_paused_time;
 use super::rng::Rng;
 use super::schedule::finish;
 use super::settings::{quirks, some_settings};
+use super::slips::Slip;
 use super::{Action, Actions, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant as usual_tenant, with};
 use crate::world::START;
@@ -67,6 +68,8 @@ pub fn actions_of(steps: &[u64]) -> Actions {
 
 /// Steps from here on are about who holds what and for how long.
 pub const ABOUT_PEOPLE: u64 = 1 << 32;
+/// And from here on about the operator's memory.
+pub const ABOUT_LEDGERS: u64 = 1 << 33;
 
 /// Small numbers are plain things, so that shrinking ends at them.
 fn actions_of_step(step: u64) -> [Action; 2] {
@@ -77,6 +80,10 @@ fn actions_of_step(step: u64) -> [Action; 2] {
         let most = number.min(count as u64 - 1) + 1;
         usize::try_from(rng.below(most)).unwrap()
     };
+    if step >= ABOUT_LEDGERS {
+        let what = Action::Slip(about_ledgers(step, &mut choose));
+        return [what, wait(step, &mut choose)];
+    }
     if step >= ABOUT_PEOPLE {
         let what = about_people(step % 16, &mut choose);
         return [what, wait(step, &mut choose)];
@@ -154,6 +161,20 @@ fn about_people(what: u64, choose: &mut impl FnMut(usize) -> usize) -> Action {
         13 => Action::Admin("Set-Mailbox", on_behalf(address, user)),
         14 => Action::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [user] } }))),
         _ => Action::Apply(with(usual_tenant(), &json!({ "spec": { "departed": [] } }))),
+    }
+}
+
+/// Memory that is lost, restored, copied and strayed, and reports that say something else.
+fn about_ledgers(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Slip {
+    let name = MAILBOXES[choose(MAILBOXES.len())].to_owned();
+    match step % 16 {
+        0..=3 => Slip::Scramble(name, step),
+        4..=6 => Slip::Backup,
+        7 => Slip::Forget(name),
+        8..=10 => Slip::Restore(name),
+        11 => Slip::Copy(name),
+        12..=14 => Slip::Rebuild(name, step),
+        _ => Slip::Stray(LEGACY.to_owned()),
     }
 }
 

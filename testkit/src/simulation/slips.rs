@@ -1,0 +1,306 @@
+//! What people and tools do to the operator's memory and to what it reports: statuses scrambled, ledgers deleted, restored
+//! and copied, a mailbox rebuilt object by object.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
+use serde_json::{Value, json};
+use shared_mailbox_operator::api::{MailboxLedger, MailboxPermission, SharedMailbox};
+
+use super::ledgers::{changes, entry};
+use super::model::{self, home, name};
+use super::rng::Rng;
+use super::wishes::{self, Right};
+use super::{Action, Simulation};
+
+/// So long after a ledger was restored nothing that it lists is revoked; the operator counts from when it sees it.
+const GRACE: SignedDuration = SignedDuration::from_mins(59);
+/// What was under way when it was restored may still be done.
+const UNDER_WAY: SignedDuration = SignedDuration::from_mins(2);
+
+/// One thing that happens to the ledger of the resource of a name, or to a status.
+#[derive(Clone, Debug)]
+pub enum Slip {
+    /// Fields of the mailbox's status and of its permissions' are lost or forged, as drawn.
+    Scramble(String, u64),
+    Backup,
+    Forget(String),
+    /// As it was at the last backup, in place of what there is.
+    Restore(String),
+    /// Beside the living one.
+    Copy(String),
+    /// The mailbox and its permissions are deleted and come back one by one, in an order that is drawn.
+    Rebuild(String, u64),
+    /// A ledger of another cluster's mailbox comes with somebody's backup.
+    Stray(String),
+}
+
+/// What the oracles must know of slips.
+#[derive(Default)]
+pub struct Slips {
+    backup: BTreeMap<String, MailboxLedger>,
+    /// When the ledger of a mailbox (GUID) was restored.
+    pub restored: BTreeMap<String, Vec<Timestamp>>,
+    /// When any ledger was touched: what was announced before may be sent with no ledger around.
+    pub touched: Vec<Timestamp>,
+    /// Resources (uid) of whose mailboxes nothing is known any more.
+    pub forgotten: BTreeSet<String>,
+    pub wrongs: Vec<String>,
+}
+
+impl Simulation {
+    pub(super) async fn slip(&mut self, slip: &Slip) -> Result<(), String> {
+        match slip {
+            Slip::Scramble(name, how) => self.scramble(name, *how).await,
+            Slip::Backup => {
+                for ledger in self.world.ledgers().await {
+                    let own = ledger.spec.resource_ref.name.clone();
+                    if is_settled(&ledger) {
+                        self.slips.backup.insert(own, ledger);
+                    }
+                }
+            }
+            Slip::Forget(name) => {
+                self.forget_ledger(name).await;
+            }
+            Slip::Restore(name) => {
+                let Some(copy) = self.slips.backup.get(name).cloned() else {
+                    return Ok(());
+                };
+                if self.forget_ledger(name).await {
+                    self.create(&copy.metadata.name.clone().unwrap_or_default(), &copy)
+                        .await;
+                    let guid = copy.spec.mailbox.map(|mailbox| mailbox.guid.to_string());
+                    let times = self.slips.restored.entry(guid.unwrap_or_default()).or_default();
+                    times.push(self.world.server.now());
+                }
+            }
+            Slip::Copy(name) => {
+                if let Some(ledger) = self.ledger_of(name).await {
+                    self.slips.touched.push(self.world.server.now());
+                    self.create(&format!("copy-of-{name}"), &ledger).await;
+                }
+            }
+            Slip::Rebuild(name, order) => return self.rebuild(name, *order).await,
+            Slip::Stray(address) => self.stray(address).await,
+        }
+        Ok(())
+    }
+
+    /// The ledger of a mailbox that is marked: before, only the ledger knows whose it is.
+    async fn ledger_of(&self, name: &str) -> Option<MailboxLedger> {
+        let all = self.world.ledgers().await.into_iter();
+        let mut own = all.filter(|ledger| ledger.spec.resource_ref.name == name && is_settled(ledger));
+        let ledger = own.next()?;
+        let guid = ledger.spec.mailbox.as_ref()?.guid.to_string();
+        let view = self.world.tenant.mailbox(&guid)?;
+        (model::marked_name(&view).as_deref() == Some(name)).then_some(ledger)
+    }
+
+    async fn forget_ledger(&mut self, name: &str) -> bool {
+        let Some(ledger) = self.ledger_of(name).await else {
+            return false;
+        };
+        self.slips.touched.push(self.world.server.now());
+        self.slips.forgotten.insert(ledger.spec.resource_ref.uid.clone());
+        self.expected.release(&self.world, name);
+        let api: Api<MailboxLedger> = Api::all(self.world.client.clone());
+        let name = ledger.metadata.name.unwrap_or_default();
+        api.delete(&name, &DeleteParams::default()).await.is_ok()
+    }
+
+    async fn create(&self, name: &str, of: &MailboxLedger) {
+        let api: Api<MailboxLedger> = Api::all(self.world.client.clone());
+        let copy = MailboxLedger::new(name, of.spec.clone());
+        let _ = api.create(&PostParams::default(), &copy).await;
+    }
+
+    async fn stray(&mut self, address: &str) {
+        let marker = "Managed by shared-mailbox-operator; cluster=other/00000000; resource=team-sales/elsewhere; \
+                      uid=77777777-0000-4000-8000-000000000001";
+        let mark = Action::Admin(
+            "Set-Mailbox",
+            json!({ "Identity": address, "CustomAttribute15": marker }),
+        );
+        let _ = Box::pin(self.run(&mark)).await;
+        let (Some(view), Some(like)) = (
+            self.world.tenant.mailbox(address),
+            self.world.ledgers().await.into_iter().find(is_settled),
+        ) else {
+            return;
+        };
+        let mut stray = like;
+        let spec = &mut stray.spec;
+        "other/00000000".clone_into(&mut spec.cluster);
+        "elsewhere".clone_into(&mut spec.resource_ref.name);
+        "77777777-0000-4000-8000-000000000001".clone_into(&mut spec.resource_ref.uid);
+        if let (Some(mailbox), Ok(guid)) = (&mut spec.mailbox, view.exchange_guid.to_string().parse()) {
+            mailbox.guid = guid;
+            mailbox.object_id = None;
+            mailbox.address = address.parse().ok();
+        }
+        self.create("77777777-0000-4000-8000-000000000001", &stray).await;
+    }
+
+    async fn scramble(&mut self, name: &str, how: u64) {
+        let mut rng = Rng::seeded(how);
+        let params = PostParams {
+            field_manager: Some("tests".to_owned()),
+            ..PostParams::default()
+        };
+        let api = self.world.api::<SharedMailbox>();
+        if let Ok(Some(object)) = api.get_opt(name).await
+            && let Some(object) = scrambled(&object, &mut rng)
+        {
+            let _ = api.replace_status(name, &params, &object).await;
+        }
+        let api = self.world.api::<MailboxPermission>();
+        for permission in model::permissions(&self.world) {
+            if home(&permission) != name {
+                continue;
+            }
+            let own = model::name(&permission);
+            if let Ok(Some(object)) = api.get_opt(&own).await
+                && let Some(object) = scrambled(&object, &mut rng)
+            {
+                let _ = api.replace_status(&own, &params, &object).await;
+            }
+        }
+    }
+
+    /// Nobody whom both the old and the returned manifests name may lose anything on the way.
+    async fn rebuild(&mut self, own: &str, order: u64) -> Result<(), String> {
+        let mut rng = Rng::seeded(order);
+        let plain = |object: &Value| {
+            json!({ "apiVersion": object["apiVersion"], "kind": object["kind"], "spec": object["spec"],
+                    "metadata": { "name": object["metadata"]["name"], "namespace": object["metadata"]["namespace"] } })
+        };
+        let mailboxes = model::mailboxes(&self.world);
+        let Some(mailbox) = mailboxes.iter().find(|mailbox| name(mailbox) == own) else {
+            return Ok(());
+        };
+        let mailbox = plain(mailbox);
+        let permissions = model::permissions(&self.world);
+        let mut back: Vec<Value> = permissions
+            .iter()
+            .filter(|permission| home(permission) == own)
+            .map(|permission| plain(permission))
+            .collect();
+        let before = wishes::wanted(&self.world);
+        let sent = self.wire.sent().len();
+        Box::pin(self.run(&Action::delete_mailbox(own))).await?;
+        for permission in &back {
+            Box::pin(self.run(&Action::delete_permission(&name(permission)))).await?;
+        }
+        self.pass(Duration::from_secs(rng.between(1, 1_000))).await;
+        // The mailbox may be neither the first nor the last.
+        let first = rng.below(3) == 0 && !back.is_empty();
+        if first {
+            let manifest = back.swap_remove(0);
+            Box::pin(self.run(&Action::Apply(manifest))).await?;
+        }
+        Box::pin(self.run(&Action::Apply(mailbox))).await?;
+        while !back.is_empty() {
+            let next = usize::try_from(rng.below(back.len() as u64)).unwrap();
+            let manifest = back.swap_remove(next);
+            self.pass(Duration::from_secs(rng.between(1, 900))).await;
+            Box::pin(self.run(&Action::Apply(manifest))).await?;
+        }
+        let after = wishes::wanted(&self.world);
+        let departed = wishes::departed(&self.world);
+        for sent in self.wire.sent().into_iter().skip(sent) {
+            let is_its = |ledger: &std::sync::Arc<Value>| ledger["spec"]["resourceRef"]["name"] == own;
+            if !sent.ledgers.iter().any(is_its) {
+                continue;
+            }
+            for (holder, right) in changes(&sent.cmdlet, &sent.parameters).1 {
+                let (Some(member), Some(right)) = (self.world.tenant.object_id(&holder), Right::parse(right))
+                else {
+                    continue;
+                };
+                let key = wishes::Key {
+                    mailbox: own.to_owned(),
+                    member,
+                    right,
+                };
+                let is_kept =
+                    before.contains_key(&key) && after.contains_key(&key) && !departed.contains(&member);
+                if is_kept && !self.expected.was_remapped(&key) {
+                    self.slips
+                        .wrongs
+                        .push(format!("{}: {key:?} was revoked while {own} came back", sent.at));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a ledger was touched a moment before.
+    pub(super) fn is_touched(&self, at: Timestamp) -> bool {
+        let mut touched = self.slips.touched.iter();
+        touched.any(|since| *since <= at && at.duration_since(*since) <= UNDER_WAY)
+    }
+
+    /// Nothing that a restored ledger lists is revoked for an hour, but of people who have left.
+    pub(super) fn too_early(&self, sent: &super::ledgers::Sent, pair: &super::ledgers::Pair) -> bool {
+        sent.ledgers.iter().any(|ledger| {
+            let guid = ledger["spec"]["mailbox"]["guid"].as_str().unwrap_or_default();
+            let mut times = self.slips.restored.get(guid).into_iter().flatten();
+            let is_fresh = times.any(|since| {
+                let long = sent.at.duration_since(*since);
+                long > UNDER_WAY && long < GRACE
+            });
+            is_fresh
+                && entry(ledger, pair)
+                    .is_some_and(|entry| entry["remapping"] != true && entry["state"] != "Removed")
+        }) && !self.has_left(sent, &pair.0)
+    }
+
+    /// How long what was restored or brought back may take.
+    pub(super) fn grace(&self) -> Duration {
+        if self.slips.touched.is_empty() {
+            Duration::ZERO
+        } else {
+            Duration::from_mins(65)
+        }
+    }
+}
+
+fn is_settled(ledger: &MailboxLedger) -> bool {
+    ledger.spec.intent.is_none()
+        && ledger.spec.mailbox.is_some()
+        && ledger.spec.gone_at.is_none()
+        && !ledger.spec.cluster.starts_with("other/")
+}
+
+/// The object with some of its status lost, or forged to say less or something else than is so.
+fn scrambled<T: serde::Serialize + serde::de::DeserializeOwned>(object: &T, rng: &mut Rng) -> Option<T> {
+    let mut value = serde_json::to_value(object).ok()?;
+    if rng.percent(30) {
+        value.as_object_mut()?.remove("status");
+    }
+    if let Some(status) = value["status"].as_object_mut() {
+        let fields: Vec<String> = status.keys().cloned().collect();
+        for field in fields {
+            match (field.as_str(), rng.below(3)) {
+                (_, 0) => {
+                    status.remove(&field);
+                }
+                ("mailboxGuid", 1) => {
+                    status[&field] = json!("99999999-0000-4000-8000-000000000001");
+                }
+                ("observedGeneration", 1) => status[&field] = json!(0),
+                ("conditions", 1) => {
+                    for condition in status[&field].as_array_mut().into_iter().flatten() {
+                        condition["status"] = json!("False");
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    serde_json::from_value(value).ok()
+}
