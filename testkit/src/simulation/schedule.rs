@@ -302,6 +302,7 @@ async fn run(simulation: &mut Simulation, scenario: &Scenario, seed: u64) -> Res
 pub async fn finish(simulation: &mut Simulation, patience: Patience) -> Result<(), String> {
     simulation.settle(patience).await?;
     simulation.pass_all_ends().await;
+    simulation.pass(simulation.grace()).await;
     // What replicas still hide may come up once more, and so may a person's new address; what is over is forgotten.
     simulation.pass(patience.untruth.max(MEMORY_HOLDS)).await;
     simulation.settle(patience).await?;

@@ -171,7 +171,7 @@ fn about_ledgers(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Slip {
         0..=3 => Slip::Scramble(name, step),
         4..=6 => Slip::Backup,
         7 => Slip::Forget(name),
-        8..=10 => Slip::Restore(name),
+        8..=10 => Slip::Restore(name, step % 16 == 8),
         11 => Slip::Copy(name),
         12..=14 => Slip::Rebuild(name, step),
         _ => Slip::Stray(LEGACY.to_owned()),

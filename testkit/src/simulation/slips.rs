@@ -28,8 +28,8 @@ pub enum Slip {
     Scramble(String, u64),
     Backup,
     Forget(String),
-    /// As it was at the last backup, in place of what there is.
-    Restore(String),
+    /// As it was at the last backup, in place of what there is. With true the backup lacks one of its permissions.
+    Restore(String, bool),
     /// Beside the living one.
     Copy(String),
     /// The mailbox and its permissions are deleted and come back one by one, in an order that is drawn.
@@ -66,7 +66,7 @@ impl Simulation {
             Slip::Forget(name) => {
                 self.forget_ledger(name).await;
             }
-            Slip::Restore(name) => {
+            Slip::Restore(name, lacks_one) => {
                 let Some(copy) = self.slips.backup.get(name).cloned() else {
                     return Ok(());
                 };
@@ -76,6 +76,14 @@ impl Simulation {
                     let guid = copy.spec.mailbox.map(|mailbox| mailbox.guid.to_string());
                     let times = self.slips.restored.entry(guid.unwrap_or_default()).or_default();
                     times.push(self.world.server.now());
+                    let all = model::permissions(&self.world);
+                    let lost = all
+                        .iter()
+                        .find(|permission| lacks_one & (home(permission) == *name));
+                    if let Some(lost) = lost {
+                        let lost = Action::delete_permission(&model::name(lost));
+                        Box::pin(self.run(&lost)).await?;
+                    }
                 }
             }
             Slip::Copy(name) => {
