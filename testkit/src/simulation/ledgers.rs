@@ -39,7 +39,8 @@ pub type Pair = (String, &'static str);
 /// Who could use which right at one moment, as a version of a ledger said then.
 struct Version {
     at: Timestamp,
-    resource_version: Value,
+    /// Its resourceVersion.
+    revision: Value,
     had: BTreeSet<(String, String)>,
 }
 
@@ -73,15 +74,15 @@ impl Versions {
         self.revision = revision;
         for ledger in ledgers(world) {
             let uid = text(&ledger["metadata"]["uid"]).to_owned();
-            let version = &ledger["metadata"]["resourceVersion"];
+            let revision = &ledger["metadata"]["resourceVersion"];
             let seen = self.seen.entry(uid).or_default();
-            if seen.last().is_some_and(|last| last.resource_version == *version) {
+            if seen.last().is_some_and(|last| last.revision == *revision) {
                 continue;
             }
             self.largest = self.largest.max(ledger.to_string().len());
             seen.push(Version {
                 at: world.server.now(),
-                resource_version: version.clone(),
+                revision: revision.clone(),
                 had: had(&ledger),
             });
         }
