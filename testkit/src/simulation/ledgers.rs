@@ -17,8 +17,6 @@ use super::wishes::{self, Right};
 use super::{Patience, Simulation};
 use crate::world::World;
 
-/// What one object of the API server may be, far below etcd's limit.
-const LARGEST: usize = 1024 * 1024;
 /// From what a reconcile reads of the clock to the store, with retries and slow answers.
 const BETWEEN_CLOCK_AND_STORE: SignedDuration = SignedDuration::from_mins(2);
 
@@ -52,7 +50,6 @@ pub struct Versions {
     /// When which resource tolerated no right but the declared ones, by name.
     exclusive: BTreeMap<String, BTreeSet<Timestamp>>,
     revision: u64,
-    largest: usize,
 }
 
 pub fn ledgers(world: &World) -> Vec<Arc<Value>> {
@@ -79,7 +76,6 @@ impl Versions {
             if seen.last().is_some_and(|last| last.revision == *revision) {
                 continue;
             }
-            self.largest = self.largest.max(ledger.to_string().len());
             seen.push(Version {
                 at: world.server.now(),
                 revision: revision.clone(),
@@ -94,9 +90,6 @@ impl Simulation {
     pub(super) fn ledgers(&self, patience: Patience, wrongs: &mut Vec<String>) {
         for sent in self.wire.sent() {
             self.announced(&sent, patience, wrongs);
-        }
-        if self.versions.largest > LARGEST {
-            wrongs.push(format!("a ledger had {} bytes", self.versions.largest));
         }
         wrongs.extend(self.slips.wrongs.iter().cloned());
         let all = ledgers(&self.world);

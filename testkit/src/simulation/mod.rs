@@ -21,6 +21,7 @@ mod snapshot;
 mod standing;
 mod wire;
 mod wishes;
+mod written;
 
 use std::time::Duration;
 

@@ -38,6 +38,14 @@ impl Patience {
         }
     }
 
+    /// Without waiting for anything.
+    pub fn at_once(self) -> Self {
+        Self {
+            convergence: Duration::ZERO,
+            ..self
+        }
+    }
+
     /// For a tenant whose replicas lag by up to half an hour.
     pub fn long() -> Self {
         Self {
@@ -64,22 +72,10 @@ impl Simulation {
     /// again, slowly.
     pub async fn stays(&mut self) -> Result<(), String> {
         let from = self.world.server.now();
-        let sequence = self
-            .world
-            .tenant
-            .journal()
-            .last()
-            .map_or(0, |entry| entry.sequence);
+        let sequence = self.last_sent();
         let status_writes = self.status_writes(Timestamp::MIN);
         self.pass(INTERVAL * 2 + Duration::from_secs(30)).await;
-        let written: Vec<String> = self
-            .world
-            .tenant
-            .journal_since(sequence)
-            .iter()
-            .filter(|entry| entry.actor == Actor::App && entry.is_write() && entry.status < 400)
-            .map(|entry| format!("{:?}", entry.kind))
-            .collect();
+        let written = self.sent_since(sequence);
         if !written.is_empty() {
             return Err(format!(
                 "nothing was to be done after {from}, yet this was sent: {written:#?}"
@@ -92,6 +88,21 @@ impl Simulation {
             ));
         }
         Ok(())
+    }
+
+    /// The number of the last entry in the tenant's journal.
+    pub(super) fn last_sent(&self) -> u64 {
+        let journal = self.world.tenant.journal();
+        journal.last().map_or(0, |entry| entry.sequence)
+    }
+
+    /// What the operator has written to Exchange and Graph since then, but for what was refused.
+    pub(super) fn sent_since(&self, sequence: u64) -> Vec<String> {
+        let journal = self.world.tenant.journal_since(sequence);
+        let is_write =
+            |entry: &&JournalEntry| entry.actor == Actor::App && entry.is_write() && entry.status < 400;
+        let written = journal.iter().filter(is_write);
+        written.map(|entry| format!("{:?}", entry.kind)).collect()
     }
 
     /// Writes by the operator to our kinds, changed or not.

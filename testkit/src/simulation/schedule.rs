@@ -300,6 +300,16 @@ async fn run(simulation: &mut Simulation, scenario: &Scenario, seed: u64) -> Res
 
 /// After the last fault: everything becomes right and stays so.
 pub async fn finish(simulation: &mut Simulation, patience: Patience) -> Result<(), String> {
+    let end = Box::pin(come_to_rest(simulation, patience)).await;
+    let wrongs = simulation.wrongs(patience).join("\n  ");
+    match end {
+        Ok(()) if wrongs.is_empty() => Ok(()),
+        Ok(()) => Err(format!("{wrongs}\n{}", simulation.report().await)),
+        Err(why) => Err(format!("{why}\nbesides, not at rest:\n  {wrongs}")),
+    }
+}
+
+async fn come_to_rest(simulation: &mut Simulation, patience: Patience) -> Result<(), String> {
     simulation.settle(patience).await?;
     simulation.pass_all_ends().await;
     simulation.pass(simulation.grace()).await;
@@ -307,18 +317,7 @@ pub async fn finish(simulation: &mut Simulation, patience: Patience) -> Result<(
     simulation.pass(patience.untruth.max(MEMORY_HOLDS)).await;
     simulation.settle(patience).await?;
     simulation.stays().await?;
-    simulation
-        .settle(Patience {
-            convergence: Duration::ZERO,
-            ..patience
-        })
-        .await?;
-    let wrongs = simulation.wrongs(patience);
-    if wrongs.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("{}\n{}", wrongs.join("\n  "), simulation.report().await))
-    }
+    simulation.settle(patience.at_once()).await
 }
 
 /// People apply under a name of their own, and nobody but people deletes.

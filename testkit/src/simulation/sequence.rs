@@ -280,6 +280,7 @@ pub fn replay_sequence(steps: &[u64]) -> Result<(), String> {
     on_paused_time(async {
         let mut simulation = Simulation::of(tenant()).await;
         simulation.run_all(&actions_of(steps)).await?;
-        finish(&mut simulation, Patience::usual()).await
+        finish(&mut simulation, Patience::usual()).await?;
+        simulation.scramble_all_at_rest(steps.iter().fold(0, |sum, step| sum ^ step)).await
     })
 }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxLedger, MailboxPermission, SharedMailbox};
 
@@ -14,7 +15,7 @@ use super::ledgers::{changes, entry};
 use super::model::{self, home, name};
 use super::rng::Rng;
 use super::wishes::{self, Right};
-use super::{Action, Simulation};
+use super::{Action, INTERVAL, Patience, Simulation};
 
 /// So long after a ledger was restored nothing that it lists is revoked; the operator counts from when it sees it.
 const GRACE: SignedDuration = SignedDuration::from_mins(59);
@@ -153,8 +154,30 @@ impl Simulation {
         self.create("77777777-0000-4000-8000-000000000001", &stray).await;
     }
 
+    /// Statuses and labels may say anything: at rest nothing is sent because of them, and statuses are put right.
+    pub(super) async fn scramble_all_at_rest(&mut self, how: u64) -> Result<(), String> {
+        let from = self.world.server.now();
+        let sequence = self.last_sent();
+        for mailbox in model::mailboxes(&self.world) {
+            self.scramble(&name(&mailbox), how).await;
+        }
+        self.pass(INTERVAL + Duration::from_mins(1)).await;
+        let sent = self.sent_since(sequence);
+        if !sent.is_empty() {
+            return Err(format!(
+                "statuses and labels were scrambled at {from}, and this was sent: {sent:#?}"
+            ));
+        }
+        self.settle(Patience::usual().at_once()).await
+    }
+
     async fn scramble(&mut self, name: &str, how: u64) {
         let mut rng = Rng::seeded(how);
+        self.label::<SharedMailbox>(self.world.api(), name, &mut rng).await;
+        if let Some(ledger) = self.ledger_of(name).await {
+            let all: Api<MailboxLedger> = Api::all(self.world.client.clone());
+            self.label(all, &ledger.name_any(), &mut rng).await;
+        }
         let params = PostParams {
             field_manager: Some("tests".to_owned()),
             ..PostParams::default()
@@ -171,12 +194,29 @@ impl Simulation {
                 continue;
             }
             let own = model::name(&permission);
+            self.label::<MailboxPermission>(self.world.api(), &own, &mut rng)
+                .await;
             if let Ok(Some(object)) = api.get_opt(&own).await
                 && let Some(object) = scrambled(&object, &mut rng)
             {
                 let _ = api.replace_status(&own, &params, &object).await;
             }
         }
+    }
+
+    /// As people and tools label what they own, or think they own.
+    async fn label<K>(&self, api: Api<K>, name: &str, rng: &mut Rng)
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        let owner = rng.pick(&["team-sales", "argo-cd", "nobody"]);
+        let labels = json!({ "app.kubernetes.io/managed-by": owner, "argocd.argoproj.io/instance": owner });
+        let patch = Patch::Merge(json!({ "metadata": { "labels": labels } }));
+        let params = PatchParams {
+            field_manager: Some("tests".to_owned()),
+            ..PatchParams::default()
+        };
+        let _ = api.patch(name, &params, &patch).await;
     }
 
     /// Nobody whom both the old and the returned manifests name may lose anything on the way.

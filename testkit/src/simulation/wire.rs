@@ -27,6 +27,7 @@ use tower::{BoxError, Service};
 use super::ledgers::Sent;
 use super::pauses::{Pauses, Side};
 use super::secrets::Secrets;
+use super::written::wrong_with;
 use crate::api_server::{AnswerBody, ApiServer, ApiService};
 
 /// When, around one effect, the process dies.
@@ -140,6 +141,7 @@ impl Wire {
         server.client_over(KubernetesTap {
             wire: self.clone(),
             life: life.clone(),
+            server: server.clone(),
             inner: server.service(),
         })
     }
@@ -181,7 +183,7 @@ impl Wire {
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let mut calls = Vec::new();
         calls_in(&body, &mut calls);
-        let all = server.objects("sharedmailbox.dev", "mailboxledgers", None);
+        let all = ledgers_of(server);
         let tenants = server.objects("sharedmailbox.dev", "exchangetenants", None);
         let departed: Vec<String> = tenants
             .iter()
@@ -202,6 +204,16 @@ impl Wire {
                 parameters,
             };
             self.state().sent.push(Arc::new(sent));
+        }
+    }
+
+    /// Judges a ledger that is about to be written.
+    fn note_ledger(&self, server: &ApiServer, written: &Value) {
+        let all = ledgers_of(server);
+        let name = &written["metadata"]["name"];
+        let stored = all.iter().find(|ledger| ledger["metadata"]["name"] == *name);
+        if let Some(wrong) = wrong_with(written, stored.map(AsRef::as_ref)) {
+            self.complain(format!("{}: {wrong}", server.now()));
         }
     }
 
@@ -269,6 +281,10 @@ impl State {
     }
 }
 
+fn ledgers_of(server: &ApiServer) -> Vec<Arc<Value>> {
+    server.objects("sharedmailbox.dev", "mailboxledgers", None)
+}
+
 /// The writing cmdlets of a request, or the Graph write it is; None when it only asks.
 fn effect_at_exchange(request: &Request<Bytes>) -> Option<String> {
     let path = request.uri().path();
@@ -310,6 +326,7 @@ fn calls_in(value: &Value, calls: &mut Vec<(String, Value)>) {
 struct KubernetesTap {
     wire: Wire,
     life: Life,
+    server: ApiServer,
     inner: ApiService,
 }
 
@@ -326,6 +343,7 @@ impl Service<Request<ClientBody>> for KubernetesTap {
         let Self {
             wire,
             life,
+            server,
             mut inner,
         } = self.clone();
         Box::pin(async move {
@@ -343,6 +361,9 @@ impl Service<Request<ClientBody>> for KubernetesTap {
                 written.pointer("/spec/resourceRef/uid").and_then(Value::as_str),
             ) {
                 wire.state().intents.insert(name.to_owned(), uid.to_owned());
+            }
+            if matches!(parts.method, Method::POST | Method::PUT) && parts.uri.path().contains("/mailboxledgers") {
+                wire.note_ledger(&server, &written);
             }
             let effect = format!("{} {}", parts.method, shown(parts.uri.path()));
             if std::env::var_os("SMO_SIMULATION_LOGS").is_some() {
