@@ -65,6 +65,20 @@ async fn whatever_is_forged_in_a_status_changes_nothing_and_is_corrected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_forged_status_of_a_paused_mailbox_is_corrected_without_any_change() {
+    let (world, _) = with_boss().await;
+    world.apply(&sales(json!({ "management": "Paused" }))).await;
+    world.wait_mailbox("sales", "Unknown", "Paused").await;
+    forget(&world);
+    let ready = json!({ "type": "Ready", "status": "True", "reason": "UpToDate", "message": "",
+                        "lastTransitionTime": "2026-11-22T09:00:00Z" });
+    patch_status::<SharedMailbox>(&world, "sales", json!({ "conditions": [ready] })).await;
+    world.sleep(INTERVAL + 60).await;
+    world.wait_mailbox("sales", "Unknown", "Paused").await;
+    assert_eq!(world.writes(), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_accounts_id_does_not_hide_an_open_sign_in() {
     let (world, _) = with_boss().await;
     let blocked = world.tenant.object_id(SECOND).unwrap();

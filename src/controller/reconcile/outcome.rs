@@ -221,7 +221,8 @@ impl Outcome {
                 Disposition {
                     ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, "Paused", text.as_str())),
                     progress: Some(Verdict::new(Kind::Stalled, true, "Paused", text)),
-                    requeue: Requeue::OnChange,
+                    // Exchange is not asked; what somebody else wrote into a status is corrected.
+                    requeue: Requeue::Interval,
                     warn: false,
                     label: "paused",
                 }
