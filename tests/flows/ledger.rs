@@ -5,6 +5,7 @@ use super::remembered::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{GrantState, MailboxLedger, SharedMailbox};
 use simulator::{Delay, Faults};
+use testkit::api_server::{Disturbance, Verb, on};
 use testkit::{World, with};
 
 #[tokio::test(start_paused = true)]
@@ -169,4 +170,25 @@ async fn a_lost_mailbox_that_was_restored_is_not_created_anew() {
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.sleep(HOUR).await;
     assert_eq!((world.ledgers().await.len(), holders(&world)), (1, (1, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_ledger_does_not_hold_is_not_sent_and_removals_follow_once_it_does() {
+    let world = sales_with(&[FIRST]).await;
+    world.server.disturb(
+        u32::MAX,
+        on(Verb::Update, "mailboxledgers"),
+        Disturbance::refused(413),
+    );
+    world.apply(&team(&[SECOND])).await;
+    sales_is_refused(&world, "LedgerRefused", &["declare fewer people"]).await;
+    world.sleep(HOUR).await;
+    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    world.server.calm();
+    world.apply(&team(&[])).await;
+    until(&world, "the first member is revoked", || {
+        holders(&world) == (0, 0)
+    })
+    .await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
 }
