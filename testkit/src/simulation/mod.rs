@@ -14,6 +14,7 @@ mod pauses;
 mod rng;
 mod schedule;
 mod secrets;
+mod sent;
 mod sequence;
 mod settings;
 mod slips;

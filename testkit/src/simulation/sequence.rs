@@ -281,6 +281,8 @@ pub fn replay_sequence(steps: &[u64]) -> Result<(), String> {
         let mut simulation = Simulation::of(tenant()).await;
         simulation.run_all(&actions_of(steps)).await?;
         finish(&mut simulation, Patience::usual()).await?;
-        simulation.scramble_all_at_rest(steps.iter().fold(0, |sum, step| sum ^ step)).await
+        simulation
+            .scramble_all_at_rest(steps.iter().fold(0, |sum, step| sum ^ step))
+            .await
     })
 }

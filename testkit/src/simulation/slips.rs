@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxLedger, MailboxPermission, SharedMailbox};
 
-use super::ledgers::{changes, entry};
 use super::model::{self, home, name};
 use super::rng::Rng;
+use super::sent::{Pair, Sent, changes, entry};
 use super::wishes::{self, Right};
 use super::{Action, INTERVAL, Patience, Simulation};
 
@@ -31,7 +31,7 @@ pub enum Slip {
     Forget(String),
     /// As it was at the last backup, in place of what there is. With true the backup lacks one of its permissions.
     Restore(String, bool),
-    /// Beside the living one.
+    /// As it was at the last backup, or as it is, beside the living one.
     Copy(String),
     /// The mailbox and its permissions are deleted and come back one by one, in an order that is drawn.
     Rebuild(String, u64),
@@ -88,9 +88,15 @@ impl Simulation {
                 }
             }
             Slip::Copy(name) => {
-                if let Some(ledger) = self.ledger_of(name).await {
+                if let Some(living) = self.ledger_of(name).await {
+                    let guid =
+                        |ledger: &MailboxLedger| ledger.spec.mailbox.as_ref().map(|mailbox| mailbox.guid);
+                    let of_same = |backup: &&MailboxLedger| guid(backup) == guid(&living);
+                    let backup = self.slips.backup.get(name).filter(of_same).cloned();
                     self.slips.touched.push(self.world.server.now());
-                    self.create(&format!("copy-of-{name}"), &ledger).await;
+                    self.expected.release(&self.world, name);
+                    self.create(&format!("copy-of-{name}"), &backup.unwrap_or(living))
+                        .await;
                 }
             }
             Slip::Rebuild(name, order) => return self.rebuild(name, *order).await,
@@ -173,7 +179,8 @@ impl Simulation {
 
     async fn scramble(&mut self, name: &str, how: u64) {
         let mut rng = Rng::seeded(how);
-        self.label::<SharedMailbox>(self.world.api(), name, &mut rng).await;
+        self.label::<SharedMailbox>(self.world.api(), name, &mut rng)
+            .await;
         if let Some(ledger) = self.ledger_of(name).await {
             let all: Api<MailboxLedger> = Api::all(self.world.client.clone());
             self.label(all, &ledger.name_any(), &mut rng).await;
@@ -293,7 +300,7 @@ impl Simulation {
     }
 
     /// Nothing that a restored ledger lists is revoked for an hour, but of people who have left.
-    pub(super) fn too_early(&self, sent: &super::ledgers::Sent, pair: &super::ledgers::Pair) -> bool {
+    pub(super) fn too_early(&self, sent: &Sent, pair: &Pair) -> bool {
         sent.ledgers.iter().any(|ledger| {
             let guid = ledger["spec"]["mailbox"]["guid"].as_str().unwrap_or_default();
             let mut times = self.slips.restored.get(guid).into_iter().flatten();

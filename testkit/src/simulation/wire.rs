@@ -24,9 +24,9 @@ use tokio::sync::Notify;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service};
 
-use super::ledgers::Sent;
 use super::pauses::{Pauses, Side};
 use super::secrets::Secrets;
+use super::sent::Sent;
 use super::written::wrong_with;
 use crate::api_server::{AnswerBody, ApiServer, ApiService};
 
@@ -189,6 +189,7 @@ impl Wire {
             .iter()
             .flat_map(|tenant| super::model::texts(&tenant["spec"]["departed"]))
             .collect();
+        let ended = super::wishes::ended(server);
         for (cmdlet, parameters) in calls {
             let concerns = |ledger: &&Arc<Value>| {
                 let spec = &ledger["spec"];
@@ -200,6 +201,7 @@ impl Wire {
                 at: server.now(),
                 ledgers: all.iter().filter(concerns).cloned().collect(),
                 departed: departed.clone(),
+                ended: ended.clone(),
                 cmdlet,
                 parameters,
             };
@@ -362,7 +364,9 @@ impl Service<Request<ClientBody>> for KubernetesTap {
             ) {
                 wire.state().intents.insert(name.to_owned(), uid.to_owned());
             }
-            if matches!(parts.method, Method::POST | Method::PUT) && parts.uri.path().contains("/mailboxledgers") {
+            if matches!(parts.method, Method::POST | Method::PUT)
+                && parts.uri.path().contains("/mailboxledgers")
+            {
                 wire.note_ledger(&server, &written);
             }
             let effect = format!("{} {}", parts.method, shown(parts.uri.path()));

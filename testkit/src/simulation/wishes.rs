@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::model::{home, permissions, tenants, texts};
+use super::model::{home, name, permissions, tenants, texts};
+use crate::api_server::ApiServer;
 use crate::world::World;
 
 /// The groups that the access rule names and that can hold rights.
@@ -81,6 +82,16 @@ fn end_of(permission: &Value) -> Option<Timestamp> {
 
 pub fn has_ended(world: &World, permission: &Value) -> bool {
     end_of(permission).is_some_and(|end| end <= world.server.now())
+}
+
+/// The MailboxPermissions whose end has come, by name.
+pub fn ended(server: &ApiServer) -> Vec<String> {
+    let now = server.now();
+    let all = server.objects("sharedmailbox.dev", "mailboxpermissions", None);
+    let ended = all
+        .iter()
+        .filter(|permission| end_of(permission).is_some_and(|end| end <= now));
+    ended.map(|permission| name(permission)).collect()
 }
 
 /// The people in a group, those of nested groups too.

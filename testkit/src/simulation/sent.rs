@@ -1,0 +1,171 @@
+//! What must hold of each write to Exchange and Graph, with the ledgers that the API server had when it left: each grant
+//! and each revocation is in one of them, and so is the intent of each mailbox that is created.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::ledgers::text;
+use super::model::texts;
+use super::{Patience, Simulation};
+
+/// A write to Exchange, with what was stored when it left.
+pub struct Sent {
+    pub at: Timestamp,
+    pub cmdlet: String,
+    pub parameters: Value,
+    /// The ledgers of its mailbox.
+    pub ledgers: Vec<Arc<Value>>,
+    /// The people whom the tenant's manifest calls departed, as it writes them.
+    pub departed: Vec<String>,
+    /// The MailboxPermissions whose end had come, by name.
+    pub ended: Vec<String>,
+}
+
+/// A right as parameters and ledgers write it: the holder's object id or SID, and the right.
+pub type Pair = (String, &'static str);
+
+impl Simulation {
+    /// What is sent was written down before: a grant as wanted, a revocation as admitted. On a mailbox without a resource
+    /// nothing else is sent.
+    pub(super) fn was_announced(&self, sent: &Sent, patience: Patience, wrongs: &mut Vec<String>) {
+        if sent.cmdlet == "New-Mailbox" {
+            if sent.ledgers.is_empty() {
+                wrongs.push(sent.wrong("no ledger announces it"));
+            }
+            return;
+        }
+        let (added, removed) = changes(&sent.cmdlet, &sent.parameters);
+        if removed.iter().any(|pair| self.too_early(sent, pair)) {
+            wrongs.push(sent.wrong("its ledger was restored less than an hour ago"));
+        }
+        // What was under way is sent all the same.
+        if self.is_touched(sent.at) {
+            return;
+        }
+        let old_plans = SignedDuration::try_from(patience.old_plans).unwrap();
+        let long_ago = sent.at.saturating_sub(old_plans).unwrap();
+        let is_wanted = |pair| sent.ledgers.iter().any(|ledger| wants(ledger, pair));
+        if !added.iter().all(is_wanted) {
+            wrongs.push(sent.wrong("no ledger lists the grant"));
+        }
+        let is_admitted = |pair| {
+            let mut ledgers = sent.ledgers.iter();
+            ledgers.any(|ledger| self.admits(sent, ledger, pair, long_ago))
+        };
+        if !removed.iter().all(is_admitted) {
+            wrongs.push(sent.wrong("no ledger announces the revocation"));
+        }
+        let has_no_resource = !sent.ledgers.is_empty()
+            && sent
+                .ledgers
+                .iter()
+                .all(|ledger| is_released_since(ledger, long_ago));
+        let only_revokes = !removed.is_empty() && added.is_empty();
+        if has_no_resource && !only_revokes {
+            wrongs.push(sent.wrong("its mailbox has no resource"));
+        }
+    }
+
+    /// Whether the ledger or the tenant's manifest has this right go.
+    fn admits(&self, sent: &Sent, ledger: &Value, pair: &Pair, long_ago: Timestamp) -> bool {
+        let (holder, right) = pair;
+        let mut evictions = ledger["spec"]["evictions"].as_array().into_iter().flatten();
+        let is_evicted = |eviction: &Value| {
+            let of = &eviction["holder"];
+            eviction["right"] == *right && (of["objectId"] == holder.as_str() || of["sid"] == holder.as_str())
+        };
+        if evictions.any(is_evicted) {
+            return true;
+        }
+        if self.has_left(sent, holder) {
+            return true;
+        }
+        let Some(entry) = entry(ledger, pair) else {
+            let own = text(&ledger["spec"]["resourceRef"]["name"]);
+            let times = self.versions.exclusive.get(own);
+            return times.is_some_and(|times| times.range(long_ago..=sent.at).next().is_some());
+        };
+        let until: Option<Timestamp> = entry["until"].as_str().and_then(|until| until.parse().ok());
+        matches!(text(&entry["state"]), "Removing" | "Removed")
+            || entry["remapping"] == true
+            || sent.has_ended(ledger, entry)
+            || until.is_some_and(|until| until <= sent.at)
+    }
+
+    pub(super) fn has_left(&self, sent: &Sent, holder: &str) -> bool {
+        let who = self.world.tenant.object_id(holder);
+        let mut departed = sent.departed.iter();
+        departed.any(|name| who.is_some() && self.world.tenant.object_id(name) == who)
+    }
+}
+
+impl Sent {
+    /// Whether the end of every permission that declared the right had come. One that was applied with an end in the past
+    /// left no end in the ledger.
+    fn has_ended(&self, ledger: &Value, entry: &Value) -> bool {
+        let by = entry["by"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let name = |position: &Value| {
+            let position = usize::try_from(position.as_u64()?).ok()?;
+            ledger["spec"]["permissions"][position].as_str()
+        };
+        let is_over = |name: &str| self.ended.iter().any(|ended| ended == name);
+        !by.is_empty() && by.iter().all(|position| name(position).is_some_and(is_over))
+    }
+
+    /// For people.
+    fn wrong(&self, why: &str) -> String {
+        let each = self.ledgers.iter();
+        let people: Vec<String> = each.map(|ledger| ledger["spec"]["people"].to_string()).collect();
+        let Self {
+            at,
+            cmdlet,
+            parameters,
+            ..
+        } = self;
+        format!(
+            "{at}: {cmdlet} {parameters} is sent, and {why}: {}",
+            people.join("; ")
+        )
+    }
+}
+
+fn wants(ledger: &Value, pair: &Pair) -> bool {
+    entry(ledger, pair).is_some_and(|entry| matches!(text(&entry["state"]), "Pending" | "Granted"))
+}
+
+/// Whether the resource was gone by then, and nothing of its creation was left to do.
+fn is_released_since(ledger: &Value, long_ago: Timestamp) -> bool {
+    let spec = &ledger["spec"];
+    let since: Option<Timestamp> = spec["releasedAt"].as_str().and_then(|at| at.parse().ok());
+    spec["intent"].is_null() && since.is_some_and(|since| since < long_ago)
+}
+
+pub fn entry<'a>(ledger: &'a Value, (holder, right): &Pair) -> Option<&'a Value> {
+    let people = ledger["spec"]["people"].as_array().into_iter().flatten();
+    people
+        .filter(|person| person["id"] == holder.as_str() || person["sid"] == holder.as_str())
+        .find_map(|person| person["rights"].get(*right))
+}
+
+/// Which rights a cmdlet gives and takes.
+pub fn changes(cmdlet: &str, parameters: &Value) -> (Vec<Pair>, Vec<Pair>) {
+    let one = |field: &str, right| {
+        let holder = parameters[field].as_str().map(str::to_owned);
+        // Without a holder it clears the automapping of all.
+        holder.map(|holder| (holder, right)).into_iter().collect()
+    };
+    let on_behalf = |way: &str| -> Vec<Pair> {
+        let list = texts(&parameters["GrantSendOnBehalfTo"][way]);
+        list.into_iter().map(|holder| (holder, "SendOnBehalf")).collect()
+    };
+    match cmdlet {
+        "Add-MailboxPermission" => (one("User", "FullAccess"), vec![]),
+        "Remove-MailboxPermission" => (vec![], one("User", "FullAccess")),
+        "Add-RecipientPermission" => (one("Trustee", "SendAs"), vec![]),
+        "Remove-RecipientPermission" => (vec![], one("Trustee", "SendAs")),
+        "Set-Mailbox" => (on_behalf("Add"), on_behalf("Remove")),
+        _ => (vec![], vec![]),
+    }
+}
