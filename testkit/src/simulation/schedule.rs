@@ -301,12 +301,15 @@ async fn run(simulation: &mut Simulation, scenario: &Scenario, seed: u64) -> Res
 /// After the last fault: everything becomes right and stays so.
 pub async fn finish(simulation: &mut Simulation, patience: Patience) -> Result<(), String> {
     let end = Box::pin(come_to_rest(simulation, patience)).await;
-    let wrongs = simulation.wrongs(patience).join("\n  ");
-    match end {
-        Ok(()) if wrongs.is_empty() => Ok(()),
-        Ok(()) => Err(format!("{wrongs}\n{}", simulation.report().await)),
-        Err(why) => Err(format!("{why}\nbesides, not at rest:\n  {wrongs}")),
+    let wrongs = match end {
+        Ok(()) => simulation.wrongs(patience),
+        // What is wrong with a request for itself is wrong at any time, and may be why.
+        Err(why) => [simulation.wire.wrongs(), vec![why]].concat(),
+    };
+    if wrongs.is_empty() {
+        return Ok(());
     }
+    Err(format!("{}\n{}", wrongs.join("\n  "), simulation.report().await))
 }
 
 async fn come_to_rest(simulation: &mut Simulation, patience: Patience) -> Result<(), String> {
