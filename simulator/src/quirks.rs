@@ -20,6 +20,7 @@ pub struct Quirks {
     pub client_access_after_create_ms: u64,
     /// What a batch does after the first of its calls that fails.
     pub batch_errors: BatchErrors,
+    pub role_list: RoleList,
     /// Properties that no row has, whatever is selected.
     pub missing: BTreeSet<String>,
     /// Properties that always read as this, whatever was written.
@@ -84,6 +85,17 @@ pub enum BatchErrors {
     LeavesOut,
 }
 
+/// Whether the service lists the cmdlets of the app's role (`EXOModuleFile`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RoleList {
+    #[default]
+    Listed,
+    /// The front door sends to another host.
+    Redirected,
+    NotThere,
+}
+
 impl Default for Quirks {
     fn default() -> Self {
         Self {
@@ -93,6 +105,7 @@ impl Default for Quirks {
             limits_name_the_property: true,
             client_access_after_create_ms: 0,
             batch_errors: BatchErrors::default(),
+            role_list: RoleList::default(),
             missing: BTreeSet::new(),
             shown_instead: BTreeMap::new(),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::quirks::{BatchErrors, EmptyMailTip, Entities, LineEnds, MailTipForm, Quirks};
+use crate::quirks::{BatchErrors, EmptyMailTip, Entities, LineEnds, MailTipForm, Quirks, RoleList};
 use crate::random::Random;
 use crate::settings;
 
@@ -43,6 +43,10 @@ impl Quirks {
                     BatchErrors::Stops,
                     BatchErrors::LeavesOut,
                 ],
+            ),
+            role_list: one_of(
+                &mut random,
+                &[RoleList::Listed, RoleList::Redirected, RoleList::NotThere],
             ),
             ..Self::default()
         }

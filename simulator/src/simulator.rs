@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
+use jiff::Timestamp;
 
 use crate::control::Control;
 use crate::exchange;
@@ -60,19 +61,27 @@ impl Simulator {
             (world.next_request(), world.faults.latency())
         };
         pause(latency).await;
-        let (delivery, request_id, delay) = {
+        let (delivery, request_id, date, delay) = {
             let mut world = self.world.lock();
             world.expire();
             let http = Http::new(number, rank, request);
             let delivery = route(&mut world, &http);
-            (delivery, world.random.uuid(), world.faults.answer_delay())
+            let date = world.dates_answers.then(|| world.now());
+            (delivery, world.random.uuid(), date, world.faults.answer_delay())
         };
         pause(delay).await;
         match delivery {
-            Delivery::Whole(reply) => Ok(reply.into_response(request_id, false)),
-            Delivery::Cut(reply) => Ok(reply.into_response(request_id, true)),
+            Delivery::Whole(reply) => Ok(dated(reply, date).into_response(request_id, false)),
+            Delivery::Cut(reply) => Ok(dated(reply, date).into_response(request_id, true)),
             Delivery::Lost => Err(Dropped),
         }
+    }
+}
+
+fn dated(reply: Reply, date: Option<Timestamp>) -> Reply {
+    match date {
+        Some(date) => reply.with("date", date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
+        None => reply,
     }
 }
 

@@ -58,6 +58,8 @@ impl Tenant {
 pub struct World {
     pub tenant: Tenant,
     pub clock: Clock,
+    /// Answers say when they were given: the seed said when it is.
+    pub dates_answers: bool,
     pub directory: Directory,
     pub random: Random,
     pub faults: FaultEngine,
@@ -94,6 +96,7 @@ impl World {
             send_as_rows_lack_inheritance,
             quirks,
         } = seed;
+        let dates_answers = start.is_some();
         let start = start
             .or_else(|| "2026-01-05T08:00:00Z".parse().ok())
             .unwrap_or_default();
@@ -109,6 +112,7 @@ impl World {
                 send_as_rows_lack_inheritance,
             },
             clock: Clock::starting_at(start),
+            dates_answers,
             directory: Directory::default(),
             random: Random::seeded(random_seed),
             faults: FaultEngine::default(),

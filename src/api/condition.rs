@@ -32,6 +32,8 @@ pub enum Kind {
     LimitedView,
     /// Advisory: rights are revoked soon that no permission declares since the mailbox was taken up again.
     RevocationDue,
+    /// Advisory: the app may not use something that the operator uses.
+    CapabilityMissing,
     /// Advisory: removals wait for approval on some mailboxes of a tenant.
     RevocationsHeld,
     Reconciling,

@@ -18,9 +18,10 @@ mod shared_mailbox;
 mod tests;
 
 pub use exchange_tenant::{
-    AccessRule, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant, ExchangeTenantSpec,
-    ExchangeTenantStatus, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, Safety, SecretKeyRef,
-    SignInControl,
+    AccessRule, BatchAfterError, ClockComparison, CloudName, Credentials, Drift, EndpointOverrides,
+    ExchangeTenant, ExchangeTenantSpec, ExchangeTenantStatus, HiddenMembers, Limits, MarkerAttribute,
+    NamespaceNames, Ownership, PagingAnchor, Power, RoleKnowledge, Safety, SecretKeyRef, SignInControl,
+    TenantCapabilities,
 };
 pub use mailbox_ledger::{
     FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld, LedgerMailbox,

@@ -243,7 +243,7 @@ async fn run_item(context: &Arc<Context>, key: &Work, lane: Lane) -> Completed {
     let too_long = || Completed::new(ReconcileResult::Timeout, Some((AFTER_TIMEOUT, Lane::Repair)));
     match key {
         Work::Tenant(name) => {
-            let check = tokio::time::timeout(LONGEST_RECONCILE, check::run(context, name)).await;
+            let check = tokio::time::timeout(LONGEST_RECONCILE, Box::pin(check::run(context, name))).await;
             check.map_or_else(
                 |_| too_long(),
                 |(result, again)| Completed::new(result, again.map(|delay| (delay, Lane::Repair))),

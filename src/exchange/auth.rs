@@ -1,5 +1,6 @@
 //! Access tokens by client credentials.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ const OPERATION: &str = "Token request";
 const REFRESH_EARLY: Duration = Duration::from_mins(5);
 /// More than Entra ever gives.
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
+/// So many permissions of a token are read.
+const MOST_ROLES: usize = 200;
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a failure answers for everybody, so that many callers send one request.
 const FAILURE_HOLDS: Duration = Duration::from_secs(1);
@@ -42,6 +45,8 @@ pub(super) struct Token {
     expires: Instant,
     /// `tid`; None when the token is not readable.
     pub tenant: Option<TenantGuid>,
+    /// `roles`, the application permissions that it carries; None when the token is not readable.
+    pub roles: Option<BTreeSet<String>>,
     number: u64,
 }
 
@@ -176,11 +181,13 @@ impl TokenSource {
         } = granted;
         let obtained = self.clock.instant();
         let lifetime = Duration::from_secs(expires_in).min(LONGEST_LIFE);
+        let claims = claims_of(&access_token);
         Token {
             obtained,
             refresh_at: obtained + lifetime.saturating_sub(REFRESH_EARLY).max(lifetime / 2),
             expires: obtained + lifetime,
-            tenant: tenant_of(&access_token),
+            tenant: claims.as_ref().and_then(|claims| claims.tid.parse().ok()),
+            roles: claims.map(|claims| claims.roles.into_iter().take(MOST_ROLES).collect()),
             secret: Arc::new(SecretString::from(access_token)),
             number,
         }
@@ -298,16 +305,21 @@ fn aadsts_code(reported: &Refused) -> Option<String> {
     Some(format!("AADSTS{digits}"))
 }
 
-/// The `tid` claim. Nothing is verified by it: it is what Entra says about the token it gave us.
-fn tenant_of(token: &str) -> Option<TenantGuid> {
-    #[derive(Deserialize)]
-    struct Claims {
-        tid: String,
-    }
+/// What is read of a token.
+#[derive(Deserialize)]
+struct Claims {
+    tid: String,
+    /// Missing in a token without any application permission.
+    #[serde(default)]
+    roles: Vec<String>,
+}
+
+/// Nothing is verified by it: it is what Entra says about the token it gave us.
+fn claims_of(token: &str) -> Option<Claims> {
     let payload = URL_SAFE_NO_PAD
         .decode(token.split('.').nth(1)?.trim_end_matches('='))
         .ok()?;
-    serde_json::from_slice::<Claims>(&payload).ok()?.tid.parse().ok()
+    serde_json::from_slice(&payload).ok()
 }
 
 fn form(fields: &[(&str, &str)]) -> String {
@@ -376,11 +388,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_token_names_its_tenant() {
+    async fn the_token_names_its_tenant_and_what_it_permits() {
         let source = source(&Tenant::new(Tenant::default_reaction));
         assert_eq!(source.get().await.unwrap().tenant, Some(TENANT.parse().unwrap()));
-        assert_eq!(tenant_of("opaque"), None);
-        assert_eq!(tenant_of("a.!!.c"), None);
+        assert!(claims_of("opaque").is_none() && claims_of("a.!!.c").is_none());
+        let roles =
+            |payload: &str| claims_of(&format!("a.{}.c", URL_SAFE_NO_PAD.encode(payload))).map(|c| c.roles);
+        assert_eq!(
+            roles(r#"{"tid": "x", "roles": ["User.Read.All"]}"#).unwrap(),
+            ["User.Read.All"]
+        );
+        assert_eq!(roles(r#"{"tid": "x"}"#), Some(Vec::new()), "no permission at all");
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@
 //!   budget for the tenant; retries happen here and nowhere else.
 //! - `auth`: access tokens by client credentials, one for Exchange and one for Graph.
 //! - `wire`: the JSON of `InvokeCommand` and `$batch`, and what an error answer means.
+//! - `learned`, `capabilities`: what a tenant can do, from answers and from reads that ask for it.
 //! - `graph`: the account behind a mailbox, in the directory.
 //! - [`trail`]: which request failed last in a piece of work.
 //! - [`http`]: the tower service at the bottom, a connection pool in production, anything else in tests.
@@ -15,12 +16,14 @@
 //! does not document it for direct use and may change it.
 
 mod auth;
+mod capabilities;
 mod cmdlets;
 mod connection;
 mod error;
 mod gateway;
 mod graph;
 pub mod http;
+mod learned;
 mod metrics;
 #[cfg(test)]
 mod tests;
@@ -28,6 +31,9 @@ mod text;
 pub mod trail;
 mod wire;
 
+pub use capabilities::{
+    Capabilities, ClockState, Column, NO_PARAMETER, Samples, USED_CMDLETS, USED_PERMISSIONS,
+};
 pub use cmdlets::{
     AcceptedDomain, CasRow, CreatedMailbox, FullAccessRow, GroupRow, MailboxRow, NewMailbox, ProxyAddress,
     Receipt, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow, SendAsRow,
@@ -38,6 +44,7 @@ pub use error::{Concerns, ErrorClass, ExchangeError, Stage};
 pub use gateway::{Gateway, GatewayReading};
 pub use graph::DirectoryUser;
 pub use http::{HttpService, TransportError};
+pub use learned::{AfterError, Anchor, Learned, Missing};
 pub use metrics::GatewayMetrics;
 pub use wire::Parameters;
 

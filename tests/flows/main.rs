@@ -15,6 +15,7 @@ mod architecture;
 mod automapping;
 mod batches;
 mod breaker;
+mod capabilities;
 mod claims;
 mod contested;
 mod crash;

@@ -23,6 +23,7 @@ use crate::grants::ParameterRule;
 use crate::journal::Actor;
 use crate::parameters::{Parameters, Takes};
 use crate::settings::{self, Pair, Setting};
+use crate::world::World;
 
 type Run = fn(&mut Call<'_>, &Parameters) -> Result<Done, CmdletError>;
 
@@ -132,6 +133,15 @@ static CMDLETS: &[Cmdlet] = &[
     ),
 ];
 
+/// What the app's role has.
+pub fn in_role(world: &World) -> impl Iterator<Item = &'static str> {
+    let lacks = |name: &str| world.parameter_rules.of(name, WHOLE_CMDLET) == ParameterRule::NotInRole;
+    CMDLETS
+        .iter()
+        .map(|cmdlet| cmdlet.name)
+        .filter(move |name| !lacks(name))
+}
+
 impl Cmdlet {
     /// A parameter's name as it is written, and what it takes.
     fn parameter(&self, name: &str) -> Option<(&'static str, Takes)> {
@@ -180,8 +190,14 @@ fn start(call: &mut Call<'_>, cmdlet: &Cmdlet, parameters: &Map<String, Value>) 
     (cmdlet.run)(call, &parameters)
 }
 
-/// What tests have put in the way of single parameters.
+/// A rule for this "parameter" is one for the cmdlet itself.
+pub const WHOLE_CMDLET: &str = "";
+
+/// What tests have put in the way of cmdlets and single parameters.
 fn check_rules(call: &Call<'_>, cmdlet: &str, parameters: &Map<String, Value>) -> Result<(), CmdletError> {
+    if call.world.parameter_rules.of(cmdlet, WHOLE_CMDLET) == ParameterRule::NotInRole {
+        return Err(CmdletError::unknown_cmdlet(cmdlet));
+    }
     for (name, value) in parameters {
         match call.world.parameter_rules.of(cmdlet, name) {
             ParameterRule::Accepted => {}

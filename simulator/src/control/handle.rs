@@ -110,6 +110,16 @@ impl Control {
         self.with(|world| world.parameter_rules.set(cmdlet, parameter, rule));
     }
 
+    /// Takes a cmdlet out of the app's role, or puts it in again.
+    pub fn set_cmdlet_in_role(&self, cmdlet: &str, present: bool) {
+        let rule = if present {
+            ParameterRule::Accepted
+        } else {
+            ParameterRule::NotInRole
+        };
+        self.with(|world| world.parameter_rules.set(cmdlet, cmdlets::WHOLE_CMDLET, rule));
+    }
+
     /// How the tenant answers where nobody knows what the real service does.
     pub fn quirks(&self) -> Quirks {
         self.with(|world| world.quirks.clone())

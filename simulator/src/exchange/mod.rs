@@ -1,5 +1,6 @@
 //! The Exchange admin API: `InvokeCommand` and `$batch`.
 
+mod module;
 mod request;
 
 use serde_json::{Map, Value, json};
@@ -17,6 +18,11 @@ use crate::world::World;
 
 /// Answers `POST /adminapi/{version}/{tenant}/{endpoint}`.
 pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpoint: &str) -> Delivery {
+    if version == "v1.0" && http.method == http::Method::GET && endpoint.eq_ignore_ascii_case("EXOModuleFile")
+    {
+        let refusal = unauthorized(world, http);
+        return module::answer(world, http, tenant, refusal);
+    }
     let batch = endpoint.eq_ignore_ascii_case("$batch");
     let refused = if version != "beta" || http.method != http::Method::POST {
         Some(Reply::error(

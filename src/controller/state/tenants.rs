@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 
 use super::breaker::Limits;
 use super::directory::DirectoryCache;
 use crate::api::{Management, SignInControl};
-use crate::exchange::Gateway;
+use crate::exchange::{Capabilities, Gateway, Missing};
 use crate::leadership::TenantClaim;
 use crate::mail::{ClusterId, Domain, SmtpAddress, TenantGuid};
 use crate::plan::People;
@@ -68,6 +69,19 @@ pub struct Connected {
     pub directory: Arc<DirectoryCache>,
 }
 
+/// What a probe of a tenant found, and when.
+#[derive(Clone)]
+pub struct Probed {
+    /// Of the connection that was probed.
+    pub fingerprint: u64,
+    pub at: Instant,
+    pub capabilities: Capabilities,
+    /// What had been refused by then.
+    pub refused: BTreeSet<Missing>,
+    /// The request for a reconcile that was answered.
+    pub request: Option<String>,
+}
+
 /// All tenants that were checked, by name.
 #[derive(Default)]
 pub struct Tenants {
@@ -75,6 +89,8 @@ pub struct Tenants {
     connections: Mutex<HashMap<String, Connected>>,
     /// When each tenant's credential ends, where that is known: also while the tenant can't be used.
     credential_expiries: RwLock<HashMap<String, Timestamp>>,
+    /// What was found out about each tenant.
+    probed: Mutex<HashMap<String, Probed>>,
     /// This installation's claims, each of which says by itself when it ends.
     claims: Mutex<HashMap<TenantGuid, TenantClaim>>,
     /// Which other installation serves a tenant, as it was reported.
@@ -135,7 +151,16 @@ impl Tenants {
         };
     }
 
+    pub fn probed(&self, name: &str) -> Option<Probed> {
+        self.probed.lock().get(name).cloned()
+    }
+
+    pub fn set_probed(&self, name: &str, probed: Probed) {
+        self.probed.lock().insert(name.to_owned(), probed);
+    }
+
     pub fn remove(&self, name: &str) {
+        self.probed.lock().remove(name);
         self.set_credential_expiry(name, None);
         self.connections.lock().remove(name);
         self.elsewhere.lock().remove(name);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::{Api, ResourceExt};
 
+use super::capabilities;
 use super::connection::connected;
 use super::fault::Fault;
 use super::people::{self, Named};
@@ -94,13 +95,22 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (ReconcileResult, Option
             context.enqueue_mailboxes_of(name, None);
         }
     }
-    match report(context, &api, &object, &checked).await {
-        Ok(()) => (result, Some(again)),
-        Err(error) => {
-            tracing::warn!(%error, tenant = name, "the status of an ExchangeTenant could not be written");
-            (ReconcileResult::Error, Some(Duration::from_secs(2)))
-        }
+    let not_written = |error: kube::Error| {
+        tracing::warn!(%error, tenant = name, "the status of an ExchangeTenant could not be written");
+        (ReconcileResult::Error, Some(Duration::from_secs(2)))
+    };
+    let object = match report(context, &api, &object, &checked).await {
+        Ok(object) => object,
+        Err(error) => return not_written(error),
+    };
+    // Mailboxes are worked on already: what a probe finds only explains and advises.
+    if checked.is_ok()
+        && capabilities::probe_if_due(context, &object).await
+        && let Err(error) = report(context, &api, &object, &checked).await
+    {
+        return not_written(error);
     }
+    (result, Some(again))
 }
 
 /// Whether the connection worked, and nobody else may have taken the tenant over since.

@@ -1,5 +1,6 @@
 //! Checks an ExchangeTenant: credentials, tenant id, roles, domains, and the people it names.
 
+mod capabilities;
 pub mod check;
 mod connection;
 mod endpoints;

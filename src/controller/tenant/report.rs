@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
+use super::capabilities;
 use super::fault::Fault;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{ExchangeTenant, ExchangeTenantStatus, last_reconcile_request};
@@ -25,15 +26,16 @@ pub const SERVED_BY_ANOTHER: &str = "ServedByAnother";
 /// What a check found: a tenant with its accepted domains, or why it can't be used.
 pub type Checked = Result<(Arc<Tenant>, Vec<AcceptedDomain>), Fault>;
 
+/// Writes the status when it differs; the object as it is now.
 pub async fn report(
     context: &Context,
     api: &Api<ExchangeTenant>,
     object: &ExchangeTenant,
     checked: &Checked,
-) -> Result<(), kube::Error> {
+) -> Result<ExchangeTenant, kube::Error> {
     if let Err(Fault::ServedByAnother { is_late: false, .. }) = checked {
         // The status is the other's to write: it works on this very object.
-        return Ok(());
+        return Ok(object.clone());
     }
     let generation = object.metadata.generation.unwrap_or_default();
     let old = object.status.clone().unwrap_or_default();
@@ -41,6 +43,14 @@ pub async fn report(
     verdicts.extend(removals_held(
         context.state.index().held_mailboxes(&object.name_any()),
     ));
+    let known = checked
+        .as_ref()
+        .ok()
+        .and_then(|_| capabilities::known(context, object));
+    verdicts.extend(match &known {
+        Some(known) => capabilities::advisory(known),
+        None => capabilities::as_before(&old.conditions),
+    });
     let mut status = ExchangeTenantStatus {
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
@@ -60,12 +70,16 @@ pub async fn report(
             .map(ToString::to_string)
             .collect();
     }
+    if let Some(known) = &known {
+        status.capabilities = Some(capabilities::shown(known));
+    }
     if object.status.as_ref() == Some(&status) {
-        return Ok(());
+        return Ok(object.clone());
     }
     let mut next = object.clone();
     next.status = Some(status);
-    api.replace_status(&object.name_any(), &PostParams::default(), &next)
+    let written = api
+        .replace_status(&object.name_any(), &PostParams::default(), &next)
         .await?;
     if let Some(ready) = verdicts.first() {
         let before = condition::find(&old.conditions, Kind::Ready);
@@ -81,7 +95,7 @@ pub async fn report(
             context.events.publish(object, event).await;
         }
     }
-    Ok(())
+    Ok(written)
 }
 
 /// The advisory that somebody has something to approve.

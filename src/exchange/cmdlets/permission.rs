@@ -7,7 +7,7 @@ use serde_json::json;
 use super::answer::{Receipt, all};
 use crate::exchange::Gateway;
 use crate::exchange::error::ExchangeError;
-use crate::exchange::wire::{Cmdlet, Effect, Row, Unreadable};
+use crate::exchange::wire::{Answer, Cmdlet, Effect, Row, Unreadable};
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, ObjectId, Sid};
 
@@ -61,6 +61,12 @@ impl SendAsRow {
     }
 }
 
+/// Without these Get-MailboxPermission leaves out the rows of deleted accounts.
+const OF_DELETED_ACCOUNTS: [&str; 2] = [
+    "IncludeUnresolvedPermissions",
+    "IncludeSoftDeletedUserPermissions",
+];
+
 /// `["FullAccess, ReadPermission"]` are two rights.
 fn rights(row: Row<'_>) -> Result<Vec<String>, Unreadable> {
     Ok(row
@@ -80,7 +86,7 @@ fn write(name: &'static str, id: MailboxGuid) -> Cmdlet {
 impl Gateway {
     /// Who may open the mailbox; only rows of `user` when one is given. SELF and inherited rows are included, and in
     /// the whole list also rows of deleted accounts (Get-MailboxPermission, IncludeUnresolvedPermissions and
-    /// IncludeSoftDeletedUserPermissions).
+    /// IncludeSoftDeletedUserPermissions), unless the app's role lacks these parameters.
     pub async fn full_access(
         &self,
         lane: Lane,
@@ -96,18 +102,49 @@ impl Gateway {
             "Deny",
             "IsInherited",
         ];
-        let mut cmdlet = Cmdlet::read(NAME, properties)
+        let cmdlet = Cmdlet::read(NAME, properties)
             .with("Identity", id.to_string())
             .with("ResultSize", "Unlimited");
-        cmdlet = match user {
-            Some(user) => cmdlet.with("User", user.to_string()),
-            // Rows of deleted accounts are missing from the plain list.
-            None => cmdlet
-                .with("IncludeUnresolvedPermissions", true)
-                .with("IncludeSoftDeletedUserPermissions", true),
+        let answer = match user {
+            Some(user) => self.list(lane, cmdlet.with("User", user.to_string())).await?,
+            None => self.with_deleted_accounts(lane, NAME, &cmdlet).await?,
         };
-        let answer = self.list(lane, cmdlet).await?;
         all(NAME, &answer, FullAccessRow::read)
+    }
+
+    /// The list with the rows of deleted accounts, which are missing from the plain one, as far as the app's role lets
+    /// it ask for them: a parameter that was refused is left out from then on. The tenant's advisory names it.
+    async fn with_deleted_accounts(
+        &self,
+        lane: Lane,
+        name: &str,
+        cmdlet: &Cmdlet,
+    ) -> Result<Answer, ExchangeError> {
+        loop {
+            let asked: Vec<&str> = {
+                let learned = self.core.learned.lock();
+                let admitted = |flag: &&str| !learned.refuses(name, flag);
+                OF_DELETED_ACCOUNTS.into_iter().filter(admitted).collect()
+            };
+            let with_flags = asked
+                .iter()
+                .fold(cmdlet.clone(), |cmdlet, flag| cmdlet.with(flag, true));
+            match self.list(lane, with_flags).await {
+                // Noted as refused, so that the next attempt asks for less.
+                Err(error)
+                    if error
+                        .parameter
+                        .as_deref()
+                        .is_some_and(|flag| asked.contains(&flag)) =>
+                {
+                    let flag = error.parameter.as_deref().unwrap_or_default();
+                    if !self.core.learned.lock().refuses(name, flag) {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Who may send as the mailbox; only rows of `trustee` when one is given.
@@ -280,6 +317,31 @@ mod tests {
         assert!(rows[1].sid.is_none() && rows[1].deny && rows[1].inherited);
         let expected = json!({"Identity": GUID, "ResultSize": "Unlimited", "User": OBJECT});
         assert_eq!(sent(&tenant), ("Get-MailboxPermission".to_owned(), expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_parameter_that_the_role_lacks_is_left_out_from_then_on() {
+        let tenant = Tenant::new(|call: &Call| {
+            let flag = "IncludeSoftDeletedUserPermissions";
+            if call.name == "token" {
+                Tenant::default_reaction(call)
+            } else if call.parameters.get(flag).is_some() {
+                let text = format!("Invalid cmdlet parameters specified. {flag}");
+                Reaction::failed(400, "Admin.AmbiguousParameterSetException", &text)
+            } else {
+                Reaction::rows(&json!([]))
+            }
+        });
+        let gateway = tenant.gateway();
+        for asked in [2, 1] {
+            let before = tenant.requests().len();
+            gateway.full_access(Lane::Edit, guid(), None).await.unwrap();
+            assert_eq!(tenant.requests().len() - before, asked);
+        }
+        let last = tenant.requests().last().unwrap().calls[0].parameters.clone();
+        let expected =
+            json!({"Identity": GUID, "ResultSize": "Unlimited", "IncludeUnresolvedPermissions": true});
+        assert_eq!(last, expected, "the other one is still asked for");
     }
 
     #[tokio::test(start_paused = true)]

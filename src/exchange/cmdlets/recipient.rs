@@ -88,7 +88,11 @@ impl Gateway {
                 kind,
             }))
         })?;
-        Ok(domains.into_iter().flatten().collect())
+        let domains: Vec<AcceptedDomain> = domains.into_iter().flatten().collect();
+        if let Some(domain) = domains.iter().find(|domain| domain.initial) {
+            self.core.api.know_initial_domain(&domain.name);
+        }
+        Ok(domains)
     }
 
     /// Every recipient of any kind, soft-deleted ones too, that answers at least one query.
@@ -176,13 +180,35 @@ impl Gateway {
         .await
     }
 
-    /// The groups with these SIDs, with or without mail.
+    /// The groups with these SIDs, with or without mail. Where Get-Group shows no object id, that of a group with mail is
+    /// looked up by its address.
     pub async fn find_groups_by_sid(&self, lane: Lane, sids: &[Sid]) -> Result<Vec<GroupRow>, ExchangeError> {
         const NAME: &str = "Get-Group";
-        self.filtered(lane, NAME, &with_sids(sids), GroupRow::read, |filter| {
-            Cmdlet::read(NAME, GROUP_PROPERTIES).with("Filter", filter)
-        })
-        .await
+        let mut groups = self
+            .filtered(lane, NAME, &with_sids(sids), GroupRow::read, |filter| {
+                Cmdlet::read(NAME, GROUP_PROPERTIES).with("Filter", filter)
+            })
+            .await?;
+        let without_id = groups.iter().filter(|group| group.object_id.is_none());
+        let addresses = without_id.filter_map(|group| group.address.clone());
+        let queries: Vec<RecipientQuery> = addresses.map(RecipientQuery::Address).collect();
+        if queries.is_empty() {
+            return Ok(groups);
+        }
+        let recipients = self.find_recipients(lane, &queries).await?;
+        for group in groups.iter_mut().filter(|group| group.object_id.is_none()) {
+            let Some(address) = &group.address else {
+                continue;
+            };
+            let mut at_it = recipients
+                .iter()
+                .filter(|row| !row.soft_deleted && row.has_address(address));
+            group.object_id = match (at_it.next(), at_it.next()) {
+                (Some(one), None) => one.object_id,
+                _ => None,
+            };
+        }
+        Ok(groups)
     }
 
     /// The groups that somebody who wrote the address may mean: those at the address, and those named like its

@@ -140,6 +140,7 @@ impl Gateway {
             work: Notify::new(),
             graph_slots: Semaphore::new(GRAPH_REQUESTS),
             graph_hold: Mutex::new(Hold::new(seed.rotate_left(32))),
+            learned: Mutex::default(),
             http,
             clock,
             metrics,
@@ -191,12 +192,29 @@ impl Gateway {
     }
 
     /// A cmdlet that lists: all pages, or an error. An incomplete list proves nothing.
+    ///
+    /// App-only clients have seen second pages refused unless the request names the organisation by its initial domain:
+    /// then the list is read once more so, and everything after it.
     pub(super) async fn list(&self, lane: Lane, cmdlet: Cmdlet) -> Result<Answer, ExchangeError> {
+        let api = &self.core.api;
+        let anchor = api.anchor();
+        match self.list_once(lane, &cmdlet).await {
+            // Another list may have found it out meanwhile.
+            Err(error)
+                if is_refused_page(&error) && (api.anchor_at_initial_domain() || api.anchor() != anchor) =>
+            {
+                self.list_once(lane, &cmdlet).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn list_once(&self, lane: Lane, cmdlet: &Cmdlet) -> Result<Answer, ExchangeError> {
         let incomplete = |message: String| {
             let message = format!("the list is incomplete: {message}");
             ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet.name, message)
         };
-        let url = self.core.api.invoke_url(&cmdlet);
+        let url = self.core.api.invoke_url(cmdlet);
         let cmdlet = Arc::new(cmdlet.clone());
         let mut list = self.core.call(lane, &cmdlet, url).await?;
         let mut followed = Vec::new();
@@ -220,6 +238,7 @@ impl Gateway {
                     class: error.class.of_a_part(),
                     ..error
                 })?;
+            self.core.learned.lock().paging = Some(self.core.api.anchor());
             list.rows.extend(page.rows);
             list.warnings.extend(page.warnings);
             list.next = page.next;
@@ -230,6 +249,11 @@ impl Gateway {
         }
         Ok(list)
     }
+}
+
+/// "Expired or Invalid pagination request": the link was just given, so it is the back end that does not know it.
+fn is_refused_page(error: &ExchangeError) -> bool {
+    error.message.to_ascii_lowercase().contains("pagination request")
 }
 
 impl Core {

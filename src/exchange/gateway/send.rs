@@ -15,6 +15,7 @@ use super::shared::{Core, Slot, not_leading};
 use crate::exchange::auth::Token;
 use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::http::{HttpService, TransportError};
+use crate::exchange::learned::AfterError;
 use crate::exchange::metrics::Attempt;
 use crate::exchange::text;
 use crate::exchange::wire::{Effect, Failure, Reply};
@@ -116,6 +117,9 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
     };
     let reply = Reply::from_http(&response, core.clock.now());
     drop(response);
+    if let Some(date) = reply.date {
+        core.learned.lock().ahead = Some(core.clock.now().duration_since(date));
+    }
     Span::current().record("status", reply.status);
     if let Some(id) = &reply.request_id {
         Span::current().record("request_id", id.as_str());
@@ -131,6 +135,7 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
         many => batch_outcomes(core, many, reply),
     };
     learn(core, &token, &outcomes).await;
+    note(core, batch, &outcomes);
     outcomes
 }
 
@@ -170,6 +175,9 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
         .collect();
     // Whoever stops at the first error has run nothing behind it.
     let stopped = items.values().any(|item| item.status >= 400);
+    if let Some(seen) = after_error(batch.len(), &items) {
+        core.learned.lock().batches = Some(seen);
+    }
     batch
         .iter()
         .enumerate()
@@ -188,6 +196,20 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
             }
         })
         .collect()
+}
+
+/// What became of the calls behind the first that failed; None when none failed, or it was the last.
+fn after_error(calls: usize, items: &HashMap<usize, Reply>) -> Option<AfterError> {
+    let ran = |place: usize| items.get(&place).filter(|item| item.status != FAILED_DEPENDENCY);
+    let failed = (0..calls).find(|place| ran(*place).is_some_and(|item| item.status >= 400))?;
+    let behind = failed + 1..calls;
+    if behind.is_empty() {
+        None
+    } else if behind.clone().any(|place| ran(place).is_some()) {
+        Some(AfterError::Run)
+    } else {
+        Some(AfterError::NotRun)
+    }
 }
 
 fn missing(message: &str) -> Failure {
@@ -227,6 +249,19 @@ impl Failure {
 /// `whole` and its callers put in the operation.
 fn error_of(class: ErrorClass, message: &str) -> ExchangeError {
     ExchangeError::new(class, Stage::Exchange, "", text::bounded(message))
+}
+
+/// What the answers say about the app's role. What refuses a whole batch says nothing about one cmdlet.
+fn note(core: &Core, batch: &[Waiting], outcomes: &[Outcome]) {
+    let mut learned = core.learned.lock();
+    for (waiting, outcome) in batch
+        .iter()
+        .zip(outcomes)
+        .filter(|(_, outcome)| !outcome.whole_request_failed)
+    {
+        let error = outcome.result.as_ref().err().map(|failure| &*failure.error);
+        learned.cmdlet(waiting.cmdlet.name, waiting.cmdlet.parameters(), error);
+    }
 }
 
 /// What an answer says about the token and about the tenant's budget.

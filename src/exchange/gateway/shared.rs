@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::exchange::auth::TokenSource;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::http::HttpService;
+use crate::exchange::learned::Learned;
 use crate::exchange::metrics::GatewayMetrics;
 use crate::exchange::wire::{AdminApi, Failure};
 use crate::leadership::Leadership;
@@ -37,6 +38,8 @@ pub struct Core {
     pub work: Notify,
     pub graph_slots: Semaphore,
     pub graph_hold: Mutex<Hold>,
+    /// What answers have shown of the tenant.
+    pub learned: Mutex<Learned>,
     pub leadership: Leadership,
 }
 

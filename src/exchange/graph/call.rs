@@ -8,6 +8,7 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::exchange::auth::Token;
+use crate::exchange::capabilities::{BLOCK_USERS, READ_MEMBERS, READ_USERS};
 use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::gateway::{
     Attempts, Core, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to, not_leading,
@@ -20,6 +21,15 @@ use crate::lane::Lane;
 pub const GET_MEMBERS: &str = "Graph GET group members";
 pub const GET_USER: &str = "Graph GET user";
 pub const PATCH_USER: &str = "Graph PATCH user";
+
+/// The least permission that is enough for `operation`.
+fn permission_for(operation: &str) -> &'static str {
+    match operation {
+        PATCH_USER => BLOCK_USERS,
+        GET_MEMBERS => READ_MEMBERS,
+        _ => READ_USERS,
+    }
+}
 
 /// Requests of ours with a body change something, and may be repeated.
 fn effect_of(body: Option<&Value>) -> Effect {
@@ -141,6 +151,13 @@ impl Core {
         };
         let now = self.clock.instant();
         let error = result.as_ref().err().map(|failure| &failure.error);
+        match error {
+            None => self.learned.lock().permission(permission_for(operation), true),
+            Some(error) if error.class == ErrorClass::Denied && error.status == Some(403) => {
+                self.learned.lock().permission(permission_for(operation), false);
+            }
+            Some(_) => {}
+        }
         self.metrics.answered(&Attempt {
             cmdlet: operation,
             effect: effect_of(body),
@@ -216,11 +233,7 @@ impl Core {
 
     fn graph_error(&self, operation: &str, response: &Response<Bytes>) -> Failure {
         let status = response.status().as_u16();
-        let permission = match operation {
-            PATCH_USER => "User.EnableDisableAccount.All",
-            GET_MEMBERS => "GroupMember.Read.All",
-            _ => "User.Read.All",
-        };
+        let permission = permission_for(operation);
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let json: Option<Value> = serde_json::from_slice(response.body()).ok();
         let reported = |pointer: &str| {

@@ -106,6 +106,7 @@ pub struct Call {
     pub parameters: Value,
     pub url: String,
     pub authorization: String,
+    pub anchor: Option<String>,
     /// How many calls of this name were seen before.
     pub earlier: usize,
 }
@@ -128,6 +129,11 @@ impl Seen {
     pub fn names(&self) -> Vec<&str> {
         self.calls.iter().map(|call| call.name.as_str()).collect()
     }
+}
+
+fn anchor_of(request: &Request<Bytes>) -> Option<String> {
+    let value = request.headers().get("x-anchormailbox")?;
+    Some(value.to_str().unwrap().to_owned())
 }
 
 type Script = dyn Fn(&Call) -> Reaction + Send + Sync;
@@ -230,10 +236,7 @@ impl Tenant {
         let path = request.uri().path().to_owned();
         let is_token = path.ends_with("/oauth2/v2.0/token");
         let calls = self.calls(&request);
-        let anchor = request
-            .headers()
-            .get("x-anchormailbox")
-            .map(|value| value.to_str().unwrap().to_owned());
+        let anchor = anchor_of(&request);
         let body = String::from_utf8(request.body().to_vec()).unwrap();
         let at = self.began.elapsed();
         self.seen.lock().unwrap().push(Seen {
@@ -288,12 +291,14 @@ impl Tenant {
             .headers()
             .get("authorization")
             .map_or_else(String::new, |value| value.to_str().unwrap().to_owned());
+        let anchor = anchor_of(request);
         let json: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let one = |name: String, parameters: Value, url: String| Call {
             name,
             parameters,
             url,
             authorization: authorization.clone(),
+            anchor: anchor.clone(),
             earlier: 0,
         };
         let cmdlet = |body: &Value, url: String| {

@@ -1,14 +1,17 @@
 //! `InvokeCommand` and `$batch`: requests out, rows in.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderName, Method, Request, Uri};
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::mail::TenantGuid;
-
 use super::parameters::Parameters;
+use crate::exchange::learned::Anchor;
+use crate::mail::{Domain, TenantGuid};
 
 /// What repeating a cmdlet does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct Cmdlet {
     parameters: Parameters,
     /// The output properties wanted; empty for all.
     select: Vec<&'static str>,
+    /// Rows of a page at most, 1 to 1,000.
+    page: u16,
 }
 
 impl Cmdlet {
@@ -43,6 +48,7 @@ impl Cmdlet {
             effect,
             parameters: Parameters::default(),
             select: Vec::new(),
+            page: LARGEST_PAGE,
         }
     }
 
@@ -62,6 +68,21 @@ impl Cmdlet {
     pub fn with_all(mut self, parameters: &Parameters) -> Self {
         self.parameters.extend(parameters);
         self
+    }
+
+    /// In pages of so many rows, at most 1,000.
+    pub fn in_pages_of(mut self, rows: u16) -> Self {
+        self.page = rows.clamp(1, LARGEST_PAGE);
+        self
+    }
+
+    /// The names of what it is given.
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.names()
+    }
+
+    fn prefer(&self) -> String {
+        format!("odata.maxpagesize={}", self.page)
     }
 
     fn body(&self) -> Value {
@@ -87,18 +108,29 @@ pub struct AdminApi {
     tenant: TenantGuid,
     /// One connection id for the life of the gateway, for Microsoft's support.
     connection_id: Uuid,
+    anchoring: Arc<Mutex<Anchoring>>,
+}
+
+/// What requests are anchored at.
+#[derive(Debug, Default)]
+struct Anchoring {
+    anchor: Anchor,
+    initial_domain: Option<Domain>,
 }
 
 /// The system mailbox that app-only clients anchor to. One anchor for everything in a tenant makes reads follow
 /// writes on the same back end.
 const ANCHOR: &str = "APP:SystemMailbox{bb558c35-97f1-4cb9-8ff7-d53741dc928c}";
 
-/// 1,000 rows is the service's maximum.
-const PREFER: &str = "odata.maxpagesize=1000";
+/// What the service gives at most, and without being asked.
+const LARGEST_PAGE: u16 = 1000;
 
 /// Without it a batch ends with the first of its calls that fails (OData JSON Format 4.01, 19.1). Microsoft's own module
 /// sends it with the batch and with each call.
-const PREFER_OF_BATCH: &str = "odata.maxpagesize=1000, odata.continue-on-error";
+const CONTINUE: &str = "odata.continue-on-error";
+
+/// The version of Microsoft's module whose requests these are like.
+const MODULE: &str = "3.5.1";
 
 impl AdminApi {
     pub fn new(base: &str, tenant: TenantGuid) -> Self {
@@ -106,6 +138,7 @@ impl AdminApi {
             base: base.trim_end_matches('/').to_owned(),
             tenant,
             connection_id: Uuid::new_v4(),
+            anchoring: Arc::default(),
         }
     }
 
@@ -127,7 +160,7 @@ impl AdminApi {
         token: &SecretString,
         id: Uuid,
     ) -> Result<Request<Bytes>, http::Error> {
-        let mut request = self.request(url, &cmdlet.body(), PREFER, token, id)?;
+        let mut request = self.request(url, &cmdlet.body(), &cmdlet.prefer(), token, id)?;
         request.headers_mut().insert(
             HeaderName::from_static("x-cmdletname"),
             http::HeaderValue::from_static(cmdlet.name),
@@ -153,9 +186,9 @@ impl AdminApi {
                         "Content-Type": "application/json",
                         "Accept": "application/json",
                         "Authorization": format!("Bearer {}", token.expose_secret()),
-                        "X-AnchorMailbox": self.anchor(),
+                        "X-AnchorMailbox": self.anchor_header(),
                         "X-CmdletName": cmdlet.name,
-                        "Prefer": PREFER_OF_BATCH,
+                        "Prefer": format!("{}, {CONTINUE}", cmdlet.prefer()),
                     },
                     "body": cmdlet.body(),
                 })
@@ -163,35 +196,82 @@ impl AdminApi {
             .collect();
         let url = format!("{}/adminapi/beta/{}/$batch", self.base, self.tenant);
         let body = json!({ "requests": requests });
-        self.request(&url, &body, PREFER_OF_BATCH, token, id)
+        let prefer = format!("odata.maxpagesize={LARGEST_PAGE}, {CONTINUE}");
+        self.request(&url, &body, &prefer, token, id)
     }
 
     fn request(
         &self,
         url: &str,
         body: &Value,
-        prefer: &'static str,
+        prefer: &str,
         token: &SecretString,
         id: Uuid,
     ) -> Result<Request<Bytes>, http::Error> {
-        let mut authorization = http::HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))?;
-        authorization.set_sensitive(true);
-        Request::builder()
-            .method(Method::POST)
-            .uri(url)
-            .header(http::header::AUTHORIZATION, authorization)
+        self.addressed(Method::POST, url, token, id)?
             .header(http::header::CONTENT_TYPE, "application/json")
-            .header(http::header::ACCEPT, "application/json")
             .header("prefer", prefer)
-            .header("x-anchormailbox", self.anchor())
-            .header("x-clientapplication", "shared-mailbox-operator")
-            .header("connection-id", self.connection_id.to_string())
-            .header("client-request-id", id.to_string())
             .body(Bytes::from(body.to_string()))
     }
 
-    fn anchor(&self) -> String {
-        format!("{ANCHOR}@{}", self.tenant)
+    /// What every request carries.
+    fn addressed(
+        &self,
+        method: Method,
+        url: &str,
+        token: &SecretString,
+        id: Uuid,
+    ) -> Result<http::request::Builder, http::Error> {
+        let mut authorization = http::HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))?;
+        authorization.set_sensitive(true);
+        Ok(Request::builder()
+            .method(method)
+            .uri(url)
+            .header(http::header::AUTHORIZATION, authorization)
+            .header(http::header::ACCEPT, "application/json")
+            .header("x-anchormailbox", self.anchor_header())
+            .header("x-clientapplication", "shared-mailbox-operator")
+            .header("connection-id", self.connection_id.to_string())
+            .header("client-request-id", id.to_string()))
+    }
+
+    /// Which cmdlets the app's role has, as Microsoft's own module asks for it when it connects.
+    pub fn cmdlets_of_role(&self, token: &SecretString, id: Uuid) -> Result<Request<Bytes>, http::Error> {
+        let url = format!(
+            "{}/adminapi/v1.0/{}/EXOModuleFile?Version={MODULE}",
+            self.base, self.tenant
+        );
+        self.addressed(Method::GET, &url, token, id)?
+            .header("commandname", "*")
+            .body(Bytes::new())
+    }
+
+    /// Which anchor requests carry now.
+    pub fn anchor(&self) -> Anchor {
+        self.anchoring.lock().anchor
+    }
+
+    /// The domain under which the organisation began, `….onmicrosoft.com`.
+    pub fn know_initial_domain(&self, domain: &Domain) {
+        self.anchoring.lock().initial_domain = Some(domain.clone());
+    }
+
+    /// From now on requests are anchored at the initial domain. False when it is not known, or when they were already.
+    pub fn anchor_at_initial_domain(&self) -> bool {
+        let mut anchoring = self.anchoring.lock();
+        let is_new = anchoring.initial_domain.is_some() && anchoring.anchor == Anchor::TenantId;
+        if is_new {
+            anchoring.anchor = Anchor::InitialDomain;
+        }
+        is_new
+    }
+
+    fn anchor_header(&self) -> String {
+        let anchoring = self.anchoring.lock();
+        match (anchoring.anchor, &anchoring.initial_domain) {
+            (Anchor::InitialDomain, Some(domain)) => format!("{ANCHOR}@{domain}"),
+            (Anchor::TenantId, _) | (Anchor::InitialDomain, None) => format!("{ANCHOR}@{}", self.tenant),
+        }
     }
 
     /// True when `url` has our scheme, host and port, so that the token may be sent there.

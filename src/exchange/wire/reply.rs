@@ -23,6 +23,8 @@ pub struct Reply {
     pub status: u16,
     pub request_id: Option<String>,
     pub retry_after: Option<Duration>,
+    /// When the service answered, by its own clock.
+    pub date: Option<Timestamp>,
     /// `X-ExceptionType`.
     pub exception_type: Option<String>,
     /// `x-ms-diagnostics`, the real reason of some 403 answers.
@@ -107,6 +109,10 @@ impl Reply {
                 .or_else(|| header("x-ms-request-id"))
                 .map(|id| text::bounded(&id)),
             retry_after: header("retry-after").and_then(|value| retry_after(&value, now)),
+            date: header("date").and_then(|value| {
+                let date = jiff::fmt::rfc2822::parse(value.trim()).ok()?;
+                Some(date.timestamp())
+            }),
             exception_type: header("x-exceptiontype").map(|value| text::bounded(&value)),
             diagnostics: header("x-ms-diagnostics").map(|value| text::bounded(&value)),
             json: None,

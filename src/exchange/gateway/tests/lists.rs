@@ -127,3 +127,50 @@ async fn a_long_look_up_is_split_and_a_short_one_is_one_call() {
     assert!(gateway.find_recipients(Lane::Edit, &[]).await.unwrap().is_empty());
     assert_eq!(tenant.requests().len(), 2, "no query, no call");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_second_page_is_asked_for_by_the_initial_domain_from_then_on() {
+    let tenant = Tenant::new(|call: &Call| {
+        let page = |rows: serde_json::Value, more: bool| {
+            let mut body = json!({"@adminapi.warnings": [], "value": rows});
+            if more {
+                let next = "https://outlook.office365.com/adminapi/beta/x/InvokeCommand?$skiptoken=1";
+                body["@odata.nextLink"] = json!(next);
+            }
+            Reaction::status(200, &body)
+        };
+        let by_domain = call
+            .anchor
+            .as_deref()
+            .is_some_and(|anchor| anchor.ends_with("@contoso.onmicrosoft.com"));
+        let domain = |name: &str, initial: bool| json!({"DomainName": name, "InitialDomain": initial, "Default": false, "DomainType": "Authoritative"});
+        match call.name.as_str() {
+            "token" => Tenant::default_reaction(call),
+            "Get-AcceptedDomain" => page(json!([domain("contoso.onmicrosoft.com", true)]), false),
+            _ if !call.url.contains("skiptoken") => page(json!([]), true),
+            _ if by_domain => page(json!([]), false),
+            _ => Reaction::failed(
+                400,
+                "Admin.OData.Core.ODataServiceException",
+                "Expired or Invalid pagination request. Default Expiry time is 00:30:00",
+            ),
+        }
+    });
+    let gateway = tenant.gateway();
+    let mailbox = "0a0a0a0a-1111-2222-3333-444444444444".parse().unwrap();
+    let error = gateway.send_as(Lane::Edit, mailbox, None).await.unwrap_err();
+    assert!(
+        error.message.contains("incomplete"),
+        "the domain is not known yet: {error}"
+    );
+    gateway.accepted_domains(Lane::Edit).await.unwrap();
+    for requests in [4, 2] {
+        let before = tenant.requests().len();
+        gateway.send_as(Lane::Edit, mailbox, None).await.unwrap();
+        assert_eq!(tenant.requests().len() - before, requests);
+    }
+    assert_eq!(
+        gateway.learned().paging,
+        Some(crate::exchange::Anchor::InitialDomain)
+    );
+}

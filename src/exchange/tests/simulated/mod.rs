@@ -1,5 +1,6 @@
 //! The gateway against the simulated tenant: both sides were written from the same facts and not from each other.
 
+mod capabilities;
 mod failures;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,10 @@ impl Bench {
     }
 
     fn with(change: impl FnOnce(&mut Connection)) -> Self {
-        let seed = Seed::contoso();
+        Self::of(Seed::contoso(), change)
+    }
+
+    fn of(seed: Seed, change: impl FnOnce(&mut Connection)) -> Self {
         let mut connection = Connection {
             tenant: seed.tenant_id.to_string().parse().unwrap(),
             endpoints: Endpoints::for_cloud(Cloud::Worldwide),
