@@ -11,6 +11,7 @@
 //! - [`rules`]: what the ExchangeTenant lets a namespace have; plain functions on values.
 //! - [`plan`]: desired × observed × ledger → ordered steps; plain functions on values.
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
+//! - [`doctor`]: checks on a real tenant what the operator assumes of Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
 //! - [`clock`], [`rng`], [`lane`] and [`leadership`]: time, randomness, urgency and the right to write, shared by all.
 
@@ -20,6 +21,7 @@
 pub mod api;
 pub mod clock;
 pub mod controller;
+pub mod doctor;
 pub mod exchange;
 pub mod lane;
 pub mod leadership;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use shared_mailbox_operator::runtime::args::{Cli, Command};
-use shared_mailbox_operator::{api, runtime};
+use shared_mailbox_operator::{api, doctor, runtime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -14,11 +14,20 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Crd => print_crds(),
         Command::Metrics => print_metrics(),
-        Command::Run(args) => start(args),
+        Command::Run(args) => on_a_runtime(async {
+            match runtime::run(args).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    tracing::error!(%error, "the operator could not start");
+                    ExitCode::FAILURE
+                }
+            }
+        }),
+        Command::Doctor(args) => on_a_runtime(async { doctor::command::run(args).await.into() }),
     }
 }
 
-fn start(args: runtime::args::Run) -> ExitCode {
+fn on_a_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
     // One provider for everything; an error only means that there is one already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -28,13 +37,7 @@ fn start(args: runtime::args::Run) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(runtime::run(args)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "the operator could not start");
-            ExitCode::FAILURE
-        }
-    }
+    runtime.block_on(work)
 }
 
 fn print_metrics() -> ExitCode {

@@ -25,6 +25,7 @@ mod graph;
 pub mod http;
 mod learned;
 mod metrics;
+mod scratch;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -46,6 +47,7 @@ pub use graph::DirectoryUser;
 pub use http::{HttpService, TransportError};
 pub use learned::{AfterError, Anchor, Learned, Missing};
 pub use metrics::GatewayMetrics;
+pub use scratch::{RemovalError, ScratchMailbox};
 pub use wire::Parameters;
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use crate::doctor;
+
 /// Keeps Microsoft 365 shared mailboxes as their Kubernetes resources declare them.
 #[derive(Debug, Parser)]
 #[command(name = "shared-mailbox-operator", version)]
@@ -14,10 +16,11 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "parsed once, at the start")]
 pub enum Command {
     /// Runs the operator.
     Run(Run),
+    /// Checks on a real tenant what the operator assumes of Exchange and Graph.
+    Doctor(doctor::args::Arguments),
     /// Prints the CRDs as YAML, for kubectl apply --server-side.
     Crd,
     /// Prints an example of every metric, as /metrics shows them: for whoever writes dashboards and alerts.

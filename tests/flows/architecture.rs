@@ -8,7 +8,7 @@ use std::path::Path;
 use imports::Imports;
 
 /// What each module of the crate may name, below its own.
-const MAY_IMPORT: [(&str, &[&str]); 13] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("rng", &[]),
     ("clock", &[]),
     ("lane", &[]),
@@ -20,6 +20,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
     ("setting", &["mail"]),
     ("plan", &["api", "ledger", "mail", "setting"]),
     ("exchange", &["clock", "lane", "leadership", "mail", "setting"]),
+    ("doctor", &["clock", "exchange", "lane", "mail", "rng", "setting"]),
     (
         "controller",
         &[
@@ -43,6 +44,7 @@ const MAY_IMPORT: [(&str, &[&str]); 13] = [
             "rng",
             "clock",
             "controller",
+            "doctor",
             "exchange",
             "lane",
             "leadership",

@@ -22,6 +22,7 @@ mod crash;
 mod create;
 mod day;
 mod departed;
+mod doctor;
 mod drift;
 mod edits;
 mod ends;
