@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use shared_mailbox_operator::runtime::args::{Cli, Command};
-use shared_mailbox_operator::{api, doctor, runtime};
+use shared_mailbox_operator::{api, doctor, plan, runtime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             }
         }),
         Command::Doctor(args) => on_a_runtime(async { doctor::command::run(args).await.into() }),
+        Command::Settings => print_settings(),
     }
 }
 
@@ -47,6 +48,16 @@ fn print_metrics() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "the metrics could not be printed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_settings() -> ExitCode {
+    match std::io::stdout().lock().write_all(plan::reference().as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "the settings could not be printed: {error}");
             ExitCode::FAILURE
         }
     }

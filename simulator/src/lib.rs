@@ -65,7 +65,9 @@ pub use error::{CmdletError, Envelope};
 pub use faults::{Delay, Fault, FaultRule, Faults, Lag, Surface};
 pub use grants::{AppGrants, ParameterRule};
 pub use journal::{Actor, JournalEntry, JournalKind};
-pub use quirks::{BatchErrors, EmptyMailTip, Entities, LineEnds, MailTipForm, Quirks, RoleList};
+pub use quirks::{
+    BatchErrors, EmptyMailTip, Entities, LanguageForm, LineEnds, MailTipForm, Quirks, RoleList,
+};
 pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};
 pub use settings::ShownSettings;

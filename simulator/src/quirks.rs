@@ -18,6 +18,10 @@ pub struct Quirks {
     pub limits_name_the_property: bool,
     /// How long Get- and Set-CASMailbox don't know a mailbox that was just created, in milliseconds.
     pub client_access_after_create_ms: u64,
+    /// How long the cmdlets that open the mailbox itself fail for one that was just created, in milliseconds.
+    pub store_after_create_ms: u64,
+    /// How Get-MailboxRegionalConfiguration shows a language.
+    pub language: LanguageForm,
     /// What a batch does after the first of its calls that fails.
     pub batch_errors: BatchErrors,
     pub role_list: RoleList,
@@ -71,6 +75,19 @@ pub enum EmptyMailTip {
     Wrapper,
 }
 
+/// How a language of a region comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LanguageForm {
+    /// `"de-DE"`
+    #[default]
+    Text,
+    /// `{"Name": "de-DE", …}`
+    Object,
+    /// 1031
+    Number,
+}
+
 /// What a batch does after the first of its calls that fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,6 +121,8 @@ impl Default for Quirks {
             says_unmodified: true,
             limits_name_the_property: true,
             client_access_after_create_ms: 0,
+            store_after_create_ms: 0,
+            language: LanguageForm::default(),
             batch_errors: BatchErrors::default(),
             role_list: RoleList::default(),
             missing: BTreeSet::new(),

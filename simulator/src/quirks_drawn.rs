@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::quirks::{BatchErrors, EmptyMailTip, Entities, LineEnds, MailTipForm, Quirks, RoleList};
+use crate::quirks::{
+    BatchErrors, EmptyMailTip, Entities, LanguageForm, LineEnds, MailTipForm, Quirks, RoleList,
+};
 use crate::random::Random;
 use crate::settings;
 
@@ -48,6 +50,11 @@ impl Quirks {
                 &mut random,
                 &[RoleList::Listed, RoleList::Redirected, RoleList::NotThere],
             ),
+            language: one_of(
+                &mut random,
+                &[LanguageForm::Text, LanguageForm::Object, LanguageForm::Number],
+            ),
+            store_after_create_ms: random.below(2) * random.below(600_000),
             ..Self::default()
         }
     }

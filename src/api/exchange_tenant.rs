@@ -310,11 +310,17 @@ pub struct AccessRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     pub rights: Vec<Right>,
-    /// What else may be asked for: AllowSignIn for `signIn: Allowed`, Exclusive for `permissions.mode: Exclusive`. None
-    /// by default.
+    /// What else may be asked for. AllowSignIn: `signIn: Allowed`. Exclusive: `permissions.mode: Exclusive`. Hold: to end
+    /// or shorten a litigation hold. Retention: a retention policy, and to keep deleted items for less time.
+    /// LegacyProtocols: SMTP AUTH, IMAP and POP. None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 12))]
     pub powers: Vec<Power>,
+    /// Numbers of custom attributes that `customAttributes` may declare, 1 to 15. None by default: dynamic groups and
+    /// role scopes may depend on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 15), inner(range(min = 1, max = 15)))]
+    pub custom_attributes: Vec<i32>,
     /// Mailboxes that one namespace may have under this rule; 50 by default. A mailbox that was kept when its
     /// SharedMailbox was deleted counts for 90 days.
     #[serde(default = "default_max_mailboxes")]
@@ -339,7 +345,11 @@ pub enum Power {
     AllowSignIn,
     /// `permissions.mode: Exclusive`.
     Exclusive,
-    /// `clientAccess.smtpAuth: Allowed`.
+    /// `litigationHold`: to end or shorten it.
+    Hold,
+    /// `retentionPolicy`; to shorten `deletedItemRetention`; `singleItemRecovery: false`.
+    Retention,
+    /// `clientAccess.smtpAuth: Allowed`, `imap: true` and `pop: true`.
     LegacyProtocols,
 }
 

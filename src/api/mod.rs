@@ -11,6 +11,7 @@ pub mod condition;
 mod exchange_tenant;
 mod mailbox_ledger;
 mod mailbox_permission;
+mod mailbox_settings;
 mod reference;
 mod schema;
 mod shared_mailbox;
@@ -32,12 +33,14 @@ pub use mailbox_permission::{
     MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, Revoked,
     RightState, RightStatus,
 };
+pub use mailbox_settings::{
+    ClientAccess, Delivery, LitigationHold, PlainSettings, Quota, Regional, SentItems, SmtpAuth,
+};
 pub use reference::NamedRef;
 pub use schema::all_crds;
 pub use shared_mailbox::{
-    ClientAccess, DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode,
-    PermissionsPolicy, Quota, SentItems, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
-    SmtpAuth,
+    DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode, PermissionsPolicy,
+    SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
 };
 
 /// On any of our custom resources, asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.

@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mailbox_settings::{Delivery, LitigationHold, PlainSettings};
 use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, NamedRef, Revoked};
 use crate::mail::Right;
 
@@ -81,30 +82,23 @@ pub struct SharedMailboxSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
 
-    /// Whether the mailbox is left out of address lists. Members can't add a hidden mailbox to Outlook by themselves.
-    /// Left out: not managed. `false` shows it again.
+    #[serde(flatten)]
+    pub plain: PlainSettings,
+
+    /// Which mail is taken and sent. Left out: not managed.
+    #[serde(default, skip_serializing_if = "Delivery::is_empty")]
+    pub delivery: Delivery,
+
+    /// The retention policy by its name, which Exchange must know; "" takes it away. Needs the power Retention. Left out:
+    /// not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = true)]
-    pub hidden_from_address_lists: Option<bool>,
+    #[schemars(length(max = 64), example = &"Five Years")]
+    pub retention_policy: Option<String>,
 
-    /// A line that senders see while they write to the mailbox: plain text of at most 175 characters. Left out: not
-    /// managed. `""` takes it away.
+    /// Whether everything is kept, also what people delete. Left out: not managed, and a hold that was declared before
+    /// stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 175), example = &"We answer within one working day.")]
-    #[x_kube(validation = ("!self.contains('<') && !self.contains('>')", "mailTip is plain text: leave < and > out"))]
-    pub mail_tip: Option<String>,
-
-    /// Where copies of sent mail are kept. Left out: not managed.
-    #[serde(default, skip_serializing_if = "SentItems::is_empty")]
-    pub sent_items: SentItems,
-
-    /// How much the mailbox may hold. Left out: not managed.
-    #[serde(default, skip_serializing_if = "Quota::is_empty")]
-    pub quota: Quota,
-
-    /// What programs may use to reach the mailbox. Left out: not managed.
-    #[serde(default, skip_serializing_if = "ClientAccess::is_empty")]
-    pub client_access: ClientAccess,
+    pub litigation_hold: Option<LitigationHold>,
 
     /// What happens to grants that no MailboxPermission declares.
     #[serde(default)]
@@ -125,85 +119,6 @@ pub struct SharedMailboxSpec {
 pub enum SignIn {
     Blocked,
     Allowed,
-}
-
-/// Sizes are binary, as Exchange's own are: its GB is `Gi`. A size that is left out stays as it is. To get rid of a quota,
-/// write the sizes that the licence gives: 49Gi, 50688Mi and 50Gi, or 98Gi, 99Gi and 100Gi.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = (
-        "!has(self.warning) || !has(self.prohibitSendReceive) \
-         || quantity(self.warning).compareTo(quantity(self.prohibitSendReceive)) <= 0",
-        "quota.warning must not be above quota.prohibitSendReceive"
-    ),
-    validation = (
-        "!has(self.prohibitSend) || !has(self.prohibitSendReceive) \
-         || quantity(self.prohibitSend).compareTo(quantity(self.prohibitSendReceive)) <= 0",
-        "quota.prohibitSend must not be above quota.prohibitSendReceive"
-    ),
-)]
-pub struct Quota {
-    /// From this size on the mailbox gets a warning.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 9), regex(pattern = SIZE_PATTERN), example = &"40Gi")]
-    pub warning: Option<String>,
-    /// From this size on nothing can be sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 9), regex(pattern = SIZE_PATTERN), example = &"45Gi")]
-    pub prohibit_send: Option<String>,
-    /// From this size on nothing can be sent or received. Above 50Gi needs Exchange Online Plan 2 on the mailbox.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 9), regex(pattern = SIZE_PATTERN), example = &"48Gi")]
-    pub prohibit_send_receive: Option<String>,
-}
-
-impl Quota {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// With its largest nine characters a size still fits 64 bits.
-const SIZE_PATTERN: &str = "^[1-9][0-9]*(Ki|Mi|Gi|Ti)$";
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SentItems {
-    /// Whether what members send as the mailbox is kept in its Sent Items too. Left out: not managed. Exchange's own
-    /// default is `false`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = true)]
-    pub copy_sent_as: Option<bool>,
-}
-
-impl SentItems {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ClientAccess {
-    /// Whether programs may send through the mailbox with a password (SMTP AUTH). TenantDefault: as the organisation
-    /// has it. Allowed needs the power LegacyProtocols, and is of use only where `signIn` is Allowed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = SmtpAuth::Blocked)]
-    pub smtp_auth: Option<SmtpAuth>,
-}
-
-impl ClientAccess {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum SmtpAuth {
-    TenantDefault,
-    Allowed,
-    Blocked,
 }
 
 /// Ordered from the least to the most that the operator may do, so that a ceiling is a minimum.

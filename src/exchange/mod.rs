@@ -36,8 +36,8 @@ pub use capabilities::{
     Capabilities, ClockState, Column, NO_PARAMETER, Samples, USED_CMDLETS, USED_PERMISSIONS,
 };
 pub use cmdlets::{
-    AcceptedDomain, CasRow, CreatedMailbox, FullAccessRow, GroupRow, MailboxRow, NewMailbox, ProxyAddress,
-    Receipt, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow, SendAsRow,
+    AcceptedDomain, CreatedMailbox, FullAccessRow, GroupRow, MailboxRow, NewMailbox, ProxyAddress, Receipt,
+    RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow, SendAsRow, SettingsRow,
     UserRow,
 };
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use serde_json::Value as Json;
+
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 use crate::setting::{Property, Value};
 
@@ -97,6 +99,28 @@ impl Change {
     /// The parameter of a setting.
     pub fn parameter(&self) -> Option<&'static str> {
         self.as_setting().map(|(_, property, _)| property.parameter)
+    }
+
+    /// The texts that a setting is written with, by which Exchange may say that it does not find something.
+    pub fn setting_texts(&self) -> Vec<String> {
+        let written = self
+            .as_setting()
+            .and_then(|(_, property, to)| property.kind.write(to));
+        let items = match written {
+            Some(Json::Array(items)) => items,
+            one => one.into_iter().collect(),
+        };
+        let texts = items.into_iter().filter_map(|item| match item {
+            Json::String(text) => Some(text),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => None,
+        });
+        texts.filter(|text| !text.is_empty()).collect()
+    }
+
+    /// Whether it is sent with another change and can't be read: nothing is lost without it.
+    pub fn only_goes_along(&self) -> bool {
+        self.as_setting()
+            .is_some_and(|(_, property, _)| property.shown_as.is_none())
     }
 
     /// The value that a setting is to have.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::families::Need;
 use super::observed::Identity;
 use super::standing::Earlier;
-use crate::api::{Power, SignIn, SignInControl};
+use crate::api::{SignIn, SignInControl};
 use crate::ledger::RecordedGrant;
 use crate::mail::{AddressPattern, Holder, MarkerOwner, ObjectId, Right, Sid, SmtpAddress};
 use crate::setting::Values;
@@ -53,8 +54,8 @@ pub struct Desired {
     pub stuck: BTreeSet<(Holder, Right)>,
     /// What each declared family of settings wishes, by its name.
     pub settings: BTreeMap<&'static str, Values>,
-    /// Powers that a setting may need and that no access rule gives, with the sentence that denies each.
-    pub denied: BTreeMap<Power, String>,
+    /// What a setting may need and no access rule gives, with the sentence that denies each.
+    pub denied: BTreeMap<Need, String>,
     /// What became of earlier writes of families, by name.
     pub earlier: BTreeMap<&'static str, Earlier>,
 }

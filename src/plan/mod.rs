@@ -27,7 +27,7 @@ use std::collections::BTreeSet;
 
 pub use change::{Acknowledged, Change};
 pub use desired::{Desired, GrantPolicy, People, Purpose, TakeUp, WantedGrant};
-pub use families::{Company, FAMILIES, Family, Feature, Move, Need, shown_by};
+pub use families::{Company, FAMILIES, Family, Feature, Move, Need, reference, shown_by};
 pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
 pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::families::{Company, FAMILIES, Family, Feature, Move, Need};
 use super::standing::{Answer, Earlier, Standing, Unread};
 use super::{Change, Desired, Observed, Step};
-use crate::api::{Power, SignIn, SignInControl};
+use crate::api::{SignIn, SignInControl};
 use crate::ledger::Ledger;
 use crate::mail::{Marker, ObjectId, Right, SmtpAddress};
 use crate::setting::{Call, Property, Value, Values};
@@ -94,7 +94,7 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
         None => return Standing::Unread(Unread::for_good(format!("{} was not asked", source.cmdlet()))),
     };
     let step = Move { shown: &shown, wish };
-    if let Some(why) = missing_power(family, &step, &desired.denied) {
+    if let Some(why) = denial(family, &step, desired) {
         return Standing::Refused(why);
     }
     if let Err(why) = (family.check)(&step) {
@@ -127,9 +127,7 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
         }) if then == wish && *before == shown => match answer {
             Answer::Pending => return Standing::Waiting,
             // Only a text may come back in another form: a flag or a size that differs is another one.
-            Answer::Equal if family.properties.iter().all(|property| property.kind.has_forms()) => {
-                return Standing::Synced;
-            }
+            Answer::Equal if have_forms(family, &to) => return Standing::Synced,
             Answer::Equal | Answer::Other => {
                 return Standing::NotConverging(not_converging(family, &to, &shown));
             }
@@ -137,11 +135,19 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
         },
         Some(Earlier::Refused { .. } | Earlier::Acknowledged { .. }) | None => {}
     }
+    let to = (family.sends)(&step, to);
     let from = shown
+        .clone()
         .into_iter()
         .filter(|(name, _)| to.get(name).is_some())
         .collect();
     Standing::Differs { to, from }
+}
+
+fn have_forms(family: &Family, values: &Values) -> bool {
+    let of_values = |property: &&Property| values.get(property.parameter).is_some();
+    let mut properties = family.properties.iter().filter(of_values);
+    properties.all(|property| property.kind.has_forms())
 }
 
 fn not_converging(family: &Family, to: &Values, shown: &Values) -> String {
@@ -158,10 +164,14 @@ fn not_converging(family: &Family, to: &Values, shown: &Values) -> String {
     pairs.join("; ")
 }
 
-/// The sentence that denies a power that the wish needs.
-fn missing_power(family: &Family, step: &Move<'_>, denied: &BTreeMap<Power, String>) -> Option<String> {
+/// The sentence that denies what the wish needs.
+fn denial(family: &Family, step: &Move<'_>, desired: &Desired) -> Option<String> {
     (family.needs)(step).into_iter().find_map(|need| match need {
-        Need::Power(power) => denied.get(&power).cloned(),
+        Need::CustomAttribute(number) if number == desired.marker_attribute => Some(format!(
+            "custom attribute {number} holds the operator's marker (ownership.markerAttribute of the ExchangeTenant): \
+             choose another number"
+        )),
+        Need::Power(_) | Need::CustomAttribute(_) => desired.denied.get(&need).cloned(),
         Need::Licence(_) => None,
     })
 }
@@ -185,7 +195,7 @@ pub fn unlicensed(desired: &Desired, observed: &Observed) -> Vec<(&'static str, 
         let needs = (family.needs)(&Move { shown, wish });
         found.extend(needs.into_iter().filter_map(|need| match need {
             Need::Licence(feature) => Some((family.name, feature)),
-            Need::Power(_) => None,
+            Need::Power(_) | Need::CustomAttribute(_) => None,
         }));
     }
     found

@@ -10,15 +10,26 @@ use super::testing::{desired, our_mailbox};
 use super::{
     Answer, Change, Desired, Earlier, FAMILIES, Family, Move, Need, Observed, ShownSettings, Standing, plan,
 };
-use crate::api::{Power, SharedMailbox, SharedMailboxSpec};
+use crate::api::{SharedMailbox, SharedMailboxSpec};
 use crate::ledger::Ledger;
 use crate::setting::{Property, Source, Value, Values};
 
-const SOURCES: [Source; 2] = [Source::Mailbox, Source::Cas];
+fn sources() -> impl Iterator<Item = Source> {
+    std::iter::once(Source::Mailbox).chain(Source::FURTHER)
+}
+
+/// These may send more than what differs.
+const SEND_MORE: [&str; 1] = ["regional"];
+
+/// What can be wished: no property that only goes along, and not the attribute that holds the marker.
+fn wishable(family: &'static Family) -> impl Iterator<Item = &'static Property> {
+    let properties = family.properties.iter();
+    properties.filter(|property| property.shown_as.is_some() && property.parameter != "CustomAttribute15")
+}
 
 /// Any values of the family's properties; some are left out.
 fn values_of(family: &'static Family) -> impl Strategy<Value = Values> {
-    let each = family.properties.iter().map(|property| {
+    let each = wishable(family).map(|property| {
         proptest::option::of(property.kind.any_wish()).prop_map(|value| Some((property.parameter, value?)))
     });
     each.collect::<Vec<_>>()
@@ -60,7 +71,8 @@ fn is_possible(name: &str, wish: &Values) -> bool {
 
 /// What any mailbox shows: every property of every source.
 pub fn shown() -> impl Strategy<Value = ShownSettings> {
-    let properties: Vec<&'static Property> = FAMILIES.iter().flat_map(|family| family.properties).collect();
+    let all = FAMILIES.iter().flat_map(|family| family.properties);
+    let properties: Vec<&'static Property> = all.filter(|property| property.shown_as.is_some()).collect();
     let each: Vec<_> = properties
         .iter()
         .map(|property| {
@@ -79,10 +91,7 @@ pub fn shown() -> impl Strategy<Value = ShownSettings> {
                 .filter_map(|p| Some((p.parameter, all.get(p.parameter)?.clone())))
                 .collect::<Values>()
         };
-        SOURCES
-            .into_iter()
-            .map(|source| (source, Ok(of(source))))
-            .collect()
+        sources().map(|source| (source, Ok(of(source)))).collect()
     })
 }
 
@@ -125,7 +134,14 @@ fn schema_of(field: &str) -> Json {
     let crd = serde_json::to_value(SharedMailbox::crd()).unwrap();
     let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
     field.split('.').fold(root.clone(), |schema, name| {
-        let next = schema["properties"][name].clone();
+        let property = &schema["properties"][name];
+        let is_entry = property.is_null();
+        let next = if is_entry {
+            &schema["additionalProperties"]
+        } else {
+            property
+        }
+        .clone();
         assert!(!next.is_null(), "{field} is no field of the CRD");
         next
     })
@@ -143,36 +159,49 @@ fn every_family_is_named_for_its_fields_and_owns_its_parameters() {
             assert!(property.field.starts_with(family.name), "{}", property.field);
             let is_new = parameters.insert((family.call, property.parameter));
             assert!(is_new, "{} belongs to two families", property.parameter);
-            assert!(
-                !property.parameter.starts_with("CustomAttribute"),
-                "the marker may lie there"
-            );
         }
     }
+}
+
+/// What a manifest says when it declares every field of the family by its example.
+fn examples(family: &Family) -> Json {
+    let mut declared = json!({});
+    for property in family
+        .properties
+        .iter()
+        .filter(|property| property.shown_as.is_some())
+    {
+        let example = schema_of(property.field)["example"].clone();
+        assert!(!example.is_null(), "{} has no example", property.field);
+        let mut at = &mut declared;
+        for name in property.field.split('.') {
+            at = at.as_object_mut().unwrap().entry(name).or_insert(json!({}));
+        }
+        *at = example;
+    }
+    declared
 }
 
 #[test]
 fn every_field_has_an_example_that_its_family_declares_and_can_write() {
     for family in FAMILIES {
-        for property in family.properties {
-            let example = schema_of(property.field)["example"].clone();
-            assert!(!example.is_null(), "{} has no example", property.field);
-            let nested = property
-                .field
-                .rsplit('.')
-                .fold(example, |value, name| json!({name: value}));
-            let wish = (family.declared)(&spec(&nested)).unwrap();
+        let wish = (family.declared)(&spec(&examples(family))).unwrap();
+        for property in family
+            .properties
+            .iter()
+            .filter(|property| property.shown_as.is_some())
+        {
             let value = wish.get(property.parameter).unwrap();
             assert!(property.kind.write(value).is_some(), "{}", property.field);
-            assert_eq!(wish, wish.only(family.properties), "only its own parameters");
-            let nothing = (family.declared)(&spec(&json!({}))).unwrap();
-            let is_required = family.name == "displayName";
-            assert!(
-                nothing.is_empty() != is_required,
-                "{} is managed when it is left out",
-                family.name
-            );
         }
+        assert_eq!(wish, wish.only(family.properties), "only its own parameters");
+        let nothing = (family.declared)(&spec(&json!({}))).unwrap();
+        let is_required = family.name == "displayName";
+        assert!(
+            nothing.is_empty() != is_required,
+            "{} is managed when it is left out",
+            family.name
+        );
     }
 }
 
@@ -200,9 +229,16 @@ proptest! {
         let changes = changed(&wanting(wishes.clone()), &showing(shown.clone()));
         for (parameter, to) in changes {
             let family = FAMILIES.iter().find(|f| f.properties.iter().any(|p| p.parameter == parameter)).unwrap();
-            prop_assert_eq!(wishes[family.name].get(parameter), Some(&to));
-            let before = shown[&family.call.shown_by()].as_ref().unwrap().get(parameter);
-            prop_assert_ne!(before, Some(&to));
+            let before = shown[&family.call.shown_by()].as_ref().unwrap();
+            let wish = &wishes[family.name];
+            if SEND_MORE.contains(&family.name) {
+                let step = Move { shown: before, wish };
+                let sent = (family.sends)(&step, wish.differing(before));
+                prop_assert_eq!(sent.get(parameter), Some(&to));
+                continue;
+            }
+            prop_assert_eq!(wish.get(parameter), Some(&to));
+            prop_assert_ne!(before.get(parameter), Some(&to));
         }
     }
 
@@ -254,7 +290,10 @@ proptest! {
         desired.earlier.insert(family.name, Earlier::Acknowledged { wish, shown: before.clone(), answer });
         let planned = plan(&desired, &showing(shown.clone()), &Ledger::default());
         let standing = &planned.standings[family.name];
-        let has_forms = family.properties.iter().all(|property| property.kind.has_forms());
+        let differing = desired.settings[family.name].differing(&before);
+        let has_forms = differing.iter().all(|(name, _)| {
+            family.properties.iter().find(|p| p.parameter == name).unwrap().kind.has_forms()
+        });
         if said_equal && has_forms {
             prop_assert_eq!(standing, &Standing::Synced);
         } else {
@@ -269,16 +308,19 @@ proptest! {
     }
 
     #[test]
-    fn a_power_that_no_rule_gives_holds_up_its_own_family_only(wishes in wishes(), shown in shown()) {
+    fn what_no_rule_gives_holds_up_its_own_family_only(
+        wishes in wishes(), shown in shown(),
+        need in proptest::sample::select(Need::granted_by_rules().collect::<Vec<_>>())
+    ) {
         let mut desired = wanting(wishes);
         let free = changed(&desired, &showing(shown.clone()));
-        desired.denied.insert(Power::LegacyProtocols, "no rule gives it".to_owned());
+        desired.denied.insert(need, "no rule gives it".to_owned());
         let planned = plan(&desired, &showing(shown.clone()), &Ledger::default());
         let needs_it = |name: &str| {
             let family = Family::named(name).unwrap();
             let source = shown[&family.call.shown_by()].as_ref().unwrap();
             desired.settings.get(name).is_some_and(|wish| {
-                (family.needs)(&Move { shown: source, wish }).contains(&Need::Power(Power::LegacyProtocols))
+                (family.needs)(&Move { shown: source, wish }).contains(&need)
             })
         };
         for change in planned.changes() {
@@ -294,6 +336,51 @@ proptest! {
         };
         let expected: BTreeMap<_, _> = free.into_iter().filter(|(name, _)| !needs_it(family(name))).collect();
         prop_assert_eq!(rest, expected);
+    }
+
+    #[test]
+    fn without_their_powers_nothing_is_kept_for_less_time_and_no_old_protocol_is_opened(
+        wishes in wishes(), shown in shown()
+    ) {
+        let mut desired = wanting(wishes);
+        desired.denied = Need::granted_by_rules().map(|need| (need, "no".to_owned())).collect();
+        let mailbox = shown[&Source::Mailbox].clone().unwrap();
+        let before = |name: &str| mailbox.get(name).cloned();
+        for (parameter, to) in changed(&desired, &showing(shown)) {
+            let is_shorter = || to.bound() < before(parameter).and_then(|value| value.bound());
+            let is_held = || before("LitigationHoldEnabled") == Some(Value::Flag(true));
+            let is_lowered = match parameter {
+                "RetainDeletedItemsFor" => is_shorter(),
+                "LitigationHoldDuration" => is_held() && is_shorter(),
+                "LitigationHoldEnabled" | "SingleItemRecoveryEnabled" | "SmtpClientAuthenticationDisabled" => {
+                    to == Value::Flag(false)
+                }
+                "ImapEnabled" | "PopEnabled" => to == Value::Flag(true),
+                "RetentionPolicy" => true,
+                other => other.starts_with("CustomAttribute"),
+            };
+            prop_assert!(!is_lowered, "{} to {}", parameter, to);
+        }
+    }
+
+    #[test]
+    fn the_attribute_that_holds_the_marker_is_never_set_as_a_setting(wishes in wishes(), marker in 1_u8..16) {
+        let mut desired = wanting(wishes);
+        desired.marker_attribute = marker;
+        let own = format!("CustomAttribute{marker}");
+        let attribute = Family::named("customAttributes").unwrap().properties;
+        let parameter = attribute.iter().find(|property| property.parameter == own).unwrap().parameter;
+        let wish = Values::of([(parameter, Some(Value::text("theirs")))]);
+        desired.settings.insert("customAttributes", wish);
+        let observed = showing(ShownSettings::from([(
+            Source::Mailbox,
+            Ok(Values::of([(parameter, Some(Value::Nothing))])),
+        )]));
+        let planned = plan(&desired, &observed, &Ledger::default());
+        let Standing::Refused(why) = &planned.standings["customAttributes"] else { panic!("it is not refused") };
+        prop_assert!(why.contains("marker"), "{}", why);
+        let is_set = |change: &Change| change.parameter() == Some(parameter);
+        prop_assert!(!planned.changes().iter().any(is_set));
     }
 }
 
@@ -384,4 +471,39 @@ fn a_family_that_exchange_refused_rests_and_is_then_sent_alone() {
         describe(&desired),
         ["set displayName to \"Orders\", set mailTip to \"hello\""]
     );
+}
+
+#[test]
+fn a_new_language_brings_its_own_formats_unless_they_are_declared_too() {
+    let german = |formats: Option<&str>| {
+        Values::of([
+            ("Language", Some(Value::name("de-DE"))),
+            ("DateFormat", formats.map(Value::text)),
+        ])
+    };
+    let sent = |wish: Values, shown: Values| {
+        let desired = wanting(BTreeMap::from([("regional", wish)]));
+        let settings = ShownSettings::from([(Source::Regional, Ok(shown))]);
+        changed(&desired, &showing(settings))
+    };
+    let english = Values::of([
+        ("Language", Some(Value::name("en-US"))),
+        ("DateFormat", Some(Value::text("M/d/yyyy"))),
+    ]);
+    let with_own = BTreeMap::from([
+        ("Language", Value::name("de-DE")),
+        ("DateFormat", Value::Nothing),
+        ("TimeFormat", Value::Nothing),
+        ("LocalizeDefaultFolderName", Value::Flag(true)),
+    ]);
+    assert_eq!(sent(german(None), english.clone()), with_own);
+    let declared = BTreeMap::from([("DateFormat", Value::text("dd.MM.yyyy"))]);
+    let both = with_own.into_iter().chain(declared.clone()).collect();
+    assert_eq!(sent(german(Some("dd.MM.yyyy")), english), both);
+    let shown = Values::of([
+        ("Language", Some(Value::name("DE-de"))),
+        ("DateFormat", Some(Value::text("yyyy-MM-dd"))),
+    ]);
+    assert_eq!(sent(german(Some("dd.MM.yyyy")), shown.clone()), declared);
+    assert_eq!(sent(german(None), shown), BTreeMap::new());
 }

@@ -20,6 +20,7 @@ struct Rule {
     groups: Vec<AddressPattern>,
     rights: Vec<Right>,
     powers: Vec<Power>,
+    custom_attributes: Vec<i32>,
     max_mailboxes: usize,
 }
 
@@ -38,6 +39,8 @@ pub enum Wish<'a> {
         earlier: &'a [BTreeSet<SmtpAddress>],
     },
     Power(Power),
+    /// The custom attribute of this number.
+    CustomAttribute(u8),
     Member {
         kind: MemberKind,
         address: &'a SmtpAddress,
@@ -71,6 +74,7 @@ impl AccessRules {
                 groups,
                 rights,
                 powers,
+                custom_attributes,
                 max_mailboxes,
             } = rule;
             Rule {
@@ -80,6 +84,7 @@ impl AccessRules {
                 groups: patterns(groups),
                 rights: rights.clone(),
                 powers: powers.clone(),
+                custom_attributes: custom_attributes.clone(),
                 max_mailboxes: usize::try_from(*max_mailboxes).unwrap_or(0),
             }
         });
@@ -138,7 +143,7 @@ impl MailboxRules<'_> {
             );
         }
         let named = match wish {
-            Wish::Mailbox { .. } | Wish::Power(_) => NAMED,
+            Wish::Mailbox { .. } | Wish::Power(_) | Wish::CustomAttribute(_) => NAMED,
             Wish::Member { .. } => NAMED_FOR_MEMBER,
         };
         let addresses = list(addresses, named);
@@ -146,6 +151,10 @@ impl MailboxRules<'_> {
         let (what, addition) = match wish {
             Wish::Mailbox { .. } => (format!("the addresses {addresses}"), String::new()),
             Wish::Power(power) => (format!("the power {power:?}"), format!(", powers: [{power:?}]")),
+            Wish::CustomAttribute(number) => (
+                format!("the custom attribute {number}"),
+                format!(", customAttributes: [{number}]"),
+            ),
             Wish::Member {
                 kind: MemberKind::User,
                 address,
@@ -186,6 +195,7 @@ impl Rule {
                 counted.take(self.max_mailboxes).count() < self.max_mailboxes
             }
             Wish::Power(power) => self.powers.contains(&power),
+            Wish::CustomAttribute(number) => self.custom_attributes.contains(&number.into()),
             Wish::Member { kind, address, right } => {
                 let patterns = match kind {
                     MemberKind::User => &self.members,

@@ -26,6 +26,9 @@ pub enum Command {
     /// Prints an example of every metric, as /metrics shows them: for whoever writes dashboards and alerts.
     #[command(hide = true)]
     Metrics,
+    /// Prints the table of settings as Markdown, for docs/settings.md.
+    #[command(hide = true)]
+    Settings,
 }
 
 #[derive(Debug, Parser)]

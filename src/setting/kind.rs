@@ -2,7 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::value::{Name, Value, Words};
+use super::culture;
+use super::value::{DAY, Value, Words};
 
 /// What a property holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,12 +11,20 @@ pub enum Kind {
     Flag,
     /// A flag that is true when something is blocked; null is a value of its own: as the organisation has it.
     BlockedOrDefault,
+    /// A number, or `Unlimited`.
+    Count,
     /// Written as `"49GB"`, shown as `49 GB (52,613,349,376 bytes)`, or `Unlimited` both ways.
     Size,
+    /// A time, written and shown as `"30.00:00:00"`; a bare number is days.
+    Span,
+    /// Whole days, written as a number and shown as a time or a number, or `Unlimited` both ways.
+    Days,
     /// Compared exactly.
     Text,
     /// Compared without case.
     Name,
+    /// A language and region such as `de-DE`, which may come back as a text, an object or a number.
+    Culture,
     /// A text that comes back wrapped in HTML; compared by its words.
     MailTip,
 }
@@ -24,8 +33,9 @@ impl Kind {
     /// Whether the service may show a value in another form than it was written.
     pub fn has_forms(self) -> bool {
         match self {
-            Self::Text | Self::MailTip => true,
-            Self::Flag | Self::BlockedOrDefault | Self::Size | Self::Name => false,
+            // A name may come back as the id of what it names.
+            Self::Text | Self::Name | Self::Culture | Self::MailTip => true,
+            Self::Flag | Self::BlockedOrDefault | Self::Count | Self::Size | Self::Span | Self::Days => false,
         }
     }
 
@@ -52,9 +62,13 @@ impl Kind {
         }
         match self {
             Self::Flag | Self::BlockedOrDefault => read_flag(shown).map(Value::Flag),
+            Self::Count => read_count(shown),
             Self::Size => read_size(shown.as_str()?),
+            Self::Days if is_unlimited(shown) => Some(Value::Unlimited),
+            Self::Span | Self::Days => read_span(shown),
+            Self::Culture => culture::read(shown).map(|name| Value::name(&name)),
             Self::Text => shown.as_str().map(Value::text),
-            Self::Name => shown.as_str().map(|text| Value::Name(Name::new(text))),
+            Self::Name => shown.as_str().map(Value::name),
             Self::MailTip => {
                 let words = Words::of_markup(shown.as_str()?);
                 Some(if words.is_empty() {
@@ -68,27 +82,33 @@ impl Kind {
 
     /// None: not a value of this kind, which is a mistake in the table of families; a test finds it.
     pub fn write(self, value: &Value) -> Option<Json> {
-        match (self, value) {
-            (Self::Flag | Self::BlockedOrDefault, Value::Flag(flag)) => Some(Json::Bool(*flag)),
-            (
-                Self::BlockedOrDefault | Self::Size | Self::Text | Self::Name | Self::MailTip,
-                Value::Nothing,
-            ) => Some(Json::Null),
-            (Self::Size, Value::Unlimited) => Some("Unlimited".into()),
-            (Self::Size, Value::Bytes(bytes)) => Some(written_size(*bytes).into()),
-            (Self::Text, Value::Text(text)) => Some(text.as_str().into()),
-            (Self::Name, Value::Name(name)) => Some(name.written().into()),
-            (Self::MailTip, Value::Words(words)) => Some(words.written().into()),
-            (
-                Self::Flag | Self::BlockedOrDefault | Self::Size | Self::Text | Self::Name | Self::MailTip,
-                Value::Nothing
-                | Value::Unlimited
-                | Value::Flag(_)
-                | Value::Bytes(_)
-                | Value::Text(_)
-                | Value::Name(_)
-                | Value::Words(_),
-            ) => None,
+        match self {
+            Self::BlockedOrDefault
+            | Self::Count
+            | Self::Size
+            | Self::Span
+            | Self::Days
+            | Self::Text
+            | Self::Name
+            | Self::Culture
+            | Self::MailTip
+                if *value == Value::Nothing =>
+            {
+                Some(Json::Null)
+            }
+            Self::Flag | Self::BlockedOrDefault => value.as_flag().map(Json::Bool),
+            Self::Count | Self::Size | Self::Days if *value == Value::Unlimited => Some("Unlimited".into()),
+            Self::Count => value.as_count().map(Json::from),
+            Self::Size => value.as_bytes().map(|bytes| written_size(bytes).into()),
+            Self::Span => value.as_seconds().map(|seconds| written_span(seconds).into()),
+            // Part of a day can't be said.
+            Self::Days => value
+                .as_seconds()
+                .filter(|seconds| seconds.is_multiple_of(DAY))
+                .map(|seconds| (seconds / DAY).into()),
+            Self::Text => value.as_text().map(Json::from),
+            Self::Name | Self::Culture => value.as_name().map(|name| name.written().into()),
+            Self::MailTip => value.as_words().map(|words| words.written().into()),
         }
     }
 }
@@ -100,6 +120,51 @@ fn read_flag(shown: &Json) -> Option<bool> {
     [true, false]
         .into_iter()
         .find(|flag| text.eq_ignore_ascii_case(&flag.to_string()))
+}
+
+fn is_unlimited(shown: &Json) -> bool {
+    shown
+        .as_str()
+        .is_some_and(|text| text.eq_ignore_ascii_case("unlimited"))
+}
+
+fn read_count(shown: &Json) -> Option<Value> {
+    if is_unlimited(shown) {
+        return Some(Value::Unlimited);
+    }
+    let number = shown.as_u64().or_else(|| digits(shown.as_str()?))?;
+    u32::try_from(number).ok().map(Value::Count)
+}
+
+/// `[days.]hours:minutes:seconds`, or days alone.
+fn read_span(shown: &Json) -> Option<Value> {
+    let seconds = match shown.as_u64() {
+        Some(days) => days.checked_mul(DAY)?,
+        None => parse_span(shown.as_str()?)?,
+    };
+    Some(Value::Seconds(seconds))
+}
+
+fn parse_span(text: &str) -> Option<u64> {
+    let Some((front, rest)) = text.split_once(':') else {
+        return digits(text)?.checked_mul(DAY);
+    };
+    let (days, hours) = front.split_once('.').unwrap_or(("0", front));
+    let (minutes, seconds) = rest.split_once(':')?;
+    let part = |text: &str, below: u64| digits(text).filter(|number| *number < below);
+    let within = part(hours, 24)? * 3600 + part(minutes, 60)? * 60 + part(seconds, 60)?;
+    digits(days)?.checked_mul(DAY)?.checked_add(within)
+}
+
+/// Without a sign, which `parse` would take.
+fn digits(text: &str) -> Option<u64> {
+    let is_plain = text.chars().all(|c| c.is_ascii_digit());
+    is_plain.then(|| text.parse().ok()).flatten()
+}
+
+fn written_span(seconds: u64) -> String {
+    let (days, rest) = (seconds / DAY, seconds % DAY);
+    format!("{days}.{:02}:{:02}:{:02}", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 /// Only the bytes in the brackets count: what stands before them is rounded.
@@ -136,12 +201,16 @@ pub mod testing {
     use super::*;
 
     impl Kind {
-        pub const ALL: [Self; 6] = [
+        pub const ALL: [Self; 10] = [
             Self::Flag,
             Self::BlockedOrDefault,
+            Self::Count,
             Self::Size,
+            Self::Span,
+            Self::Days,
             Self::Text,
             Self::Name,
+            Self::Culture,
             Self::MailTip,
         ];
 
@@ -154,7 +223,17 @@ pub mod testing {
                 Self::BlockedOrDefault => {
                     prop_oneof![Just(Value::Nothing), any::<bool>().prop_map(Value::Flag)].boxed()
                 }
+                Self::Count => (1_u32..1000).prop_map(Value::Count).boxed(),
                 Self::Size => size().boxed(),
+                Self::Span => (1_u64..31).prop_map(|days| Value::Seconds(days * DAY)).boxed(),
+                Self::Days => prop_oneof![
+                    Just(Value::Unlimited),
+                    (1_u64..24856).prop_map(|days| Value::Seconds(days * DAY))
+                ]
+                .boxed(),
+                Self::Culture => prop_oneof![Just("de-DE"), Just("en-US"), Just("fr-CH")]
+                    .prop_map(Value::name)
+                    .boxed(),
                 Self::Text => "[a-z&;.]{1,12}".prop_map(|text| Value::text(&text)).boxed(),
                 Self::Name => "[a-z]{1,12}".prop_map(|text| Value::name(&text)).boxed(),
                 Self::MailTip => "[a-z&; ]{0,12}".prop_map(|text| Value::words(&text)).boxed(),
@@ -176,6 +255,7 @@ mod tests {
             any::<bool>().prop_map(Json::Bool),
             any::<i64>().prop_map(Into::into),
             any::<String>().prop_map(Into::into),
+            "[0-9.:]{0,12}".prop_map(Into::into),
             "[0-9., ]{0,6}(KB|MB|GB|B)? ?\\(?[0-9,]{0,8}( bytes\\))?".prop_map(Into::into),
             proptest::collection::vec(any::<String>(), 0..3).prop_map(Into::into),
             Just(json!({"a": 1})),
@@ -195,6 +275,8 @@ mod tests {
                 };
                 json!(format!("1.5 GB ({} bytes)", digits << shift))
             }
+            (Kind::Days, None) if written.is_u64() => json!(format!("{written}.00:00:00")),
+            (Kind::Count, None) => json!(written.to_string()),
             (Kind::MailTip, Some(text)) => {
                 json!(format!(
                     "<html>\r\n<body>\r\n{}\r\n</body></html>",
@@ -245,6 +327,42 @@ mod tests {
         }
         assert_eq!(Kind::Flag.read(&json!("False")), Some(Value::Flag(false)));
         assert_eq!(Kind::Text.read(&json!(5)), None);
+    }
+
+    #[test]
+    fn times_are_understood_with_and_without_days_and_as_a_number_of_days() {
+        let day = 86_400;
+        for (shown, seconds) in [
+            (json!("30.00:00:00"), 30 * day),
+            (json!("14:30:05"), 14 * 3600 + 30 * 60 + 5),
+            (json!("00:00:00"), 0),
+            (json!("365"), 365 * day),
+            (json!(365), 365 * day),
+        ] {
+            assert_eq!(Kind::Span.read(&shown), Some(Value::Seconds(seconds)), "{shown}");
+            assert_eq!(Kind::Days.read(&shown), Some(Value::Seconds(seconds)), "{shown}");
+        }
+        for shown in [
+            json!("1.25:00:00"),
+            json!("00:60:00"),
+            json!("1:2"),
+            json!(-1),
+            json!("30 days"),
+            json!(1.5),
+        ] {
+            assert_eq!(Kind::Span.read(&shown), None, "{shown}");
+        }
+        assert_eq!(Kind::Days.read(&json!("unlimited")), Some(Value::Unlimited));
+        assert_eq!(
+            Kind::Span.write(&Value::Seconds(30 * day)),
+            Some(json!("30.00:00:00"))
+        );
+        assert_eq!(Kind::Days.write(&Value::Seconds(30 * day)), Some(json!(30)));
+        assert_eq!(
+            Kind::Days.write(&Value::Seconds(90)),
+            None,
+            "part of a day can't be said"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of manifests: which field of a manifest wishes what is data in `plan::FAMILIES`.
 
+mod culture;
 mod kind;
 mod source;
 mod value;

@@ -10,13 +10,27 @@ pub enum Source {
     Mailbox,
     /// Protocols: Get-CASMailbox.
     Cas,
+    /// Language and formats: Get-MailboxRegionalConfiguration.
+    Regional,
 }
 
 impl Source {
+    /// Those beside the mailbox itself, which are read only when somebody declares something that they show.
+    pub const FURTHER: [Self; 2] = [Self::Cas, Self::Regional];
+
     pub fn cmdlet(self) -> &'static str {
         match self {
             Self::Mailbox => "Get-Mailbox",
             Self::Cas => "Get-CASMailbox",
+            Self::Regional => "Get-MailboxRegionalConfiguration",
+        }
+    }
+
+    /// The property that says whose account a row is about, where there is one.
+    pub fn owner(self) -> Option<&'static str> {
+        match self {
+            Self::Mailbox | Self::Cas => Some("ExternalDirectoryObjectId"),
+            Self::Regional => None,
         }
     }
 }
@@ -27,6 +41,8 @@ pub enum Call {
     Mailbox,
     /// Protocols: Set-CASMailbox.
     Cas,
+    /// Language and formats: Set-MailboxRegionalConfiguration.
+    Regional,
 }
 
 impl Call {
@@ -34,6 +50,7 @@ impl Call {
         match self {
             Self::Mailbox => "Set-Mailbox",
             Self::Cas => "Set-CASMailbox",
+            Self::Regional => "Set-MailboxRegionalConfiguration",
         }
     }
 
@@ -42,6 +59,7 @@ impl Call {
         match self {
             Self::Mailbox => Source::Mailbox,
             Self::Cas => Source::Cas,
+            Self::Regional => Source::Regional,
         }
     }
 }
@@ -51,9 +69,13 @@ impl Call {
 pub struct Property {
     /// The path in the manifest, for people.
     pub field: &'static str,
-    /// The parameter of the write, which is the property of the read too.
+    /// The parameter of the write.
     pub parameter: &'static str,
+    /// The property of the read; None: it can't be read, and goes along with something that can.
+    pub shown_as: Option<&'static str>,
     pub kind: Kind,
+    /// What to declare to switch it off, for the reference. Empty: nothing does.
+    pub off: &'static str,
 }
 
 impl Property {
@@ -61,7 +83,22 @@ impl Property {
         Self {
             field,
             parameter,
+            shown_as: Some(parameter),
             kind,
+            off: "",
+        }
+    }
+
+    #[must_use]
+    pub const fn off(self, off: &'static str) -> Self {
+        Self { off, ..self }
+    }
+
+    /// What only goes along with another property.
+    pub const fn never_shown(field: &'static str, parameter: &'static str, kind: Kind) -> Self {
+        Self {
+            shown_as: None,
+            ..Self::new(field, parameter, kind)
         }
     }
 }

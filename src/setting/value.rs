@@ -7,6 +7,9 @@ use std::hash::{Hash, Hasher};
 /// How many characters of a value are shown to people at most.
 const SHOWN: usize = 60;
 
+/// Seconds.
+pub(super) const DAY: u64 = 86_400;
+
 /// The value of one property. `==` is the comparison that decides about a write.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
@@ -14,7 +17,9 @@ pub enum Value {
     Nothing,
     Unlimited,
     Flag(bool),
+    Count(u32),
     Bytes(u64),
+    Seconds(u64),
     Text(String),
     Name(Name),
     Words(Words),
@@ -30,8 +35,13 @@ impl Value {
         }
     }
 
+    /// A text that is compared without case, or nothing when it is empty.
     pub fn name(text: &str) -> Self {
-        Self::Name(Name::new(text))
+        if text.trim().is_empty() {
+            Self::Nothing
+        } else {
+            Self::Name(Name::new(text))
+        }
     }
 
     /// A text that is compared by its words; nothing when it has none.
@@ -41,6 +51,62 @@ impl Value {
             Self::Nothing
         } else {
             Self::Words(words)
+        }
+    }
+
+    pub fn as_flag(&self) -> Option<bool> {
+        if let Self::Flag(flag) = self {
+            Some(*flag)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn as_count(&self) -> Option<u32> {
+        if let Self::Count(count) = self {
+            Some(*count)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn as_bytes(&self) -> Option<u64> {
+        if let Self::Bytes(bytes) = self {
+            Some(*bytes)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn as_seconds(&self) -> Option<u64> {
+        if let Self::Seconds(seconds) = self {
+            Some(*seconds)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn as_name(&self) -> Option<&Name> {
+        if let Self::Name(name) = self {
+            Some(name)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn as_words(&self) -> Option<&Words> {
+        if let Self::Words(words) = self {
+            Some(words)
+        } else {
+            None
         }
     }
 
@@ -54,10 +120,20 @@ impl Value {
         number.checked_mul(1 << shift).map(Self::Bytes)
     }
 
-    /// What a size is compared by in checks: Unlimited is above everything; None is not a size.
+    /// A time of a manifest: days as in `30d`, or `Unlimited`. None: neither of them.
+    pub fn days(text: &str) -> Option<Self> {
+        if text == "Unlimited" {
+            return Some(Self::Unlimited);
+        }
+        let days: u64 = text.strip_suffix('d')?.parse().ok()?;
+        days.checked_mul(DAY).map(Self::Seconds)
+    }
+
+    /// What a size or a time is compared by in checks: Unlimited is above everything; None is neither.
     pub fn bound(&self) -> Option<u64> {
         match self {
-            Self::Bytes(bytes) => Some(*bytes),
+            Self::Bytes(number) | Self::Seconds(number) => Some(*number),
+            Self::Count(count) => Some(u64::from(*count)),
             Self::Unlimited => Some(u64::MAX),
             Self::Nothing | Self::Flag(_) | Self::Text(_) | Self::Name(_) | Self::Words(_) => None,
         }
@@ -71,7 +147,9 @@ impl fmt::Display for Value {
             Self::Nothing => f.write_str("nothing"),
             Self::Unlimited => f.write_str("unlimited"),
             Self::Flag(flag) => flag.fmt(f),
+            Self::Count(count) => count.fmt(f),
             Self::Bytes(bytes) => write_size(*bytes, f),
+            Self::Seconds(seconds) => write_time(*seconds, f),
             Self::Text(text) => write_quoted(text, f),
             Self::Name(name) => write_quoted(&name.written, f),
             Self::Words(words) => write_quoted(&words.written, f),
@@ -104,6 +182,14 @@ fn write_size(bytes: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match (tenths / 10, tenths % 10) {
         (whole, 0) => write!(f, "{whole} {name}"),
         (whole, tenth) => write!(f, "{whole}.{tenth} {name}"),
+    }
+}
+
+fn write_time(seconds: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match (seconds / DAY, seconds % DAY) {
+        (1, 0) => f.write_str("1 day"),
+        (days, 0) => write!(f, "{days} days"),
+        _ => write!(f, "{seconds} seconds"),
     }
 }
 
@@ -251,6 +337,15 @@ mod tests {
     }
 
     #[test]
+    fn times_of_manifests_are_whole_days() {
+        assert_eq!(Value::days("30d"), Some(Value::Seconds(30 * 86_400)));
+        assert_eq!(Value::days("Unlimited"), Some(Value::Unlimited));
+        for text in ["", "d", "30", "30h", "-1d", "999999999999999999d"] {
+            assert_eq!(Value::days(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn values_are_shown_to_people_in_a_few_words() {
         for (value, shown) in [
             (Value::Nothing, "nothing"),
@@ -258,6 +353,10 @@ mod tests {
             (Value::Bytes(50688 << 20), "49.5 GB"),
             (Value::Bytes(100 << 30), "100 GB"),
             (Value::Bytes(17), "17 bytes"),
+            (Value::Count(500), "500"),
+            (Value::Seconds(30 * 86_400), "30 days"),
+            (Value::Seconds(86_400), "1 day"),
+            (Value::Seconds(90), "90 seconds"),
             (Value::text("Sales"), "\"Sales\""),
         ] {
             assert_eq!(value.to_string(), shown);

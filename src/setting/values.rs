@@ -22,7 +22,7 @@ impl Values {
     /// What `row` shows. A property that is missing, or not understood, is unread and left out.
     pub fn read<'a>(properties: impl IntoIterator<Item = &'a Property>, row: &Map<String, Json>) -> Self {
         let read = |property: &Property| {
-            let value = property.kind.read(row.get(property.parameter)?)?;
+            let value = property.kind.read(row.get(property.shown_as?)?)?;
             Some((property.parameter, value))
         };
         Self(properties.into_iter().filter_map(read).collect())

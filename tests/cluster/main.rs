@@ -22,3 +22,4 @@ mod process;
 mod released;
 mod secrets;
 mod server;
+mod settings;

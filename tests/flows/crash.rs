@@ -118,7 +118,8 @@ fn without_first() -> Value {
 fn with_settings() -> Actions {
     let settings = json!({ "spec": {
         "hiddenFromAddressLists": true, "mailTip": "We answer within a day.", "clientAccess": { "smtpAuth": "Blocked" },
-        "quota": { "warning": "40Gi", "prohibitSend": "45Gi", "prohibitSendReceive": "48Gi" }
+        "quota": { "warning": "40Gi", "prohibitSend": "45Gi", "prohibitSendReceive": "48Gi" },
+        "regional": { "language": "de-DE" }, "retentionPolicy": "Five Years", "customAttributes": { "2": "x" }
     } });
     let others =
         json!({ "spec": { "hiddenFromAddressLists": false, "mailTip": "", "quota": { "warning": "30Gi" } } });

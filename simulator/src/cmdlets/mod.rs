@@ -9,6 +9,7 @@ mod query;
 mod quotas;
 mod recipient;
 mod recipient_permission;
+mod regional;
 mod remove_mailbox;
 mod rows;
 mod set_mailbox;
@@ -78,6 +79,8 @@ static CMDLETS: &[Cmdlet] = &[
         cas_mailbox::get,
     ),
     setting(&settings::CLIENT_ACCESS, cas_mailbox::SET_TAKES, cas_mailbox::set),
+    cmdlet(settings::REGIONAL.get, regional::GET_TAKES, regional::get),
+    setting(&settings::REGIONAL, regional::SET_TAKES, regional::set),
     pausing("Remove-Mailbox", remove_mailbox::TAKES, remove_mailbox::run),
     cmdlet(
         "Undo-SoftDeletedMailbox",

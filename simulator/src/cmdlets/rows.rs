@@ -115,6 +115,14 @@ pub fn client_access(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<Strin
     row.finish()
 }
 
+/// A row of Get-MailboxRegionalConfiguration.
+pub fn regional(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+    let mut row = Row::new(select);
+    row.put("Identity", seen.name.clone());
+    shown_settings(call, seen, &settings::REGIONAL, &mut row);
+    row.finish()
+}
+
 /// Texts for the trustees that still are there; a link to a deleted object goes away by itself.
 pub fn on_behalf(call: &Call<'_>, trustees: &[Uuid], text: impl Fn(&Object) -> String) -> Vec<String> {
     trustees

@@ -64,7 +64,12 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         }
         None => changed,
     };
-    Ok(write_settings::done(call, &before, changed))
+    let mut done = write_settings::done(call, &before, changed);
+    if changed && parameters.is_on("LitigationHoldEnabled") {
+        done.warnings
+            .push("The hold setting may take up to 240 minutes to take effect.".to_owned());
+    }
+    Ok(done)
 }
 
 /// A hold needs a licence that includes it.

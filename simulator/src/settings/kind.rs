@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{mail_tip, size};
+use super::{language, mail_tip, size};
 use crate::directory::smtp_part;
 use crate::error::CmdletError;
 use crate::parameters::Takes;
@@ -23,8 +23,8 @@ pub enum Kind {
     ForwardingAddress,
     /// A text, shown inside the HTML in which Exchange keeps it.
     MailTip,
-    /// A size in bytes, or `Unlimited`.
-    Size(u64),
+    /// A size in bytes.
+    Size { most: u64, usual: u64 },
     /// A size that depends on how large the mailbox may grow.
     Quota { small: u64, large: u64 },
     /// Whole days, shown as a time span.
@@ -33,6 +33,14 @@ pub enum Kind {
     Days,
     /// A number, shown as text, or `Unlimited`.
     Count { most: u32, usual: u32 },
+    /// The name of one of the tenant's policies; the first one is usual.
+    Policy(&'static [&'static str]),
+    /// A language of a region.
+    Language,
+    /// A time zone by its Windows name.
+    TimeZone,
+    /// A format of dates or times; which ones there are depends on the language.
+    Format,
 }
 
 const UNLIMITED: &str = "Unlimited";
@@ -49,11 +57,15 @@ impl Kind {
             | Self::Recipient
             | Self::ForwardingAddress
             | Self::MailTip
-            | Self::Size(_)
+            | Self::Size { .. }
             | Self::Quota { .. }
             | Self::Span { .. }
             | Self::Days
-            | Self::Count { .. } => Takes::Text,
+            | Self::Count { .. }
+            | Self::Policy(_)
+            | Self::Language
+            | Self::TimeZone
+            | Self::Format => Takes::Text,
         }
     }
 
@@ -72,29 +84,33 @@ impl Kind {
                 | Self::Recipient
                 | Self::ForwardingAddress
                 | Self::MailTip
-                | Self::Size(_)
+                | Self::Size { .. }
                 | Self::Quota { .. }
                 | Self::Span { .. }
                 | Self::Days
-                | Self::Count { .. } => Ok(None),
+                | Self::Count { .. }
+                | Self::Policy(_)
+                | Self::Language
+                | Self::TimeZone
+                | Self::Format => Ok(None),
             };
         };
         let unlimited = text.eq_ignore_ascii_case(UNLIMITED);
         let stored = match self {
             Self::Flag(_) | Self::FlagOrDefault => flag(name, value)?,
             Self::Text { most, .. } => at_most(name, text, most, |text| text.chars().count())?,
-            Self::Recipient => text.into(),
             Self::ForwardingAddress => address(&text)?,
             Self::MailTip => at_most(name, text, mail_tip::MOST, mail_tip::displayed)?,
-            Self::Size(_) | Self::Quota { .. } | Self::Days | Self::Count { .. } if unlimited => {
-                UNLIMITED.into()
+            Self::Quota { .. } | Self::Days | Self::Count { .. } if unlimited => UNLIMITED.into(),
+            Self::Size { most, .. } => {
+                let bytes = bytes(name, &text)?;
+                if bytes > most {
+                    let why = format!("It is above {}.", size::shown(most));
+                    return Err(CmdletError::invalid_value(name, &text, &why));
+                }
+                bytes.into()
             }
-            Self::Size(_) | Self::Quota { .. } => {
-                let bytes = size::parse(&text);
-                bytes
-                    .ok_or_else(|| not_a(name, "Microsoft.Exchange.Data.ByteQuantifiedSize"))?
-                    .into()
-            }
+            Self::Quota { .. } => bytes(name, &text)?.into(),
             Self::Span { most, .. } => {
                 let days = whole(&text);
                 let days = days.ok_or_else(|| not_a(name, "Microsoft.Exchange.Data.EnhancedTimeSpan"))?;
@@ -105,6 +121,22 @@ impl Kind {
                 let count = whole(&text).ok_or_else(|| not_a(name, NUMBER))?;
                 within(name, count, 1, most)?
             }
+            Self::Policy(known) => {
+                let policy = known.iter().find(|policy| policy.eq_ignore_ascii_case(&text));
+                (*policy.ok_or_else(|| CmdletError::not_found(&text))?).into()
+            }
+            Self::Language => {
+                let culture = language::culture(&text);
+                let culture = culture.ok_or_else(|| not_a(name, "System.Globalization.CultureInfo"))?;
+                culture.name.into()
+            }
+            Self::TimeZone => {
+                let zone = language::time_zone(&text);
+                let why = "It is no time zone of this server.";
+                zone.ok_or_else(|| CmdletError::invalid_value(name, &text, why))?
+                    .into()
+            }
+            Self::Recipient | Self::Format => text.into(),
         };
         Ok(Some(stored))
     }
@@ -114,12 +146,19 @@ impl Kind {
     pub fn usual(self, large: bool) -> Value {
         match self {
             Self::Flag(usual) => usual.into(),
-            Self::FlagOrDefault | Self::Recipient | Self::ForwardingAddress | Self::MailTip => Value::Null,
+            Self::FlagOrDefault
+            | Self::Recipient
+            | Self::ForwardingAddress
+            | Self::MailTip
+            | Self::Language
+            | Self::TimeZone
+            | Self::Format => Value::Null,
             Self::Text { usual, .. } => usual.into(),
-            Self::Size(usual) => usual.into(),
+            Self::Size { usual, .. } => usual.into(),
             Self::Quota { small, large: most } => if large { most } else { small }.into(),
             Self::Span { usual, .. } | Self::Count { usual, .. } => usual.into(),
             Self::Days => UNLIMITED.into(),
+            Self::Policy(known) => known.first().copied().into(),
         }
     }
 
@@ -141,9 +180,16 @@ impl Kind {
             | Self::FlagOrDefault
             | Self::Text { .. }
             | Self::Recipient
-            | Self::ForwardingAddress => None,
+            | Self::ForwardingAddress
+            | Self::Policy(_)
+            | Self::TimeZone
+            | Self::Format => None,
+            Self::Language => {
+                let culture = stored.as_str().and_then(language::culture);
+                return culture.map_or(Value::Null, |culture| culture.shown(quirks.language));
+            }
             Self::MailTip => stored.as_str().map(|text| mail_tip::shown(text, quirks.mail_tip)),
-            Self::Size(_) | Self::Quota { .. } => stored.as_u64().map(size::shown),
+            Self::Size { .. } | Self::Quota { .. } => stored.as_u64().map(size::shown),
             Self::Span { .. } | Self::Days => stored.as_u64().map(|days| format!("{days}.00:00:00")),
             Self::Count { .. } => stored.as_u64().map(|count| count.to_string()),
         };
@@ -179,6 +225,10 @@ fn address(text: &str) -> Result<Value, CmdletError> {
         }
         _ => Err(CmdletError::bad_address(address)),
     }
+}
+
+fn bytes(name: &str, text: &str) -> Result<u64, CmdletError> {
+    size::parse(text).ok_or_else(|| not_a(name, "Microsoft.Exchange.Data.ByteQuantifiedSize"))
 }
 
 /// `30`, or the days of `30.00:00:00`.

@@ -4,6 +4,7 @@
 //! writes it, an admin can change it, and tests see it in a mailbox's view.
 
 mod kind;
+mod language;
 mod mail_tip;
 mod setting;
 mod shown;
@@ -11,6 +12,7 @@ mod size;
 mod tables;
 
 pub use kind::Kind;
+pub use language::culture;
 pub use setting::{Pair, Setting};
 pub use shown::ShownSettings;
-pub use tables::{CLIENT_ACCESS, MAILBOX, all, pair_of};
+pub use tables::{CLIENT_ACCESS, MAILBOX, REGIONAL, all, pair_of};

@@ -17,6 +17,17 @@ const fn quota(small: u64, large: u64) -> Kind {
     Kind::Quota { small, large }
 }
 
+/// The largest message that is sent or received.
+const fn message(usual: u64) -> Kind {
+    Kind::Size {
+        most: 150 * MB,
+        usual,
+    }
+}
+
+/// What the tenant has.
+const RETENTION_POLICIES: &[&str] = &["Default MRM Policy", "Five Years", "Forever"];
+
 /// Get-Mailbox and Set-Mailbox.
 pub static MAILBOX: Pair = Pair {
     get: "Get-Mailbox",
@@ -43,14 +54,15 @@ pub static MAILBOX: Pair = Pair {
         row("ForwardingAddress", Kind::Recipient),
         row("ForwardingSmtpAddress", Kind::ForwardingAddress),
         row("MailTip", Kind::MailTip),
-        row("RetentionPolicy", text(64, "Default MRM Policy")),
+        row("SingleItemRecoveryEnabled", Kind::Flag(true)),
+        row("RetentionPolicy", Kind::Policy(RETENTION_POLICIES)),
         row("SharingPolicy", text(64, "Default Sharing Policy")),
         row("RoleAssignmentPolicy", text(64, "Default Role Assignment Policy")),
         row("IssueWarningQuota", quota(49 * GB, 98 * GB)),
         row("ProhibitSendQuota", quota(49 * GB + GB / 2, 99 * GB)),
         row("ProhibitSendReceiveQuota", quota(50 * GB, 100 * GB)),
-        row("MaxSendSize", Kind::Size(35 * MB)),
-        row("MaxReceiveSize", Kind::Size(36 * MB)),
+        row("MaxSendSize", message(35 * MB)),
+        row("MaxReceiveSize", message(36 * MB)),
     ],
 };
 
@@ -66,10 +78,25 @@ pub static CLIENT_ACCESS: Pair = Pair {
         row("ImapEnabled", Kind::Flag(true)),
         row("PopEnabled", Kind::Flag(true)),
         row("SmtpClientAuthenticationDisabled", Kind::FlagOrDefault),
+        row("OneWinNativeOutlookEnabled", Kind::Flag(true)),
+        row("OutlookMobileEnabled", Kind::Flag(true)),
+        row("MacOutlookEnabled", Kind::Flag(true)),
     ],
 };
 
-static PAIRS: [&Pair; 2] = [&MAILBOX, &CLIENT_ACCESS];
+/// Get- and Set-MailboxRegionalConfiguration: kept in the mailbox itself, and empty until somebody sets it.
+pub static REGIONAL: Pair = Pair {
+    get: "Get-MailboxRegionalConfiguration",
+    set: "Set-MailboxRegionalConfiguration",
+    settings: &[
+        row("Language", Kind::Language),
+        row("TimeZone", Kind::TimeZone),
+        row("DateFormat", Kind::Format),
+        row("TimeFormat", Kind::Format),
+    ],
+};
+
+static PAIRS: [&Pair; 3] = [&MAILBOX, &CLIENT_ACCESS, &REGIONAL];
 
 /// Every setting of every pair. Their names are unique.
 pub fn all() -> impl Iterator<Item = &'static Setting> {

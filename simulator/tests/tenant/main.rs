@@ -19,6 +19,7 @@ mod quirks;
 mod quotas;
 mod recipients;
 mod refusals;
+mod regional;
 mod settings;
 mod sign_in;
 mod trustees;

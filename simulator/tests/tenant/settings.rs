@@ -44,11 +44,13 @@ async fn a_view_shows_every_setting_as_the_service_does() {
     client.run("Set-Mailbox", set).await.rows();
     let get = json!({"Identity": row["Guid"]});
     let mut shown = client.run("Get-Mailbox", get.clone()).await.one().clone();
-    let client_access = client.run("Get-CASMailbox", get).await.one().clone();
-    shown
-        .as_object_mut()
-        .unwrap()
-        .extend(client_access.as_object().unwrap().clone());
+    for further in ["Get-CASMailbox", "Get-MailboxRegionalConfiguration"] {
+        let row = client.run(further, get.clone()).await.one().clone();
+        shown
+            .as_object_mut()
+            .unwrap()
+            .extend(row.as_object().unwrap().clone());
+    }
     let view = client.tenant.control().mailbox("sales@contoso.com").unwrap();
     assert!(view.settings.all().len() > 25);
     for (name, value) in view.settings.all() {
@@ -156,4 +158,33 @@ async fn a_hold_needs_a_licence() {
     let get = json!({"Identity": "first.member@contoso.com"});
     let shown = client.run("Get-Mailbox", get).await.one().clone();
     assert_eq!(shown["LitigationHoldDuration"], "365.00:00:00");
+}
+
+#[tokio::test]
+async fn a_message_has_at_most_150_megabytes_and_a_retention_policy_exists() {
+    let client = Client::contoso().await;
+    let row = client.new_mailbox("sales@contoso.com").await;
+    let set = |name: &str, value: Value| json!({"Identity": row["Guid"], name: value});
+    let answer = client
+        .run("Set-Mailbox", set("MaxSendSize", json!("151MB")))
+        .await;
+    assert_eq!(answer.failure(), (400, "DataValidationException"));
+    client
+        .run("Set-Mailbox", set("MaxSendSize", json!("150MB")))
+        .await
+        .rows();
+    let answer = client
+        .run("Set-Mailbox", set("RetentionPolicy", json!("Ten Years")))
+        .await;
+    assert_eq!(answer.failure(), (404, "ManagementObjectNotFoundException"));
+    assert!(answer.message().contains("Ten Years"), "{answer:?}");
+    client
+        .run("Set-Mailbox", set("RetentionPolicy", json!("five years")))
+        .await
+        .rows();
+    let get = json!({"Identity": row["Guid"]});
+    assert_eq!(
+        client.run("Get-Mailbox", get).await.one()["RetentionPolicy"],
+        "Five Years"
+    );
 }

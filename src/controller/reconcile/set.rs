@@ -20,12 +20,17 @@ impl Executor<'_> {
                 Ok(()) => return,
                 Err(error) => error,
             };
-            let Some(family) = named_family(&error, &rest) else {
+            let Some(named) = named_change(&error, &rest).cloned() else {
                 break error;
             };
-            let (named, others): (Vec<Change>, Vec<Change>) =
+            if named.only_goes_along() {
+                rest.retain(|change| *change != named);
+                continue;
+            }
+            let family = named.family();
+            let (refused, others): (Vec<Change>, Vec<Change>) =
                 rest.into_iter().partition(|change| change.family() == family);
-            execution.refuse(family, &named, &error);
+            execution.refuse(family, &refused, &error);
             rest = others;
         };
         if !is_refusal(&error, call) {
@@ -51,7 +56,7 @@ impl Executor<'_> {
                     return;
                 }
                 Box::pin(self.set_one_by_one(call, &part, execution)).await;
-            } else if is_refusal(&error, call) || named_family(&error, &part).is_some() {
+            } else if is_refusal(&error, call) || named_change(&error, &part).is_some() {
                 execution.refuse(name, &part, &error);
             } else {
                 execution.fail(error, &part);
@@ -116,17 +121,21 @@ impl Executor<'_> {
     }
 }
 
-/// The family of settings whose parameter the error names.
-fn named_family(error: &ExchangeError, changes: &[Change]) -> Option<&'static str> {
-    let parameter = error.parameter.as_deref()?;
+/// The setting whose parameter the error names, or whose value it does not find.
+fn named_change<'a>(error: &ExchangeError, changes: &'a [Change]) -> Option<&'a Change> {
+    let is_parameter = |change: &&Change| {
+        let named = error.parameter.as_deref();
+        let own = change.parameter();
+        named.is_some_and(|named| own.is_some_and(|own| own.eq_ignore_ascii_case(named)))
+    };
+    let is_value = |change: &&Change| {
+        let mut texts = change.setting_texts().into_iter();
+        texts.any(|text| error.does_not_find(text))
+    };
     changes
         .iter()
-        .find(|change| {
-            change
-                .parameter()
-                .is_some_and(|own| own.eq_ignore_ascii_case(parameter))
-        })
-        .map(Change::family)
+        .find(is_parameter)
+        .or_else(|| changes.iter().find(is_value))
 }
 
 /// True when a retry with the same values can't help. A call beside Set-Mailbox that is denied whole is one that the
@@ -134,7 +143,7 @@ fn named_family(error: &ExchangeError, changes: &[Change]) -> Option<&'static st
 fn is_refusal(error: &ExchangeError, call: Call) -> bool {
     match call {
         Call::Mailbox => error.refuses_what_was_asked(),
-        Call::Cas => {
+        Call::Cas | Call::Regional => {
             let lacks_role = error.class == ErrorClass::Denied && error.stage == Stage::Exchange;
             error.refuses_what_was_asked() || lacks_role
         }

@@ -125,7 +125,7 @@ impl Written {
             Told::Acknowledged { shown, said_equal } => Some(Earlier::Acknowledged {
                 wish,
                 shown: shown.clone(),
-                answer: if waited >= rest(self.times.saturating_sub(1)) {
+                answer: if waited >= rest(self.times.saturating_sub(1)).max(2 * patience) {
                     Answer::Retry
                 } else if *said_equal {
                     Answer::Equal

@@ -128,10 +128,10 @@ impl CreatedMailbox {
     }
 }
 
-/// What Get-CASMailbox shows.
+/// What a cmdlet beside Get-Mailbox shows of a mailbox's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CasRow {
-    /// Whose row it is. The row has no ExchangeGuid.
+pub struct SettingsRow {
+    /// Whose row it is, where the cmdlet says so: none has an ExchangeGuid.
     pub object_id: Option<ObjectId>,
     pub settings: Values,
 }
@@ -164,22 +164,24 @@ impl Gateway {
         }
     }
 
-    /// The protocol settings of a mailbox. The caller has to check that the row is of the right account.
+    /// The settings of a mailbox that a cmdlet beside Get-Mailbox shows. The caller has to check that the row is of the
+    /// right account, where it says so.
     ///
     /// `NotFound` also for a mailbox that was created minutes ago.
-    pub async fn cas_mailbox(
+    pub async fn settings(
         &self,
         lane: Lane,
+        source: Source,
         id: MailboxGuid,
         settings: &[&Property],
-    ) -> Result<CasRow, ExchangeError> {
-        let name = Source::Cas.cmdlet();
-        let select = with_settings(&["ExternalDirectoryObjectId"], settings);
+    ) -> Result<SettingsRow, ExchangeError> {
+        let name = source.cmdlet();
+        let select = with_settings(source.owner().as_slice(), settings);
         let cmdlet = Cmdlet::read(name, &select).with("Identity", id.to_string());
         let answer = self.call(lane, cmdlet).await?;
         let read = |row: Row<'_>| {
-            Ok(CasRow {
-                object_id: row.optional("ExternalDirectoryObjectId"),
+            Ok(SettingsRow {
+                object_id: source.owner().and_then(|owner| row.optional(owner)),
                 settings: Values::read(settings.iter().copied(), row.0),
             })
         };
@@ -238,9 +240,9 @@ impl Gateway {
 
 fn with_settings(always: &[&'static str], settings: &[&Property]) -> Vec<&'static str> {
     let mut select = always.to_vec();
-    for property in settings {
-        if !select.contains(&property.parameter) {
-            select.push(property.parameter);
+    for shown in settings.iter().filter_map(|property| property.shown_as) {
+        if !select.contains(&shown) {
+            select.push(shown);
         }
     }
     select
@@ -399,7 +401,7 @@ mod tests {
         let rows = json!([{"ExternalDirectoryObjectId": OBJECT, "SmtpClientAuthenticationDisabled": null}]);
         let row = answering(rows)
             .gateway()
-            .cas_mailbox(Lane::Edit, guid(), &[&smtp])
+            .settings(Lane::Edit, Source::Cas, guid(), &[&smtp])
             .await
             .unwrap();
         assert_eq!(row.object_id.unwrap().to_string(), OBJECT);

@@ -20,7 +20,7 @@ mod permission;
 mod recipient;
 
 pub use answer::{ProxyAddress, Receipt};
-pub use mailbox::{CasRow, CreatedMailbox, MailboxRow, NewMailbox};
+pub use mailbox::{CreatedMailbox, MailboxRow, NewMailbox, SettingsRow};
 pub use permission::{FullAccessRow, SendAsRow};
 pub use recipient::{
     AcceptedDomain, GroupRow, RecipientIdentity, RecipientKind, RecipientName, RecipientQuery, RecipientRow,

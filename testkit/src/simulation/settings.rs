@@ -7,6 +7,33 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use simulator::{MailboxView, Quirks};
 
+/// Settings that are on or off, by their path in the manifest.
+const FLAGS: [(&str, &str); 10] = [
+    ("/hiddenFromAddressLists", "HiddenFromAddressListsEnabled"),
+    ("/sentItems/copySentAs", "MessageCopyForSentAsEnabled"),
+    ("/sentItems/copySentOnBehalf", "MessageCopyForSendOnBehalfEnabled"),
+    (
+        "/sentItems/copySmtpSubmission",
+        "MessageCopyForSMTPClientSubmissionEnabled",
+    ),
+    ("/singleItemRecovery", "SingleItemRecoveryEnabled"),
+    (
+        "/delivery/requireSenderAuthentication",
+        "RequireSenderAuthenticationEnabled",
+    ),
+    ("/clientAccess/imap", "ImapEnabled"),
+    ("/clientAccess/pop", "PopEnabled"),
+    ("/clientAccess/activeSync", "ActiveSyncEnabled"),
+    ("/clientAccess/outlookMac", "MacOutlookEnabled"),
+];
+
+/// Settings that are shown as they were written.
+const TEXTS: [(&str, &str); 3] = [
+    ("/retentionPolicy", "RetentionPolicy"),
+    ("/regional/timeZone", "TimeZone"),
+    ("/regional/dateFormat", "DateFormat"),
+];
+
 const TIPS: [&str; 3] = ["We answer within a day.", "R&D: see \"status\"", ""];
 
 /// How this tenant answers where nobody knows what the real service does. Every property can be read: what can't is
@@ -26,6 +53,20 @@ pub fn some_settings(number: u64) -> Value {
         1 => json!({ "hiddenFromAddressLists": false, "mailTip": TIPS[1], "quota": quota }),
         2 => json!({ "quota": { "warning": "30Gi" }, "clientAccess": { "smtpAuth": "Blocked" } }),
         3 => json!({ "clientAccess": { "smtpAuth": "TenantDefault" }, "mailTip": TIPS[2] }),
+        4 => json!({
+            "customAttributes": { "2": "Cost centre 7" }, "deletedItemRetention": "30d", "singleItemRecovery": true,
+            "sentItems": { "copySentAs": true, "copySentOnBehalf": true, "copySmtpSubmission": false }
+        }),
+        5 => json!({
+            "delivery": {
+                "requireSenderAuthentication": true, "maxSendSize": "20Mi", "maxReceiveSize": "25Mi", "recipientLimit": 100
+            },
+            "retentionPolicy": "Five Years", "customAttributes": { "2": "" }
+        }),
+        6 => json!({
+            "regional": { "language": "de-DE", "timeZone": "W. Europe Standard Time", "dateFormat": "dd.MM.yy" },
+            "clientAccess": { "imap": false, "pop": false, "activeSync": false, "outlookMac": false }
+        }),
         _ => json!({}),
     }
 }
@@ -40,8 +81,27 @@ pub fn differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
             found.push(format!("{parameter} is {shown}"));
         }
     };
-    if let Some(hidden) = spec["hiddenFromAddressLists"].as_bool() {
-        check("HiddenFromAddressListsEnabled", &|shown| *shown == json!(hidden));
+    for (path, parameter) in FLAGS {
+        if let Some(flag) = spec.pointer(path).and_then(Value::as_bool) {
+            check(parameter, &|shown| *shown == json!(flag));
+        }
+    }
+    for (path, parameter) in TEXTS {
+        if let Some(text) = spec.pointer(path).and_then(Value::as_str) {
+            check(parameter, &|shown| shown.as_str().unwrap_or_default() == text);
+        }
+    }
+    if let Some(days) = spec["deletedItemRetention"].as_str() {
+        let days = days.trim_end_matches('d');
+        check("RetainDeletedItemsFor", &|shown| {
+            *shown == json!(format!("{days}.00:00:00"))
+        });
+    }
+    if let Some(limit) = spec["delivery"]["recipientLimit"].as_u64() {
+        check("RecipientLimits", &|shown| *shown == json!(limit.to_string()));
+    }
+    if let Some(language) = spec["regional"]["language"].as_str() {
+        check("Language", &|shown| is_language(shown, language));
     }
     if let Some(tip) = spec["mailTip"].as_str() {
         check("MailTip", &|shown| says(shown, tip));
@@ -50,9 +110,12 @@ pub fn differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
         ("warning", "IssueWarningQuota"),
         ("prohibitSend", "ProhibitSendQuota"),
         ("prohibitSendReceive", "ProhibitSendReceiveQuota"),
+        ("maxSendSize", "MaxSendSize"),
+        ("maxReceiveSize", "MaxReceiveSize"),
     ] {
-        if let Some(size) = spec["quota"][field].as_str() {
-            check(parameter, &|shown| bytes_of(shown) == Some(gibibytes(size)));
+        let size = spec["quota"][field].as_str();
+        if let Some(size) = size.or(spec["delivery"][field].as_str()) {
+            check(parameter, &|shown| bytes_of(shown) == Some(in_bytes(size)));
         }
     }
     match spec["clientAccess"]["smtpAuth"].as_str() {
@@ -60,7 +123,18 @@ pub fn differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
         Some("TenantDefault") => check("SmtpClientAuthenticationDisabled", &Value::is_null),
         _ => {}
     }
+    if let Some(text) = spec["customAttributes"]["2"].as_str() {
+        let shown = view.custom_attributes.get(&2).map_or("", String::as_str);
+        if shown != text {
+            found.push(format!("CustomAttribute2 is {shown:?}"));
+        }
+    }
     found
+}
+
+/// In each form in which the service may show it.
+fn is_language(shown: &Value, name: &str) -> bool {
+    *shown == json!(name) || shown["Name"] == json!(name) || (name == "de-DE" && *shown == json!(1031))
 }
 
 /// Whatever stands around the words, and however the service writes an ampersand or a quotation mark.
@@ -75,8 +149,10 @@ fn says(shown: &Value, tip: &str) -> bool {
     text.split_whitespace().eq(tip.split_whitespace())
 }
 
-fn gibibytes(size: &str) -> u64 {
-    size.trim_end_matches("Gi").parse::<u64>().unwrap() << 30
+fn in_bytes(size: &str) -> u64 {
+    let shift = if size.ends_with("Gi") { 30 } else { 20 };
+    let digits = size.trim_end_matches(char::is_alphabetic);
+    digits.parse::<u64>().unwrap() << shift
 }
 
 fn bytes_of(shown: &Value) -> Option<u64> {

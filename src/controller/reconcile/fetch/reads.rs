@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::rows;
 use crate::controller::reconcile::observation::Seen;
 use crate::controller::state::tenants::Tenant;
-use crate::exchange::{CasRow, Concerns, ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity};
+use crate::exchange::{Concerns, ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity, SettingsRow};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right};
@@ -55,14 +55,14 @@ impl Reads<'_> {
             }
         };
         let settings = shown_by(Source::Mailbox, desired.settings.keys());
-        let (row, full_access, send_as, asked_full_access, asked_send_as, mut enabled, protocols) = futures::try_join!(
+        let (row, full_access, send_as, asked_full_access, asked_send_as, mut enabled, further) = futures::try_join!(
             gateway.mailbox(self.lane, guid, &settings),
             gateway.full_access(self.lane, guid, None),
             gateway.send_as(self.lane, guid, None),
             try_join_all(ask_full_access),
             try_join_all(ask_send_as),
             account_state,
-            self.protocols(guid, desired),
+            self.further(guid, desired),
         )?;
         // The mailbox itself says which account is behind it; what the status says was only a head start.
         if let Some(id) = row.object_id.filter(|id| account != Some(*id)) {
@@ -71,7 +71,8 @@ impl Reads<'_> {
         let on_behalf = self.on_behalf(&row.on_behalf).await;
         let first_sid = |rows: &[FullAccessRow]| rows.iter().find_map(rows::full_access_holder);
         let mut shown = ShownSettings::from([(Source::Mailbox, Ok(row.settings.clone()))]);
-        shown.extend(protocols.map(|answer| (Source::Cas, of_account(answer, row.object_id))));
+        let further = further.into_iter();
+        shown.extend(further.map(|(source, answer)| (source, of_account(source, answer, row.object_id))));
         let mut observed = rows::plain(&row, self.tenant.marker_attribute);
         observed.full_access = Holders {
             entries: full_access.iter().filter_map(rows::full_access_entry).collect(),
@@ -97,19 +98,21 @@ impl Reads<'_> {
         })
     }
 
-    /// None: no protocol is declared. It only explains settings, so a failure fails nothing else.
-    async fn protocols(
+    /// What cmdlets beside Get-Mailbox show, each asked only when something that it shows is declared. It only explains
+    /// settings, so a failure fails nothing else.
+    async fn further(
         &self,
         guid: MailboxGuid,
         desired: &Desired,
-    ) -> Result<Option<Result<CasRow, ExchangeError>>, ExchangeError> {
-        let settings = shown_by(Source::Cas, desired.settings.keys());
-        if settings.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(
-            self.tenant.gateway.cas_mailbox(self.lane, guid, &settings).await,
-        ))
+    ) -> Result<Vec<(Source, Result<SettingsRow, ExchangeError>)>, ExchangeError> {
+        let reads = Source::FURTHER.into_iter().filter_map(|source| {
+            let settings = shown_by(source, desired.settings.keys());
+            (!settings.is_empty()).then_some(async move {
+                let gateway = &self.tenant.gateway;
+                (source, gateway.settings(self.lane, source, guid, &settings).await)
+            })
+        });
+        Ok(join_all(reads).await)
     }
 
     /// None when the app may not read users, or the directory does not show the account yet.
@@ -161,14 +164,20 @@ impl Reads<'_> {
     }
 }
 
-/// Only the row of the account behind the mailbox counts.
-fn of_account(answer: Result<CasRow, ExchangeError>, account: Option<ObjectId>) -> Result<Values, Unread> {
+/// Only the row of the account behind the mailbox counts, where rows say whose they are.
+fn of_account(
+    source: Source,
+    answer: Result<SettingsRow, ExchangeError>,
+    account: Option<ObjectId>,
+) -> Result<Values, Unread> {
     match answer {
-        Ok(row) if row.object_id.is_some() && row.object_id == account => Ok(row.settings),
+        Ok(row) if source.owner().is_none() || (row.object_id.is_some() && row.object_id == account) => {
+            Ok(row.settings)
+        }
         Ok(_) => Err(Unread {
             why: format!(
                 "{} did not show that it answered for this mailbox",
-                Source::Cas.cmdlet()
+                source.cmdlet()
             ),
             may_pass: false,
         }),
@@ -216,19 +225,26 @@ mod tests {
                 .unwrap()
         };
         let row = |object_id| {
-            Ok(CasRow {
+            Ok(SettingsRow {
                 object_id,
                 settings: Values::of([("ImapEnabled", Some(Value::Flag(true)))]),
             })
         };
-        assert!(of_account(row(Some(id(1))), Some(id(1))).is_ok());
+        assert!(of_account(Source::Cas, row(Some(id(1))), Some(id(1))).is_ok());
         for (shown, behind) in [
             (Some(id(2)), Some(id(1))),
             (None, Some(id(1))),
             (None, None),
             (Some(id(1)), None),
         ] {
-            assert!(of_account(row(shown), behind).is_err(), "{shown:?} {behind:?}");
+            assert!(
+                of_account(Source::Regional, row(shown), behind).is_ok(),
+                "its rows name nobody"
+            );
+            assert!(
+                of_account(Source::Cas, row(shown), behind).is_err(),
+                "{shown:?} {behind:?}"
+            );
         }
     }
 }

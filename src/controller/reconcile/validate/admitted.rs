@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::claims::Rival;
-use crate::api::{MailboxPermission, Power, SignIn};
+use crate::api::{MailboxPermission, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, Right, SmtpAddress};
+use crate::plan::Need;
 use crate::rules::{MailboxRules, MemberKind};
 use crate::setting::Values;
 
@@ -22,8 +23,8 @@ pub struct Admitted {
     pub judged: BTreeSet<SmtpAddress>,
     /// What each declared family of settings wishes, by its name.
     pub settings: BTreeMap<&'static str, Values>,
-    /// Powers that a setting may need and that no rule gives, with the sentence that denies each.
-    pub denied: BTreeMap<Power, String>,
+    /// What a setting may need and no rule gives, with the sentence that denies each.
+    pub denied: BTreeMap<Need, String>,
     pub sign_in: SignIn,
     pub permissions: Vec<AdmittedPermission>,
     pub exclusive: bool,

@@ -9,7 +9,7 @@ use crate::mail::Nickname;
 use crate::plan::{self, Desired, GrantPolicy, NotOurs, Observed, Ownership, Plan, Purpose};
 use crate::rules::Wish;
 
-use super::written::denied_powers;
+use super::written::denials;
 use super::{Directory, Wanted, resolve};
 
 /// What is known and wanted when it is planned.
@@ -199,7 +199,7 @@ impl Judged {
             admitted.settings.clear();
             self.refused = Some(stall);
         } else {
-            admitted.denied = denied_powers(&rules);
+            admitted.denied = denials(&rules);
         }
         self.wanted = resolve(admitted, observed.object_id, &rules, &tenant.departed, directory);
         self.desired = desired(&self.prepared, &self.wanted);

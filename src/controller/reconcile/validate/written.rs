@@ -9,7 +9,7 @@ use crate::api::{MailboxPermission, PermissionsMode, Power, SharedMailbox, Share
 use crate::controller::reconcile::outcome::Stall;
 use crate::controller::state::index::claims_of;
 use crate::mail::{AddressPattern, Domain, Nickname, SmtpAddress};
-use crate::plan::FAMILIES;
+use crate::plan::{FAMILIES, Need};
 use crate::rules::{MailboxRules, Wish};
 use crate::setting::Values;
 
@@ -45,7 +45,7 @@ pub fn admit(
         }) => Ok(Admitted {
             alias,
             settings,
-            denied: denied_powers(around.rules),
+            denied: denials(around.rules),
             exclusive: spec.permissions.mode == PermissionsMode::Exclusive,
             ignore,
             ..admitted
@@ -138,10 +138,17 @@ pub fn declared_settings(spec: &SharedMailboxSpec) -> Result<BTreeMap<&'static s
     Ok(declared)
 }
 
-/// Whether a setting needs such a power is known only once the mailbox was read.
-pub(super) fn denied_powers(rules: &MailboxRules<'_>) -> BTreeMap<Power, String> {
-    let denial = |power| Some((power, rules.admit(Wish::Power(power)).err()?));
-    [Power::LegacyProtocols].into_iter().filter_map(denial).collect()
+/// What a setting needs is known only once the mailbox was read.
+pub(super) fn denials(rules: &MailboxRules<'_>) -> BTreeMap<Need, String> {
+    let denial = |need| {
+        let wish = match need {
+            Need::Power(power) => Wish::Power(power),
+            Need::CustomAttribute(number) => Wish::CustomAttribute(number),
+            Need::Licence(_) => return None,
+        };
+        Some((need, rules.admit(wish).err()?))
+    };
+    Need::granted_by_rules().filter_map(denial).collect()
 }
 
 fn parse_ignored(patterns: &[String]) -> Result<Vec<AddressPattern>, Stall> {
