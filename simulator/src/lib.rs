@@ -66,7 +66,8 @@ pub use faults::{Delay, Fault, FaultRule, Faults, Lag, Surface};
 pub use grants::{AppGrants, ParameterRule};
 pub use journal::{Actor, JournalEntry, JournalKind};
 pub use quirks::{
-    BatchErrors, EmptyMailTip, Entities, LanguageForm, LineEnds, MailTipForm, Quirks, RoleList,
+    BatchErrors, EmptyList, EmptyMailTip, Entities, HtmlForm, LanguageForm, LineEnds, MailTipForm, Quirks,
+    RoleList, TimeForm,
 };
 pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};

@@ -22,6 +22,12 @@ pub struct Quirks {
     pub store_after_create_ms: u64,
     /// How Get-MailboxRegionalConfiguration shows a language.
     pub language: LanguageForm,
+    /// How Get-MailboxAutoReplyConfiguration shows a text.
+    pub html: HtmlForm,
+    /// How it shows a time.
+    pub times: TimeForm,
+    /// What empties a list of recipients; the other one changes nothing.
+    pub lists_are_emptied_by: EmptyList,
     /// What a batch does after the first of its calls that fails.
     pub batch_errors: BatchErrors,
     pub role_list: RoleList,
@@ -88,6 +94,39 @@ pub enum LanguageForm {
     Number,
 }
 
+/// How a text in HTML comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HtmlForm {
+    /// Inside of a page.
+    #[default]
+    Wrapped,
+    /// With what an editor adds besides.
+    Dressed,
+}
+
+/// How a time comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TimeForm {
+    /// With `Z`.
+    #[default]
+    Utc,
+    /// With `+00:00`.
+    Offset,
+    WithoutZone,
+}
+
+/// What empties a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EmptyList {
+    #[default]
+    Null,
+    /// `[]`
+    Empty,
+}
+
 /// What a batch does after the first of its calls that fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,6 +162,9 @@ impl Default for Quirks {
             client_access_after_create_ms: 0,
             store_after_create_ms: 0,
             language: LanguageForm::default(),
+            html: HtmlForm::default(),
+            times: TimeForm::default(),
+            lists_are_emptied_by: EmptyList::default(),
             batch_errors: BatchErrors::default(),
             role_list: RoleList::default(),
             missing: BTreeSet::new(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::quirks::{
-    BatchErrors, EmptyMailTip, Entities, LanguageForm, LineEnds, MailTipForm, Quirks, RoleList,
+    BatchErrors, EmptyList, EmptyMailTip, Entities, HtmlForm, LanguageForm, LineEnds, MailTipForm, Quirks,
+    RoleList, TimeForm,
 };
 use crate::random::Random;
 use crate::settings;
@@ -55,6 +56,12 @@ impl Quirks {
                 &[LanguageForm::Text, LanguageForm::Object, LanguageForm::Number],
             ),
             store_after_create_ms: random.below(2) * random.below(600_000),
+            html: one_of(&mut random, &[HtmlForm::Wrapped, HtmlForm::Dressed]),
+            times: one_of(
+                &mut random,
+                &[TimeForm::Utc, TimeForm::Offset, TimeForm::WithoutZone],
+            ),
+            lists_are_emptied_by: one_of(&mut random, &[EmptyList::Null, EmptyList::Empty]),
             ..Self::default()
         }
     }

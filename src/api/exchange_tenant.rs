@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::mailbox_settings::MailboxDefaults;
 use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, DURATION_PATTERN, GUID_PATTERN, Management};
 use crate::mail::Right;
 
@@ -70,6 +71,12 @@ pub struct ExchangeTenantSpec {
     #[x_kube(validation = ("self.clusterId == oldSelf.clusterId && self.markerAttribute == oldSelf.markerAttribute",
         "ownership can't be changed, but for succeeds: existing mailboxes carry its marker"))]
     pub ownership: Ownership,
+
+    /// Settings for mailboxes that are created from now on: what their SharedMailbox does not declare is set once, when the
+    /// mailbox is new, and left alone afterwards. No power is needed. For example
+    /// `{sentItems: {copySentAs: true, copySentOnBehalf: true}}`.
+    #[serde(default, skip_serializing_if = "MailboxDefaults::is_empty")]
+    pub defaults: MailboxDefaults,
 
     /// How often mailboxes are compared with their manifests.
     #[serde(default)]
@@ -310,7 +317,8 @@ pub struct AccessRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     pub rights: Vec<Right>,
-    /// What else may be asked for. AllowSignIn: `signIn: Allowed`. Exclusive: `permissions.mode: Exclusive`. Hold: to end
+    /// What else may be asked for. AllowSignIn: `signIn: Allowed`. Exclusive: `permissions.mode: Exclusive`.
+    /// ForwardExternally: forwarding to somebody outside of the organisation. Hold: to end
     /// or shorten a litigation hold. Retention: a retention policy, and to keep deleted items for less time.
     /// LegacyProtocols: SMTP AUTH, IMAP and POP. None by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -345,6 +353,8 @@ pub enum Power {
     AllowSignIn,
     /// `permissions.mode: Exclusive`.
     Exclusive,
+    /// `forwarding` to somebody outside of the organisation.
+    ForwardExternally,
     /// `litigationHold`: to end or shorten it.
     Hold,
     /// `retentionPolicy`; to shorten `deletedItemRetention`; `singleItemRecovery: false`.

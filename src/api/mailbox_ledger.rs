@@ -112,6 +112,18 @@ pub struct MailboxLedgerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub removed_addresses: Vec<RemovedAddress>,
+    /// Whether the ExchangeTenant's `defaults` were applied to the mailbox, when it was created with some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaults: Option<DefaultsState>,
+    /// Settings that were opened because a manifest declares them, by the path in the manifest: they are withdrawn when
+    /// they are declared no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 64)))]
+    pub opened: Vec<String>,
+    /// Settings that were withdrawn while a replica may still show them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub removed_settings: Vec<RemovedSetting>,
     /// The MailboxPermissions that declare rights, by name. `by` counts from 0 into this list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
@@ -240,6 +252,25 @@ pub struct RemovedAddress {
     /// The address.
     #[schemars(with = "String", length(max = 320))]
     pub address: SmtpAddress,
+    /// Until when it is checked again.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+}
+
+/// What became of the defaults of a mailbox that was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DefaultsState {
+    /// They are to be applied: written with the intent, so that no crash loses them.
+    Pending,
+    /// Once, and never again.
+    Applied,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemovedSetting {
+    /// The path in the manifest.
+    #[schemars(length(max = 64))]
+    pub family: String,
     /// Until when it is checked again.
     #[schemars(with = "String")]
     pub until: Timestamp,

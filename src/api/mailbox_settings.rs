@@ -4,9 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::ADDRESS_PATTERN;
 
 /// With its largest nine characters a size still fits 64 bits.
 const SIZE_PATTERN: &str = "^[1-9][0-9]*(Ki|Mi|Gi|Ti)$";
@@ -236,10 +239,10 @@ impl Regional {
     }
 }
 
-/// Which mail is taken and sent.
+/// Limits for mail, which name nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Delivery {
+pub struct DeliveryLimits {
     /// Whether only senders of the organisation may write to the mailbox. Left out: not managed. Exchange's own default
     /// is `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,7 +265,56 @@ pub struct Delivery {
     pub recipient_limit: Option<i32>,
 }
 
+/// Which mail is taken and sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    #[serde(flatten)]
+    pub limits: DeliveryLimits,
+    /// Whose mail is taken, people and groups by their addresses; everybody else's is refused. An access rule has to admit
+    /// each as a member. Left out: not managed. `[]`: everybody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 100),
+        inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)),
+        extend("x-kubernetes-list-type" = "set", "example" = ["first.member@contoso.com", "sales-team@contoso.com"])
+    )]
+    pub accept_from: Option<Vec<String>>,
+    /// Whose mail is refused, people and groups by their addresses. An access rule has to admit each as a member. Left out:
+    /// not managed. `[]`: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 100),
+        inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)),
+        extend("x-kubernetes-list-type" = "set", "example" = ["second.member@contoso.com"])
+    )]
+    pub reject_from: Option<Vec<String>>,
+}
+
 impl Delivery {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Settings for mailboxes that are created: what a SharedMailbox does not declare is set once and then left alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MailboxDefaults {
+    #[serde(flatten)]
+    pub plain: PlainSettings,
+    /// Which mail is taken and sent.
+    #[serde(default, skip_serializing_if = "DeliveryLimits::is_empty")]
+    pub delivery: DeliveryLimits,
+}
+
+impl DeliveryLimits {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl MailboxDefaults {
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -282,4 +334,148 @@ pub struct LitigationHold {
     #[schemars(length(max = 9), regex(pattern = "^(Unlimited|[1-9][0-9]{0,4}d)$"), example = &"2555d")]
     #[x_kube(validation = ("self == 'Unlimited' || int(self.replace('d', '')) <= 24855", "duration must not be above 24855d"))]
     pub duration: Option<String>,
+}
+
+/// Where mail goes instead, or besides. What was declared here is withdrawn when it is dropped from the manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = (
+        "self.mode == 'Internal' ? has(self.to) && !has(self.externalAddress) : !has(self.to)",
+        "forwarding.to belongs to mode Internal, and nothing else does"
+    ),
+    validation = (
+        "self.mode == 'External' ? has(self.externalAddress) : !has(self.externalAddress)",
+        "forwarding.externalAddress belongs to mode External"
+    ),
+)]
+pub struct Forwarding {
+    /// None: nowhere. Internal: to a recipient of the organisation. External: to an address outside, which needs the power
+    /// ForwardExternally.
+    #[schemars(example = ForwardingMode::Internal)]
+    pub mode: ForwardingMode,
+    /// A recipient of the organisation by their address. An access rule has to admit them as a member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN), example = &"first.member@contoso.com")]
+    pub to: Option<String>,
+    /// An address outside of the organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 320), regex(pattern = ADDRESS_PATTERN), example = &"sales@partner.example")]
+    pub external_address: Option<String>,
+    /// Whether the mailbox keeps what it forwards. Left out: `true`. Exchange's own default is `false`: it then has nothing.
+    // A default in the schema would outlive the rest when somebody drops the whole with a server-side apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub keep_copy: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ForwardingMode {
+    None,
+    Internal,
+    External,
+}
+
+/// What the mailbox answers by itself. Whoever uses the mailbox can change it in Outlook: that is repaired once for each edit
+/// of the manifest. What was declared here is switched off when it is dropped from the manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = (
+        "self.state == 'Disabled' || has(self.internal)",
+        "automaticReplies.internal is needed unless state is Disabled"
+    ),
+    validation = (
+        "self.state == 'Disabled' || has(self.external) || (has(self.audience) && self.audience == 'None')",
+        "automaticReplies.external is needed unless state is Disabled or audience is None"
+    ),
+    validation = (
+        "self.state != 'Scheduled' || (has(self.start) && has(self.end) && self.start < self.end)",
+        "automaticReplies.start before automaticReplies.end is needed while state is Scheduled"
+    ),
+)]
+pub struct AutomaticReplies {
+    /// Disabled, Enabled, or Scheduled from `start` to `end`. A schedule that has ended is not written any more.
+    #[schemars(example = ReplyState::Scheduled)]
+    pub state: ReplyState,
+    /// What people of the organisation are answered: HTML, or plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8192), example = &"<p>We are back on <b>Monday</b>.</p>")]
+    pub internal: Option<String>,
+    /// What everybody else is answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8192), example = &"We are back on Monday.")]
+    pub external: Option<String>,
+    /// Which people outside are answered: None, Known (contacts of the mailbox) or All. Left out: All.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = ReplyAudience::Known)]
+    pub audience: Option<ReplyAudience>,
+    /// For Scheduled: when it begins, as in 2026-12-24T08:00:00Z. Seconds don't count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40), example = &"2026-12-24T08:00:00Z")]
+    pub start: Option<Time>,
+    /// For Scheduled: when it ends, as in 2027-01-04T08:00:00Z.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 40), example = &"2027-01-04T08:00:00Z")]
+    pub end: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReplyState {
+    Disabled,
+    Enabled,
+    Scheduled,
+}
+
+impl ReplyState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "Disabled",
+            Self::Enabled => "Enabled",
+            Self::Scheduled => "Scheduled",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReplyAudience {
+    None,
+    Known,
+    #[default]
+    All,
+}
+
+impl ReplyAudience {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Known => "Known",
+            Self::All => "All",
+        }
+    }
+}
+
+/// A second mailbox for what is old. It is never deleted for a setting.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = (
+    "!has(self.autoExpanding) || !self.autoExpanding || (has(self.enabled) && self.enabled)",
+    "archive.autoExpanding needs archive.enabled"
+))]
+pub struct Archive {
+    /// Whether the mailbox has an archive, which needs Exchange Online Plan 2, or Plan 1 with archiving. Left out: not
+    /// managed. `false` deletes none: it is refused while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub enabled: Option<bool>,
+    /// Whether the archive grows beyond its first size. Can't be switched off again. Left out: not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub auto_expanding: Option<bool>,
+}
+
+impl Archive {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

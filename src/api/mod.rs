@@ -25,16 +25,18 @@ pub use exchange_tenant::{
     TenantCapabilities,
 };
 pub use mailbox_ledger::{
-    FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld, LedgerMailbox,
-    LedgerPerson, LedgerResource, LedgerRight, LedgerRightOf, LedgerShown, LedgerTenant, MailboxLedger,
-    MailboxLedgerSpec, RemovedAddress, Seal,
+    DefaultsState, FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld,
+    LedgerMailbox, LedgerPerson, LedgerResource, LedgerRight, LedgerRightOf, LedgerShown, LedgerTenant,
+    MailboxLedger, MailboxLedgerSpec, RemovedAddress, RemovedSetting, Seal,
 };
 pub use mailbox_permission::{
     MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, Revoked,
     RightState, RightStatus,
 };
 pub use mailbox_settings::{
-    ClientAccess, Delivery, LitigationHold, PlainSettings, Quota, Regional, SentItems, SmtpAuth,
+    Archive, AutomaticReplies, ClientAccess, Delivery, DeliveryLimits, Forwarding, ForwardingMode,
+    LitigationHold, MailboxDefaults, PlainSettings, Quota, Regional, ReplyAudience, ReplyState, SentItems,
+    SmtpAuth,
 };
 pub use reference::NamedRef;
 pub use schema::all_crds;

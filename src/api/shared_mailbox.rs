@@ -5,7 +5,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mailbox_settings::{Delivery, LitigationHold, PlainSettings};
+use super::mailbox_settings::{
+    Archive, AutomaticReplies, Delivery, Forwarding, LitigationHold, PlainSettings,
+};
 use super::{ADDRESS_PATTERN, ADDRESS_PATTERN_OR_DOMAIN, NamedRef, Revoked};
 use crate::mail::Right;
 
@@ -88,6 +90,19 @@ pub struct SharedMailboxSpec {
     /// Which mail is taken and sent. Left out: not managed.
     #[serde(default, skip_serializing_if = "Delivery::is_empty")]
     pub delivery: Delivery,
+
+    /// Where mail goes instead, or besides. Left out: not managed; what was declared before is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("example" = {"mode": "Internal", "to": "first.member@contoso.com", "keepCopy": true}))]
+    pub forwarding: Option<Forwarding>,
+
+    /// What the mailbox answers by itself. Left out: not managed; what was declared before is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automatic_replies: Option<AutomaticReplies>,
+
+    /// A second mailbox for what is old. Left out: not managed.
+    #[serde(default, skip_serializing_if = "Archive::is_empty")]
+    pub archive: Archive,
 
     /// The retention policy by its name, which Exchange must know; "" takes it away. Needs the power Retention. Left out:
     /// not managed.

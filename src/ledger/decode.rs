@@ -15,6 +15,8 @@ pub fn read(spec: &MailboxLedgerSpec) -> Result<Ledger, Unreadable> {
     let mut ledger = Ledger {
         intent: spec.intent.clone(),
         addresses: spec.addresses.clone(),
+        defaults: spec.defaults,
+        opened: spec.opened.iter().cloned().collect(),
         ..Ledger::default()
     };
     let mut held_removals = BTreeSet::new();
@@ -48,6 +50,13 @@ pub fn read(spec: &MailboxLedgerSpec) -> Result<Ledger, Unreadable> {
         .extend(spec.removed_addresses.iter().map(|removed| Removed {
             until: removed.until,
             what: Withdrawn::Address(removed.address.clone()),
+            weighed_at: None,
+        }));
+    ledger
+        .removed
+        .extend(spec.removed_settings.iter().map(|removed| Removed {
+            until: removed.until,
+            what: Withdrawn::Setting(removed.family.clone()),
             weighed_at: None,
         }));
     ledger

@@ -8,13 +8,15 @@ use jiff::Timestamp;
 use super::{HeldRemovals, Ledger, RecordedGrant, RightOf, WeighedRemoval, Withdrawn, decode};
 use crate::api::{
     GrantState, LedgerEviction, LedgerHeld, LedgerPerson, LedgerRight, LedgerRightOf, MailboxLedgerSpec,
-    RemovedAddress,
+    RemovedAddress, RemovedSetting,
 };
 use crate::mail::{ObjectId, SmtpAddress};
 
 /// How many further names of one person are kept, and how many permissions: more are of no use but to flood the object.
 const NAMES: usize = 64;
 const PERMISSIONS: usize = 500;
+/// How many families of settings: more than there are.
+const SETTINGS: usize = 32;
 /// How many permissions are kept of one right.
 const BY: usize = 20;
 
@@ -23,6 +25,8 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
     let Ledger {
         intent,
         addresses,
+        defaults,
+        opened,
         grants,
         removed,
         weighed,
@@ -30,10 +34,12 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
     } = ledger;
     spec.intent.clone_from(intent);
     spec.addresses.clone_from(addresses);
+    spec.defaults = *defaults;
+    spec.opened = opened.iter().take(SETTINGS).cloned().collect();
     let removed_grants = || {
         removed.iter().filter_map(|removed| match &removed.what {
             Withdrawn::Grant(grant) => Some((grant, removed)),
-            Withdrawn::Address(_) => None,
+            Withdrawn::Address(_) | Withdrawn::Setting(_) => None,
         })
     };
     let names: BTreeSet<&String> = grants
@@ -83,8 +89,19 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
                 address: address.clone(),
                 until: removed.until,
             }),
-            Withdrawn::Grant(_) => None,
+            Withdrawn::Grant(_) | Withdrawn::Setting(_) => None,
         })
+        .collect();
+    spec.removed_settings = removed
+        .iter()
+        .filter_map(|removed| match &removed.what {
+            Withdrawn::Setting(family) => Some(RemovedSetting {
+                family: family.clone(),
+                until: removed.until,
+            }),
+            Withdrawn::Grant(_) | Withdrawn::Address(_) => None,
+        })
+        .take(SETTINGS)
         .collect();
     spec.evictions = weighed
         .iter()

@@ -42,8 +42,9 @@ pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> M
             ledger.addresses.push(address);
         }
     }
+    ledger.opened.extend(lost.opened);
     encode::write(&mut spec, &ledger);
-    if spec.people != winner.spec.people {
+    if spec.people != winner.spec.people || spec.opened != winner.spec.opened {
         spec.taken_up_at = Some(now);
         spec.restored = true;
         // The winner's history says nothing of what came from the other.

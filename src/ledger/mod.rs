@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::api::Intent;
+use crate::api::{DefaultsState, Intent};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 pub use decode::{Unreadable, read};
@@ -32,6 +32,10 @@ pub struct Ledger {
     pub intent: Option<Intent>,
     /// Addresses that were added because a manifest declared them.
     pub addresses: Vec<SmtpAddress>,
+    /// What became of the tenant's defaults, when the mailbox was created with some.
+    pub defaults: Option<DefaultsState>,
+    /// Families of settings that were opened because a manifest declares them, by name.
+    pub opened: BTreeSet<String>,
     /// Grants that were created, or are about to be created, because a manifest declares them.
     pub grants: Vec<RecordedGrant>,
     /// What was removed while a replica may not have known of it yet.
@@ -84,6 +88,8 @@ pub struct Removed {
 pub enum Withdrawn {
     Grant(RecordedGrant),
     Address(SmtpAddress),
+    /// A family of settings that was opened, by name.
+    Setting(String),
 }
 
 /// One right of one holder.

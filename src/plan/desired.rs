@@ -54,6 +54,14 @@ pub struct Desired {
     pub stuck: BTreeSet<(Holder, Right)>,
     /// What each declared family of settings wishes, by its name.
     pub settings: BTreeMap<&'static str, Values>,
+    /// Families among them that no manifest declares: the tenant's defaults, for a mailbox that is new.
+    pub defaults: BTreeSet<&'static str>,
+    /// Declared families that are neither written nor withdrawn now, and why where somebody has to act.
+    pub unwritten: BTreeMap<&'static str, Option<String>>,
+    /// What families are to have that open something, were declared before, and are declared no more.
+    pub withdrawn: BTreeMap<&'static str, Values>,
+    /// Recipients that settings wish, by the name under which Exchange may show them, in lower case.
+    pub recipients: BTreeMap<String, ObjectId>,
     /// What a setting may need and no access rule gives, with the sentence that denies each.
     pub denied: BTreeMap<Need, String>,
     /// What became of earlier writes of families, by name.
@@ -77,6 +85,16 @@ impl Desired {
     pub(super) fn doubts_the_ledger(&self) -> bool {
         let take_up = self.take_up.as_ref();
         take_up.is_some_and(|take_up| take_up.restored && self.now < take_up.until)
+    }
+
+    /// What a family of settings is to have, be it declared or withdrawn.
+    pub fn wish(&self, family: &str) -> Option<&Values> {
+        self.settings.get(family).or_else(|| self.withdrawn.get(family))
+    }
+
+    /// Every family of settings of which something has to be known.
+    pub fn families(&self) -> impl Iterator<Item = &&'static str> {
+        self.settings.keys().chain(self.withdrawn.keys())
     }
 
     /// Whether a manifest asks for what was granted.

@@ -27,7 +27,9 @@ use std::collections::BTreeSet;
 
 pub use change::{Acknowledged, Change};
 pub use desired::{Desired, GrantPolicy, People, Purpose, TakeUp, WantedGrant};
-pub use families::{Company, FAMILIES, Family, Feature, Move, Need, reference, shown_by};
+pub use families::{
+    Company, Dropped, FAMILIES, Family, Feature, Move, Need, Repairs, of_defaults, reference, shown_by,
+};
 pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
 pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
@@ -62,9 +64,12 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         remove: grants.remove_on_behalf,
     };
     let settings = settings::plan(desired, observed, ledger, &on_behalf);
+    let opened = settings::opened(desired, &settings.standings);
     let announced = Ledger {
         intent: ledger.intent.clone(),
         addresses: addresses_to_remember(desired, observed, ledger),
+        defaults: ledger.defaults,
+        opened: ledger.opened.union(&opened).cloned().collect(),
         grants: grants.announced,
         removed: ledger.removed.clone(),
         weighed: ledger.weighed.clone(),
@@ -77,6 +82,14 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         } else {
             desired.aliases.iter().cloned().collect()
         },
+        defaults: settings::defaults_afterwards(ledger.defaults, desired, &settings.standings),
+        opened: ledger
+            .opened
+            .iter()
+            .filter(|name| settings::stays_opened(name, desired))
+            .chain(&opened)
+            .cloned()
+            .collect(),
         grants: grants.settled,
         removed: ledger.removed.clone(),
         ..Ledger::default()
@@ -94,6 +107,7 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
             allowed: desired.sign_in == SignIn::Allowed,
         });
     }
+    steps.extend(settings.withdrawals);
     steps.extend(grants.remappings);
     steps.extend(grants.additions);
     // Last: nothing waits for them.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::hold::counts_until;
-use super::{Acknowledged, Change, Desired, Observed};
+use super::{Acknowledged, Change, Desired, Observed, settings};
 use crate::ledger::{Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn};
 use crate::mail::{Holder, Right, Sid};
 
@@ -27,6 +27,7 @@ pub fn reopen(ledger: &mut Ledger, desired: &Desired, observed: &Observed) {
         match &removed.what {
             Withdrawn::Grant(grant) if desired.declares_grant(grant) => {}
             Withdrawn::Address(address) if desired.declares_address(address) => {}
+            Withdrawn::Setting(name) if declares_setting(name, desired) => {}
             Withdrawn::Grant(grant) if !is_over && is_shown(grant, observed) => {
                 // It was weighed, or needed no weighing, when it was taken away.
                 ledger.weighed.push(WeighedRemoval {
@@ -38,15 +39,20 @@ pub fn reopen(ledger: &mut Ledger, desired: &Desired, observed: &Observed) {
             Withdrawn::Address(address) if !is_over && observed.addresses.contains(address) => {
                 ledger.addresses.push(address.clone());
             }
-            Withdrawn::Grant(_) | Withdrawn::Address(_) if is_over && !counts => {}
-            Withdrawn::Grant(_) | Withdrawn::Address(_) => ledger.removed.push(removed),
+            Withdrawn::Setting(name) if !is_over && settings::is_closed(name, observed) == Some(false) => {
+                ledger.opened.insert(name.clone());
+            }
+            Withdrawn::Grant(_) | Withdrawn::Address(_) | Withdrawn::Setting(_) if is_over && !counts => {}
+            Withdrawn::Grant(_) | Withdrawn::Address(_) | Withdrawn::Setting(_) => {
+                ledger.removed.push(removed);
+            }
         }
     }
 }
 
 /// Takes grants out whose removal Exchange acknowledged, or which it said not to have, and does not show, and addresses that nobody declares
-/// and it does not show. What a replica may not know of yet is rechecked a while longer: any address, and grants that
-/// were added lately. Returns the grants.
+/// and it does not show. What a replica may not know of yet is rechecked a while longer: any address, any setting, and
+/// grants that were added lately. Returns the grants.
 pub fn confirm_removed(
     ledger: &mut Ledger,
     desired: &Desired,
@@ -67,6 +73,12 @@ pub fn confirm_removed(
             !desired.declares_address(address) && !observed.addresses.contains(address)
         });
     ledger.addresses = left;
+    let (closed, open) = std::mem::take(&mut ledger.opened)
+        .into_iter()
+        .partition::<BTreeSet<_>, _>(|name| {
+            desired.withdrawn.contains_key(name.as_str()) && settings::is_closed(name, observed) == Some(true)
+        });
+    ledger.opened = open;
     let weighed = std::mem::take(&mut ledger.weighed);
     let weighed_at = |grant: &RecordedGrant| {
         let what = grant.right_of();
@@ -92,8 +104,18 @@ pub fn confirm_removed(
         what: Withdrawn::Address(address),
         weighed_at: None,
     });
-    ledger.removed.extend(grants.into_iter().chain(addresses));
+    let settings = closed.into_iter().map(|name| Removed {
+        until: shown_by_then(desired.now),
+        what: Withdrawn::Setting(name),
+        weighed_at: None,
+    });
+    let removed = grants.into_iter().chain(addresses).chain(settings);
+    ledger.removed.extend(removed);
     gone
+}
+
+fn declares_setting(name: &str, desired: &Desired) -> bool {
+    desired.settings.contains_key(name) || desired.unwritten.contains_key(name)
 }
 
 /// When every replica shows what was written at `written`.

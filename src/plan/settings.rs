@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::families::{Company, FAMILIES, Family, Feature, Move, Need};
 use super::standing::{Answer, Earlier, Standing, Unread};
-use super::{Change, Desired, Observed, Step};
-use crate::api::{SignIn, SignInControl};
+use super::{Change, Desired, Observed, Purpose, Step};
+use crate::api::{DefaultsState, SignIn, SignInControl};
 use crate::ledger::Ledger;
 use crate::mail::{Marker, ObjectId, Right, SmtpAddress};
-use crate::setting::{Call, Property, Value, Values};
+use crate::setting::{Call, Kind, Property, Value, Values};
 
 /// Changes of Send on Behalf, which Set-Mailbox writes.
 pub(super) struct OnBehalfChanges {
@@ -21,6 +21,8 @@ pub(super) struct OnBehalfChanges {
 pub(super) struct SettingsPlan {
     /// What is sent with the marker in one Set-Mailbox.
     pub core: Vec<Change>,
+    /// What is withdrawn, in calls of their own.
+    pub withdrawals: Vec<Step>,
     /// Calls of their own, which come last and stop nothing.
     pub alone: Vec<Step>,
     /// What was shown before, by change.
@@ -40,7 +42,10 @@ pub(super) fn plan(
     };
     let mut calls: BTreeMap<Call, Vec<Change>> = BTreeMap::new();
     for family in FAMILIES {
-        let Some(wish) = desired.settings.get(family.name) else {
+        if let Some(Some(why)) = desired.unwritten.get(family.name) {
+            plan.standings.insert(family.name, Standing::Refused(why.clone()));
+        }
+        let Some(wish) = wish_of(family, desired, ledger) else {
             continue;
         };
         let standing = judge(family, wish, desired, observed);
@@ -53,16 +58,7 @@ pub(super) fn plan(
                     plan.before.insert(change.clone(), before.clone());
                 }
             }
-            let is_retried = desired
-                .earlier
-                .get(family.name)
-                .is_some_and(|earlier| earlier.refused(wish));
-            match (family.call, family.company) {
-                (Call::Mailbox, Company::Together) if !is_retried => plan.core.extend(changes),
-                (call, Company::Alone) => plan.alone.push(Step::Set { call, changes }),
-                (call, Company::Together) if is_retried => plan.alone.push(Step::Set { call, changes }),
-                (call, Company::Together) => calls.entry(call).or_default().extend(changes),
-            }
+            plan.send(family, wish, changes, desired, &mut calls);
         }
         plan.standings.insert(family.name, standing);
     }
@@ -71,6 +67,105 @@ pub(super) fn plan(
         .map(|(call, changes)| Step::Set { call, changes });
     plan.alone.extend(others);
     plan
+}
+
+impl SettingsPlan {
+    /// Puts the changes of a family into the call in which they belong.
+    fn send(
+        &mut self,
+        family: &Family,
+        wish: &Values,
+        changes: Vec<Change>,
+        desired: &Desired,
+        calls: &mut BTreeMap<Call, Vec<Change>>,
+    ) {
+        let call = family.call;
+        let earlier = desired.earlier.get(family.name);
+        let is_retried = earlier.is_some_and(|earlier| earlier.refused(wish));
+        match (call, family.company) {
+            _ if !desired.settings.contains_key(family.name) => {
+                self.withdrawals.push(Step::Set { call, changes });
+            }
+            (Call::Mailbox, Company::Together) if !is_retried => self.core.extend(changes),
+            (_, Company::Together) if !is_retried => calls.entry(call).or_default().extend(changes),
+            (_, Company::Together | Company::Alone) => self.alone.push(Step::Set { call, changes }),
+            (_, Company::OneByOne) => {
+                let each = changes.into_iter().map(|change| vec![change]);
+                self.alone.extend(each.map(|changes| Step::Set { call, changes }));
+            }
+        }
+    }
+}
+
+/// What is declared, or withdrawn because the ledger says that it was opened.
+fn wish_of<'a>(family: &Family, desired: &'a Desired, ledger: &Ledger) -> Option<&'a Values> {
+    let withdrawn = || {
+        let is_ours = ledger.opened.contains(family.name);
+        desired.withdrawn.get(family.name).filter(|_| is_ours)
+    };
+    desired.settings.get(family.name).or_else(withdrawn)
+}
+
+/// Families that a plan opens or keeps open: to be remembered before anything is written.
+pub(super) fn opened(desired: &Desired, standings: &BTreeMap<&'static str, Standing>) -> BTreeSet<String> {
+    let is_open = |family: &&Family| {
+        let opens = desired
+            .settings
+            .get(family.name)
+            .is_some_and(|wish| family.opens(wish));
+        opens
+            && match standings.get(family.name) {
+                Some(Standing::Refused(_)) | None => false,
+                Some(
+                    Standing::Synced
+                    | Standing::Differs { .. }
+                    | Standing::Unread(_)
+                    | Standing::Waiting
+                    | Standing::NotConverging(_),
+                ) => true,
+            }
+    };
+    let open = FAMILIES.iter().filter(is_open);
+    open.map(|family| family.name.to_owned()).collect()
+}
+
+/// What is remembered of the defaults once everything is done: they are applied when each of them is set, or was refused.
+pub(super) fn defaults_afterwards(
+    before: Option<DefaultsState>,
+    desired: &Desired,
+    standings: &BTreeMap<&'static str, Standing>,
+) -> Option<DefaultsState> {
+    let is_done = |family: &&'static str| match standings.get(*family) {
+        Some(Standing::Synced | Standing::Refused(_) | Standing::NotConverging(_)) | None => true,
+        Some(Standing::Differs { .. } | Standing::Unread(_) | Standing::Waiting) => false,
+    };
+    match before {
+        Some(DefaultsState::Pending)
+            if desired.purpose == Purpose::Keep && desired.defaults.iter().all(is_done) =>
+        {
+            Some(DefaultsState::Applied)
+        }
+        Some(DefaultsState::Pending | DefaultsState::Applied) | None => before,
+    }
+}
+
+/// Whether what the ledger says to be open has to stay remembered once everything is done.
+pub(super) fn stays_opened(name: &str, desired: &Desired) -> bool {
+    match (Family::named(name), desired.settings.get(name)) {
+        // Declared with its off value it is closed.
+        (Some(family), Some(wish)) => family.opens(wish),
+        // A newer operator's, or one that is not closed yet.
+        (None, _) | (Some(_), None) => true,
+    }
+}
+
+/// Whether a read shows that a family is closed, or that it is not; None: neither.
+pub(super) fn is_closed(name: &str, observed: &Observed) -> Option<bool> {
+    let family = Family::named(name)?;
+    let off = family.withdrawal()?;
+    let shown = observed.settings.get(&family.call.shown_by())?.as_ref().ok()?;
+    let is_known = off.first_unread(shown).is_none();
+    is_known.then(|| off.differing(shown).is_empty())
 }
 
 fn changes(family: &'static Family, values: &Values) -> impl Iterator<Item = Change> {
@@ -133,15 +228,45 @@ pub(super) fn judge(family: &Family, wish: &Values, desired: &Desired, observed:
             }
             Answer::Retry => {}
         },
-        Some(Earlier::Refused { .. } | Earlier::Acknowledged { .. }) | None => {}
+        Some(Earlier::Refused { .. } | Earlier::Acknowledged { .. } | Earlier::Once { .. }) | None => {}
     }
-    let to = (family.sends)(&step, to);
+    let to = emptied_another_way(family, desired, &step, (family.sends)(&step, to));
     let from = shown
         .clone()
         .into_iter()
         .filter(|(name, _)| to.get(name).is_some())
         .collect();
     Standing::Differs { to, from }
+}
+
+/// Nobody knows whether null or an empty list empties a list: when the first changed nothing the second is tried.
+fn emptied_another_way(family: &Family, desired: &Desired, step: &Move<'_>, to: Values) -> Values {
+    let is_second_try = match desired.earlier.get(family.name) {
+        Some(Earlier::Once { wish, shown }) => wish == step.wish && shown == step.shown,
+        Some(Earlier::Refused { .. } | Earlier::Acknowledged { .. }) | None => false,
+    };
+    if !is_second_try {
+        return to;
+    }
+    let is_list = |name: &str| {
+        let property = family
+            .properties
+            .iter()
+            .find(|property| property.parameter == name);
+        property.is_some_and(|property| property.kind == Kind::Recipients)
+    };
+    let other = to.into_iter().map(|(name, value)| {
+        let is_cleared = value == Value::Nothing && is_list(name);
+        (
+            name,
+            if is_cleared {
+                Value::Recipients(BTreeSet::new())
+            } else {
+                value
+            },
+        )
+    });
+    other.collect()
 }
 
 fn have_forms(family: &Family, values: &Values) -> bool {
@@ -166,11 +291,14 @@ fn not_converging(family: &Family, to: &Values, shown: &Values) -> String {
 
 /// The sentence that denies what the wish needs.
 fn denial(family: &Family, step: &Move<'_>, desired: &Desired) -> Option<String> {
+    // Defaults are the platform team's own wish.
+    let is_default = desired.defaults.contains(family.name);
     (family.needs)(step).into_iter().find_map(|need| match need {
         Need::CustomAttribute(number) if number == desired.marker_attribute => Some(format!(
             "custom attribute {number} holds the operator's marker (ownership.markerAttribute of the ExchangeTenant): \
              choose another number"
         )),
+        Need::Power(_) | Need::CustomAttribute(_) if is_default => None,
         Need::Power(_) | Need::CustomAttribute(_) => desired.denied.get(&need).cloned(),
         Need::Licence(_) => None,
     })

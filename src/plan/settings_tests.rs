@@ -12,14 +12,14 @@ use super::{
 };
 use crate::api::{SharedMailbox, SharedMailboxSpec};
 use crate::ledger::Ledger;
-use crate::setting::{Property, Source, Value, Values};
+use crate::setting::{Kind, Property, Source, Value, Values, Who};
 
 fn sources() -> impl Iterator<Item = Source> {
     std::iter::once(Source::Mailbox).chain(Source::FURTHER)
 }
 
 /// These may send more than what differs.
-const SEND_MORE: [&str; 1] = ["regional"];
+const SEND_MORE: [&str; 3] = ["regional", "forwarding", "automaticReplies"];
 
 /// What can be wished: no property that only goes along, and not the attribute that holds the marker.
 fn wishable(family: &'static Family) -> impl Iterator<Item = &'static Property> {
@@ -76,10 +76,14 @@ pub fn shown() -> impl Strategy<Value = ShownSettings> {
     let each: Vec<_> = properties
         .iter()
         .map(|property| {
-            property
-                .kind
-                .any_wish()
-                .prop_map(|value| (property.parameter, value))
+            // It can be shown to be missing and not be wished so.
+            let is_made = property.kind == Kind::Made;
+            let value = if is_made {
+                any::<bool>().prop_map(Value::Flag).boxed()
+            } else {
+                property.kind.any_wish()
+            };
+            value.prop_map(|value| (property.parameter, value))
         })
         .collect();
     each.prop_map(|values| {
@@ -166,6 +170,10 @@ fn every_family_is_named_for_its_fields_and_owns_its_parameters() {
 /// What a manifest says when it declares every field of the family by its example.
 fn examples(family: &Family) -> Json {
     let mut declared = json!({});
+    let whole = schema_of(family.name)["example"].clone();
+    if family.choice.is_some() {
+        return json!({ family.name: whole });
+    }
     for property in family
         .properties
         .iter()
@@ -192,7 +200,12 @@ fn every_field_has_an_example_that_its_family_declares_and_can_write() {
             .filter(|property| property.shown_as.is_some())
         {
             let value = wish.get(property.parameter).unwrap();
-            assert!(property.kind.write(value).is_some(), "{}", property.field);
+            let is_somebody = value.as_recipients().is_some();
+            assert!(
+                is_somebody || property.kind.write(value).is_some(),
+                "{}",
+                property.field
+            );
         }
         assert_eq!(wish, wish.only(family.properties), "only its own parameters");
         let nothing = (family.declared)(&spec(&json!({}))).unwrap();
@@ -506,4 +519,143 @@ fn a_new_language_brings_its_own_formats_unless_they_are_declared_too() {
     ]);
     assert_eq!(sent(german(Some("dd.MM.yyyy")), shown.clone()), declared);
     assert_eq!(sent(german(None), shown), BTreeMap::new());
+}
+
+fn forwarding_to(to: Option<&str>) -> Values {
+    let who = |text: &str| Value::Recipients(BTreeSet::from([Who::Id(text.parse().unwrap())]));
+    Values::of([
+        ("ForwardingAddress", Some(to.map_or(Value::Nothing, who))),
+        ("ForwardingSmtpAddress", Some(Value::Nothing)),
+        ("DeliverToMailboxAndForward", Some(Value::Flag(to.is_some()))),
+    ])
+}
+
+const SOMEBODY: &str = "00000000-0000-4000-8000-000000000001";
+
+fn showing_forwarding(to: Option<&str>) -> Observed {
+    showing(ShownSettings::from([(Source::Mailbox, Ok(forwarding_to(to)))]))
+}
+
+/// As if the ledger said that forwarding was opened, and nobody declared it.
+fn dropped() -> (Desired, Ledger) {
+    let mut desired = wanting(BTreeMap::new());
+    let off = Family::named("forwarding").unwrap().withdrawal().unwrap();
+    desired.withdrawn.insert("forwarding", off);
+    let ledger = Ledger {
+        opened: BTreeSet::from(["forwarding".to_owned()]),
+        ..Ledger::default()
+    };
+    (desired, ledger)
+}
+
+#[test]
+fn what_opens_is_remembered_before_it_is_written_and_withdrawn_when_it_is_dropped() {
+    let open = wanting(BTreeMap::from([("forwarding", forwarding_to(Some(SOMEBODY)))]));
+    let planned = plan(&open, &showing_forwarding(None), &Ledger::default());
+    assert!(!planned.is_empty());
+    let opened = BTreeSet::from(["forwarding".to_owned()]);
+    assert_eq!(
+        (&planned.announced.opened, &planned.settled.opened),
+        (&opened, &opened)
+    );
+    let (desired, ledger) = dropped();
+    let planned = plan(&desired, &showing_forwarding(Some(SOMEBODY)), &ledger);
+    let changes: BTreeMap<_, _> = planned
+        .changes()
+        .iter()
+        .filter_map(|change| Some((change.parameter()?, change.setting_value()?.clone())))
+        .collect();
+    let off: BTreeMap<_, _> = forwarding_to(None).into_iter().collect();
+    assert_eq!(changes, off, "all of it, whatever is shown");
+    assert_eq!(planned.settled.opened, opened, "until a read shows it");
+}
+
+#[test]
+fn what_was_withdrawn_is_rechecked_until_no_replica_can_hide_it() {
+    let (mut desired, mut ledger) = dropped();
+    let none = super::Acknowledged::new();
+    super::confirm_removed(&mut ledger, &desired, &none, &showing_forwarding(Some(SOMEBODY)));
+    assert_eq!(ledger.opened.len(), 1, "it is still shown");
+    super::confirm_removed(&mut ledger, &desired, &none, &showing_forwarding(None));
+    assert_eq!((ledger.opened.len(), ledger.removed.len()), (0, 1));
+    let mut back = ledger.clone();
+    super::reopen(&mut back, &desired, &showing_forwarding(Some(SOMEBODY)));
+    assert_eq!((back.opened.len(), back.removed.len()), (1, 0));
+    desired.now += super::SHOWN_BY_THEN;
+    super::reopen(&mut ledger, &desired, &showing_forwarding(None));
+    assert_eq!(ledger, Ledger::default());
+}
+
+#[test]
+fn what_is_not_in_the_ledger_or_is_refused_is_not_withdrawn() {
+    let (desired, ledger) = dropped();
+    let open = showing_forwarding(Some(SOMEBODY));
+    assert!(
+        plan(&desired, &open, &Ledger::default()).is_empty(),
+        "an admin's own"
+    );
+    let mut refused = wanting(BTreeMap::new());
+    refused
+        .unwritten
+        .insert("forwarding", Some("nobody has the address".to_owned()));
+    let planned = plan(&refused, &open, &ledger);
+    assert!(planned.is_empty());
+    assert_eq!(planned.settled.opened, ledger.opened);
+    assert!(matches!(planned.standings["forwarding"], Standing::Refused(_)));
+    let off = wanting(BTreeMap::from([("forwarding", forwarding_to(None))]));
+    assert_eq!(
+        plan(&off, &showing_forwarding(None), &ledger).settled.opened,
+        BTreeSet::new()
+    );
+}
+
+#[test]
+fn a_list_that_null_does_not_empty_is_emptied_by_an_empty_list() {
+    let wish = Values::of([("AcceptMessagesOnlyFromSendersOrMembers", Some(Value::Nothing))]);
+    let somebody = Value::Recipients(BTreeSet::from([Who::Id(SOMEBODY.parse().unwrap())]));
+    let shown = Values::of([("AcceptMessagesOnlyFromSendersOrMembers", Some(somebody))]);
+    let mut desired = wanting(BTreeMap::from([("delivery.acceptFrom", wish.clone())]));
+    let observed = showing(ShownSettings::from([(Source::Mailbox, Ok(shown.clone()))]));
+    let sent =
+        |desired: &Desired| changed(desired, &observed)["AcceptMessagesOnlyFromSendersOrMembers"].clone();
+    assert_eq!(sent(&desired), Value::Nothing);
+    desired
+        .earlier
+        .insert("delivery.acceptFrom", Earlier::Once { wish, shown });
+    assert_eq!(sent(&desired), Value::Recipients(BTreeSet::new()));
+}
+
+#[test]
+fn an_archive_is_made_before_it_expands_and_never_taken_away() {
+    let archive = |guid, expands| {
+        Values::of([
+            ("Archive", Some(Value::Flag(guid))),
+            ("AutoExpandingArchive", Some(Value::Flag(expands))),
+        ])
+    };
+    let describe = |wish: Values, shown: Values| {
+        let desired = wanting(BTreeMap::from([("archive", wish)]));
+        let observed = showing(ShownSettings::from([(Source::Mailbox, Ok(shown))]));
+        let planned = plan(&desired, &observed, &Ledger::default());
+        (planned.describe(), planned.standings["archive"].clone())
+    };
+    let both = archive(true, true);
+    assert_eq!(
+        describe(both.clone(), archive(false, false)).0,
+        ["set archive.enabled to true", "set archive.autoExpanding to true"]
+    );
+    assert_eq!(
+        describe(both, archive(true, false)).0,
+        ["set archive.autoExpanding to true"]
+    );
+    for (wish, shown) in [
+        (archive(false, false), archive(true, false)),
+        (archive(true, false), archive(true, true)),
+    ] {
+        let (steps, standing) = describe(wish, shown);
+        assert!(
+            steps.is_empty() && matches!(standing, Standing::Refused(_)),
+            "{steps:?}"
+        );
+    }
 }

@@ -44,7 +44,9 @@ pub enum Standing {
 pub enum Earlier {
     /// Exchange refused this wish for good.
     Refused { wish: Values, why: String, retry: bool },
-    /// Exchange acknowledged this wish and went on showing `shown`.
+    /// Exchange acknowledged this wish once, minutes ago, and went on showing `shown`.
+    Once { wish: Values, shown: Values },
+    /// The same, more than once.
     Acknowledged {
         wish: Values,
         shown: Values,
@@ -70,7 +72,7 @@ impl Earlier {
     pub(super) fn refused(&self, wish: &Values) -> bool {
         match self {
             Self::Refused { wish: then, .. } => then == wish,
-            Self::Acknowledged { .. } => false,
+            Self::Once { .. } | Self::Acknowledged { .. } => false,
         }
     }
 }

@@ -108,6 +108,10 @@ pub fn desired() -> Desired {
             "displayName",
             Values::of([("DisplayName", Some(Value::text("Sales")))]),
         )]),
+        defaults: BTreeSet::new(),
+        unwritten: BTreeMap::new(),
+        withdrawn: BTreeMap::new(),
+        recipients: BTreeMap::new(),
         denied: BTreeMap::new(),
         earlier: BTreeMap::new(),
     }

@@ -41,6 +41,11 @@ pub enum Wish<'a> {
     Power(Power),
     /// The custom attribute of this number.
     CustomAttribute(u8),
+    /// Somebody whom a setting names, such as where mail is forwarded to. None: of what kind they are is not known yet.
+    Recipient {
+        kind: Option<MemberKind>,
+        address: &'a SmtpAddress,
+    },
     Member {
         kind: MemberKind,
         address: &'a SmtpAddress,
@@ -144,7 +149,7 @@ impl MailboxRules<'_> {
         }
         let named = match wish {
             Wish::Mailbox { .. } | Wish::Power(_) | Wish::CustomAttribute(_) => NAMED,
-            Wish::Member { .. } => NAMED_FOR_MEMBER,
+            Wish::Member { .. } | Wish::Recipient { .. } => NAMED_FOR_MEMBER,
         };
         let addresses = list(addresses, named);
         let mut rule = format!("namespaces: {{names: [{namespace}]}}, addresses: [{addresses}]");
@@ -155,6 +160,11 @@ impl MailboxRules<'_> {
                 format!("the custom attribute {number}"),
                 format!(", customAttributes: [{number}]"),
             ),
+            Wish::Recipient {
+                kind: Some(MemberKind::Group),
+                address,
+            } => (format!("the group {address}"), format!(", groups: [{address}]")),
+            Wish::Recipient { kind: _, address } => (address.to_string(), format!(", members: [{address}]")),
             Wish::Member {
                 kind: MemberKind::User,
                 address,
@@ -196,6 +206,15 @@ impl Rule {
             }
             Wish::Power(power) => self.powers.contains(&power),
             Wish::CustomAttribute(number) => self.custom_attributes.contains(&number.into()),
+            Wish::Recipient { kind, address } => {
+                let matches =
+                    |patterns: &[AddressPattern]| patterns.iter().any(|pattern| pattern.matches(address));
+                match kind {
+                    Some(MemberKind::User) => matches(&self.members),
+                    Some(MemberKind::Group) => matches(&self.groups),
+                    None => matches(&self.members) || matches(&self.groups),
+                }
+            }
             Wish::Member { kind, address, right } => {
                 let patterns = match kind {
                     MemberKind::User => &self.members,

@@ -1,9 +1,14 @@
 //! How a value is written as JSON, and read back from the form in which the service shows it.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value as Json;
 
 use super::culture;
-use super::value::{DAY, Value, Words};
+use super::value::{DAY, Value, Who, Words, written_minute};
 
 /// What a property holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,17 +30,41 @@ pub enum Kind {
     Name,
     /// A language and region such as `de-DE`, which may come back as a text, an object or a number.
     Culture,
+    /// One of these words, whatever their case.
+    Word(&'static [&'static str]),
     /// A text that comes back wrapped in HTML; compared by its words.
     MailTip,
+    /// A text in HTML, compared by its words and by what its links lead to.
+    Html,
+    /// A time to the minute, in UTC.
+    Minute,
+    /// An address, shown with `smtp:` before it.
+    Address,
+    /// One recipient, written by their object id and shown by it or by their name.
+    Recipient,
+    /// Any number of recipients, written as a whole list.
+    Recipients,
+    /// Something that can be made and not be taken away: shown by its id, or by a flag.
+    Made,
 }
 
 impl Kind {
     /// Whether the service may show a value in another form than it was written.
     pub fn has_forms(self) -> bool {
         match self {
-            // A name may come back as the id of what it names.
-            Self::Text | Self::Name | Self::Culture | Self::MailTip => true,
-            Self::Flag | Self::BlockedOrDefault | Self::Count | Self::Size | Self::Span | Self::Days => false,
+            // A name may come back as the id of what it names, a time in the time zone of a server.
+            Self::Text | Self::Name | Self::Culture | Self::MailTip | Self::Html | Self::Minute => true,
+            Self::Flag
+            | Self::BlockedOrDefault
+            | Self::Count
+            | Self::Size
+            | Self::Span
+            | Self::Days
+            | Self::Word(_)
+            | Self::Address
+            | Self::Recipient
+            | Self::Recipients
+            | Self::Made => false,
         }
     }
 
@@ -58,7 +87,11 @@ impl Kind {
             Json::Bool(_) | Json::Number(_) | Json::Object(_) => false,
         };
         if is_nothing {
-            return Some(Value::Nothing);
+            return Some(if self == Self::Made {
+                Value::Flag(false)
+            } else {
+                Value::Nothing
+            });
         }
         match self {
             Self::Flag | Self::BlockedOrDefault => read_flag(shown).map(Value::Flag),
@@ -69,7 +102,12 @@ impl Kind {
             Self::Culture => culture::read(shown).map(|name| Value::name(&name)),
             Self::Text => shown.as_str().map(Value::text),
             Self::Name => shown.as_str().map(Value::name),
-            Self::MailTip => {
+            Self::Word(words) => {
+                let shown = shown.as_str()?;
+                let word = words.iter().find(|word| word.eq_ignore_ascii_case(shown));
+                word.map(|word| Value::name(word))
+            }
+            Self::MailTip | Self::Html => {
                 let words = Words::of_markup(shown.as_str()?);
                 Some(if words.is_empty() {
                     Value::Nothing
@@ -77,6 +115,18 @@ impl Kind {
                     Value::Words(words)
                 })
             }
+            Self::Minute => read_minute(shown.as_str()?),
+            Self::Address => {
+                let text = shown.as_str()?;
+                let prefix = text
+                    .get(..5)
+                    .filter(|prefix| prefix.eq_ignore_ascii_case("smtp:"));
+                let address = text.get(prefix.map_or(0, str::len)..)?;
+                address.parse().ok().map(Value::Address)
+            }
+            Self::Recipient => Some(Value::Recipients(BTreeSet::from([who(shown.as_str()?)]))),
+            Self::Recipients => read_recipients(shown),
+            Self::Made => read_made(shown).map(Value::Flag),
         }
     }
 
@@ -92,6 +142,11 @@ impl Kind {
             | Self::Name
             | Self::Culture
             | Self::MailTip
+            | Self::Html
+            | Self::Minute
+            | Self::Address
+            | Self::Recipient
+            | Self::Recipients
                 if *value == Value::Nothing =>
             {
                 Some(Json::Null)
@@ -108,7 +163,17 @@ impl Kind {
                 .map(|seconds| (seconds / DAY).into()),
             Self::Text => value.as_text().map(Json::from),
             Self::Name | Self::Culture => value.as_name().map(|name| name.written().into()),
-            Self::MailTip => value.as_words().map(|words| words.written().into()),
+            Self::Word(words) => {
+                let name = value.as_name()?.written();
+                words.contains(&name).then(|| name.into())
+            }
+            Self::Minute => written_minute(value.as_minute()?).map(Json::from),
+            Self::Address => value.as_address().map(|address| address.as_str().into()),
+            Self::Recipient => written_recipients(value)?.pop(),
+            Self::Recipients => written_recipients(value).map(Json::from),
+            // To take it away is another call, which nobody declares.
+            Self::Made => value.as_flag().filter(|is_wished| *is_wished).map(Json::Bool),
+            Self::MailTip | Self::Html => value.as_words().map(|words| words.written().into()),
         }
     }
 }
@@ -120,6 +185,46 @@ fn read_flag(shown: &Json) -> Option<bool> {
     [true, false]
         .into_iter()
         .find(|flag| text.eq_ignore_ascii_case(&flag.to_string()))
+}
+
+/// With `Z` or an offset; without one it is taken for UTC.
+fn read_minute(shown: &str) -> Option<Value> {
+    let time = shown.parse::<Timestamp>().ok().or_else(|| {
+        let local: DateTime = shown.parse().ok()?;
+        Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    })?;
+    Some(Value::minute(time))
+}
+
+fn who(text: &str) -> Who {
+    text.parse().map_or_else(|_| Who::Shown(text.to_owned()), Who::Id)
+}
+
+fn read_recipients(shown: &Json) -> Option<Value> {
+    let texts: Vec<&str> = match shown {
+        Json::Array(items) => items.iter().map(Json::as_str).collect::<Option<_>>()?,
+        Json::String(text) => vec![text],
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Object(_) => return None,
+    };
+    Some(Value::Recipients(texts.into_iter().map(who).collect()))
+}
+
+/// None unless each of them is known by their id.
+fn written_recipients(value: &Value) -> Option<Vec<Json>> {
+    let ids = value.as_recipients()?.iter().map(|who| match who {
+        Who::Id(id) => Some(id.to_string().into()),
+        Who::Written(_) | Who::Shown(_) => None,
+    });
+    ids.collect()
+}
+
+/// An id that is not nil, or a flag.
+fn read_made(shown: &Json) -> Option<bool> {
+    if let Some(flag) = read_flag(shown) {
+        return Some(flag);
+    }
+    let id: uuid::Uuid = shown.as_str()?.parse().ok()?;
+    Some(!id.is_nil())
 }
 
 fn is_unlimited(shown: &Json) -> bool {
@@ -200,8 +305,30 @@ pub mod testing {
 
     use super::*;
 
+    fn some_address() -> impl Strategy<Value = Value> {
+        "[a-z]{1,9}".prop_map(|name| Value::Address(format!("{name}@fabrikam.com").parse().unwrap()))
+    }
+
+    fn some_recipients(most: usize) -> impl Strategy<Value = Value> {
+        let id = (1_u8..9).prop_map(|number| {
+            Who::Id(
+                format!("00000000-0000-4000-8000-00000000000{number}")
+                    .parse()
+                    .unwrap(),
+            )
+        });
+        proptest::collection::btree_set(id, 1..=most).prop_map(Value::Recipients)
+    }
+
     impl Kind {
-        pub const ALL: [Self; 10] = [
+        pub const ALL: [Self; 17] = [
+            Self::Word(&["None", "Known", "All"]),
+            Self::Html,
+            Self::Minute,
+            Self::Address,
+            Self::Recipient,
+            Self::Recipients,
+            Self::Made,
             Self::Flag,
             Self::BlockedOrDefault,
             Self::Count,
@@ -236,6 +363,15 @@ pub mod testing {
                     .boxed(),
                 Self::Text => "[a-z&;.]{1,12}".prop_map(|text| Value::text(&text)).boxed(),
                 Self::Name => "[a-z]{1,12}".prop_map(|text| Value::name(&text)).boxed(),
+                Self::Word(words) => proptest::sample::select(words).prop_map(Value::name).boxed(),
+                Self::Html => "(<p>)?[a-z&; ]{0,12}(<a href='x'>y</a>)?"
+                    .prop_map(|text| Value::html(&text))
+                    .boxed(),
+                Self::Minute => (0_i64..50_000_000).prop_map(Value::Minute).boxed(),
+                Self::Address => some_address().boxed(),
+                Self::Recipient => prop_oneof![Just(Value::Nothing), some_recipients(1)].boxed(),
+                Self::Recipients => prop_oneof![Just(Value::Nothing), some_recipients(3)].boxed(),
+                Self::Made => Just(Value::Flag(true)).boxed(),
                 Self::MailTip => "[a-z&; ]{0,12}".prop_map(|text| Value::words(&text)).boxed(),
             }
         }
@@ -277,6 +413,9 @@ mod tests {
             }
             (Kind::Days, None) if written.is_u64() => json!(format!("{written}.00:00:00")),
             (Kind::Count, None) => json!(written.to_string()),
+            (Kind::Address, Some(text)) => json!(format!("smtp:{text}")),
+            (Kind::Made, None) => json!("66666666-7777-8888-9999-aaaaaaaaaaaa"),
+            (Kind::Minute, Some(text)) => json!(text.replace('Z', "+00:00")),
             (Kind::MailTip, Some(text)) => {
                 json!(format!(
                     "<html>\r\n<body>\r\n{}\r\n</body></html>",
@@ -302,7 +441,8 @@ mod tests {
                 let read = kind.read(&json);
                 let is_nothing = json.is_null() || json == json!("") || json == json!([]);
                 if is_nothing {
-                    prop_assert_eq!(&read, &Some(Value::Nothing));
+                    let nothing = if kind == Kind::Made { Value::Flag(false) } else { Value::Nothing };
+                    prop_assert_eq!(&read, &Some(nothing));
                 }
                 if let Some(Value::Bytes(_)) = read {
                     prop_assert!(json.as_str().unwrap().ends_with(" bytes)"), "{}", json);
@@ -362,6 +502,54 @@ mod tests {
             Kind::Days.write(&Value::Seconds(90)),
             None,
             "part of a day can't be said"
+        );
+    }
+
+    #[test]
+    fn times_are_understood_in_any_zone_and_without_one() {
+        let noon = Value::minute("2026-12-24T12:00:00Z".parse().unwrap());
+        for shown in [
+            "2026-12-24T12:00:00Z",
+            "2026-12-24T13:00:30+01:00",
+            "2026-12-24T12:00:00",
+            "2026-12-24T12:00:00.0000000",
+        ] {
+            assert_eq!(Kind::Minute.read(&json!(shown)), Some(noon.clone()), "{shown}");
+        }
+        assert_eq!(Kind::Minute.read(&json!("12/24/2026 12:00")), None);
+        assert_eq!(Kind::Minute.write(&noon), Some(json!("2026-12-24T12:00:00Z")));
+    }
+
+    #[test]
+    fn what_was_made_is_shown_by_its_id_and_never_taken_away() {
+        for (shown, is_there) in [
+            (json!("00000000-0000-0000-0000-000000000000"), false),
+            (json!(null), false),
+            (json!(false), false),
+            (json!("66666666-7777-8888-9999-aaaaaaaaaaaa"), true),
+            (json!(true), true),
+        ] {
+            assert_eq!(Kind::Made.read(&shown), Some(Value::Flag(is_there)), "{shown}");
+        }
+        assert_eq!(Kind::Made.read(&json!("Active")), None);
+        assert_eq!(Kind::Made.write(&Value::Flag(false)), None);
+    }
+
+    #[test]
+    fn recipients_are_written_only_once_each_of_them_is_known() {
+        let id = "66666666-7777-8888-9999-aaaaaaaaaaaa";
+        let shown = Kind::Recipients.read(&json!([id, "Old Name"])).unwrap();
+        let known = Who::Id(id.parse().unwrap());
+        let both = BTreeSet::from([known.clone(), Who::Shown("Old Name".to_owned())]);
+        assert_eq!(shown, Value::Recipients(both));
+        assert_eq!(Kind::Recipients.write(&shown), None);
+        let one = Value::Recipients(BTreeSet::from([known]));
+        assert_eq!(Kind::Recipients.write(&one), Some(json!([id])));
+        assert_eq!(Kind::Recipient.write(&one), Some(json!(id)));
+        assert_eq!(Kind::Recipients.write(&Value::Nothing), Some(json!(null)));
+        assert_eq!(
+            Kind::Recipients.write(&Value::Recipients(BTreeSet::new())),
+            Some(json!([]))
         );
     }
 

@@ -3,6 +3,7 @@
 //! Knows nothing of manifests: which field of a manifest wishes what is data in `plan::FAMILIES`.
 
 mod culture;
+mod html;
 mod kind;
 mod source;
 mod value;
@@ -10,5 +11,5 @@ mod values;
 
 pub use kind::Kind;
 pub use source::{Call, Property, Source};
-pub use value::{Name, Value, Words};
+pub use value::{Name, Value, Who, Words};
 pub use values::Values;

@@ -12,17 +12,20 @@ pub enum Source {
     Cas,
     /// Language and formats: Get-MailboxRegionalConfiguration.
     Regional,
+    /// Get-MailboxAutoReplyConfiguration.
+    AutoReply,
 }
 
 impl Source {
     /// Those beside the mailbox itself, which are read only when somebody declares something that they show.
-    pub const FURTHER: [Self; 2] = [Self::Cas, Self::Regional];
+    pub const FURTHER: [Self; 3] = [Self::Cas, Self::Regional, Self::AutoReply];
 
     pub fn cmdlet(self) -> &'static str {
         match self {
             Self::Mailbox => "Get-Mailbox",
             Self::Cas => "Get-CASMailbox",
             Self::Regional => "Get-MailboxRegionalConfiguration",
+            Self::AutoReply => "Get-MailboxAutoReplyConfiguration",
         }
     }
 
@@ -30,7 +33,7 @@ impl Source {
     pub fn owner(self) -> Option<&'static str> {
         match self {
             Self::Mailbox | Self::Cas => Some("ExternalDirectoryObjectId"),
-            Self::Regional => None,
+            Self::Regional | Self::AutoReply => None,
         }
     }
 }
@@ -43,6 +46,10 @@ pub enum Call {
     Cas,
     /// Language and formats: Set-MailboxRegionalConfiguration.
     Regional,
+    /// Set-MailboxAutoReplyConfiguration.
+    AutoReply,
+    /// What a mailbox gets once: Enable-Mailbox.
+    Archive,
 }
 
 impl Call {
@@ -51,15 +58,18 @@ impl Call {
             Self::Mailbox => "Set-Mailbox",
             Self::Cas => "Set-CASMailbox",
             Self::Regional => "Set-MailboxRegionalConfiguration",
+            Self::AutoReply => "Set-MailboxAutoReplyConfiguration",
+            Self::Archive => "Enable-Mailbox",
         }
     }
 
     /// Where its effect can be read.
     pub fn shown_by(self) -> Source {
         match self {
-            Self::Mailbox => Source::Mailbox,
+            Self::Mailbox | Self::Archive => Source::Mailbox,
             Self::Cas => Source::Cas,
             Self::Regional => Source::Regional,
+            Self::AutoReply => Source::AutoReply,
         }
     }
 }
@@ -92,6 +102,15 @@ impl Property {
     #[must_use]
     pub const fn off(self, off: &'static str) -> Self {
         Self { off, ..self }
+    }
+
+    /// Shown under another name than it is written.
+    #[must_use]
+    pub const fn shown_as(self, name: &'static str) -> Self {
+        Self {
+            shown_as: Some(name),
+            ..self
+        }
     }
 
     /// What only goes along with another property.

@@ -1,8 +1,14 @@
 //! Values of settings, in the form in which they are compared.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
+
+use jiff::Timestamp;
+
+use super::html;
+use crate::mail::{ObjectId, SmtpAddress};
 
 /// How many characters of a value are shown to people at most.
 const SHOWN: usize = 60;
@@ -20,9 +26,24 @@ pub enum Value {
     Count(u32),
     Bytes(u64),
     Seconds(u64),
+    /// Minutes since 1970, UTC.
+    Minute(i64),
     Text(String),
     Name(Name),
     Words(Words),
+    Address(SmtpAddress),
+    /// One or more recipients. Nobody is [`Self::Nothing`]; an empty set is another way of writing it.
+    Recipients(BTreeSet<Who>),
+}
+
+/// A recipient, as far as they are known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Who {
+    /// As a manifest names them; not looked up yet.
+    Written(SmtpAddress),
+    Id(ObjectId),
+    /// As Exchange shows them: the name of an older object.
+    Shown(String),
 }
 
 impl Value {
@@ -102,11 +123,64 @@ impl Value {
         }
     }
 
+    pub(super) fn as_minute(&self) -> Option<i64> {
+        if let Self::Minute(minute) = self {
+            Some(*minute)
+        } else {
+            None
+        }
+    }
+
+    pub fn as_address(&self) -> Option<&SmtpAddress> {
+        if let Self::Address(address) = self {
+            Some(address)
+        } else {
+            None
+        }
+    }
+
+    pub fn as_recipients(&self) -> Option<&BTreeSet<Who>> {
+        if let Self::Recipients(who) = self {
+            Some(who)
+        } else {
+            None
+        }
+    }
+
     pub(super) fn as_words(&self) -> Option<&Words> {
         if let Self::Words(words) = self {
             Some(words)
         } else {
             None
+        }
+    }
+
+    /// A text for people who write to the mailbox: HTML, or plain text, which is sent as HTML.
+    pub fn html(text: &str) -> Self {
+        let words = if text.contains('<') {
+            Words::of_markup(text)
+        } else {
+            Words::of_markup(&html::of_plain(text))
+        };
+        if words.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Words(words)
+        }
+    }
+
+    /// Seconds don't count.
+    pub fn minute(time: Timestamp) -> Self {
+        Self::Minute(time.as_second().div_euclid(60))
+    }
+
+    /// Recipients as a manifest names them; nothing when there are none.
+    pub fn recipients(addresses: impl IntoIterator<Item = SmtpAddress>) -> Self {
+        let who: BTreeSet<Who> = addresses.into_iter().map(Who::Written).collect();
+        if who.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Recipients(who)
         }
     }
 
@@ -135,7 +209,14 @@ impl Value {
             Self::Bytes(number) | Self::Seconds(number) => Some(*number),
             Self::Count(count) => Some(u64::from(*count)),
             Self::Unlimited => Some(u64::MAX),
-            Self::Nothing | Self::Flag(_) | Self::Text(_) | Self::Name(_) | Self::Words(_) => None,
+            Self::Nothing
+            | Self::Flag(_)
+            | Self::Minute(_)
+            | Self::Text(_)
+            | Self::Name(_)
+            | Self::Words(_)
+            | Self::Address(_)
+            | Self::Recipients(_) => None,
         }
     }
 }
@@ -153,6 +234,15 @@ impl fmt::Display for Value {
             Self::Text(text) => write_quoted(text, f),
             Self::Name(name) => write_quoted(&name.written, f),
             Self::Words(words) => write_quoted(&words.written, f),
+            Self::Minute(minute) => write_minute(*minute, f),
+            Self::Address(address) => write_short(address.as_str(), f),
+            Self::Recipients(who) if who.len() > 1 => write!(f, "{} recipients", who.len()),
+            Self::Recipients(who) => match who.first() {
+                Some(Who::Written(address)) => write_short(address.as_str(), f),
+                Some(Who::Id(id)) => id.fmt(f),
+                Some(Who::Shown(name)) => write_quoted(name, f),
+                None => f.write_str("nobody"),
+            },
         }
     }
 }
@@ -165,6 +255,27 @@ fn write_quoted(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     let start: String = quoted.chars().take(SHOWN - 2).collect();
     write!(f, "{start}…\"")
+}
+
+fn write_short(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if text.chars().count() <= SHOWN {
+        return f.write_str(text);
+    }
+    let start: String = text.chars().take(SHOWN - 1).collect();
+    write!(f, "{start}…")
+}
+
+fn write_minute(minute: i64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match written_minute(minute) {
+        Some(time) => f.write_str(&time),
+        None => write!(f, "minute {minute}"),
+    }
+}
+
+/// As ISO 8601 in UTC. None: outside of all calendars.
+pub(super) fn written_minute(minute: i64) -> Option<String> {
+    let time = Timestamp::from_second(minute.checked_mul(60)?).ok()?;
+    Some(format!("{time:.0}"))
 }
 
 /// With one digit after the point, as the admin center shows it.
@@ -230,66 +341,16 @@ impl Words {
         }
     }
 
-    /// A text as the service shows it: tags are cut and entities decoded once.
+    /// A text with markup, of which only the words and the targets of links count.
     pub fn of_markup(text: &str) -> Self {
-        Self::plain(&decoded(&without_tags(text)))
+        Self {
+            meaning: html::said(text),
+            written: text.to_owned(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
         self.meaning.is_empty()
-    }
-}
-
-/// A tag stands between words.
-fn without_tags(markup: &str) -> String {
-    let mut text = String::with_capacity(markup.len());
-    let mut rest = markup;
-    while let Some(start) = rest.find('<') {
-        let Some(length) = rest.get(start..).and_then(|tag| tag.find('>')) else {
-            break;
-        };
-        text.push_str(rest.get(..start).unwrap_or_default());
-        text.push(' ');
-        rest = rest.get(start + length + 1..).unwrap_or_default();
-    }
-    text.push_str(rest);
-    text
-}
-
-fn decoded(text: &str) -> String {
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find('&') {
-        decoded.push_str(rest.get(..start).unwrap_or_default());
-        let after = rest.get(start + 1..).unwrap_or_default();
-        let found = after
-            .split_once(';')
-            .and_then(|(name, after)| Some((entity(name)?, after)));
-        // A lone ampersand stands for itself.
-        let (character, after) = found.unwrap_or(('&', after));
-        decoded.push(character);
-        rest = after;
-    }
-    decoded.push_str(rest);
-    decoded
-}
-
-fn entity(name: &str) -> Option<char> {
-    let number = |digits: &str, radix| char::from_u32(u32::from_str_radix(digits, radix).ok()?);
-    match name {
-        "amp" => Some('&'),
-        "lt" => Some('<'),
-        "gt" => Some('>'),
-        "quot" => Some('"'),
-        "apos" => Some('\''),
-        "nbsp" => Some(' '),
-        other => {
-            let digits = other.strip_prefix('#')?;
-            match digits.strip_prefix(['x', 'X']) {
-                Some(hex) => number(hex, 16),
-                None => number(digits, 10),
-            }
-        }
     }
 }
 

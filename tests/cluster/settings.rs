@@ -39,17 +39,23 @@ fn examples() -> Value {
     let crd = serde_json::to_value(SharedMailbox::crd()).unwrap();
     let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
     let mut declared = json!({});
-    let properties = FAMILIES.iter().flat_map(|family| family.properties);
-    for property in properties.filter(|property| property.shown_as.is_some()) {
-        let (mut schema, mut at) = (spec.clone(), &mut declared);
-        for name in property.field.split('.') {
-            schema = match &schema["properties"][name] {
-                Value::Null => schema["additionalProperties"].clone(),
-                property => property.clone(),
-            };
-            at = at.as_object_mut().unwrap().entry(name).or_insert(json!({}));
+    for family in FAMILIES {
+        if family.choice.is_some() {
+            declared[family.name] = spec["properties"][family.name]["example"].clone();
+            continue;
         }
-        *at = schema["example"].clone();
+        let properties = family.properties.iter();
+        for property in properties.filter(|property| property.shown_as.is_some()) {
+            let (mut schema, mut at) = (spec.clone(), &mut declared);
+            for name in property.field.split('.') {
+                schema = match &schema["properties"][name] {
+                    Value::Null => schema["additionalProperties"].clone(),
+                    property => property.clone(),
+                };
+                at = at.as_object_mut().unwrap().entry(name).or_insert(json!({}));
+            }
+            *at = schema["example"].clone();
+        }
     }
     declared
 }
@@ -74,10 +80,16 @@ async fn the_largest_settings_are_taken() {
         "mailTip": "ä".repeat(175), "customAttributes": attributes, "retentionPolicy": "ä".repeat(64),
         "deletedItemRetention": "30d", "litigationHold": { "enabled": true, "duration": "24855d" },
         "quota": { "warning": "9999999Gi", "prohibitSend": "9999999Gi", "prohibitSendReceive": "9999999Gi" },
-        "delivery": { "maxSendSize": "150Mi", "maxReceiveSize": "150Mi", "recipientLimit": 1000 },
+        "delivery": { "maxSendSize": "150Mi", "maxReceiveSize": "150Mi", "recipientLimit": 1000,
+            "acceptFrom": (0..100).map(longest_address).collect::<Vec<_>>(),
+            "rejectFrom": (0..100).map(longest_address).collect::<Vec<_>>() },
         "regional": { "language": "zh-Hans-CN", "timeZone": "x".repeat(64), "dateFormat": "x".repeat(32),
             "timeFormat": "x".repeat(32) },
         "aliases": (0..300).map(longest_address).collect::<Vec<_>>(),
+        "forwarding": { "mode": "External", "externalAddress": longest_address(1), "keepCopy": false },
+        "automaticReplies": { "state": "Scheduled", "internal": "ä".repeat(8192), "external": "ä".repeat(8192),
+            "audience": "Known", "start": "2026-12-24T08:00:00Z", "end": "2027-01-04T08:00:00Z" },
+        "archive": { "enabled": true, "autoExpanding": true },
     });
     apply(&api, "largest", &largest).await.unwrap();
 }

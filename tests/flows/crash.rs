@@ -119,11 +119,15 @@ fn with_settings() -> Actions {
     let settings = json!({ "spec": {
         "hiddenFromAddressLists": true, "mailTip": "We answer within a day.", "clientAccess": { "smtpAuth": "Blocked" },
         "quota": { "warning": "40Gi", "prohibitSend": "45Gi", "prohibitSendReceive": "48Gi" },
-        "regional": { "language": "de-DE" }, "retentionPolicy": "Five Years", "customAttributes": { "2": "x" }
+        "regional": { "language": "de-DE" }, "retentionPolicy": "Five Years", "customAttributes": { "2": "x" },
+        "forwarding": { "mode": "External", "externalAddress": "partner@partner.example" }
     } });
     let others =
         json!({ "spec": { "hiddenFromAddressLists": false, "mailTip": "", "quota": { "warning": "30Gi" } } });
+    let defaults = json!({ "spec": { "defaults": { "sentItems": { "copySentAs": true }, "clientAccess": { "pop": false } } } });
     vec![
+        Action::Apply(with(tenant(), &defaults)),
+        Action::Settle,
         Action::Apply(with(mailbox("sales", "sales@contoso.com"), &settings)),
         Action::Settle,
         Action::Apply(with(mailbox("sales", "sales@contoso.com"), &others)),

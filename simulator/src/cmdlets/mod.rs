@@ -1,5 +1,6 @@
 //! The cmdlets: their names, which parameters each takes, and what runs.
 
+mod archive;
 mod call;
 mod cas_mailbox;
 mod get_mailbox;
@@ -9,10 +10,10 @@ mod query;
 mod quotas;
 mod recipient;
 mod recipient_permission;
-mod regional;
 mod remove_mailbox;
 mod rows;
 mod set_mailbox;
+mod store;
 mod write_settings;
 
 use serde_json::{Map, Value};
@@ -79,8 +80,28 @@ static CMDLETS: &[Cmdlet] = &[
         cas_mailbox::get,
     ),
     setting(&settings::CLIENT_ACCESS, cas_mailbox::SET_TAKES, cas_mailbox::set),
-    cmdlet(settings::REGIONAL.get, regional::GET_TAKES, regional::get),
-    setting(&settings::REGIONAL, regional::SET_TAKES, regional::set),
+    cmdlet(
+        settings::REGIONAL.get,
+        store::GET_REGIONAL_TAKES,
+        store::get_regional,
+    ),
+    setting(
+        &settings::REGIONAL,
+        store::SET_REGIONAL_TAKES,
+        store::set_regional,
+    ),
+    cmdlet(
+        settings::AUTO_REPLY.get,
+        store::GET_AUTO_REPLY_TAKES,
+        store::get_auto_reply,
+    ),
+    setting(
+        &settings::AUTO_REPLY,
+        store::SET_AUTO_REPLY_TAKES,
+        store::set_auto_reply,
+    ),
+    cmdlet("Enable-Mailbox", archive::ENABLE_TAKES, archive::enable),
+    pausing("Disable-Mailbox", archive::DISABLE_TAKES, archive::disable),
     pausing("Remove-Mailbox", remove_mailbox::TAKES, remove_mailbox::run),
     cmdlet(
         "Undo-SoftDeletedMailbox",

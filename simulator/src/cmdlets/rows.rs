@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::archive;
 use super::call::Call;
 use crate::directory::{MailboxType, Object, Seen, View};
 use crate::row::{Row, Select};
@@ -72,9 +73,11 @@ pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Val
     row.put("IsMailboxEnabled", true);
     row.put("IsInactiveMailbox", false);
     row.put("IsSoftDeletedByRemove", seen.soft_deleted.is_some());
-    row.guid("ArchiveGuid", Uuid::nil());
-    row.put("ArchiveStatus", "None");
-    row.put("ArchiveState", "None");
+    let archive = archive::guid(seen);
+    row.guid("ArchiveGuid", archive);
+    row.put("ArchiveStatus", if archive.is_nil() { "None" } else { "Active" });
+    row.put("ArchiveState", if archive.is_nil() { "None" } else { "Local" });
+    row.put("AutoExpandingArchiveEnabled", archive::is_expanding(seen));
     row.list("ArchiveName", Vec::new());
     row.list("InPlaceHolds", Vec::new());
     let Some(mailbox) = &seen.mailbox else {
@@ -115,11 +118,12 @@ pub fn client_access(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<Strin
     row.finish()
 }
 
-/// A row of Get-MailboxRegionalConfiguration.
-pub fn regional(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+/// A row about what is kept in the mailbox itself.
+pub fn store(call: &Call<'_>, seen: &Seen, pair: &Pair, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     row.put("Identity", seen.name.clone());
-    shown_settings(call, seen, &settings::REGIONAL, &mut row);
+    row.put("MailboxOwnerId", seen.name.clone());
+    shown_settings(call, seen, pair, &mut row);
     row.finish()
 }
 

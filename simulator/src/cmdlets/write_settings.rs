@@ -6,6 +6,7 @@ use super::call::{Call, Done};
 use crate::directory::Object;
 use crate::error::CmdletError;
 use crate::parameters::Parameters;
+use crate::quirks::EmptyList;
 use crate::settings::{Kind, Pair};
 
 /// Puts every setting of the pair that was given into the object.
@@ -26,9 +27,30 @@ pub fn write(
             let recipient = call.resolve(identity, |object| object.is_recipient() && object.is_live())?;
             value = Some(recipient.name.clone().into());
         }
+        if setting.kind == Kind::Recipients {
+            if value.is_none() && !empties(call, given) {
+                continue;
+            }
+            if let Some(Value::Array(identities)) = &value {
+                let names = identities.iter().filter_map(Value::as_str).map(|identity| {
+                    let recipient =
+                        call.resolve(identity, |object| object.is_recipient() && object.is_live())?;
+                    Ok(recipient.name.clone().into())
+                });
+                value = Some(Value::Array(names.collect::<Result<_, CmdletError>>()?));
+            }
+        }
         setting.write(after, value, &call.world.quirks);
     }
     Ok(())
+}
+
+/// Whether this is how the tenant wants a list to be emptied.
+fn empties(call: &Call<'_>, given: &Value) -> bool {
+    match call.world.quirks.lists_are_emptied_by {
+        EmptyList::Null => given.is_null(),
+        EmptyList::Empty => given.is_array(),
+    }
 }
 
 /// What a Set- cmdlet says in the end.

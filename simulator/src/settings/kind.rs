@@ -1,12 +1,15 @@
 //! What a setting's values are: how they are given, stored and shown.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::{language, mail_tip, size};
 use crate::directory::smtp_part;
 use crate::error::CmdletError;
 use crate::parameters::Takes;
-use crate::quirks::Quirks;
+use crate::quirks::{HtmlForm, Quirks, TimeForm};
 
 /// The kind of a setting's values, with what it is when nobody wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,17 @@ pub enum Kind {
     TimeZone,
     /// A format of dates or times; which ones there are depends on the language.
     Format,
+    /// One of these words.
+    Word {
+        words: &'static [&'static str],
+        usual: &'static str,
+    },
+    /// A text for people, kept as HTML.
+    Html,
+    /// A time.
+    Time,
+    /// Recipients of the tenant, shown by their names. Only the whole list can be written.
+    Recipients,
 }
 
 const UNLIMITED: &str = "Unlimited";
@@ -65,12 +79,19 @@ impl Kind {
             | Self::Policy(_)
             | Self::Language
             | Self::TimeZone
-            | Self::Format => Takes::Text,
+            | Self::Format
+            | Self::Word { .. }
+            | Self::Html
+            | Self::Time => Takes::Text,
+            Self::Recipients => Takes::Texts,
         }
     }
 
     /// What is stored for a value of the parameter `name`; `None` for `null` and "".
     pub fn parse(self, name: &str, value: &Value) -> Result<Option<Value>, CmdletError> {
+        if self == Self::Recipients {
+            return recipients(value, name);
+        }
         let text = match value {
             Value::Null => None,
             Value::String(text) => Some(text.trim().to_owned()),
@@ -79,6 +100,7 @@ impl Kind {
         let Some(text) = text.filter(|text| !text.is_empty()) else {
             return match self {
                 Self::Flag(_) => Err(not_a(name, "System.Boolean")),
+                Self::Word { .. } => Err(not_a(name, name)),
                 Self::FlagOrDefault
                 | Self::Text { .. }
                 | Self::Recipient
@@ -92,7 +114,10 @@ impl Kind {
                 | Self::Policy(_)
                 | Self::Language
                 | Self::TimeZone
-                | Self::Format => Ok(None),
+                | Self::Format
+                | Self::Html
+                | Self::Time
+                | Self::Recipients => Ok(None),
             };
         };
         let unlimited = text.eq_ignore_ascii_case(UNLIMITED);
@@ -136,7 +161,14 @@ impl Kind {
                 zone.ok_or_else(|| CmdletError::invalid_value(name, &text, why))?
                     .into()
             }
-            Self::Recipient | Self::Format => text.into(),
+            Self::Recipient | Self::Format | Self::Html => text.into(),
+            Self::Word { words, .. } => {
+                let word = words.iter().find(|word| word.eq_ignore_ascii_case(&text));
+                (*word.ok_or_else(|| not_a(name, name))?).into()
+            }
+            Self::Time => time(&text).ok_or_else(|| not_a(name, "System.DateTime"))?.into(),
+            // Dealt with above: it is no text.
+            Self::Recipients => Value::Null,
         };
         Ok(Some(stored))
     }
@@ -153,7 +185,10 @@ impl Kind {
             | Self::Language
             | Self::TimeZone
             | Self::Format => Value::Null,
-            Self::Text { usual, .. } => usual.into(),
+            Self::Html => "".into(),
+            Self::Time => "2026-01-05T08:00:00Z".into(),
+            Self::Recipients => Value::Array(Vec::new()),
+            Self::Text { usual, .. } | Self::Word { usual, .. } => usual.into(),
             Self::Size { usual, .. } => usual.into(),
             Self::Quota { small, large: most } => if large { most } else { small }.into(),
             Self::Span { usual, .. } | Self::Count { usual, .. } => usual.into(),
@@ -183,7 +218,14 @@ impl Kind {
             | Self::ForwardingAddress
             | Self::Policy(_)
             | Self::TimeZone
-            | Self::Format => None,
+            | Self::Format
+            | Self::Word { .. }
+            | Self::Recipients => None,
+            Self::Html => stored
+                .as_str()
+                .filter(|text| !text.is_empty())
+                .map(|text| html(text, quirks.html)),
+            Self::Time => stored.as_str().map(|time| shown_time(time, quirks.times)),
             Self::Language => {
                 let culture = stored.as_str().and_then(language::culture);
                 return culture.map_or(Value::Null, |culture| culture.shown(quirks.language));
@@ -224,6 +266,47 @@ fn address(text: &str) -> Result<Value, CmdletError> {
             Ok(format!("smtp:{address}").into())
         }
         _ => Err(CmdletError::bad_address(address)),
+    }
+}
+
+/// The names of recipients as they were given; `None` for none at all. The caller looks them up.
+fn recipients(value: &Value, name: &str) -> Result<Option<Value>, CmdletError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::String(text) => Ok(Some(vec![text.clone()].into())),
+        Value::Array(items) if items.is_empty() => Ok(None),
+        Value::Array(items) => Ok(Some(items.clone().into())),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            Err(not_a(name, "Microsoft.Exchange.Data.MultiValuedProperty"))
+        }
+    }
+}
+
+/// In UTC, to the second.
+fn time(text: &str) -> Option<String> {
+    let time: Timestamp = text.parse().ok().or_else(|| {
+        let local: DateTime = text.parse().ok()?;
+        Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    })?;
+    Some(format!("{time:.0}"))
+}
+
+fn shown_time(stored: &str, form: TimeForm) -> String {
+    match form {
+        TimeForm::Utc => stored.to_owned(),
+        TimeForm::Offset => stored.replace('Z', "+00:00"),
+        TimeForm::WithoutZone => stored.trim_end_matches('Z').to_owned(),
+    }
+}
+
+fn html(text: &str, form: HtmlForm) -> String {
+    match form {
+        HtmlForm::Wrapped => format!("<html>\n<body>\n{text}\n</body>\n</html>\n"),
+        HtmlForm::Dressed => format!(
+            "<html>\n<head>\n<style type=\"text/css\">p {{ margin: 0 }}</style>\n</head>\n<body>\n<div dir=\"ltr\" \
+             class=\"elementToProof\">{text}</div>\n</body>\n</html>\n"
+        ),
     }
 }
 

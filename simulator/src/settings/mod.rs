@@ -15,4 +15,4 @@ pub use kind::Kind;
 pub use language::culture;
 pub use setting::{Pair, Setting};
 pub use shown::ShownSettings;
-pub use tables::{CLIENT_ACCESS, MAILBOX, REGIONAL, all, pair_of};
+pub use tables::{AUTO_REPLY, CLIENT_ACCESS, MAILBOX, REGIONAL, all, pair_of};

@@ -53,6 +53,8 @@ pub static MAILBOX: Pair = Pair {
         row("RetainDeletedItemsFor", Kind::Span { most: 30, usual: 14 }),
         row("ForwardingAddress", Kind::Recipient),
         row("ForwardingSmtpAddress", Kind::ForwardingAddress),
+        row("AcceptMessagesOnlyFromSendersOrMembers", Kind::Recipients),
+        row("RejectMessagesFromSendersOrMembers", Kind::Recipients),
         row("MailTip", Kind::MailTip),
         row("SingleItemRecoveryEnabled", Kind::Flag(true)),
         row("RetentionPolicy", Kind::Policy(RETENTION_POLICIES)),
@@ -96,7 +98,28 @@ pub static REGIONAL: Pair = Pair {
     ],
 };
 
-static PAIRS: [&Pair; 3] = [&MAILBOX, &CLIENT_ACCESS, &REGIONAL];
+const fn word(words: &'static [&'static str], usual: &'static str) -> Kind {
+    Kind::Word { words, usual }
+}
+
+/// Get- and Set-MailboxAutoReplyConfiguration: kept in the mailbox itself.
+pub static AUTO_REPLY: Pair = Pair {
+    get: "Get-MailboxAutoReplyConfiguration",
+    set: "Set-MailboxAutoReplyConfiguration",
+    settings: &[
+        row(
+            "AutoReplyState",
+            word(&["Disabled", "Enabled", "Scheduled"], "Disabled"),
+        ),
+        row("ExternalAudience", word(&["None", "Known", "All"], "All")),
+        row("InternalMessage", Kind::Html),
+        row("ExternalMessage", Kind::Html),
+        row("StartTime", Kind::Time),
+        row("EndTime", Kind::Time),
+    ],
+};
+
+static PAIRS: [&Pair; 4] = [&MAILBOX, &CLIENT_ACCESS, &REGIONAL, &AUTO_REPLY];
 
 /// Every setting of every pair. Their names are unique.
 pub fn all() -> impl Iterator<Item = &'static Setting> {

@@ -44,7 +44,11 @@ async fn a_view_shows_every_setting_as_the_service_does() {
     client.run("Set-Mailbox", set).await.rows();
     let get = json!({"Identity": row["Guid"]});
     let mut shown = client.run("Get-Mailbox", get.clone()).await.one().clone();
-    for further in ["Get-CASMailbox", "Get-MailboxRegionalConfiguration"] {
+    for further in [
+        "Get-CASMailbox",
+        "Get-MailboxRegionalConfiguration",
+        "Get-MailboxAutoReplyConfiguration",
+    ] {
         let row = client.run(further, get.clone()).await.one().clone();
         shown
             .as_object_mut()

@@ -31,7 +31,7 @@ pub fn log(
             let cause = planned
                 .causes
                 .get(change)
-                .map_or("declared", |cause| cause.as_str());
+                .map_or(plain_cause(desired, change), |cause| cause.as_str());
             let (before, after) = before_and_after(change, planned, observed);
             tracing::info!(
                 target: TARGET,
@@ -47,6 +47,18 @@ pub fn log(
                 "changed"
             );
         }
+    }
+}
+
+/// Why a change is made that takes nobody's access away.
+fn plain_cause(desired: &Desired, change: &Change) -> &'static str {
+    let is_withdrawn = change
+        .setting()
+        .is_some_and(|family| !desired.settings.contains_key(family));
+    if is_withdrawn {
+        "no longer declared"
+    } else {
+        "declared"
     }
 }
 

@@ -11,8 +11,8 @@ use super::observation::Seen;
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::report;
-use super::validate::Judged;
-use crate::api::Intent;
+use super::validate::{self, Judged};
+use crate::api::{DefaultsState, Intent};
 use crate::exchange::{CreatedMailbox, ExchangeError, NewMailbox};
 use crate::ledger::Ledger;
 use crate::mail::{Nickname, OneTimeName};
@@ -32,6 +32,8 @@ impl Reconcile<'_> {
         nickname: Nickname,
     ) -> Result<(Judged, Seen), Applied> {
         let intent = self.announce_create(&mut judged.prepared, &nickname).await?;
+        // What a new mailbox is to have besides follows from what was announced.
+        judged.desired = validate::desired(&judged.prepared, &judged.wanted);
         let creation = Creation {
             alias: intent.nickname().ok_or_else(|| unreadable("spec.intent.alias"))?,
             one_time_name: intent.one_time_name.clone(),
@@ -111,6 +113,7 @@ impl Reconcile<'_> {
             at: clock.now(),
         };
         prepared.ledger.intent = Some(intent.clone());
+        prepared.ledger.defaults = (!prepared.tenant.defaults.is_empty()).then_some(DefaultsState::Pending);
         self.begin_for_create(&prepared.tenant);
         self.announce(&prepared.ledger).await?;
         let text = format!("creating the mailbox {}", intent.address);

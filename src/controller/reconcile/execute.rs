@@ -87,8 +87,13 @@ pub struct Executor<'a> {
 impl Executor<'_> {
     pub async fn execute(&self, plan: &Plan) -> Execution {
         let mut execution = Execution::default();
+        let mut before = Vec::new();
         for group in groups(&plan.steps) {
-            let results = join_all(group.iter().map(|step| async {
+            let free: Vec<&Step> = group
+                .iter()
+                .filter(|step| !waits(step, &before, &execution.acknowledged))
+                .collect();
+            let results = join_all(free.into_iter().map(|step| async {
                 let mut execution = Execution::default();
                 self.step(step, &mut execution).await;
                 execution
@@ -97,6 +102,7 @@ impl Executor<'_> {
             for result in results {
                 execution.absorb(result);
             }
+            before.extend(group.iter().flat_map(Step::changes));
             // Later steps may rely on earlier ones; the next reconcile takes up from here.
             if execution.error.is_some() {
                 break;
@@ -310,6 +316,16 @@ impl Execution {
         self.error = self.error.take().or(error);
         self.setting_error = self.setting_error.take().or(setting_error);
     }
+}
+
+/// Whether a part of the same setting went before it and was not taken.
+fn waits(step: &Step, before: &[Change], acknowledged: &[Change]) -> bool {
+    let families: BTreeSet<&str> = step.changes().iter().filter_map(Change::setting).collect();
+    let is_missing = |change: &Change| {
+        let of_family = change.setting().is_some_and(|family| families.contains(family));
+        of_family && !acknowledged.contains(change)
+    };
+    before.iter().any(is_missing)
 }
 
 /// Steps that may be sent together, in groups that wait for each other: revocations; settings; sign-in; grants. A

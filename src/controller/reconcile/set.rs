@@ -143,7 +143,7 @@ fn named_change<'a>(error: &ExchangeError, changes: &'a [Change]) -> Option<&'a 
 fn is_refusal(error: &ExchangeError, call: Call) -> bool {
     match call {
         Call::Mailbox => error.refuses_what_was_asked(),
-        Call::Cas | Call::Regional => {
+        Call::Cas | Call::Regional | Call::AutoReply | Call::Archive => {
             let lacks_role = error.class == ErrorClass::Denied && error.stage == Stage::Exchange;
             error.refuses_what_was_asked() || lacks_role
         }

@@ -70,7 +70,8 @@ pub(super) fn after(
 /// Somebody else changes back what is declared.
 pub(super) fn contest(plan: &Plan) -> Outcome {
     Outcome::Stalled(Stall::Contested(format!(
-        "somebody else keeps changing what this resource declares: {}; it is repaired once an hour. Change the manifest, \
+        "somebody else keeps changing what this resource declares: {}; it is repaired once an hour at most, and automatic \
+         replies once for each edit of the manifest. Change the manifest, \
          or stop whoever changes the mailbox",
         plan.describe().join("; ")
     )))

@@ -29,6 +29,8 @@ pub enum Resolution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolved {
     pub object_id: ObjectId,
+    /// Under which Exchange may show them.
+    pub name: String,
     pub primary: Option<SmtpAddress>,
     pub kind: RecipientKind,
     /// None where Exchange does not say.

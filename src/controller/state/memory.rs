@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::written_settings::WrittenSettings;
+use super::written_settings::{SETTLING, WrittenSettings};
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, OneTimeName, Right};
-use crate::plan::{Acknowledged, Change, Desired, Family, Observed};
+use crate::plan::{Acknowledged, Change, Desired, Family, Observed, Repairs};
 use crate::setting::Values;
 
 /// What is remembered of one mailbox.
@@ -43,9 +43,6 @@ pub struct Memory {
     pub settings: WrittenSettings,
 }
 
-/// How long an acknowledged change may stay invisible on a lagging replica before it is repeated.
-const SETTLING: Duration = Duration::from_mins(2);
-
 /// So many repairs of one property within [`CONTEST`] mean that somebody else keeps changing it.
 const REPAIRS: usize = 3;
 const CONTEST: Duration = Duration::from_hours(6);
@@ -76,7 +73,7 @@ impl Memory {
     /// The mailbox was read, and was there.
     pub fn was_read(&mut self, desired: &Desired, observed: &Observed) {
         self.missing_since = None;
-        for (family, wish) in &desired.settings {
+        for (family, wish) in desired.settings.iter().chain(&desired.withdrawn) {
             self.settings.observed(family, wish, &shown(family, observed));
         }
     }
@@ -90,7 +87,7 @@ impl Memory {
         said_equal: bool,
         now: Instant,
     ) {
-        if let Some(wish) = desired.settings.get(family) {
+        if let Some(wish) = desired.wish(family) {
             let shown = shown(family, before);
             self.settings
                 .acknowledged(family, wish.clone(), shown, said_equal, now);
@@ -105,7 +102,7 @@ impl Memory {
         (why, may_pass): (&str, bool),
         now: Instant,
     ) {
-        if let Some(wish) = desired.settings.get(family) {
+        if let Some(wish) = desired.wish(family) {
             self.settings
                 .refused(family, wish.clone(), why.to_owned(), may_pass, now);
         }
@@ -132,8 +129,9 @@ impl Memory {
 
     /// Changes that are not written now, because somebody else keeps undoing them. An edit of the spec starts anew.
     pub fn contested(&mut self, generation: Option<i64>, now: Instant) -> Acknowledged {
-        self.repaired
-            .retain(|(when, _)| now.saturating_duration_since(*when) < CONTEST);
+        self.repaired.retain(|(when, change)| {
+            repairs(change) == Repairs::Once || now.saturating_duration_since(*when) < CONTEST
+        });
         if self.repaired_for != generation {
             return Acknowledged::new();
         }
@@ -145,7 +143,12 @@ impl Memory {
                 .map(|(when, _)| *when);
             let (count, last) =
                 times.fold((0, None), |(count, last), when| (count + 1, last.max(Some(when))));
-            count >= REPAIRS && last.is_some_and(|last| now.saturating_duration_since(last) < REST)
+            match repairs(change) {
+                Repairs::Once => count >= 1,
+                Repairs::Few => {
+                    count >= REPAIRS && last.is_some_and(|last| now.saturating_duration_since(last) < REST)
+                }
+            }
         };
         self.repaired
             .iter()
@@ -189,6 +192,11 @@ impl Memory {
         self.ending = Some((label, count));
         count
     }
+}
+
+fn repairs(change: &Change) -> Repairs {
+    let family = change.setting().and_then(Family::named);
+    family.map_or(Repairs::Few, |family| family.repairs)
 }
 
 /// What a read shows of a family; nothing when it could not be read.

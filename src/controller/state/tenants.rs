@@ -1,6 +1,6 @@
 //! Tenants as the mailboxes' tasks use them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::leadership::TenantClaim;
 use crate::mail::{ClusterId, Domain, SmtpAddress, TenantGuid};
 use crate::plan::People;
 use crate::rules::AccessRules;
+use crate::setting::Values;
 
 /// A tenant whose connection was checked.
 pub struct Tenant {
@@ -29,6 +30,8 @@ pub struct Tenant {
     /// Clusters whose mailboxes this one takes over.
     pub succeeds: Vec<ClusterId>,
     pub marker_attribute: u8,
+    /// What mailboxes that are created are to have once, by family of settings.
+    pub defaults: BTreeMap<&'static str, Values>,
     pub sign_in_control: SignInControl,
     /// How often each mailbox is rechecked.
     pub interval: Duration,

@@ -40,6 +40,9 @@ enum Told {
     },
 }
 
+/// How long an acknowledged change may stay invisible on a lagging replica before it is repeated.
+pub const SETTLING: Duration = Duration::from_mins(2);
+
 impl WrittenSettings {
     /// Exchange acknowledged `wish` while it showed `shown`. `said_equal`: it said that nothing had to be changed.
     pub fn acknowledged(
@@ -121,7 +124,12 @@ impl Written {
                 retry: waited >= if *may_pass { SHORT_REST } else { rest(self.times) },
             }),
             // One write may be lost; a replica may lag.
-            Told::Acknowledged { .. } if self.times < 2 => None,
+            Told::Acknowledged { shown, .. } if self.times < 2 => {
+                (waited >= SETTLING).then(|| Earlier::Once {
+                    wish,
+                    shown: shown.clone(),
+                })
+            }
             Told::Acknowledged { shown, said_equal } => Some(Earlier::Acknowledged {
                 wish,
                 shown: shown.clone(),
@@ -159,7 +167,7 @@ mod tests {
     fn answer(written: &WrittenSettings, now: Instant) -> Option<Answer> {
         match written.earlier(now).remove(TIP)? {
             Earlier::Acknowledged { answer, .. } => Some(answer),
-            Earlier::Refused { .. } => None,
+            Earlier::Refused { .. } | Earlier::Once { .. } => None,
         }
     }
 
@@ -204,7 +212,7 @@ mod tests {
         written.refused(TIP, tip("a"), "no".to_owned(), false, now);
         let retry = |written: &WrittenSettings, now| match written.earlier(now).remove(TIP) {
             Some(Earlier::Refused { retry, .. }) => Some(retry),
-            Some(Earlier::Acknowledged { .. }) | None => None,
+            Some(Earlier::Acknowledged { .. } | Earlier::Once { .. }) | None => None,
         };
         assert_eq!(retry(&written, now + 59 * MINUTE), Some(false));
         assert_eq!(retry(&written, now + 60 * MINUTE), Some(true));

@@ -20,7 +20,7 @@ use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Connected, Tenant, TenantState};
 use crate::lane::Lane;
 use crate::mail::{ClusterId, Domain, TenantGuid};
-use crate::plan::People;
+use crate::plan::{self, People};
 use crate::rules::AccessRules;
 
 /// A working connection is checked again this often, a broken one sooner: a new Secret is not noticed otherwise.
@@ -242,6 +242,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
             .flat_map(|text| text.parse())
             .collect(),
         marker_attribute: spec.ownership.marker_attribute.number(),
+        defaults: plan::of_defaults(&spec.defaults),
         sign_in_control: spec.sign_in_control,
         interval,
         accepted_domains: domains

@@ -16,15 +16,20 @@ pub fn reference() -> String {
         .to_owned();
     let mut fields = Vec::new();
     for family in FAMILIES {
+        if let Some((choice, off)) = family.choice {
+            let (field, schema) = field(spec, choice);
+            table.push_str(&row(&field, &schema, "which of the next ones is set", off, ""));
+        }
         for property in family
             .properties
             .iter()
             .filter(|property| property.shown_as.is_some())
         {
-            let (field, schema) = field(spec, property);
+            let (field, schema) = field(spec, property.field);
             // The numbers of custom attributes are one field.
             if !fields.contains(&field) {
-                table.push_str(&row(family, property, &field, &schema));
+                let place = place(family, property, &field);
+                table.push_str(&row(&field, &schema, &place, property.off, family.demands));
                 fields.push(field);
             }
         }
@@ -32,29 +37,32 @@ pub fn reference() -> String {
     table
 }
 
-fn row(family: &Family, property: &Property, field: &str, schema: &Json) -> String {
-    let cmdlet = family.call.cmdlet();
+/// The cmdlet and the parameter.
+fn place(family: &Family, property: &Property, field: &str) -> String {
     let parameter = match field.strip_suffix(".*") {
         Some(_) => "CustomAttribute1 to 15",
         None => property.parameter,
     };
-    let off = match property.off {
+    format!("`{} -{parameter}`", family.call.cmdlet())
+}
+
+fn row(field: &str, schema: &Json, place: &str, off: &str, demands: &str) -> String {
+    let off = match off {
         "" => "none".to_owned(),
         off => format!("`{off}`"),
     };
     format!(
-        "| `{field}` | {} | {} | `{cmdlet} -{parameter}` | {off} | {} |\n",
+        "| `{field}` | {} | {} | {place} | {off} | {demands} |\n",
         example(schema),
         first_sentence(schema),
-        family.demands
     )
 }
 
 /// The field by its path in the manifest, and its schema. Of a map it is any of its entries.
-fn field(spec: &Json, property: &Property) -> (String, Json) {
+fn field(spec: &Json, path_in_spec: &str) -> (String, Json) {
     let mut schema = spec.clone();
     let mut path = Vec::new();
-    for name in property.field.split('.') {
+    for name in path_in_spec.split('.') {
         let next = &schema["properties"][name];
         if next.is_null() {
             path.push("*");
@@ -106,7 +114,14 @@ mod tests {
             .iter()
             .flat_map(|family| family.properties)
             .filter(is_shown);
+        let choices = FAMILIES.iter().filter(|family| family.choice.is_some());
+        let count = properties.count() + choices.count();
+        let said = format!("| {count} ([list](settings.md)) |");
+        assert!(
+            include_str!("../../../docs/comparison.md").contains(&said),
+            "docs/comparison.md: {said}"
+        );
         // Fifteen custom attributes are one row.
-        assert_eq!(rows.len(), properties.count() - 14);
+        assert_eq!(rows.len(), count - 14);
     }
 }

@@ -28,7 +28,8 @@ const FLAGS: [(&str, &str); 10] = [
 ];
 
 /// Settings that are shown as they were written.
-const TEXTS: [(&str, &str); 3] = [
+const TEXTS: [(&str, &str); 4] = [
+    ("/automaticReplies/state", "AutoReplyState"),
     ("/retentionPolicy", "RetentionPolicy"),
     ("/regional/timeZone", "TimeZone"),
     ("/regional/dateFormat", "DateFormat"),
@@ -65,8 +66,10 @@ pub fn some_settings(number: u64) -> Value {
         }),
         6 => json!({
             "regional": { "language": "de-DE", "timeZone": "W. Europe Standard Time", "dateFormat": "dd.MM.yy" },
-            "clientAccess": { "imap": false, "pop": false, "activeSync": false, "outlookMac": false }
+            "clientAccess": { "imap": false, "pop": false, "activeSync": false, "outlookMac": false },
+            "automaticReplies": { "state": "Enabled", "internal": "<p>Away</p>", "audience": "None" }
         }),
+        7 => json!({ "forwarding": { "mode": "External", "externalAddress": "partner@partner.example" } }),
         _ => json!({}),
     }
 }
@@ -99,6 +102,12 @@ pub fn differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
     }
     if let Some(limit) = spec["delivery"]["recipientLimit"].as_u64() {
         check("RecipientLimits", &|shown| *shown == json!(limit.to_string()));
+    }
+    if let Some(address) = spec["forwarding"]["externalAddress"].as_str() {
+        check("ForwardingSmtpAddress", &|shown| {
+            *shown == json!(format!("smtp:{address}"))
+        });
+        check("DeliverToMailboxAndForward", &|shown| *shown == json!(true));
     }
     if let Some(language) = spec["regional"]["language"].as_str() {
         check("Language", &|shown| is_language(shown, language));

@@ -118,6 +118,7 @@ fn resolution(name: &str, row: &RecipientRow) -> Resolution {
     match row.object_id {
         Some(object_id) if !row.soft_deleted => Resolution::Found(Resolved {
             object_id,
+            name: row.name.clone(),
             primary: row.primary.clone(),
             kind: row.kind.clone(),
             licensed: row.licensed,

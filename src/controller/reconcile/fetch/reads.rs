@@ -13,7 +13,7 @@ use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right};
 use crate::plan::{Desired, Holders, OnBehalf, ShownSettings, Unread, WantedGrant, shown_by};
-use crate::setting::{Source, Values};
+use crate::setting::{Source, Value, Values, Who};
 
 /// Reads of one reconcile.
 pub struct Reads<'a> {
@@ -54,7 +54,7 @@ impl Reads<'_> {
                 None => Ok(None),
             }
         };
-        let settings = shown_by(Source::Mailbox, desired.settings.keys());
+        let settings = shown_by(Source::Mailbox, desired.families());
         let (row, full_access, send_as, asked_full_access, asked_send_as, mut enabled, further) = futures::try_join!(
             gateway.mailbox(self.lane, guid, &settings),
             gateway.full_access(self.lane, guid, None),
@@ -73,6 +73,9 @@ impl Reads<'_> {
         let mut shown = ShownSettings::from([(Source::Mailbox, Ok(row.settings.clone()))]);
         let further = further.into_iter();
         shown.extend(further.map(|(source, answer)| (source, of_account(source, answer, row.object_id))));
+        for values in shown.values_mut().filter_map(|values| values.as_mut().ok()) {
+            self.tie_recipients(values, desired).await;
+        }
         let mut observed = rows::plain(&row, self.tenant.marker_attribute);
         observed.full_access = Holders {
             entries: full_access.iter().filter_map(rows::full_access_entry).collect(),
@@ -106,13 +109,59 @@ impl Reads<'_> {
         desired: &Desired,
     ) -> Result<Vec<(Source, Result<SettingsRow, ExchangeError>)>, ExchangeError> {
         let reads = Source::FURTHER.into_iter().filter_map(|source| {
-            let settings = shown_by(source, desired.settings.keys());
+            let settings = shown_by(source, desired.families());
             (!settings.is_empty()).then_some(async move {
                 let gateway = &self.tenant.gateway;
                 (source, gateway.settings(self.lane, source, guid, &settings).await)
             })
         });
         Ok(join_all(reads).await)
+    }
+
+    /// Recipients that are shown by name are tied to their ids: those whom settings wish are known, others are looked up.
+    /// Somebody whom Exchange does not find is a stranger; when that is not known, the property is unread.
+    async fn tie_recipients(&self, values: &mut Values, desired: &Desired) {
+        let names: BTreeSet<String> = values
+            .iter()
+            .filter_map(|(_, value)| value.as_recipients())
+            .flatten()
+            .filter_map(|who| match who {
+                Who::Shown(name) => Some(name.clone()),
+                Who::Written(_) | Who::Id(_) => None,
+            })
+            .collect();
+        let look_up = names.into_iter().map(|name| async move {
+            let who = self.who(&name, desired).await;
+            (Who::Shown(name), who)
+        });
+        let known: BTreeMap<Who, Option<Who>> = join_all(look_up).await.into_iter().collect();
+        if known.is_empty() {
+            return;
+        }
+        let tied = std::mem::take(values)
+            .into_iter()
+            .filter_map(|(parameter, value)| {
+                let Some(recipients) = value.as_recipients() else {
+                    return Some((parameter, value));
+                };
+                let tie = |who: &Who| known.get(who).cloned().unwrap_or_else(|| Some(who.clone()));
+                let recipients: Option<BTreeSet<Who>> = recipients.iter().map(tie).collect();
+                Some((parameter, Value::Recipients(recipients?)))
+            });
+        *values = tied.collect();
+    }
+
+    /// None: nobody knows who it is.
+    async fn who(&self, name: &str, desired: &Desired) -> Option<Who> {
+        if let Some(id) = desired.recipients.get(&name.to_lowercase()) {
+            return Some(Who::Id(*id));
+        }
+        let identity = RecipientIdentity::read_back(name)?;
+        match self.tenant.gateway.recipient(self.lane, &identity).await {
+            Ok(row) => row.object_id.map(Who::Id),
+            Err(error) if error.class == ErrorClass::NotFound => Some(Who::Shown(name.to_owned())),
+            Err(_) => None,
+        }
     }
 
     /// None when the app may not read users, or the directory does not show the account yet.
@@ -215,7 +264,6 @@ fn questions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setting::Value;
 
     #[test]
     fn only_the_row_of_the_account_behind_the_mailbox_says_anything_about_it() {

@@ -83,6 +83,7 @@ pub fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
 fn needed(feature: Feature) -> &'static str {
     match feature {
         Feature::LargeMailbox => "Exchange Online Plan 2 (more than 50 GB)",
+        Feature::Archive => "Exchange Online Plan 2, or Plan 1 with archiving (an archive)",
         Feature::Hold => "Exchange Online Plan 2, or Plan 1 with archiving (a litigation hold)",
     }
 }

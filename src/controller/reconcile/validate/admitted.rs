@@ -23,6 +23,8 @@ pub struct Admitted {
     pub judged: BTreeSet<SmtpAddress>,
     /// What each declared family of settings wishes, by its name.
     pub settings: BTreeMap<&'static str, Values>,
+    /// Families of settings that name somebody whom nobody may look up, and why.
+    pub refused_settings: BTreeMap<&'static str, String>,
     /// What a setting may need and no rule gives, with the sentence that denies each.
     pub denied: BTreeMap<Need, String>,
     pub sign_in: SignIn,
@@ -41,6 +43,7 @@ impl Admitted {
             aliases: BTreeSet::new(),
             alias: None,
             settings,
+            refused_settings: BTreeMap::new(),
             denied: BTreeMap::new(),
             sign_in: SignIn::Blocked,
             permissions: Vec::new(),

@@ -1,14 +1,21 @@
 //! Whose mailbox it is, and what may be done to it: from what was read to a value that can be planned with.
 
-use crate::api::{Power, SignIn};
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::api::{DefaultsState, Power, SignIn};
 use crate::controller::reconcile::observation::{Found, Observation, Seen};
 use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
 use crate::controller::reconcile::prepared::Prepared;
-use crate::ledger::RecordedGrant;
+use crate::controller::state::tenants::Tenant;
+use crate::ledger::{Ledger, RecordedGrant, Withdrawn};
 use crate::mail::Nickname;
-use crate::plan::{self, Desired, GrantPolicy, NotOurs, Observed, Ownership, Plan, Purpose};
+use crate::plan::{self, Desired, Family, GrantPolicy, NotOurs, Observed, Ownership, Plan, Purpose, TakeUp};
 use crate::rules::Wish;
+use crate::setting::Values;
 
+use super::recipients::WantedSettings;
 use super::written::denials;
 use super::{Directory, Wanted, resolve};
 
@@ -243,6 +250,36 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         let grants = &ledger.grants;
         kept.extend(grants.iter().map(|grant| (grant.member.clone(), grant.right)));
     }
+    let WantedSettings {
+        settings,
+        refused,
+        recipients,
+    } = wanted.settings.clone();
+    let (resting, settings): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        settings.into_iter().partition(|(name, wish)| {
+            let family = Family::named(name);
+            family.is_some_and(|family| (family.rests)(wish, *now))
+        });
+    let refused = refused.into_iter().map(|(name, why)| (name, Some(why)));
+    let unwritten: BTreeMap<_, _> = resting
+        .into_keys()
+        .map(|name| (name, None))
+        .chain(refused)
+        .collect();
+    let defaults = match (purpose, ledger.defaults) {
+        (Purpose::Keep, Some(DefaultsState::Pending)) => {
+            let is_left_out =
+                |name: &&'static str| !settings.contains_key(name) && !unwritten.contains_key(name);
+            tenant.defaults.keys().copied().filter(is_left_out).collect()
+        }
+        (Purpose::Keep | Purpose::OnlyRemove | Purpose::Released, _) => BTreeSet::new(),
+    };
+    let is_declared = |name: &str| settings.contains_key(name) || unwritten.contains_key(name);
+    let withdrawn = match purpose {
+        Purpose::Keep => withdrawn(ledger, take_up.as_ref(), *now, is_declared),
+        // Nothing that a manifest says is dropped while the manifest is refused or gone.
+        Purpose::OnlyRemove | Purpose::Released => BTreeMap::new(),
+    };
     Desired {
         purpose: *purpose,
         owner: owner.clone(),
@@ -267,8 +304,52 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         expired: wanted.expired.clone(),
         groups: wanted.groups.clone(),
         stuck: remembered.stuck.clone(),
-        settings: admitted.settings.clone(),
+        settings: with_defaults(settings, &defaults, tenant),
+        defaults,
+        unwritten,
+        withdrawn,
+        recipients,
         denied: admitted.denied.clone(),
         earlier: remembered.earlier.clone(),
     }
+}
+
+/// What the manifest leaves out is as the tenant has it, for a mailbox that is new.
+fn with_defaults(
+    mut settings: BTreeMap<&'static str, Values>,
+    defaults: &BTreeSet<&'static str>,
+    tenant: &Tenant,
+) -> BTreeMap<&'static str, Values> {
+    let wishes = tenant
+        .defaults
+        .iter()
+        .filter(|(name, _)| defaults.contains(*name));
+    settings.extend(wishes.map(|(name, wish)| (*name, wish.clone())));
+    settings
+}
+
+/// What families are to have that the ledger says to be opened, or to have been a moment ago, and that nobody declares. A
+/// ledger that was restored proves nothing.
+fn withdrawn(
+    ledger: &Ledger,
+    take_up: Option<&TakeUp>,
+    now: Timestamp,
+    is_declared: impl Fn(&str) -> bool,
+) -> BTreeMap<&'static str, Values> {
+    if take_up.is_some_and(|take_up| take_up.restored && now < take_up.until) {
+        return BTreeMap::new();
+    }
+    let removed = ledger.removed.iter().filter_map(|removed| match &removed.what {
+        Withdrawn::Setting(name) => Some(name),
+        Withdrawn::Grant(_) | Withdrawn::Address(_) => None,
+    });
+    let families = ledger
+        .opened
+        .iter()
+        .chain(removed)
+        .filter_map(|name| Family::named(name));
+    families
+        .filter(|family| !is_declared(family.name))
+        .filter_map(|family| Some((family.name, family.withdrawal()?)))
+        .collect()
 }

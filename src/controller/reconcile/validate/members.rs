@@ -112,8 +112,10 @@ impl Admitted {
     pub fn members_to_look_up(&self) -> BTreeSet<(MemberKind, SmtpAddress)> {
         let members = self.current().flat_map(|permission| &permission.members);
         let allowed = members.filter(|member| member.refusal.is_none());
-        allowed
-            .filter_map(|member| Some((member.kind, member.address.clone()?)))
+        let members = allowed.filter_map(|member| Some((member.kind, member.address.clone()?)));
+        let named = self.recipients_to_look_up().into_iter();
+        members
+            .chain(named.map(|address| (MemberKind::User, address)))
             .collect()
     }
 }

@@ -7,6 +7,7 @@ mod admitted;
 mod claims;
 mod judge;
 mod members;
+mod recipients;
 mod wanted;
 mod written;
 

@@ -6,6 +6,7 @@ use kube::ResourceExt;
 
 use super::admitted::{Admitted, AdmittedPermission};
 use super::members::{self, Directory, MemberVerdict};
+use super::recipients::WantedSettings;
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::{People, WantedGrant};
 use crate::rules::MailboxRules;
@@ -14,6 +15,7 @@ use crate::rules::MailboxRules;
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
+    pub settings: WantedSettings,
     /// Who is declared to hold what and can't be granted to now, as written.
     pub kept: BTreeSet<(SmtpAddress, Right)>,
     /// MailboxPermissions, by name, whose end has come.
@@ -38,7 +40,10 @@ pub fn resolve(
         departed,
         directory,
     };
-    let mut wanted = Wanted::default();
+    let mut wanted = Wanted {
+        settings: bench.settings(admitted),
+        ..Wanted::default()
+    };
     for permission in &admitted.permissions {
         let name = permission.object.name_any();
         if permission.expired {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::admitted::{Admitted, Refused, Surroundings};
-use super::members;
+use super::{members, recipients};
 use crate::api::{MailboxPermission, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::controller::state::index::claims_of;
@@ -31,6 +31,7 @@ pub fn admit(
         alias: None,
         judged: around.rules.addresses().clone(),
         settings: BTreeMap::new(),
+        refused_settings: BTreeMap::new(),
         denied: BTreeMap::new(),
         sign_in: admitted_sign_in(spec, around),
         permissions: permissions.iter().map(members_of).collect(),
@@ -44,6 +45,7 @@ pub fn admit(
             settings,
         }) => Ok(Admitted {
             alias,
+            refused_settings: recipients::refused(&settings, around),
             settings,
             denied: denials(around.rules),
             exclusive: spec.permissions.mode == PermissionsMode::Exclusive,
