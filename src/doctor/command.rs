@@ -76,3 +76,48 @@ fn print(arguments: &Arguments, outcome: &Outcome, out: &mut impl Write, err: &m
 fn save(file: &Path, json: &Value) -> std::io::Result<()> {
     std::fs::write(file, format!("{json:#}\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::doctor::{Findings, Report};
+    use crate::exchange::Capabilities;
+
+    fn code(broken: bool, left_behind: bool, json: Option<&Path>) -> (u8, String, String) {
+        let mut findings = Findings::default();
+        if broken {
+            findings.differs("send-as-row", "no SID");
+        }
+        let outcome = Outcome {
+            report: Report {
+                findings,
+                capabilities: Capabilities::default(),
+                tried: left_behind,
+            },
+            left_behind: left_behind.then(|| "still there: Remove-Mailbox GUID".to_owned()),
+        };
+        let mut given = vec![
+            "doctor".to_owned(),
+            "--tenant=11111111-2222-3333-4444-555555555555".to_owned(),
+            "--client-id=66666666-7777-8888-9999-000000000000".to_owned(),
+        ];
+        given.extend(json.map(|file| format!("--json={}", file.display())));
+        let arguments = Arguments::try_parse_from(given).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = print(&arguments, &outcome, &mut out, &mut err);
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_worst_that_happened() {
+        assert_eq!(code(false, false, None).0, 0);
+        assert_eq!(code(true, false, None).0, BROKEN);
+        assert_eq!(code(true, false, Some(Path::new("/no/such/folder/doctor.json"))).0, NOT_CHECKED);
+        let (code, out, err) = code(true, true, None);
+        assert_eq!(code, LEFT_BEHIND);
+        assert!(out.contains("BROKEN") && !out.contains("Remove-Mailbox"), "{out}");
+        assert!(err.contains("Remove-Mailbox GUID"), "{err}");
+    }
+}
