@@ -118,6 +118,7 @@ async fn a_cmdlet_outside_the_role_is_named_before_anybody_needs_it_and_forgotte
         found.unwrap().last_transition_time.clone()
     };
     let before = since(&object);
+    world.sleep(120).await;
     world.stop_operator().await;
     world.start_operator();
     world.sleep(60).await;
