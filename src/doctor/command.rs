@@ -107,14 +107,21 @@ mod tests {
         let arguments = Arguments::try_parse_from(given).unwrap();
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let code = print(&arguments, &outcome, &mut out, &mut err);
-        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+        (
+            code,
+            String::from_utf8(out).unwrap(),
+            String::from_utf8(err).unwrap(),
+        )
     }
 
     #[test]
     fn the_exit_code_is_that_of_the_worst_that_happened() {
         assert_eq!(code(false, false, None).0, 0);
         assert_eq!(code(true, false, None).0, BROKEN);
-        assert_eq!(code(true, false, Some(Path::new("/no/such/folder/doctor.json"))).0, NOT_CHECKED);
+        assert_eq!(
+            code(true, false, Some(Path::new("/no/such/folder/doctor.json"))).0,
+            NOT_CHECKED
+        );
         let (code, out, err) = code(true, true, None);
         assert_eq!(code, LEFT_BEHIND);
         assert!(out.contains("BROKEN") && !out.contains("Remove-Mailbox"), "{out}");

@@ -39,6 +39,23 @@ pub const USED_CMDLETS: &[UsedCmdlet] = &[
     cmdlet("New-Mailbox", "no mailbox can be created"),
     cmdlet("Set-Mailbox", "no mailbox can be marked or changed"),
     cmdlet("Set-CASMailbox", "clientAccess settings can't be changed"),
+    cmdlet(
+        "Get-MailboxAutoReplyConfiguration",
+        "automaticReplies can't be compared",
+    ),
+    cmdlet(
+        "Set-MailboxAutoReplyConfiguration",
+        "automaticReplies can't be changed",
+    ),
+    cmdlet(
+        "Get-MailboxRegionalConfiguration",
+        "regional settings can't be compared",
+    ),
+    cmdlet(
+        "Set-MailboxRegionalConfiguration",
+        "regional settings can't be changed",
+    ),
+    cmdlet("Enable-Mailbox", "no archive can be turned on"),
     cmdlet("Add-MailboxPermission", "Full Access can't be granted"),
     cmdlet("Remove-MailboxPermission", "Full Access can't be revoked"),
     cmdlet("Add-RecipientPermission", "Send As can't be granted"),
@@ -126,7 +143,7 @@ mod tests {
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
             let quoted = code.split('"').skip(1).step_by(2);
-            let verbs = ["Get-", "Set-", "New-", "Add-", "Remove-"];
+            let verbs = ["Get-", "Set-", "New-", "Add-", "Remove-", "Enable-"];
             let is_name = |text: &&str| {
                 verbs.iter().any(|verb| text.starts_with(verb))
                     && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
