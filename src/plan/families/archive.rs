@@ -1,6 +1,6 @@
 //! A second mailbox for what is old.
 
-use super::{Company, Family, Feature, Need};
+use super::family::{Company, Family, Feature, Need};
 use crate::api::Archive;
 use crate::setting::{Call, Kind, Property, Value, Values};
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Dropped, Family, Repairs};
+use super::family::{Dropped, Family, Repairs};
 use crate::api::{AutomaticReplies, ReplyAudience, ReplyState};
 use crate::setting::{Call, Kind, Property, Value, Values};
 

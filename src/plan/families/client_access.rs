@@ -1,6 +1,6 @@
 //! What programs may use to reach the mailbox.
 
-use super::{Family, Move, Need};
+use super::family::{Family, Move, Need};
 use crate::api::{Power, SmtpAuth};
 use crate::setting::{Call, Kind, Property, Value, Values};
 

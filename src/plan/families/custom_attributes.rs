@@ -1,7 +1,7 @@
 //! Custom attributes 1 to 15. One of them holds the marker and can't be declared; the others only where an access rule
 //! lists their numbers, because dynamic groups and role scopes may depend on them.
 
-use super::{Family, Need};
+use super::family::{Family, Need};
 use crate::setting::{Kind, Property, Value};
 
 const fn attribute(field: &'static str, parameter: &'static str) -> Property {

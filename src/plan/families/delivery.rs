@@ -1,6 +1,6 @@
 //! Which mail is taken and sent.
 
-use super::{Company, Family, size};
+use super::family::{Company, Family, size};
 use crate::mail::SmtpAddress;
 use crate::setting::{Call, Kind, Property, Value, Values};
 

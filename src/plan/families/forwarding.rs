@@ -1,6 +1,6 @@
 //! Where mail goes instead, or besides.
 
-use super::{Company, Dropped, Family, Need};
+use super::family::{Company, Dropped, Family, Need};
 use crate::api::{Forwarding, ForwardingMode, Power};
 use crate::setting::{Kind, Property, Value, Values};
 

@@ -1,6 +1,6 @@
 //! How the mailbox looks to others, and where copies of what it sends are kept.
 
-use super::Family;
+use super::family::Family;
 use crate::api::SentItems;
 use crate::setting::{Call, Kind, Property, Value, Values};
 

@@ -1,6 +1,6 @@
 //! How much the mailbox may hold.
 
-use super::{Company, Family, Feature, Need, size};
+use super::family::{Company, Family, Feature, Need, size};
 use crate::api::Quota;
 use crate::setting::{Kind, Property, Value, Values};
 

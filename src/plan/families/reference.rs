@@ -3,7 +3,8 @@
 use kube::CustomResourceExt;
 use serde_json::{Value as Json, json};
 
-use super::{FAMILIES, Family};
+use super::family::Family;
+use super::list::FAMILIES;
 use crate::api::SharedMailbox;
 use crate::setting::Property;
 

@@ -1,6 +1,6 @@
 //! In which language the mailbox names its folders and shows times.
 
-use super::{Company, Family};
+use super::family::{Company, Family};
 use crate::api::Regional;
 use crate::setting::{Call, Kind, Property, Value, Values};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Company, Family, Feature, Move, Need};
+use super::family::{Company, Family, Feature, Move, Need};
 use crate::api::Power;
 use crate::setting::{Call, Kind, Property, Value, Values};
 
