@@ -17,6 +17,9 @@ pub struct AppGrants {
     pub graph_user_read: bool,
     /// `User.EnableDisableAccount.All` on Graph.
     pub graph_user_write: bool,
+    /// `User.RevokeSessions.All` on Graph.
+    #[serde(default)]
+    pub graph_sign_out: bool,
     /// `GroupMember.Read.All` on Graph.
     #[serde(default)]
     pub graph_group_read: bool,
@@ -30,6 +33,7 @@ impl AppGrants {
             directory_role: true,
             graph_user_read: true,
             graph_user_write: true,
+            graph_sign_out: true,
             graph_group_read: true,
         }
     }

@@ -67,7 +67,7 @@ pub use grants::{AppGrants, ParameterRule};
 pub use journal::{Actor, JournalEntry, JournalKind};
 pub use quirks::{
     BatchErrors, EmptyList, EmptyMailTip, Entities, HtmlForm, LanguageForm, LineEnds, MailTipForm, Quirks,
-    RoleList, TimeForm,
+    RoleList, SignInForm, TimeForm,
 };
 pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};

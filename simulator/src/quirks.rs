@@ -31,10 +31,50 @@ pub struct Quirks {
     /// What a batch does after the first of its calls that fails.
     pub batch_errors: BatchErrors,
     pub role_list: RoleList,
+    pub sign_in: SignInForm,
     /// Properties that no row has, whatever is selected.
     pub missing: BTreeSet<String>,
     /// Properties that always read as this, whatever was written.
     pub shown_instead: BTreeMap<String, Value>,
+}
+
+/// What Exchange's `AccountDisabled` and Entra's `accountEnabled` have to do with each other. Only Entra's decides who
+/// can sign in. The default is the service as it was: both follow each other, and new accounts are open. Since 2024 people
+/// find that they don't (CIPP, issue 2572), since October 2025 that new accounts are disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, each by itself")]
+pub struct SignInForm {
+    /// The account of a new mailbox is disabled.
+    pub new_accounts_disabled: bool,
+    /// What is written through Exchange shows in Entra.
+    pub exchange_shows_in_entra: bool,
+    /// What is written in Entra shows in Exchange.
+    pub entra_shows_in_exchange: bool,
+    /// The app's writes through Graph are acknowledged and change nothing.
+    pub graph_has_no_effect: bool,
+}
+
+impl Default for SignInForm {
+    fn default() -> Self {
+        Self {
+            new_accounts_disabled: false,
+            exchange_shows_in_entra: true,
+            entra_shows_in_exchange: true,
+            graph_has_no_effect: false,
+        }
+    }
+}
+
+impl SignInForm {
+    /// As people find it since 2024: neither follows the other.
+    pub fn apart() -> Self {
+        Self {
+            exchange_shows_in_entra: false,
+            entra_shows_in_exchange: false,
+            ..Self::default()
+        }
+    }
 }
 
 /// How Get-Mailbox shows a mail tip.
@@ -167,6 +207,7 @@ impl Default for Quirks {
             lists_are_emptied_by: EmptyList::default(),
             batch_errors: BatchErrors::default(),
             role_list: RoleList::default(),
+            sign_in: SignInForm::default(),
             missing: BTreeSet::new(),
             shown_instead: BTreeMap::new(),
         }

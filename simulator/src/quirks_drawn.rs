@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::quirks::{
     BatchErrors, EmptyList, EmptyMailTip, Entities, HtmlForm, LanguageForm, LineEnds, MailTipForm, Quirks,
-    RoleList, TimeForm,
+    RoleList, SignInForm, TimeForm,
 };
 use crate::random::Random;
 use crate::settings;
@@ -62,6 +62,13 @@ impl Quirks {
                 &[TimeForm::Utc, TimeForm::Offset, TimeForm::WithoutZone],
             ),
             lists_are_emptied_by: one_of(&mut random, &[EmptyList::Null, EmptyList::Empty]),
+            // A service that takes writes through Graph and does nothing has flows of its own: nothing could be promised.
+            sign_in: SignInForm {
+                new_accounts_disabled: one_of(&mut random, &[false, true]),
+                exchange_shows_in_entra: one_of(&mut random, &[false, true]),
+                entra_shows_in_exchange: one_of(&mut random, &[false, true]),
+                graph_has_no_effect: false,
+            },
             ..Self::default()
         }
     }
@@ -86,5 +93,7 @@ mod tests {
         assert!(drawn.iter().any(|quirks| !quirks.says_unmodified));
         assert!(drawn.iter().any(|quirks| quirks.missing.len() == 2));
         assert!(drawn.iter().any(|quirks| quirks.missing.is_empty()));
+        assert!(drawn.iter().any(|quirks| quirks.sign_in.new_accounts_disabled));
+        assert!(drawn.iter().any(|quirks| !quirks.sign_in.exchange_shows_in_entra));
     }
 }

@@ -102,6 +102,7 @@ fn new_token(world: &mut World, audience: &str, resource: Resource) -> String {
         Resource::Graph => vec![
             (roles.graph_user_read, "User.Read.All"),
             (roles.graph_user_write, "User.EnableDisableAccount.All"),
+            (roles.graph_sign_out, "User.RevokeSessions.All"),
             (roles.graph_group_read, "GroupMember.Read.All"),
         ],
     }

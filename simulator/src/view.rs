@@ -27,8 +27,12 @@ pub struct MailboxView {
     pub primary_address: String,
     /// With prefix, as `EmailAddresses` shows them.
     pub addresses: Vec<String>,
-    /// Sign-in of the account behind it is blocked.
+    /// Nobody can sign in to the account behind it: what Entra says, and not Exchange.
     pub account_disabled: bool,
+    /// What Exchange says of it.
+    pub disabled_in_exchange: bool,
+    /// Somebody signed in while it was opened, and still is.
+    pub signed_in: bool,
     /// `HiddenFromAddressListsEnabled`.
     pub hidden: bool,
     pub soft_deleted: bool,
@@ -90,6 +94,8 @@ impl MailboxView {
             primary_address: seen.primary_address().unwrap_or_default().to_owned(),
             addresses: seen.addresses.clone(),
             account_disabled: !seen.account_enabled,
+            disabled_in_exchange: seen.disabled_in_exchange,
+            signed_in: seen.signed_in,
             hidden: hidden == Some(&Value::Bool(true)),
             soft_deleted: !seen.is_live(),
             licensed: seen.licensed,

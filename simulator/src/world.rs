@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::directory::{Directory, Handle, Object, Seen, View, Visibility};
+use crate::directory::{Directory, Handle, Object, Seen, SignInStore, View, Visibility};
 use crate::error::CmdletError;
 use crate::faults::{FaultEngine, Origin};
 use crate::grants::{AppGrants, ParameterRules};
@@ -175,18 +175,48 @@ impl World {
         true
     }
 
-    /// Answers whether the account's state is different now.
-    pub fn set_account_enabled(&mut self, handle: Handle, enabled: bool, origin: Origin) -> bool {
+    /// A write to one store of sign-in, and to the other where this tenant carries it over. Answers whether anything is
+    /// different now.
+    pub fn set_account_enabled(
+        &mut self,
+        handle: Handle,
+        written: SignInStore,
+        enabled: bool,
+        origin: Origin,
+    ) -> bool {
+        let carried_over = match written {
+            SignInStore::Entra => (SignInStore::Exchange, self.quirks.sign_in.entra_shows_in_exchange),
+            SignInStore::Exchange => (SignInStore::Entra, self.quirks.sign_in.exchange_shows_in_entra),
+        };
+        let mut changed = self.write_sign_in(handle, written, enabled, origin);
+        if let (other, true) = carried_over {
+            changed |= self.write_sign_in(handle, other, enabled, origin);
+        }
+        changed
+    }
+
+    /// Writes to one store alone.
+    pub fn write_sign_in(
+        &mut self,
+        handle: Handle,
+        store: SignInStore,
+        enabled: bool,
+        origin: Origin,
+    ) -> bool {
         let Some(newest) = self.directory.seen(handle, View::Newest) else {
             return false;
         };
-        if newest.account_enabled == enabled {
+        let before = match store {
+            SignInStore::Entra => newest.account_enabled,
+            SignInStore::Exchange => !newest.disabled_in_exchange,
+        };
+        if before == enabled {
             return false;
         }
         let now = self.elapsed();
         let visibility = self.faults.visibility(origin, false, now);
         self.directory
-            .set_account_enabled(handle, enabled, visibility, now);
+            .set_account_enabled(handle, store, enabled, visibility, now);
         true
     }
 
@@ -277,6 +307,7 @@ impl World {
                 let mut object = serde_json::to_value(&*seen.object).unwrap_or_default();
                 if let Value::Object(fields) = &mut object {
                     fields.insert("accountEnabled".to_owned(), seen.account_enabled.into());
+                    fields.insert("accountDisabled".to_owned(), seen.disabled_in_exchange.into());
                 }
                 object
             })

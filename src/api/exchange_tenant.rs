@@ -1,6 +1,6 @@
 //! The connection to one Microsoft 365 tenant and its guard rails. The platform team's.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,8 +61,9 @@ pub struct ExchangeTenantSpec {
     /// How the operator signs in to the tenant.
     pub credentials: Credentials,
 
-    /// Through which API sign-in is blocked: Exchange (default) or Graph. The result is verified in Graph whenever the
-    /// app may read users.
+    /// Through which API sign-in is blocked: Graph (default; the app needs User.EnableDisableAccount.All) or Exchange. The
+    /// other one is tried once when it does not help. Only what Graph shows is proof (User.Read.All): without it
+    /// SignInBlocked is Unknown, and the operator sets Exchange's own switch as the best that can be done.
     #[serde(default)]
     pub sign_in_control: SignInControl,
 
@@ -152,13 +153,24 @@ fn default_secret_key() -> String {
     "clientSecret".to_owned()
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum SignInControl {
-    /// Set-Mailbox -AccountDisabled.
-    #[default]
-    Exchange,
     /// PATCH accountEnabled of the user in Microsoft Graph.
+    #[default]
     Graph,
+    /// Set-Mailbox -AccountDisabled.
+    Exchange,
+}
+
+impl SignInControl {
+    pub fn other(self) -> Self {
+        match self {
+            Self::Graph => Self::Exchange,
+            Self::Exchange => Self::Graph,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -463,8 +475,8 @@ pub struct ExchangeTenantStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Authenticated and Authorized; CapabilityMissing, RevocationsHeld, Reconciling and Stalled only while they
-    /// are True.
+    /// Ready, Authenticated and Authorized; CapabilityMissing, LimitedView, RevocationsHeld, Reconciling and Stalled only
+    /// while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -487,8 +499,23 @@ pub struct ExchangeTenantStatus {
     /// Domains in which mailboxes can be created, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted_domains: Vec<String>,
+    /// How far the block of sign-in is proven for the mailboxes of the tenant. Written at most once a `drift.interval`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in_proof: Option<SignInProof>,
     /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
     /// was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+/// What Entra showed of the accounts behind all mailboxes of a tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignInProof {
+    /// The oldest proof over all mailboxes: since then Entra has shown of each whether it can be signed in to, those
+    /// aside that `unverified` counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven_at: Option<Time>,
+    /// How many mailboxes it can't be verified of.
+    pub unverified: i32,
 }

@@ -139,6 +139,9 @@ pub struct MailboxLedgerSpec {
     /// Changes that wait for approval, but for removals of listed rights, which have the state Held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<LedgerHeld>,
+    /// Sign-in of the account behind the mailbox was open and is being blocked: its sessions are still to be revoked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sign_out_owed: bool,
     /// The request to remove orphaned grants that was carried out last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::call::{GET_MEMBERS, GET_USER, PATCH_USER};
+use self::call::{GET_MEMBERS, GET_USER, PATCH_USER, SIGN_OUT};
 use super::error::{ErrorClass, ExchangeError, Stage};
 use super::gateway::Gateway;
 use super::wire::Row;
@@ -123,6 +123,16 @@ impl Gateway {
                 &format!("users/{id}"),
                 Some(&body),
             )
+            .await?;
+        Ok(())
+    }
+
+    /// Revokes the sessions of an account: whoever is signed in must sign in again, within minutes. `Denied` without
+    /// `User.RevokeSessions.All`.
+    pub async fn revoke_sessions(&self, lane: Lane, id: &ObjectId) -> Result<(), ExchangeError> {
+        let path = format!("users/{id}/revokeSignInSessions");
+        self.core
+            .graph(lane, SIGN_OUT, Method::POST, &path, Some(&json!({})))
             .await?;
         Ok(())
     }

@@ -17,6 +17,7 @@ pub fn read(spec: &MailboxLedgerSpec) -> Result<Ledger, Unreadable> {
         addresses: spec.addresses.clone(),
         defaults: spec.defaults,
         opened: spec.opened.iter().cloned().collect(),
+        sign_out_owed: spec.sign_out_owed,
         ..Ledger::default()
     };
     let mut held_removals = BTreeSet::new();

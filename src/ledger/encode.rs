@@ -31,7 +31,9 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
         removed,
         weighed,
         held,
+        sign_out_owed,
     } = ledger;
+    spec.sign_out_owed = *sign_out_owed;
     spec.intent.clone_from(intent);
     spec.addresses.clone_from(addresses);
     spec.defaults = *defaults;

@@ -44,6 +44,8 @@ pub struct Ledger {
     pub weighed: Vec<WeighedRemoval>,
     /// What waits for approval.
     pub held: Option<HeldRemovals>,
+    /// A block closes an open account, or has closed it, and its sessions are still to be revoked.
+    pub sign_out_owed: bool,
 }
 
 /// One right of one member.

@@ -1,7 +1,7 @@
 //! Cases of the planner that are worth naming.
 
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
-use super::{Step, plan};
+use super::{Account, Step, plan};
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, Right};
 use crate::setting::{Source, Value};
@@ -149,7 +149,7 @@ fn what_exchange_acknowledged_a_moment_ago_is_not_sent_again_but_a_block_is() {
     wants(&mut wanted, 1, Right::SendAs, true);
     let mut there = our_mailbox();
     there.account_disabled = false;
-    there.directory_enabled = None;
+    there.account = Account::Open;
     let ledger = Ledger {
         grants: vec![recorded(2, Right::SendAs, None)],
         ..Ledger::default()
@@ -158,5 +158,8 @@ fn what_exchange_acknowledged_a_moment_ago_is_not_sent_again_but_a_block_is() {
     let acknowledged = planned.steps.iter().flat_map(Step::changes).collect();
     let (rest, left_out) = planned.without(&acknowledged);
     assert!(left_out);
-    assert_eq!(rest.describe(), ["block sign-in"]);
+    assert_eq!(
+        rest.describe(),
+        ["block sign-in in Entra", "revoke the sessions of its account"]
+    );
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
+use crate::api::SignInControl;
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 use crate::setting::{Property, Value};
 
@@ -19,9 +20,14 @@ pub enum Change {
     /// Full Access was taken away and given again with or without automapping.
     Remapped(ObjectId, bool),
     AutoMappingCleared,
+    /// The account behind the mailbox can, or can't, be signed in to.
     SignIn {
         allowed: bool,
+        /// The API that is asked for it.
+        through: SignInControl,
     },
+    /// The sessions of the account behind the mailbox were revoked.
+    SignedOut,
     Marker {
         /// 1 to 15: the number of the custom attribute.
         attribute: u8,
@@ -46,6 +52,7 @@ enum Subject<'a> {
     AutoMapping(ObjectId),
     AutoMappingOfAll,
     SignIn,
+    Sessions,
     Marker,
     Primary,
     Address(&'a SmtpAddress),
@@ -66,7 +73,8 @@ impl Change {
             Self::Evicted(Holder::Sid(sid), right) => Subject::Row(sid, *right),
             Self::Remapped(id, _) => Subject::AutoMapping(*id),
             Self::AutoMappingCleared => Subject::AutoMappingOfAll,
-            Self::SignIn { allowed: _ } => Subject::SignIn,
+            Self::SignIn { .. } => Subject::SignIn,
+            Self::SignedOut => Subject::Sessions,
             Self::Marker { .. } => Subject::Marker,
             Self::Primary(_) => Subject::Primary,
             Self::AddressAdded(address) | Self::AddressRemoved(address) => Subject::Address(address),
@@ -82,7 +90,7 @@ impl Change {
     pub fn family(&self) -> &'static str {
         match self {
             Self::Marker { .. } => "marker",
-            Self::SignIn { .. } => "signIn",
+            Self::SignIn { .. } | Self::SignedOut => "signIn",
             Self::Primary(_) => "emailAddress",
             Self::AddressAdded(_) | Self::AddressRemoved(_) => "aliases",
             Self::Granted(..) | Self::Remapped(..) | Self::AutoMappingCleared => "grants",
@@ -137,6 +145,7 @@ impl Change {
             | Self::Remapped(..)
             | Self::AutoMappingCleared
             | Self::SignIn { .. }
+            | Self::SignedOut
             | Self::Marker { .. }
             | Self::Primary(_)
             | Self::AddressAdded(_)
@@ -151,6 +160,7 @@ impl Change {
             Self::Evicted(..)
             | Self::AutoMappingCleared
             | Self::SignIn { .. }
+            | Self::SignedOut
             | Self::Marker { .. }
             | Self::Primary(_)
             | Self::AddressAdded(_)
@@ -168,6 +178,7 @@ impl Change {
             | Self::Remapped(..)
             | Self::AutoMappingCleared
             | Self::SignIn { .. }
+            | Self::SignedOut
             | Self::Marker { .. }
             | Self::Set { .. }
             | Self::Primary(_)
@@ -185,6 +196,7 @@ impl Change {
             | Self::Remapped(..)
             | Self::AutoMappingCleared
             | Self::SignIn { .. }
+            | Self::SignedOut
             | Self::Marker { .. }
             | Self::Set { .. }
             | Self::Primary(_)
@@ -202,10 +214,15 @@ impl Change {
         self.removed().is_some()
     }
 
+    /// Whether it takes away that the account can be signed in to, or what somebody has of that.
+    pub fn closes_sign_in(&self) -> bool {
+        matches!(self, Self::SignIn { allowed: false, .. } | Self::SignedOut)
+    }
+
     /// Whether it is sent again although Exchange acknowledged it a moment ago: somebody may have opened the door since,
     /// which nothing but the account itself shows.
     pub(super) fn is_repeated(&self) -> bool {
-        matches!(self, Self::SignIn { .. })
+        matches!(self, Self::SignIn { .. } | Self::SignedOut)
     }
 
     /// Whether two changes are repaired by turns: of a setting its whole family, of everything else the same change.
@@ -221,8 +238,9 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Marker { .. } => f.write_str("mark the mailbox as ours"),
-            Self::SignIn { allowed: false } => f.write_str("block sign-in"),
-            Self::SignIn { allowed: true } => f.write_str("allow sign-in"),
+            Self::SignIn { allowed: false, .. } => f.write_str("block sign-in"),
+            Self::SignIn { allowed: true, .. } => f.write_str("allow sign-in"),
+            Self::SignedOut => f.write_str("revoke its sessions"),
             Self::Primary(address) => write!(f, "make {address} the primary address"),
             Self::AddressAdded(address) => write!(f, "add the address {address}"),
             Self::AddressRemoved(address) => write!(f, "remove the address {address}"),

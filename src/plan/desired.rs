@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::account::SignInAttempts;
 use super::families::Need;
 use super::observed::Identity;
 use super::standing::Earlier;
@@ -36,6 +37,8 @@ pub struct Desired {
     pub aliases: BTreeSet<SmtpAddress>,
     pub sign_in: SignIn,
     pub sign_in_control: SignInControl,
+    /// What came of earlier writes of sign-in.
+    pub sign_in_attempts: SignInAttempts,
     pub grants: BTreeMap<(ObjectId, Right), WantedGrant>,
     /// Who is declared to hold what and can't be granted to now, be it that they are unknown or refused: what they were
     /// granted before stays, because it is not undeclared.

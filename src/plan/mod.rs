@@ -1,5 +1,6 @@
 //! Desired × observed × ledger → ordered steps. Plain functions on values: no client, no clock, no await.
 
+mod account;
 #[cfg(test)]
 mod cases;
 mod change;
@@ -18,6 +19,7 @@ mod removed;
 mod settings;
 #[cfg(test)]
 mod settings_tests;
+mod sign_in;
 mod standing;
 mod step;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod testing;
 
 use std::collections::BTreeSet;
 
+pub use account::{Account, Attempt, SignInAttempts, SignInStanding};
 pub use change::{Acknowledged, Change};
 pub use desired::{Desired, GrantPolicy, People, Purpose, TakeUp, WantedGrant};
 pub use families::{
@@ -63,7 +66,11 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         add: grants.add_on_behalf,
         remove: grants.remove_on_behalf,
     };
-    let settings = settings::plan(desired, observed, ledger, &on_behalf);
+    let sign_in = sign_in::standing(desired, observed);
+    let owes_sign_out = sign_in::owes_sign_out(desired, observed, ledger, &sign_in);
+    let is_closed = observed.account == Account::Blocked;
+    let signs_out = owes_sign_out && (is_closed || matches!(sign_in, SignInStanding::Differs(_)));
+    let settings = settings::plan(desired, observed, ledger, &on_behalf, &sign_in);
     let opened = settings::opened(desired, &settings.standings);
     let announced = Ledger {
         intent: ledger.intent.clone(),
@@ -74,6 +81,7 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         removed: ledger.removed.clone(),
         weighed: ledger.weighed.clone(),
         held: ledger.held.clone(),
+        sign_out_owed: owes_sign_out,
     };
     let settled = Ledger {
         intent: None,
@@ -92,6 +100,7 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
             .collect(),
         grants: grants.settled,
         removed: ledger.removed.clone(),
+        sign_out_owed: owes_sign_out && !signs_out,
         ..Ledger::default()
     };
     let mut steps = grants.revocations;
@@ -102,10 +111,13 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
             changes: settings.core,
         });
     }
-    if settings::sign_in_must_change(desired, observed, SignInControl::Graph) {
+    if sign_in == SignInStanding::Differs(SignInControl::Graph) {
         steps.push(Step::SetDirectorySignIn {
             allowed: desired.sign_in == SignIn::Allowed,
         });
+    }
+    if signs_out {
+        steps.push(Step::SignOut);
     }
     steps.extend(settings.withdrawals);
     steps.extend(grants.remappings);
@@ -118,6 +130,7 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         due: grants.due,
         before: settings.before,
         standings: settings.standings,
+        sign_in,
         announced,
         settled,
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::account::Account;
 use super::standing::ShownSettings;
 use crate::mail::{Holder, MailboxGuid, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
 use crate::setting::{Source, Value, Values};
@@ -19,10 +20,10 @@ pub struct Observed {
     pub addresses: BTreeSet<SmtpAddress>,
     /// The text in the marker attribute.
     pub attribute: String,
-    /// `AccountDisabled` as Exchange shows it.
+    /// `AccountDisabled` as Exchange shows it: no proof of anything.
     pub account_disabled: bool,
-    /// `accountEnabled` as the directory shows it; None when the app may not read users.
-    pub directory_enabled: Option<bool>,
+    /// Whether the account can be signed in to, as Entra shows it.
+    pub account: Account,
     pub full_access: Holders,
     pub send_as: Holders,
     pub on_behalf: OnBehalf,
@@ -175,14 +176,7 @@ impl Observed {
         }
     }
 
-    /// The directory decides about sign-in; Exchange's copy may lag by hours and counts only when the app may
-    /// not read users.
-    pub fn sign_in_is_blocked(&self) -> bool {
-        self.directory_enabled
-            .map_or(self.account_disabled, |enabled| !enabled)
-    }
-
-    /// A mailbox as New-Mailbox leaves it: named once, open for sign-in, without marker and grants.
+    /// A mailbox as New-Mailbox leaves it: named once, perhaps open for sign-in, without marker and grants.
     pub fn just_created(guid: MailboxGuid, object_id: ObjectId, creation: &Creation) -> Self {
         let Creation {
             one_time_name,
@@ -201,7 +195,7 @@ impl Observed {
             addresses: BTreeSet::from([address.clone()]),
             attribute: String::new(),
             account_disabled: false,
-            directory_enabled: None,
+            account: Account::NotShown,
             full_access: Holders::default(),
             send_as: Holders::default(),
             on_behalf: OnBehalf::default(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Acknowledged, Cause, Change, Plan, Step, hold};
+use super::{Acknowledged, Cause, Change, Plan, SignInStanding, Step, hold};
 use crate::ledger::{Ledger, RecordedGrant, RightOf};
 
 impl Plan {
@@ -31,6 +31,7 @@ impl Plan {
                 Step::Revoke { .. }
                 | Step::Evict(_)
                 | Step::SetDirectorySignIn { .. }
+                | Step::SignOut
                 | Step::Remap { .. }
                 | Step::ClearAutoMapping
                 | Step::Grant { .. } => {
@@ -51,15 +52,18 @@ impl Plan {
 
     /// Only what takes access away; everything else is as if nobody had planned it, and the ledger keeps saying so.
     pub fn only_taking_away(&self, ledger: &Ledger) -> Self {
-        let (only, _) =
-            self.keeping(|change| change.removes_a_grant() || *change == Change::SignIn { allowed: false });
+        let (only, _) = self.keeping(|change| change.removes_a_grant() || change.closes_sign_in());
         let changes = only.changes();
         let stays =
             |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
         Self {
-            announced: ledger.clone(),
+            announced: Ledger {
+                sign_out_owed: self.announced.sign_out_owed,
+                ..ledger.clone()
+            },
             settled: Ledger {
                 grants: ledger.grants.iter().filter(stays).cloned().collect(),
+                sign_out_owed: self.settled.sign_out_owed,
                 held: None,
                 weighed: Vec::new(),
                 ..ledger.clone()
@@ -80,10 +84,11 @@ impl Plan {
             }
         };
         let (only, _) = self.keeping(|change| match change {
-            Change::Marker { .. } | Change::SignIn { allowed: false } => is_new,
+            Change::Marker { .. } | Change::SignIn { allowed: false, .. } => is_new,
+            Change::SignedOut => is_new || ledger.sign_out_owed,
             Change::Set { family, .. } => is_new && *family == "displayName",
             Change::Revoked(..) | Change::Evicted(..) => outlives(change),
-            Change::SignIn { allowed: true }
+            Change::SignIn { allowed: true, .. }
             | Change::Granted(..)
             | Change::Remapped(..)
             | Change::AutoMappingCleared
@@ -92,17 +97,23 @@ impl Plan {
             | Change::AddressRemoved(_) => false,
         });
         let changes = only.changes();
+        let is_begun = changes
+            .iter()
+            .any(|change| change.is_marker() || change.closes_sign_in())
+            || self.sign_in == SignInStanding::Propagating;
+        let owes_sign_out = self.announced.sign_out_owed && (is_new || ledger.sign_out_owed);
         let stays =
             |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
         Self {
-            announced: ledger.clone(),
+            announced: Ledger {
+                sign_out_owed: owes_sign_out,
+                ..ledger.clone()
+            },
             settled: Ledger {
                 grants: ledger.grants.iter().filter(stays).cloned().collect(),
-                // A read shows the marker.
-                intent: ledger
-                    .intent
-                    .clone()
-                    .filter(|_| changes.iter().any(Change::is_marker)),
+                // A read shows the marker, and that nobody can sign in.
+                intent: ledger.intent.clone().filter(|_| is_begun),
+                sign_out_owed: owes_sign_out && self.settled.sign_out_owed,
                 ..ledger.clone()
             },
             ..only

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 use super::settings_tests::{shown, wishes};
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
-use super::{Cause, Change, Desired, Family, Holders, Identity, Observed, OnBehalf, Plan, Step, parts, plan};
+use super::{
+    Account, Cause, Change, Desired, Family, Holders, Identity, Observed, OnBehalf, Plan, Step, parts, plan,
+};
 use crate::api::{SignIn, SignInControl};
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
@@ -15,6 +17,8 @@ use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 #[derive(Clone, Debug, PartialEq)]
 struct Tenant {
     mailbox: Observed,
+    /// Somebody signed in while the account was open.
+    is_signed_in: bool,
     full_access: BTreeMap<u8, bool>,
     send_as: BTreeSet<u8>,
     on_behalf: BTreeSet<u8>,
@@ -123,9 +127,9 @@ impl Tenant {
                 };
             }
             Step::SetDirectorySignIn { allowed } => {
-                self.mailbox.directory_enabled = Some(*allowed);
-                self.mailbox.account_disabled = !allowed;
+                self.mailbox.account = if *allowed { Account::Open } else { Account::Blocked };
             }
+            Step::SignOut => self.is_signed_in = false,
             Step::Set { call: _, changes } => changes.iter().for_each(|change| self.set(change)),
         }
     }
@@ -134,9 +138,11 @@ impl Tenant {
         let mailbox = &mut self.mailbox;
         match change.clone() {
             Change::Marker { text, .. } => mailbox.attribute = text,
-            Change::SignIn { allowed } => {
+            Change::SignIn { allowed, through: _ } => {
                 mailbox.account_disabled = !allowed;
-                mailbox.directory_enabled = mailbox.directory_enabled.map(|_| allowed);
+                if mailbox.account.is_open().is_some() {
+                    mailbox.account = if allowed { Account::Open } else { Account::Blocked };
+                }
             }
             Change::Primary(primary) => {
                 mailbox.addresses.insert(primary.clone());
@@ -167,7 +173,8 @@ impl Tenant {
             | Change::Granted(..)
             | Change::Evicted(..)
             | Change::Remapped(..)
-            | Change::AutoMappingCleared) => panic!("{other} is not part of a Set-Mailbox"),
+            | Change::AutoMappingCleared
+            | Change::SignedOut) => panic!("{other} is not part of a Set-Mailbox"),
         }
     }
 }
@@ -229,8 +236,13 @@ prop_compose! {
         mailbox.settings = settings;
         mailbox.addresses.extend(extra);
         mailbox.account_disabled = account_disabled;
-        mailbox.directory_enabled = directory;
-        Tenant { mailbox, full_access, send_as, on_behalf }
+        let is_signed_in = directory == Some(true);
+        mailbox.account = match directory {
+            Some(true) => Account::Open,
+            Some(false) => Account::Blocked,
+            None => Account::Denied("no permission".to_owned()),
+        };
+        Tenant { mailbox, is_signed_in, full_access, send_as, on_behalf }
     }
 }
 
@@ -286,7 +298,13 @@ proptest! {
             };
             prop_assert!(holds, "{right} of {id}");
         }
-        prop_assert_eq!(tenant.mailbox.sign_in_is_blocked(), desired.sign_in == SignIn::Blocked);
+        let wants_block = desired.sign_in == SignIn::Blocked;
+        if let Some(open) = tenant.mailbox.account.is_open() {
+            prop_assert_eq!(open, !wants_block);
+        } else {
+            prop_assert_eq!(tenant.mailbox.account_disabled, wants_block, "the best that can be done");
+        }
+        prop_assert!(!wants_block || !tenant.is_signed_in, "sessions outlive the block");
         prop_assert!(desired.aliases.iter().all(|a| tenant.mailbox.addresses.contains(a)));
         prop_assert_eq!(&tenant.mailbox.primary, &desired.address);
         let second = run(&mut tenant, &desired, &first.settled);
@@ -338,13 +356,16 @@ proptest! {
                             Change::AddressAdded(address) => prop_assert!(desired.aliases.contains(address)),
                             Change::Set { family, .. } => prop_assert!(desired.settings.contains_key(family)),
                             Change::Marker { .. } | Change::SignIn { .. } | Change::Primary(_) => {}
-                            Change::Evicted(..) | Change::Remapped(..) | Change::AutoMappingCleared => {
+                            Change::Evicted(..)
+                            | Change::Remapped(..)
+                            | Change::AutoMappingCleared
+                            | Change::SignedOut => {
                                 prop_assert!(false, "{} is not part of a Set-Mailbox", change);
                             }
                         }
                     }
                 }
-                Step::SetDirectorySignIn { .. } => {}
+                Step::SetDirectorySignIn { .. } | Step::SignOut => {}
             }
         }
     }
@@ -422,10 +443,11 @@ proptest! {
     ) {
         let whole = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let only = whole.only_taking_away(&ledger);
-        let takes = |change: &Change| change.removes_a_grant() || *change == Change::SignIn { allowed: false };
+        let takes = |change: &Change| change.removes_a_grant() || change.closes_sign_in();
         let wanted: BTreeSet<Change> = whole.changes().into_iter().filter(takes).collect();
         prop_assert_eq!(only.changes(), wanted);
-        prop_assert_eq!(&only.announced, &ledger);
+        let owes = Ledger { sign_out_owed: only.announced.sign_out_owed, ..ledger.clone() };
+        prop_assert_eq!(&only.announced, &owes);
         let gone: Vec<&RecordedGrant> = ledger.grants.iter().filter(|grant| !only.settled.grants.contains(grant)).collect();
         let revoked = |grant: &&RecordedGrant| only.changes().contains(&Change::Revoked(grant.object_id, grant.right));
         prop_assert!(gone.iter().all(revoked));

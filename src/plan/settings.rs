@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::account::SignInStanding;
 use super::families::{Company, FAMILIES, Family, Feature, Move, Need};
+use super::sign_in;
 use super::standing::{Answer, Earlier, Standing, Unread};
 use super::{Change, Desired, Observed, Purpose, Step};
 use crate::api::{DefaultsState, SignIn, SignInControl};
@@ -35,9 +37,10 @@ pub(super) fn plan(
     observed: &Observed,
     ledger: &Ledger,
     on_behalf: &OnBehalfChanges,
+    sign_in: &SignInStanding,
 ) -> SettingsPlan {
     let mut plan = SettingsPlan {
-        core: core(desired, observed, ledger, on_behalf),
+        core: core(desired, observed, ledger, on_behalf, sign_in),
         ..SettingsPlan::default()
     };
     let mut calls: BTreeMap<Call, Vec<Change>> = BTreeMap::new();
@@ -330,22 +333,31 @@ pub fn unlicensed(desired: &Desired, observed: &Observed) -> Vec<(&'static str, 
 }
 
 /// Marker, sign-in, addresses and Send on Behalf: what has a protocol of its own and is sent with Set-Mailbox.
-fn core(desired: &Desired, observed: &Observed, ledger: &Ledger, on_behalf: &OnBehalfChanges) -> Vec<Change> {
+fn core(
+    desired: &Desired,
+    observed: &Observed,
+    ledger: &Ledger,
+    on_behalf: &OnBehalfChanges,
+    standing: &SignInStanding,
+) -> Vec<Change> {
     let marker = Marker {
         owner: desired.owner.clone(),
         mailbox: observed.guid,
     }
     .to_string();
     let mut changes = Vec::new();
-    if observed.attribute != marker {
+    let is_unmarked = observed.attribute != marker;
+    if is_unmarked {
         changes.push(Change::Marker {
             attribute: desired.marker_attribute,
             text: marker,
         });
     }
-    if sign_in_must_change(desired, observed, SignInControl::Exchange) {
+    let is_first = is_unmarked && sign_in::is_in_first_settings(desired, observed, ledger);
+    if is_first || *standing == SignInStanding::Differs(SignInControl::Exchange) {
         changes.push(Change::SignIn {
             allowed: desired.sign_in == SignIn::Allowed,
+            through: SignInControl::Exchange,
         });
     }
     let removed = on_behalf.remove.iter();
@@ -376,10 +388,4 @@ fn addresses(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Vec<Cha
         .map(Change::AddressAdded)
         .chain(removed.into_iter().map(Change::AddressRemoved))
         .collect()
-}
-
-/// Whether sign-in must be changed through `control`.
-pub(super) fn sign_in_must_change(desired: &Desired, observed: &Observed, control: SignInControl) -> bool {
-    desired.sign_in_control == control
-        && observed.sign_in_is_blocked() != (desired.sign_in == SignIn::Blocked)
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Change, Standing};
+use super::{Change, SignInStanding, Standing};
+use crate::api::SignInControl;
 use crate::ledger::Ledger;
 use crate::mail::{Holder, ObjectId, Right};
 use crate::setting::{Call, Value};
@@ -19,6 +20,8 @@ pub enum Step {
     Set { call: Call, changes: Vec<Change> },
     /// Block or allow sign-in in the directory.
     SetDirectorySignIn { allowed: bool },
+    /// Revoke the sessions of the account behind the mailbox, after a block that closed it.
+    SignOut,
     /// Change the automapping of one member's Full Access: it can only be set with the grant, so the grant is taken
     /// away and given again.
     Remap { object_id: ObjectId, auto_mapping: bool },
@@ -91,6 +94,8 @@ pub struct Plan {
     pub before: BTreeMap<Change, Value>,
     /// How each declared family of settings stands.
     pub standings: BTreeMap<&'static str, Standing>,
+    /// How sign-in stands.
+    pub sign_in: SignInStanding,
     /// The ledger that the API server must have acknowledged before the first step.
     pub announced: Ledger,
     /// The ledger when every step is done.
@@ -104,6 +109,7 @@ impl Step {
             Self::Revoke { .. } | Self::Evict(_) => true,
             Self::Set { changes, call: _ } => changes.iter().any(Change::removes_a_grant),
             Self::SetDirectorySignIn { .. }
+            | Self::SignOut
             | Self::Grant { .. }
             | Self::Remap { .. }
             | Self::ClearAutoMapping => false,
@@ -125,7 +131,11 @@ impl Step {
                 auto_mapping,
             } => vec![Change::Remapped(*object_id, *auto_mapping)],
             Self::ClearAutoMapping => vec![Change::AutoMappingCleared],
-            Self::SetDirectorySignIn { allowed } => vec![Change::SignIn { allowed: *allowed }],
+            Self::SetDirectorySignIn { allowed } => vec![Change::SignIn {
+                allowed: *allowed,
+                through: SignInControl::Graph,
+            }],
+            Self::SignOut => vec![Change::SignedOut],
             Self::Set { changes, call: _ } => changes.clone(),
         }
     }
@@ -135,7 +145,7 @@ impl Step {
 /// so that one bad value holds nothing hostage. The name of a part is for people.
 pub fn parts(changes: &[Change]) -> Vec<(&'static str, Vec<Change>)> {
     let rank = |change: &Change| match change {
-        Change::Marker { .. } | Change::SignIn { .. } => (0, "marker and sign-in"),
+        Change::Marker { .. } | Change::SignIn { .. } | Change::SignedOut => (0, "marker and sign-in"),
         Change::Revoked(..) | Change::Evicted(..) => (1, change.family()),
         Change::Granted(..)
         | Change::Remapped(..)
@@ -200,8 +210,9 @@ impl fmt::Display for Step {
                 mapping(*auto_mapping)
             ),
             Self::ClearAutoMapping => f.write_str("clear automapping for everybody"),
-            Self::SetDirectorySignIn { allowed: false } => f.write_str("block sign-in in the directory"),
-            Self::SetDirectorySignIn { allowed: true } => f.write_str("allow sign-in in the directory"),
+            Self::SetDirectorySignIn { allowed: false } => f.write_str("block sign-in in Entra"),
+            Self::SetDirectorySignIn { allowed: true } => f.write_str("allow sign-in in Entra"),
+            Self::SignOut => f.write_str("revoke the sessions of its account"),
             Self::Set { changes, call: _ } => {
                 let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
                 f.write_str(&words.join(", "))

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Desired, Entry, GrantPolicy, Holders, Identity, Observed, OnBehalf, Purpose, ShownSettings, WantedGrant,
+    Account, Desired, Entry, GrantPolicy, Holders, Identity, Observed, OnBehalf, Purpose, ShownSettings,
+    SignInAttempts, WantedGrant,
 };
 use crate::api::{Intent, SignIn, SignInControl};
 use crate::mail::{ClusterId, Marker, MarkerOwner, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
@@ -55,7 +56,7 @@ pub fn mailbox() -> Observed {
         addresses: BTreeSet::from([address("sales")]),
         attribute: String::new(),
         account_disabled: true,
-        directory_enabled: Some(false),
+        account: Account::Blocked,
         full_access: Holders::default(),
         send_as: Holders::default(),
         on_behalf: OnBehalf::default(),
@@ -95,7 +96,8 @@ pub fn desired() -> Desired {
         address: address("sales"),
         aliases: BTreeSet::new(),
         sign_in: SignIn::Blocked,
-        sign_in_control: SignInControl::Exchange,
+        sign_in_control: SignInControl::Graph,
+        sign_in_attempts: SignInAttempts::default(),
         grants: BTreeMap::new(),
         kept: BTreeSet::new(),
         policy: GrantPolicy::default(),

@@ -109,10 +109,11 @@ async fn another_accounts_id_is_never_written_to_through_graph() {
 #[tokio::test(start_paused = true)]
 async fn forged_conditions_are_corrected_with_the_next_reconcile() {
     let (world, _) = with_boss().await;
+    let renamed = json!({ "Identity": SALES, "DisplayName": "Vendite" });
+    admin(&world, "Set-Mailbox", renamed);
     world
         .tenant
         .add_fault(simulator::FaultRule::always(simulator::Fault::Denied).on(&["Set-Mailbox"]));
-    world.tenant.set_account_enabled(SALES, true).unwrap();
     look_now(&world).await;
     assert_eq!(
         testkit::condition(&world.mailbox("sales").await, "Ready")

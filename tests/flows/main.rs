@@ -62,6 +62,7 @@ mod schedules;
 mod sequences;
 mod served_by;
 mod settings;
+mod sign_in;
 mod stages;
 mod take_up;
 mod wiped;

@@ -131,6 +131,8 @@ async fn of_two_installations_one_works_and_the_other_says_who_and_touches_nothi
     forget(&world);
     world.sleep(3600).await;
     assert_eq!(world.kubernetes_writes(), NOTHING, "no war over statuses");
+    let proofs = world.tenant_status_writes();
+    assert!(proofs <= 7, "no war over the tenant's: {proofs}");
     assert!(lease_writes(&world) <= RENEWALS, "{}", lease_writes(&world));
     assert_eq!(second.calls(), 0, "not even a token is asked for");
     assert_eq!(said(&world).await.len(), 1);

@@ -125,7 +125,7 @@ async fn observe_of_a_mailbox_shows_differences_and_their_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn paused_freezes_everything_but_deletion() {
+async fn paused_stops_everything_but_deletion() {
     for by_tenant in [false, true] {
         let world = sales_with(&[FIRST]).await;
         let why = if by_tenant {

@@ -72,9 +72,10 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     object.mailbox = Some(mailbox);
     let now = world.elapsed();
     let visibility = world.faults.visibility(call.origin, true, now);
-    // The account has a password chosen by the system and can sign in until somebody blocks it
-    // (Microsoft's page "About shared mailboxes").
-    let handle = world.directory.insert(object, true, visibility);
+    // The account has a password chosen by the system and can sign in until somebody blocks it (Microsoft's page "About
+    // shared mailboxes"); since October 2025 people find it disabled (field reports).
+    let is_open = !world.quirks.sign_in.new_accounts_disabled;
+    let handle = world.directory.insert(object, is_open, visibility);
     let rows = world
         .directory
         .seen(handle, View::Newest)

@@ -68,7 +68,7 @@ pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Val
     row.put("UserPrincipalName", upn.clone());
     row.put("MicrosoftOnlineServicesID", upn.clone());
     row.put("WindowsLiveID", upn);
-    row.put("AccountDisabled", !seen.account_enabled);
+    row.put("AccountDisabled", seen.disabled_in_exchange);
     row.put("SKUAssigned", seen.licensed);
     row.put("IsMailboxEnabled", true);
     row.put("IsInactiveMailbox", false);
@@ -173,7 +173,7 @@ pub fn user(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value>
     row.put("MicrosoftOnlineServicesID", seen.upn.clone().unwrap_or_default());
     row.put("Sid", seen.sid.clone());
     row.list("SidHistory", seen.sid_history.clone());
-    row.put("AccountDisabled", !seen.account_enabled);
+    row.put("AccountDisabled", seen.disabled_in_exchange);
     row.put("SKUAssigned", seen.licensed);
     row.finish()
 }

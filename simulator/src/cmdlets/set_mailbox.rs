@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::call::{Call, Done, is_live_mailbox};
 use super::new_mailbox::{check_alias, check_display_name};
 use super::{quotas, write_settings};
-use crate::directory::{MailboxType, Object, Seen, View, smtp_part};
+use crate::directory::{MailboxType, Object, Seen, SignInStore, View, smtp_part};
 use crate::error::CmdletError;
 use crate::parameters::{ListChange, Parameters, Takes};
 use crate::settings;
@@ -59,7 +59,7 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let changed = match parameters.switch("AccountDisabled") {
         Some(disabled) => {
             call.world
-                .set_account_enabled(before.handle, !disabled, call.origin)
+                .set_account_enabled(before.handle, SignInStore::Exchange, !disabled, call.origin)
                 || changed
         }
         None => changed,

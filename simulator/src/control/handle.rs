@@ -150,6 +150,11 @@ impl Control {
         self.with(|world| world.grants.graph_user_write = granted);
     }
 
+    /// Grants or withdraws `User.RevokeSessions.All`.
+    pub fn set_graph_sign_out(&self, granted: bool) {
+        self.with(|world| world.grants.graph_sign_out = granted);
+    }
+
     /// Grants or withdraws `GroupMember.Read.All`.
     pub fn set_graph_group_read(&self, granted: bool) {
         self.with(|world| world.grants.graph_group_read = granted);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::handle::{Control, UnknownObject, find, find_deleted};
-use crate::directory::{Handle, Seen, View, Visibility};
+use crate::directory::{Handle, Seen, SignInStore, View, Visibility};
 use crate::faults::Origin;
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::seed::{GroupKind, SeedContact, SeedGroup, SeedUser};
@@ -26,7 +26,28 @@ impl Control {
     /// Blocks or unblocks sign-in in Entra.
     pub fn set_account_enabled(&self, user: &str, enabled: bool) -> Result<(), UnknownObject> {
         self.on_directory(user, json!({"accountEnabled": enabled}), |world, seen| {
-            world.set_account_enabled(seen.handle, enabled, Origin::Directory)
+            world.set_account_enabled(seen.handle, SignInStore::Entra, enabled, Origin::Directory)
+        })
+    }
+
+    /// Lets Exchange and Entra say different things of an account, whatever writes carry over.
+    pub fn set_apart(
+        &self,
+        user: &str,
+        entra_enabled: bool,
+        exchange_disabled: bool,
+    ) -> Result<(), UnknownObject> {
+        let body = json!({"accountEnabled": entra_enabled, "accountDisabled": exchange_disabled});
+        self.on_directory(user, body, |world, seen| {
+            let entra =
+                world.write_sign_in(seen.handle, SignInStore::Entra, entra_enabled, Origin::Directory);
+            let exchange = world.write_sign_in(
+                seen.handle,
+                SignInStore::Exchange,
+                !exchange_disabled,
+                Origin::Directory,
+            );
+            entra || exchange
         })
     }
 

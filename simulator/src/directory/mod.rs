@@ -26,8 +26,12 @@ pub struct Handle(usize);
 pub struct Seen {
     pub handle: Handle,
     pub object: Arc<Object>,
-    /// Entra's `accountEnabled` (in Exchange, turned round, `AccountDisabled`).
+    /// Entra's `accountEnabled`: whether anybody can sign in.
     pub account_enabled: bool,
+    /// Exchange's own `AccountDisabled`, which may say something else.
+    pub disabled_in_exchange: bool,
+    /// Somebody signed in while it was open, and their sessions were not revoked.
+    pub signed_in: bool,
 }
 
 impl Deref for Seen {
@@ -42,8 +46,19 @@ impl Deref for Seen {
 struct Entry {
     /// `None` is an object that is gone for good.
     object: History<Option<Arc<Object>>>,
-    /// Kept apart because Exchange and Entra may disagree on it for hours.
+    /// Kept apart because Exchange and Entra may disagree on it for hours, or for good.
     account_enabled: History<bool>,
+    disabled_in_exchange: History<bool>,
+    signed_in: bool,
+}
+
+/// Who says whether an account can be signed in to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignInStore {
+    /// `accountEnabled`, which decides.
+    Entra,
+    /// `AccountDisabled`.
+    Exchange,
 }
 
 /// All objects. Writes push a new version of one object; nothing else is copied.
@@ -66,7 +81,9 @@ impl Directory {
         self.index(handle, &object);
         self.entries.push(Entry {
             object: History::starting_with(Some(Arc::new(object)), visibility.clone()),
-            account_enabled: History::starting_with(account_enabled, visibility),
+            account_enabled: History::starting_with(account_enabled, visibility.clone()),
+            disabled_in_exchange: History::starting_with(!account_enabled, visibility),
+            signed_in: false,
         });
         handle
     }
@@ -101,14 +118,28 @@ impl Directory {
     pub fn set_account_enabled(
         &mut self,
         handle: Handle,
+        store: SignInStore,
         enabled: bool,
         visibility: Visibility,
         now: Duration,
     ) {
         self.writes += 1;
         if let Some(entry) = self.entries.get_mut(handle.0) {
-            entry.account_enabled.push(enabled, visibility, now);
+            match store {
+                SignInStore::Entra => {
+                    entry.account_enabled.push(enabled, visibility, now);
+                    entry.signed_in |= enabled;
+                }
+                SignInStore::Exchange => entry.disabled_in_exchange.push(!enabled, visibility, now),
+            }
         }
+    }
+
+    /// Revokes the sessions of an account. Answers whether it had any.
+    pub fn sign_out(&mut self, handle: Handle) -> bool {
+        self.writes += 1;
+        let entry = self.entries.get_mut(handle.0);
+        entry.is_some_and(|entry| std::mem::take(&mut entry.signed_in))
     }
 
     /// How many times anything was written.
@@ -121,10 +152,13 @@ impl Directory {
         let entry = self.entries.get(handle.0)?;
         let object = entry.object.seen(view)?.clone()?;
         let account_enabled = entry.account_enabled.seen(view).copied().unwrap_or(true);
+        let disabled_in_exchange = entry.disabled_in_exchange.seen(view).copied().unwrap_or(false);
         Some(Seen {
             handle,
             object,
             account_enabled,
+            disabled_in_exchange,
+            signed_in: entry.signed_in,
         })
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reply::{Acted, error, not_there, permit};
-use crate::directory::{OutsideKind, Seen};
+use crate::directory::{OutsideKind, Seen, SignInStore};
 use crate::faults::Origin;
 use crate::grants::AppGrants;
 use crate::wire::{Http, Reply, selected};
@@ -30,11 +30,12 @@ pub fn read(world: &mut World, http: &Http, user: &str) -> Acted {
 
 /// `POST /v1.0/users/{user}/revokeSignInSessions`.
 pub fn sign_out(world: &mut World, http: &Http, user: &str) -> Acted {
-    permit(world, http, |roles| roles.graph_user_write)?;
-    find(world, user)?;
+    permit(world, http, |roles| roles.graph_sign_out)?;
+    let user = find(world, user)?;
+    let had_sessions = world.directory.sign_out(user.handle);
     let context = format!("{}/v1.0/$metadata#Edm.Boolean", http.base_url);
     let body = json!({"@odata.context": context, "value": true});
-    Ok((Reply::json(200, body), false))
+    Ok((Reply::json(200, body), had_sessions))
 }
 
 /// Finds a user by object id or user principal name.
@@ -108,8 +109,11 @@ pub fn patch(world: &mut World, http: &Http, user: &str) -> Acted {
     let mut changed = false;
     match body.get("accountEnabled") {
         None => {}
+        // Acknowledged, and nothing follows.
+        Some(Value::Bool(_)) if world.quirks.sign_in.graph_has_no_effect => {}
         Some(Value::Bool(enabled)) => {
-            changed |= world.set_account_enabled(user.handle, *enabled, Origin::Directory);
+            let store = SignInStore::Entra;
+            changed |= world.set_account_enabled(user.handle, store, *enabled, Origin::Directory);
         }
         Some(_) => {
             let text = "Invalid value specified for property 'accountEnabled' of resource 'User'.";

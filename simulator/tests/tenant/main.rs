@@ -6,6 +6,7 @@
 #![allow(clippy::needless_pass_by_value)]
 
 mod access_lists;
+mod apart;
 mod client;
 mod client_access;
 mod faults;

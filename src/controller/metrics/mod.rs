@@ -375,6 +375,8 @@ impl Metrics {
 fn count<'a>(family: &Family<PropertyLabels, Counter>, changes: impl IntoIterator<Item = &'a Change>) {
     // A family that is written with several parameters drifted once.
     let mut settings = BTreeSet::new();
+    // Sessions are revoked with a block, which is counted.
+    let changes = changes.into_iter().filter(|change| **change != Change::SignedOut);
     for change in changes {
         let is_new = change.setting().is_none_or(|setting| settings.insert(setting));
         if is_new {
@@ -404,6 +406,7 @@ fn properties() -> impl Iterator<Item = &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::SignInControl;
     use crate::setting::Value;
     use prometheus_client::encoding::text::encode;
 
@@ -417,7 +420,11 @@ mod tests {
     fn every_property_is_known_before_it_drifts() {
         let quota = plan::Family::named("quota").unwrap();
         for change in [
-            Change::SignIn { allowed: false },
+            Change::SignIn {
+                allowed: false,
+                through: SignInControl::Graph,
+            },
+            Change::SignedOut,
             Change::Marker {
                 attribute: 15,
                 text: "x".into(),

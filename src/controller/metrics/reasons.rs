@@ -2,7 +2,7 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 40] = [
+const KNOWN: [&str; 41] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressHeldByRetained",
@@ -35,6 +35,7 @@ const KNOWN: [&str; 40] = [
     "SecretNotFound",
     "ServedByAnother",
     "SettingRefused",
+    "SignInNotEffective",
     "TakenOver",
     "TenantChanged",
     "TenantNotFound",

@@ -24,7 +24,7 @@ use crate::lane::Lane;
 /// Each object is in one of these.
 const OBJECT_STATES: [&str; 5] = ["ready", "reconciling", "stalled", "new", "unreadable"];
 /// Each managed mailbox is in one of these.
-const SIGN_IN_STATES: [&str; 5] = ["blocked", "blocked_unverified", "allowed", "open", "unknown"];
+const SIGN_IN_STATES: [&str; 5] = ["blocked", "unverified", "allowed", "open", "unknown"];
 
 #[derive(Default)]
 pub struct States {
@@ -127,9 +127,9 @@ impl States {
         let sign_in = condition::find(conditions, Kind::SignInBlocked);
         let state = sign_in.map_or("unknown", |condition| match condition.reason.as_str() {
             "Blocked" => "blocked",
-            "BlockedAccordingToExchange" => "blocked_unverified",
+            "Unverified" => "unverified",
             "AllowedBySpec" => "allowed",
-            "Open" => "open",
+            "Open" | "SignInNotEffective" => "open",
             _ => "unknown",
         });
         *self.sign_in.entry(state).or_default() += 1;

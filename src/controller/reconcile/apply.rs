@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::applied::{Applied, Snapshot};
 use super::audit;
-use super::begin::Reconcile;
+use super::begin::{Reconcile, Restraint};
 use super::execute::{Execution, Executor};
 use super::hold::WeighedPlan;
 use super::observation::Seen;
@@ -25,8 +25,8 @@ impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
         let judged = planned.judged();
         self.reattached = judged.reattached;
-        if judged.refused.is_some() {
-            self.refusal.clone_from(&judged.refused);
+        if let Some(stall) = &judged.refused {
+            self.restraint = Some(Restraint::Refused(stall.clone()));
         }
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {
@@ -93,7 +93,7 @@ impl Reconcile<'_> {
         // Whatever somebody else does, taking access away and blocking sign-in continue.
         let (plan, is_contested) = plan.keeping(|change| {
             change.removes_a_grant()
-                || matches!(change, Change::SignIn { .. })
+                || matches!(change, Change::SignIn { .. } | Change::SignedOut)
                 || !contested.iter().any(|other| change.is_contested_with(other))
         });
         Due {
@@ -123,7 +123,7 @@ impl Reconcile<'_> {
             held.as_ref(),
             &seen.observed,
             &judged.prepared.ledger,
-            &plan.standings,
+            &plan,
         );
         let ledger = if held.is_some() {
             plan.announced.clone()
@@ -155,7 +155,20 @@ impl Reconcile<'_> {
             self.context.metrics.drift_found(&due.changes());
         }
         let execution = executor.execute(due).await;
+        if execution
+            .acknowledged
+            .iter()
+            .any(|change| matches!(change, Change::SignIn { .. }))
+        {
+            self.seen_account = None;
+        }
         audit::log(self, judged, &weighed.plan, observed, &execution);
+        if let Some(why) = &execution.sign_out_refused {
+            let note = format!(
+                "sign-in is blocked, and who was signed in before stays so until their session ends: {why}"
+            );
+            self.publish(true, "SessionsNotRevoked", "SignOut", &note).await;
+        }
         let mut requests = execution.writes.iter().rev();
         self.ledger.why.request = requests.find_map(|write| write.request_id.clone());
         self.take_note(&judged.desired, observed, &execution);
@@ -174,6 +187,9 @@ impl Reconcile<'_> {
                 memory.repaired(&execution.acknowledged, generation, now);
             }
             memory.acknowledge(execution.acknowledged.iter().cloned(), now);
+            for (through, (allowed, why)) in &execution.sign_in_refused {
+                memory.sign_in.tried(*through, *allowed, Some(why.clone()), now);
+            }
             memory.said_missing(&execution.undeletable, now);
             for (family, write) in execution.written_families() {
                 memory.settings_written(family, desired, observed, write.said_equal, now);
@@ -232,8 +248,10 @@ impl Reconcile<'_> {
             let sid = ledger.sid_of(id).cloned();
             confirmed.observed.assume_present(*id, *right, sid.as_ref());
         }
-        self.context.state.remember(self.key, |memory| {
-            memory.was_read(&judged.desired, &confirmed.observed);
+        let now = (self.context.clock.instant(), self.context.clock.now());
+        judged.desired.sign_in_attempts = self.context.state.remember(self.key, |memory| {
+            memory.was_read(&judged.desired, &confirmed.observed, now);
+            memory.sign_in.attempts(now.0)
         });
         let acknowledged = execution.acknowledged.iter().cloned().collect();
         let gone = plan::confirm_removed(&mut ledger, &judged.desired, &acknowledged, &confirmed.observed);
@@ -263,7 +281,7 @@ impl Reconcile<'_> {
                 weighed.held.as_ref(),
                 &confirmed.observed,
                 &ledger,
-                &rest.standings,
+                &rest,
             )
         });
         let after = if free.is_empty() && weighed.held.is_none() {

@@ -8,7 +8,7 @@ use super::report::Names;
 use super::validate::Judged;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right};
-use crate::plan::{Change, Desired, Observed, Plan};
+use crate::plan::{Account, Change, Desired, Observed, Plan};
 use crate::setting::Value;
 
 /// The target of the log records, to be filtered by.
@@ -101,6 +101,7 @@ fn permissions_behind(desired: &Desired, ledger: &Ledger, change: &Change) -> Ve
         Change::Evicted(..)
         | Change::AutoMappingCleared
         | Change::SignIn { .. }
+        | Change::SignedOut
         | Change::Marker { .. }
         | Change::Set { .. }
         | Change::Primary(_)
@@ -130,10 +131,15 @@ fn before_and_after(change: &Change, planned: &Plan, observed: &Observed) -> (St
         Change::Revoked(..) | Change::Evicted(..) => text("granted", "absent"),
         Change::Remapped(_, on) => (format!("automapping {}", !on), format!("automapping {on}")),
         Change::AutoMappingCleared => text("automapping true or unknown", "automapping false"),
-        Change::SignIn { allowed } => {
-            let word = |allowed: bool| if allowed { "allowed" } else { "blocked" };
-            text(word(!observed.sign_in_is_blocked()), word(*allowed))
+        Change::SignIn { allowed, through: _ } => {
+            let before = match observed.account {
+                Account::Open => "allowed",
+                Account::Blocked => "blocked",
+                Account::NotShown | Account::Denied(_) | Account::Unread(_) => "unknown",
+            };
+            text(before, if *allowed { "allowed" } else { "blocked" })
         }
+        Change::SignedOut => text("perhaps signed in", "signed out"),
         Change::Marker { .. } => text(&observed.attribute, "our marker"),
         Change::Set { property, to, .. } => {
             let words = |value: &Value| property.kind.words(value);

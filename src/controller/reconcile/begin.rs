@@ -15,9 +15,19 @@ use crate::controller::context::Context;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::key::MailboxKey;
 use crate::lane::Lane;
+use crate::plan::Account;
 
 /// A new mailbox waits so long for its permissions, so that they are in its first plan.
 const GATHERING: Duration = Duration::from_millis(800);
+
+/// Why a manifest is not carried out.
+#[derive(Clone, Debug)]
+pub enum Restraint {
+    /// It is refused: access is taken away, and nothing else happens.
+    Refused(Stall),
+    /// Its team paused it: the mailbox is read, and nothing else happens.
+    Paused,
+}
 
 /// One reconcile of one mailbox.
 pub struct Reconcile<'a> {
@@ -30,8 +40,10 @@ pub struct Reconcile<'a> {
     pub is_gone: bool,
     pub ledger: LedgerFile,
     pub permissions: Vec<Arc<MailboxPermission>>,
-    /// Why the manifest is refused, once that is known.
-    pub refusal: Option<Stall>,
+    /// What the manifest does not get, once that is known.
+    pub restraint: Option<Restraint>,
+    /// Sign-in as it was read, until it is written.
+    pub seen_account: Option<Account>,
     /// The mailbox was created in this reconcile.
     pub created: bool,
     /// It was created by an earlier resource of this name, and is being taken up again.
@@ -58,7 +70,8 @@ impl<'a> Reconcile<'a> {
             is_gone,
             ledger: LedgerFile::default(),
             permissions: Vec::new(),
-            refusal: None,
+            restraint: None,
+            seen_account: None,
             created: false,
             reattached: false,
         };

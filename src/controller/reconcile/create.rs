@@ -123,6 +123,7 @@ impl Reconcile<'_> {
             &creating.disposition(),
             None,
             self.ledger.spec(),
+            None,
             clock.now(),
         );
         self.write_status(status).await?;

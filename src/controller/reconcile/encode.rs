@@ -12,7 +12,7 @@ pub(super) fn parameters(changes: &[Change]) -> Parameters {
             Change::Marker { attribute, text } => {
                 parameters.set(&format!("CustomAttribute{attribute}"), text.as_str());
             }
-            Change::SignIn { allowed } => parameters.set("AccountDisabled", !allowed),
+            Change::SignIn { allowed, through: _ } => parameters.set("AccountDisabled", !allowed),
             // Sets the primary address in the cloud; the old one stays as an alias.
             Change::Primary(address) => parameters.set("WindowsEmailAddress", address.as_str()),
             Change::AddressAdded(address) => parameters.add("EmailAddresses", format!("smtp:{address}")),
@@ -25,7 +25,7 @@ pub(super) fn parameters(changes: &[Change]) -> Parameters {
                     parameters.set(property.parameter, value);
                 }
             }
-            Change::Evicted(..) | Change::Remapped(..) | Change::AutoMappingCleared => {}
+            Change::Evicted(..) | Change::Remapped(..) | Change::AutoMappingCleared | Change::SignedOut => {}
         }
     }
     parameters
@@ -36,6 +36,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::SignInControl;
     use crate::mail::{ObjectId, Right};
     use crate::plan::Family;
     use crate::setting::Value;
@@ -54,7 +55,10 @@ mod tests {
                 attribute: 15,
                 text: "Managed by …".to_owned(),
             },
-            Change::SignIn { allowed: false },
+            Change::SignIn {
+                allowed: false,
+                through: SignInControl::Exchange,
+            },
             Change::Primary(address("sales@contoso.com")),
             Change::AddressAdded(address("info@contoso.com")),
             Change::AddressRemoved(address("old@contoso.com")),

@@ -5,7 +5,8 @@ use std::fmt;
 
 use futures::future::join_all;
 
-use crate::exchange::{ExchangeError, Gateway, Receipt};
+use crate::api::SignInControl;
+use crate::exchange::{Concerns, ExchangeError, Gateway, Receipt};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right};
@@ -34,6 +35,10 @@ pub struct Execution {
     pub error: Option<ExchangeError>,
     /// The first such error of a setting, on which nothing depends.
     pub setting_error: Option<ExchangeError>,
+    /// Through which API a change of sign-in was refused, whether it was to allow it, and why: the other one is tried.
+    pub sign_in_refused: BTreeMap<SignInControl, (bool, String)>,
+    /// Sessions can't be revoked: why.
+    pub sign_out_refused: Option<String>,
 }
 
 /// One request that changed something.
@@ -89,6 +94,9 @@ impl Executor<'_> {
         let mut execution = Execution::default();
         let mut before = Vec::new();
         for group in groups(&plan.steps) {
+            if group.contains(&Step::SignOut) && !execution.has_closed(plan) {
+                continue;
+            }
             let free: Vec<&Step> = group
                 .iter()
                 .filter(|step| !waits(step, &before, &execution.acknowledged))
@@ -150,6 +158,13 @@ impl Executor<'_> {
                 // The next read shows the account's id.
                 None => return,
             },
+            Step::SignOut => match account {
+                Some(id) => gateway
+                    .revoke_sessions(lane, &id)
+                    .await
+                    .map(|()| Receipt::default()),
+                None => return,
+            },
         };
         match (result, step) {
             (Ok(receipt), _) => execution.did(step.changes(), step.to_string(), &receipt),
@@ -167,6 +182,14 @@ impl Executor<'_> {
                 execution
                     .refused_grants
                     .insert((*object_id, *right), error.to_string());
+            }
+            // Sign-in is blocked all the same, and a permission that the app lacks is no reason to try for ever.
+            (Err(error), Step::SignOut) if is_refused(&error) => {
+                execution.acknowledged.push(Change::SignedOut);
+                execution.sign_out_refused = Some(error.to_string());
+            }
+            (Err(error), Step::SetDirectorySignIn { .. } | Step::SignOut) => {
+                execution.fail(error, &step.changes());
             }
             (Err(error), _) if error.refuses_what_was_asked() => {
                 execution.refused.push(Refused::of(step, &[], &error));
@@ -278,18 +301,39 @@ impl Execution {
     }
 
     pub fn refuse(&mut self, name: &str, changes: &[Change], error: &ExchangeError) {
-        self.refused.push(Refused::of(&name, changes, error));
+        if let [Change::SignIn { allowed, through }] = changes {
+            self.sign_in_refused
+                .insert(*through, (*allowed, error.to_string()));
+        } else {
+            self.refused.push(Refused::of(&name, changes, error));
+        }
     }
 
-    /// An error that may go away. Nothing waits for a setting.
+    /// An error that may go away. Nothing waits for a setting, or for sign-in.
     pub fn fail(&mut self, error: ExchangeError, changes: &[Change]) {
-        let only_settings = changes.iter().all(|change| matches!(change, Change::Set { .. }));
+        if let [Change::SignIn { .. }] = changes
+            && is_refused(&error)
+        {
+            return self.refuse("signIn", changes, &error);
+        }
+        let only_settings = changes.iter().all(|change| {
+            matches!(
+                change,
+                Change::Set { .. } | Change::SignIn { .. } | Change::SignedOut
+            )
+        });
         let slot = if only_settings {
             &mut self.setting_error
         } else {
             &mut self.error
         };
         slot.get_or_insert(error);
+    }
+
+    /// Whether sessions may be revoked: while an account is open they would be back at once.
+    fn has_closed(&self, plan: &Plan) -> bool {
+        let closes = |change: &Change| matches!(change, Change::SignIn { allowed: false, .. });
+        !plan.changes().iter().any(closes) || self.acknowledged.iter().any(closes)
     }
 
     fn absorb(&mut self, other: Self) {
@@ -304,6 +348,8 @@ impl Execution {
             undeletable,
             error,
             setting_error,
+            sign_in_refused,
+            sign_out_refused,
         } = other;
         self.acknowledged.extend(acknowledged);
         self.writes.extend(writes);
@@ -315,6 +361,8 @@ impl Execution {
         self.not_found.extend(not_found);
         self.error = self.error.take().or(error);
         self.setting_error = self.setting_error.take().or(setting_error);
+        self.sign_in_refused.extend(sign_in_refused);
+        self.sign_out_refused = self.sign_out_refused.take().or(sign_out_refused);
     }
 }
 
@@ -326,6 +374,11 @@ fn waits(step: &Step, before: &[Change], acknowledged: &[Change]) -> bool {
         of_family && !acknowledged.contains(change)
     };
     before.iter().any(is_missing)
+}
+
+/// Whether a retry by the same app with the same values is of no use.
+fn is_refused(error: &ExchangeError) -> bool {
+    error.class.concerns() != Concerns::Service || error.parameter.is_some()
 }
 
 /// Steps that may be sent together, in groups that wait for each other: revocations; settings; sign-in; grants. A
@@ -346,9 +399,11 @@ fn go_together(one: &Step, other: &Step) -> bool {
     let rank = |step: &Step| match step {
         Step::Revoke { .. } | Step::Evict(_) => Some(0),
         Step::Grant { .. } => Some(1),
-        Step::Set { .. } | Step::SetDirectorySignIn { .. } | Step::Remap { .. } | Step::ClearAutoMapping => {
-            None
-        }
+        Step::Set { .. }
+        | Step::SetDirectorySignIn { .. }
+        | Step::SignOut
+        | Step::Remap { .. }
+        | Step::ClearAutoMapping => None,
     };
     rank(one).is_some() && rank(one) == rank(other)
 }
@@ -390,7 +445,10 @@ mod tests {
     fn revocations_go_together_then_settings_then_each_remapping_alone_then_grants_together() {
         let set = Step::Set {
             call: Call::Mailbox,
-            changes: vec![Change::SignIn { allowed: false }],
+            changes: vec![Change::SignIn {
+                allowed: false,
+                through: SignInControl::Exchange,
+            }],
         };
         let steps = [
             revoke(1),

@@ -80,7 +80,8 @@ impl Reconcile<'_> {
             is_gone: true,
             ledger: LedgerFile::of(object.clone()),
             permissions: Vec::new(),
-            refusal: None,
+            restraint: None,
+            seen_account: None,
             created: false,
             reattached: false,
         })

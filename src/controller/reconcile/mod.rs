@@ -75,6 +75,7 @@ async fn run(reconcile: &mut Reconcile<'_>) -> Result<Applied, Outcome> {
     let mut prepared: Prepared = reconcile.prepare()?;
     let observation: Observation = reconcile.fetch(&mut prepared).await?;
     let validated: Validated = validate(prepared, observation, |uid| reconcile.is_alive(uid))?;
+    reconcile.may_plan(&validated)?;
     let planned: Planned = validated.plan();
     Box::pin(reconcile.apply(planned)).await
 }

@@ -16,7 +16,7 @@ pub enum Outcome {
     /// Something differs and nothing may be written: what would be done.
     Drift(Vec<String>),
     /// Paused, and by whom.
-    Paused(&'static str),
+    Paused(PausedBy),
     /// Under way; nothing is wrong.
     Progressing(Progress),
     /// Exchange or Kubernetes could not be reached; what was reported before stays.
@@ -31,6 +31,15 @@ pub enum Outcome {
     TenantPending,
     /// Nothing is to be done for the mailbox of a resource that is gone.
     Released,
+}
+
+/// Whose `management` says Paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PausedBy {
+    /// The SharedMailbox's: what is read goes on being reported.
+    Team,
+    /// The ExchangeTenant's: nothing is read.
+    Tenant,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +81,8 @@ pub enum Stall {
     /// Exchange acknowledges a setting and shows something else.
     NotConverging(String),
     Contested(String),
+    /// Neither API brings about what is declared of sign-in.
+    SignInNotEffective(String),
     /// Exchange shows an entry and says that it does not exist.
     GrantStuck(String),
     LedgerUnreadable(String),
@@ -190,6 +201,23 @@ impl Outcome {
         }
     }
 
+    /// How a reconcile ends whose team paused the mailbox: whatever became of its reads.
+    pub fn of_paused(self) -> Self {
+        match self {
+            Self::Conflict => Self::Conflict,
+            Self::UpToDate
+            | Self::Observed
+            | Self::Drift(_)
+            | Self::Paused(_)
+            | Self::Progressing(_)
+            | Self::Unavailable(_)
+            | Self::Stalled(_)
+            | Self::Held(_)
+            | Self::TenantPending
+            | Self::Released => Self::Paused(PausedBy::Team),
+        }
+    }
+
     pub fn result(&self) -> ReconcileResult {
         match self {
             Self::UpToDate
@@ -217,11 +245,19 @@ impl Outcome {
                 stalled("DriftDetected", &text, Requeue::Interval)
             }
             Self::Paused(by) => {
-                let text = format!("management is Paused by {by}: nothing is read and nothing is written");
+                let text = match by {
+                    PausedBy::Team => {
+                        "management is Paused by spec.management: nothing is written, and whether people can sign in goes on \
+                         being reported"
+                    }
+                    PausedBy::Tenant => {
+                        "management is Paused by the ExchangeTenant's spec.management: nothing is read and nothing is written"
+                    }
+                };
                 Disposition {
-                    ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, "Paused", text.as_str())),
+                    ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, "Paused", text)),
                     progress: Some(Verdict::new(Kind::Stalled, true, "Paused", text)),
-                    // Exchange is not asked; what somebody else wrote into a status is corrected.
+                    // What somebody else wrote into a status is corrected.
                     requeue: Requeue::Interval,
                     warn: false,
                     label: "paused",
@@ -242,8 +278,8 @@ impl Outcome {
 }
 
 impl Disposition {
-    /// Somebody is declared whom nobody knows yet: people are named before their accounts and mailboxes exist, and
-    /// then they wait for their rights.
+    /// Something may soon be known: people are named before their accounts and mailboxes exist, and then they wait for
+    /// their rights; or Entra did not show the account.
     pub fn awaiting_somebody(self) -> Self {
         match self.requeue {
             Requeue::Interval => Self {
@@ -331,6 +367,7 @@ impl Stall {
             Self::SettingRefused(text) => ("SettingRefused", text),
             Self::NotConverging(text) => ("NotConverging", text),
             Self::Contested(text) => ("Contested", text),
+            Self::SignInNotEffective(text) => ("SignInNotEffective", text),
             Self::GrantStuck(text) => ("GrantStuck", text),
             Self::LedgerUnreadable(text) => ("LedgerUnreadable", text),
             Self::LedgerOfAnotherCluster(text) => ("LedgerOfAnotherCluster", text),
@@ -363,7 +400,8 @@ mod tests {
     fn every_outcome_that_lowers_ready_says_whether_to_wait_or_to_act() {
         for outcome in [
             Outcome::Drift(vec!["block sign-in".into()]),
-            Outcome::Paused("spec.management"),
+            Outcome::Paused(PausedBy::Team),
+            Outcome::Paused(PausedBy::Tenant),
             Outcome::Progressing(Progress::ConfirmingLoss),
             Outcome::Stalled(Stall::AddressInUse("x".into())),
         ] {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::begin::Reconcile;
-use super::outcome::{Outcome, Stall};
+use super::begin::{Reconcile, Restraint};
+use super::outcome::{Outcome, PausedBy, Stall};
 use super::prepared::{Prepared, Remembered};
-use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings};
+use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings, Validated};
 use crate::api::condition::whole_seconds;
 use crate::api::{Management, SharedMailbox, last_reconcile_request};
 use crate::controller::state::index::{Index, claims_of};
@@ -27,6 +27,9 @@ impl Reconcile<'_> {
         if self.is_gone {
             return self.prepare_without_resource();
         }
+        if self.object.spec.management == Management::Paused {
+            return self.prepare_paused();
+        }
         let (prepared, refusal) = self.prepare_to_keep()?;
         let Some(stall) = refusal else {
             self.take_up(&prepared.tenant);
@@ -40,10 +43,10 @@ impl Reconcile<'_> {
         if self.known_mailbox(&prepared.ledger).is_none() || !self.has_own_ledger() {
             return Err(Outcome::Stalled(stall));
         }
-        if prepared.ledger.intent.is_some() || !prepared.writes {
+        if prepared.ledger.intent.is_some() {
             return Err(Outcome::Stalled(stall));
         }
-        self.refusal = Some(stall);
+        self.restraint = Some(Restraint::Refused(stall));
         self.take_up(&prepared.tenant);
         Ok(Prepared {
             purpose: Purpose::OnlyRemove,
@@ -52,16 +55,40 @@ impl Reconcile<'_> {
         })
     }
 
+    /// The team wants nothing to be written. What is reported of an existing mailbox stays true all the same.
+    fn prepare_paused(&mut self) -> Result<Prepared, Outcome> {
+        let paused = Outcome::Paused(PausedBy::Team);
+        let Ok((prepared, _)) = self.prepare_to_keep() else {
+            return Err(paused);
+        };
+        let is_marked = prepared.ledger.intent.is_none();
+        if self.known_mailbox(&prepared.ledger).is_none() || !self.has_own_ledger() || !is_marked {
+            return Err(paused);
+        }
+        self.restraint = Some(Restraint::Paused);
+        Ok(Prepared {
+            purpose: Purpose::OnlyRemove,
+            writes: false,
+            ..prepared
+        })
+    }
+
+    /// `Err`: the mailbox was read for its facts alone.
+    pub(super) fn may_plan(&self, validated: &Validated) -> Result<(), Outcome> {
+        match &self.restraint {
+            Some(Restraint::Paused) => Err(Outcome::Paused(PausedBy::Team)),
+            Some(Restraint::Refused(stall)) if !validated.writes() => Err(Outcome::Stalled(stall.clone())),
+            Some(Restraint::Refused(_)) | None => Ok(()),
+        }
+    }
+
     /// With why the manifest is refused, if it is.
     fn prepare_to_keep(&self) -> Result<(Prepared, Option<Stall>), Outcome> {
         let spec = &self.object.spec;
-        if spec.management == Management::Paused {
-            return Err(Outcome::Paused("spec.management"));
-        }
         let tenant = self.tenant()?;
         let management = spec.management.min(tenant.management);
-        if management == Management::Paused {
-            return Err(Outcome::Paused("the ExchangeTenant's spec.management"));
+        if tenant.management == Management::Paused {
+            return Err(Outcome::Paused(PausedBy::Tenant));
         }
         self.check_ledger(&tenant)?;
         let ledger = self.remembered_ledger().unwrap_or_default();
@@ -117,6 +144,7 @@ impl Reconcile<'_> {
                 acknowledged: memory.acknowledged(now),
                 stuck: memory.stuck(now),
                 earlier: memory.settings.earlier(now),
+                sign_in: memory.sign_in.attempts(now),
             }
         })
     }

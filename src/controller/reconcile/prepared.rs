@@ -9,7 +9,7 @@ use super::validate::Admitted;
 use crate::controller::state::tenants::Tenant;
 use crate::ledger::Ledger;
 use crate::mail::{Holder, MarkerOwner, Right};
-use crate::plan::{Acknowledged, Earlier, Purpose, TakeUp};
+use crate::plan::{Acknowledged, Earlier, Purpose, SignInAttempts, TakeUp};
 
 /// What one reconcile is about, and what it may do.
 pub struct Prepared {
@@ -40,4 +40,6 @@ pub struct Remembered {
     pub stuck: BTreeSet<(Holder, Right)>,
     /// What became of settings.
     pub earlier: BTreeMap<&'static str, Earlier>,
+    /// What became of sign-in.
+    pub sign_in: SignInAttempts,
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::applied::{Applied, Snapshot};
-use super::begin::Reconcile;
+use super::begin::{Reconcile, Restraint};
 use super::outcome::{Disposition, Outcome, Stall};
 use super::permission;
 use super::remaining::remaining;
@@ -18,7 +18,7 @@ use crate::api::{MailboxPermission, REMOVE_ORPHANS, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
 use crate::ledger::{Ledger, RecordedGrant};
-use crate::plan::{Change, Purpose, Step};
+use crate::plan::{Account, Change, Purpose, SignInStanding, Step};
 
 /// Steps that a status lists at most.
 const LISTED: usize = 50;
@@ -29,12 +29,15 @@ impl Reconcile<'_> {
         if self.is_gone {
             return Box::pin(self.finish_without_resource(applied)).await;
         }
-        let applied = self.of_refused(applied);
+        let applied = self.restrained(applied);
         if let Outcome::Unavailable(why) = &applied.outcome {
             tracing::warn!(why, "the reconcile could not be finished; it is tried again");
         }
         let remaining = remaining(&applied, self.remembered_ledger().as_ref());
-        let awaits_somebody = applied.snapshot.as_ref().is_some_and(Snapshot::awaits_somebody);
+        let awaits_somebody = applied
+            .snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.awaits_somebody() || snapshot.awaits_proof());
         let due = applied.snapshot.as_ref().and_then(Snapshot::due_at);
         let outcome = Box::pin(self.publish_all(applied)).await;
         self.context.update_pending(self.key, remaining);
@@ -49,16 +52,17 @@ impl Reconcile<'_> {
         }
     }
 
-    /// A refused manifest stays refused, whatever was taken away meanwhile.
-    fn of_refused(&self, applied: Applied) -> Applied {
-        let Some(stall) = self.refusal.clone() else {
-            return applied;
+    /// A refused manifest stays refused, whatever was taken away meanwhile, and a paused one paused.
+    fn restrained(&self, applied: Applied) -> Applied {
+        let outcome = match self.restraint.clone() {
+            None => applied.outcome,
+            Some(Restraint::Paused) => applied.outcome.of_paused(),
+            Some(Restraint::Refused(stall)) => {
+                let is_reported = self.shows(&Outcome::Stalled(stall.clone()).disposition());
+                applied.outcome.of_refused(stall, is_reported)
+            }
         };
-        let is_reported = self.shows(&Outcome::Stalled(stall.clone()).disposition());
-        Applied {
-            outcome: applied.outcome.of_refused(stall, is_reported),
-            ..applied
-        }
+        Applied { outcome, ..applied }
     }
 
     /// Whether the status shows this of this generation.
@@ -105,7 +109,8 @@ impl Reconcile<'_> {
         let findings = snapshot
             .as_ref()
             .map(|snapshot| Findings::of(snapshot, &ledger_now, known));
-        let mut status = report::mailbox(&before, &disposition, findings.as_ref(), known, now);
+        let account = self.seen_account.as_ref();
+        let mut status = report::mailbox(&before, &disposition, findings.as_ref(), known, account, now);
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(LISTED).cloned().collect();
         }
@@ -299,6 +304,15 @@ impl Snapshot {
         let was_asked = self.prepared.writes && self.prepared.purpose == Purpose::Keep;
         let is_evicted = |step: &Step| matches!(step, Step::Evict(_));
         was_asked && !self.rest.steps.iter().any(is_evicted)
+    }
+
+    /// Whether Entra may soon show of the account what it did not show now.
+    fn awaits_proof(&self) -> bool {
+        match &self.observed.account {
+            Account::Unread(_) => true,
+            Account::NotShown => self.rest.sign_in == SignInStanding::Propagating,
+            Account::Open | Account::Blocked | Account::Denied(_) => false,
+        }
     }
 
     /// Whether a permission names somebody who may only not be there yet.

@@ -25,6 +25,9 @@ pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Ledger,
             grant.auto_mapping = Some(false);
         }
     }
+    if done(Change::SignedOut) {
+        ledger.sign_out_owed = false;
+    }
     // The intent says whose the mailbox is until a read shows the marker: an answer is not enough.
     if !planned.changes().iter().any(Change::is_marker) {
         ledger.intent = None;

@@ -9,7 +9,7 @@ use super::report::{Names, first_of};
 use crate::api::{APPROVE, ForeignState};
 use crate::controller::state::key::MailboxKey;
 use crate::ledger::Ledger;
-use crate::plan::{self, Acknowledged, Change, Desired, Held, Observed, Plan, Standing};
+use crate::plan::{self, Acknowledged, Change, Desired, Held, Observed, Plan, SignInStanding, Standing};
 
 /// After a plan was carried out: what is left of it may be refused, or not shown yet. None: nothing is left.
 pub(super) fn after(
@@ -84,7 +84,7 @@ pub(super) fn settled(
     held: Option<&Held>,
     observed: &Observed,
     ledger: &Ledger,
-    standings: &BTreeMap<&'static str, Standing>,
+    plan: &Plan,
 ) -> Outcome {
     if let Some(held) = held {
         let names = Names::of(desired, ledger);
@@ -95,7 +95,10 @@ pub(super) fn settled(
             &held.id(observed.guid),
         ));
     }
-    if let Some(outcome) = unsettled(standings, reconcile.is_reported_ready()) {
+    if let Some(outcome) = sign_in(&plan.sign_in, reconcile.is_reported_ready()) {
+        return outcome;
+    }
+    if let Some(outcome) = unsettled(&plan.standings, reconcile.is_reported_ready()) {
         return outcome;
     }
     let foreign = plan::foreign(desired, observed, ledger);
@@ -111,6 +114,31 @@ pub(super) fn settled(
          declared. Have Microsoft's support remove them",
         stuck.join("; ")
     )))
+}
+
+/// Sign-in that is not as declared although nothing is to be written now. That nobody knows lowers nothing.
+fn sign_in(standing: &SignInStanding, is_ready: bool) -> Option<Outcome> {
+    match standing {
+        SignInStanding::AsDeclared | SignInStanding::Differs(_) | SignInStanding::Unverified(_) => None,
+        SignInStanding::Waiting => {
+            let text = "the change of sign-in was acknowledged and is not shown yet";
+            Some(Outcome::Progressing(Progress::WaitingForExchange(
+                text.to_owned(),
+            )))
+        }
+        SignInStanding::NotEffective(why) => Some(Outcome::Stalled(Stall::SignInNotEffective(format!(
+            "whether people can sign in to the account behind the mailbox is not as declared: {why}; everything else is. \
+             Change it in Entra by hand; the operator tries again once an hour"
+        )))),
+        SignInStanding::Propagating if is_ready => None,
+        SignInStanding::Propagating => {
+            let text =
+                "Microsoft Graph does not know the account behind the new mailbox yet; this takes minutes";
+            Some(Outcome::Progressing(Progress::WaitingForExchange(
+                text.to_owned(),
+            )))
+        }
+    }
 }
 
 /// Settings that are not as declared although nothing is to be written now, or of which that is not known and may soon be.

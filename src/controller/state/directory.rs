@@ -51,14 +51,13 @@ impl Expansion {
     pub const MOST_PEOPLE: usize = 200;
 }
 
-/// Answers of the directory that hold for a while: who has which address, who is in which group, who is behind which
-/// row, and whether the app may read users.
+/// Answers of the directory that hold for a while: who has which address, who is in which group, and who is behind which
+/// row.
 #[derive(Default)]
 pub struct DirectoryCache {
     answers: Cache<(MemberKind, SmtpAddress), Resolution>,
     expansions: Cache<ObjectId, Expansion>,
     identities: Cache<Holder, Identity>,
-    users_unreadable_until: Mutex<Option<Instant>>,
 }
 
 /// How long a member's look-up holds. A rename keeps the object id, so an old answer does no harm; a new owner
@@ -68,8 +67,6 @@ const MEMBER_FRESH: Duration = Duration::from_mins(30);
 const MISS_FRESH: Duration = Duration::from_secs(30);
 /// How long the members of a group are taken as they were: mailboxes that share a group read it once a round.
 const GROUP_FRESH: Duration = Duration::from_mins(2);
-/// How long an app that may not read users is taken at its word.
-const UNREADABLE: Duration = Duration::from_mins(30);
 const MOST_ANSWERS: usize = 50_000;
 
 impl DirectoryCache {
@@ -125,16 +122,6 @@ impl DirectoryCache {
             | Resolution::Unusable(_) => true,
         });
         self.expansions.clear();
-    }
-
-    pub fn users_are_readable(&self, now: Instant) -> bool {
-        let until = self.users_unreadable_until.lock();
-        until.is_none_or(|until| now >= until)
-    }
-
-    pub fn users_turned_out_unreadable(&self, now: Instant) {
-        let mut until = self.users_unreadable_until.lock();
-        *until = Some(now + UNREADABLE);
     }
 }
 

@@ -4,8 +4,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::sign_in::SignInMemory;
 use super::written_settings::{SETTLING, WrittenSettings};
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, OneTimeName, Right};
@@ -41,6 +43,8 @@ pub struct Memory {
     pub address_is_wanted: bool,
     /// What became of earlier writes of settings.
     pub settings: WrittenSettings,
+    /// What is known of sign-in.
+    pub sign_in: SignInMemory,
 }
 
 /// So many repairs of one property within [`CONTEST`] mean that somebody else keeps changing it.
@@ -71,8 +75,9 @@ impl Memory {
     }
 
     /// The mailbox was read, and was there.
-    pub fn was_read(&mut self, desired: &Desired, observed: &Observed) {
+    pub fn was_read(&mut self, desired: &Desired, observed: &Observed, now: (Instant, Timestamp)) {
         self.missing_since = None;
+        self.sign_in.observed(desired, observed, now);
         for (family, wish) in desired.settings.iter().chain(&desired.withdrawn) {
             self.settings.observed(family, wish, &shown(family, observed));
         }
@@ -161,6 +166,7 @@ impl Memory {
     /// What undoes an earlier change makes that one due again.
     pub fn acknowledge(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
         for change in changes {
+            self.sign_in.acknowledged(&change, now);
             self.acknowledged
                 .retain(|(_, earlier)| !change.supersedes(earlier));
             self.acknowledged.push((now, change));

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod pending;
 pub mod queue;
 mod requests;
+pub mod sign_in;
 pub mod tenants;
 mod written_settings;
 
@@ -25,6 +26,7 @@ use key::{MailboxKey, Work};
 use memory::Memory;
 use pending::PendingWork;
 use queue::Queue;
+use sign_in::TenantSignIn;
 use tenants::Tenants;
 
 /// Everything that outlives a reconcile.
@@ -74,6 +76,21 @@ impl State {
     /// Lets `change` see what is remembered of `key` between reconciles.
     pub fn remember<T>(&self, key: &MailboxKey, change: impl FnOnce(&mut Memory) -> T) -> T {
         change(self.memory.lock().entry(key.clone()).or_default())
+    }
+
+    /// What is proven of sign-in on all mailboxes of a tenant.
+    pub fn sign_in_of(&self, tenant: &str) -> TenantSignIn {
+        let keys: Vec<MailboxKey> = {
+            let index = self.index();
+            let keys = index.of_tenant(tenant).into_iter();
+            keys.filter(|key| index.ledgers().has_mailbox(key)).collect()
+        };
+        let memory = self.memory.lock();
+        let mut all = TenantSignIn::default();
+        for key in &keys {
+            all.add(memory.get(key).map(|memory| &memory.sign_in));
+        }
+        all
     }
 
     pub fn forget(&self, key: &MailboxKey) {

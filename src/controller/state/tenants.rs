@@ -96,6 +96,8 @@ pub struct Tenants {
     probed: Mutex<HashMap<String, Probed>>,
     /// This installation's claims, each of which says by itself when it ends.
     claims: Mutex<HashMap<TenantGuid, TenantClaim>>,
+    /// When the proof of sign-in was written to a status last.
+    proof_written: Mutex<HashMap<String, Instant>>,
     /// Which other installation serves a tenant, as it was reported.
     elsewhere: Mutex<HashMap<String, String>>,
 }
@@ -162,8 +164,21 @@ impl Tenants {
         self.probed.lock().insert(name.to_owned(), probed);
     }
 
+    /// Whether the proof of sign-in may be written to the status now: once an interval.
+    pub fn may_write_proof(&self, name: &str, interval: Duration, now: Instant) -> bool {
+        let mut written = self.proof_written.lock();
+        let is_due = written
+            .get(name)
+            .is_none_or(|last| now.saturating_duration_since(*last) >= interval);
+        if is_due {
+            written.insert(name.to_owned(), now);
+        }
+        is_due
+    }
+
     pub fn remove(&self, name: &str) {
         self.probed.lock().remove(name);
+        self.proof_written.lock().remove(name);
         self.set_credential_expiry(name, None);
         self.connections.lock().remove(name);
         self.elsewhere.lock().remove(name);

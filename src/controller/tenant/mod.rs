@@ -8,4 +8,5 @@ mod fault;
 mod people;
 mod report;
 mod serving;
+mod sign_in;
 mod timing;

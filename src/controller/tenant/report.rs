@@ -8,6 +8,7 @@ use kube::{Api, ResourceExt};
 
 use super::capabilities;
 use super::fault::Fault;
+use super::sign_in;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{ExchangeTenant, ExchangeTenantStatus, last_reconcile_request};
 use crate::controller::context::Context;
@@ -51,6 +52,8 @@ pub async fn report(
         Some(known) => capabilities::advisory(known),
         None => capabilities::as_before(&old.conditions),
     });
+    let proven = context.state.sign_in_of(&object.name_any());
+    verdicts.extend(sign_in::limited_view(&proven, &old.conditions));
     let mut status = ExchangeTenantStatus {
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
@@ -60,6 +63,7 @@ pub async fn report(
     };
     if let Ok((tenant, domains)) = checked {
         status.tenant_guid = Some(tenant.guid.to_string());
+        status.sign_in_proof = sign_in::proof(context, object, tenant.interval, &proven);
         status.initial_domain = Some(tenant.initial_domain.to_string());
         let names: BTreeSet<String> = domains.iter().map(|domain| domain.name.to_string()).collect();
         status.accepted_domains = names.into_iter().take(SHOWN_DOMAINS).collect();

@@ -11,4 +11,4 @@ mod used;
 
 pub use found::{Capabilities, ClockState, Column};
 pub use probe::{NO_PARAMETER, Samples};
-pub use used::{BLOCK_USERS, READ_MEMBERS, READ_USERS, USED_CMDLETS, USED_PERMISSIONS};
+pub use used::{BLOCK_USERS, READ_MEMBERS, READ_USERS, REVOKE_SESSIONS, USED_CMDLETS, USED_PERMISSIONS};

@@ -85,6 +85,7 @@ impl Permission {
 
 pub const READ_USERS: &str = "User.Read.All";
 pub const BLOCK_USERS: &str = "User.EnableDisableAccount.All";
+pub const REVOKE_SESSIONS: &str = "User.RevokeSessions.All";
 pub const READ_MEMBERS: &str = "GroupMember.Read.All";
 
 pub const USED_PERMISSIONS: &[Permission] = &[
@@ -100,7 +101,13 @@ pub const USED_PERMISSIONS: &[Permission] = &[
     Permission {
         name: BLOCK_USERS,
         includes: &["User.ReadWrite.All", "Directory.ReadWrite.All"],
-        without: "sign-in can't be blocked through Graph",
+        without: "sign-in can't be blocked through Graph, unless a role such as User Administrator allows it",
+    },
+    Permission {
+        name: REVOKE_SESSIONS,
+        includes: &["User.ReadWrite.All", "Directory.ReadWrite.All"],
+        without: "whoever is signed in when sign-in is blocked stays so until their session ends, unless a role such as User \
+                  Administrator allows it",
     },
     Permission {
         name: READ_MEMBERS,

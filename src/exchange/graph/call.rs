@@ -8,7 +8,7 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::exchange::auth::Token;
-use crate::exchange::capabilities::{BLOCK_USERS, READ_MEMBERS, READ_USERS};
+use crate::exchange::capabilities::{BLOCK_USERS, READ_MEMBERS, READ_USERS, REVOKE_SESSIONS};
 use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::gateway::{
     Attempts, Core, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to, not_leading,
@@ -21,11 +21,13 @@ use crate::lane::Lane;
 pub const GET_MEMBERS: &str = "Graph GET group members";
 pub const GET_USER: &str = "Graph GET user";
 pub const PATCH_USER: &str = "Graph PATCH user";
+pub const SIGN_OUT: &str = "Graph POST revokeSignInSessions";
 
 /// The least permission that is enough for `operation`.
 fn permission_for(operation: &str) -> &'static str {
     match operation {
         PATCH_USER => BLOCK_USERS,
+        SIGN_OUT => REVOKE_SESSIONS,
         GET_MEMBERS => READ_MEMBERS,
         _ => READ_USERS,
     }

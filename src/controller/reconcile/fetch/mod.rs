@@ -148,9 +148,11 @@ impl Reconcile<'_> {
             .await
         {
             Ok(seen) => {
+                let now = (self.context.clock.instant(), self.context.clock.now());
                 self.context
                     .state
-                    .remember(self.key, |memory| memory.was_read(desired, &seen.observed));
+                    .remember(self.key, |memory| memory.was_read(desired, &seen.observed, now));
+                self.seen_account = Some(seen.observed.account.clone());
                 self.note_mailbox(guid, &seen.observed);
                 Ok(seen)
             }

@@ -12,7 +12,7 @@ use crate::exchange::{Concerns, ErrorClass, ExchangeError, FullAccessRow, Recipi
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right};
-use crate::plan::{Desired, Holders, OnBehalf, ShownSettings, Unread, WantedGrant, shown_by};
+use crate::plan::{Account, Desired, Holders, OnBehalf, ShownSettings, Unread, WantedGrant, shown_by};
 use crate::setting::{Source, Value, Values, Who};
 
 /// Reads of one reconcile.
@@ -49,13 +49,13 @@ impl Reads<'_> {
             Ok::<_, ExchangeError>((id, none_if_gone(rows, &id)?))
         });
         let account_state = async {
-            match account {
-                Some(id) => self.directory_enabled(id).await,
-                None => Ok(None),
-            }
+            Ok(match account {
+                Some(id) => self.account(id).await,
+                None => Account::NotShown,
+            })
         };
         let settings = shown_by(Source::Mailbox, desired.families());
-        let (row, full_access, send_as, asked_full_access, asked_send_as, mut enabled, further) = futures::try_join!(
+        let (row, full_access, send_as, asked_full_access, asked_send_as, mut shown_account, further) = futures::try_join!(
             gateway.mailbox(self.lane, guid, &settings),
             gateway.full_access(self.lane, guid, None),
             gateway.send_as(self.lane, guid, None),
@@ -66,7 +66,7 @@ impl Reads<'_> {
         )?;
         // The mailbox itself says which account is behind it; what the status says was only a head start.
         if let Some(id) = row.object_id.filter(|id| account != Some(*id)) {
-            enabled = self.directory_enabled(id).await?;
+            shown_account = self.account(id).await;
         }
         let on_behalf = self.on_behalf(&row.on_behalf).await;
         let first_sid = |rows: &[FullAccessRow]| rows.iter().find_map(rows::full_access_holder);
@@ -92,7 +92,7 @@ impl Reads<'_> {
                 .collect(),
         };
         observed.on_behalf = on_behalf;
-        observed.directory_enabled = enabled;
+        observed.account = shown_account;
         observed.settings = shown;
         observed.identities = self.identities(desired, &observed, ledger).await?;
         Ok(Seen {
@@ -164,19 +164,20 @@ impl Reads<'_> {
         }
     }
 
-    /// None when the app may not read users, or the directory does not show the account yet.
-    async fn directory_enabled(&self, id: ObjectId) -> Result<Option<bool>, ExchangeError> {
-        if !self.tenant.directory.users_are_readable(self.now) {
-            return Ok(None);
-        }
+    /// What Entra shows of an account. It is wanted, not needed: a failure is an answer of its own.
+    async fn account(&self, id: ObjectId) -> Account {
         match self.tenant.gateway.directory_user(self.lane, &id).await {
-            Ok(user) => Ok(Some(user.account_enabled)),
-            Err(error) if error.class == ErrorClass::NotFound => Ok(None),
-            Err(error) if error.class == ErrorClass::Denied => {
-                self.tenant.directory.users_turned_out_unreadable(self.now);
-                Ok(None)
-            }
-            Err(error) => Err(error),
+            Ok(user) if user.account_enabled => Account::Open,
+            Ok(_) => Account::Blocked,
+            Err(error) => match error.class {
+                ErrorClass::NotFound => Account::NotShown,
+                ErrorClass::Denied => Account::Denied(error.to_string()),
+                ErrorClass::Conflict
+                | ErrorClass::Throttled
+                | ErrorClass::Invalid
+                | ErrorClass::Transient
+                | ErrorClass::Ambiguous => Account::Unread(error.to_string()),
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::exchange::{FullAccessRow, MailboxRow, SendAsRow};
 use crate::mail::{Right, Sid};
-use crate::plan::{Entry, Holders, Observed, OnBehalf, ShownSettings};
+use crate::plan::{Account, Entry, Holders, Observed, OnBehalf, ShownSettings};
 
 pub fn full_access_entry(row: &FullAccessRow) -> Option<Entry> {
     let FullAccessRow {
@@ -63,7 +63,7 @@ pub fn plain(row: &MailboxRow, marker_attribute: u8) -> Observed {
         addresses: row.smtp_addresses().collect(),
         attribute: row.custom_attribute(marker_attribute).to_owned(),
         account_disabled: row.account_disabled,
-        directory_enabled: None,
+        account: Account::NotShown,
         full_access: Holders::default(),
         send_as: Holders::default(),
         on_behalf: OnBehalf::default(),

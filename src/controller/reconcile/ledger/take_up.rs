@@ -102,6 +102,7 @@ impl Reconcile<'_> {
             people: Vec::new(),
             evictions: Vec::new(),
             held: None,
+            sign_out_owed: false,
             orphans_removed: None,
             namespace_uid: None,
             permissions_crd_uid: self.permissions_crd_uid(),

@@ -98,7 +98,8 @@ pub(super) fn missing_grants(rest: &Plan) -> BTreeSet<(ObjectId, Right)> {
             Step::Revoke { .. }
             | Step::Evict(_)
             | Step::ClearAutoMapping
-            | Step::SetDirectorySignIn { .. } => {}
+            | Step::SetDirectorySignIn { .. }
+            | Step::SignOut => {}
         }
     }
     missing

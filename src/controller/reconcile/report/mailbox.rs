@@ -9,14 +9,15 @@ use kube::ResourceExt;
 use super::findings::{Findings, missing_grants};
 use super::names::Names;
 use super::settings;
+use super::sign_in::SignInFacts;
 use crate::api::condition::{self, Kind, Verdict, cut};
 use crate::api::{
-    ForeignGrant, ForeignState, HeldChanges, MailboxLedgerSpec, SharedMailbox, SharedMailboxStatus, SignIn,
+    ForeignGrant, ForeignState, HeldChanges, MailboxLedgerSpec, SharedMailbox, SharedMailboxStatus,
     last_reconcile_request,
 };
 use crate::controller::reconcile::outcome::Disposition;
 use crate::mail::{ObjectId, Right};
-use crate::plan::{self, Desired, Held, Observed, Step};
+use crate::plan::{self, Account, Held, Observed, Step};
 
 /// Conditions that stay as they were when a reconcile ended before it read the mailbox.
 const ABOUT_THE_MAILBOX: [Kind; 9] = [
@@ -39,17 +40,29 @@ const ENTRIES_NEAR_LIMIT: usize = 450;
 /// "More than 25 users at once" is unsupported (Microsoft 365 admin help, about shared mailboxes).
 const USERS_AT_ONCE: usize = 25;
 
-/// The mailbox's next status; `known` is its ledger, where it has one.
+/// The mailbox's next status; `known` is its ledger, where it has one, and `account` what was read of sign-in before the
+/// reconcile ended without findings.
 pub fn mailbox(
     object: &SharedMailbox,
     disposition: &Disposition,
     findings: Option<&Findings<'_>>,
     known: Option<&MailboxLedgerSpec>,
+    account: Option<&Account>,
     now: Timestamp,
 ) -> SharedMailboxStatus {
     let generation = object.metadata.generation.unwrap_or_default();
     let mut status = object.status.clone().unwrap_or_default();
     let Some(ready) = disposition.ready.clone() else {
+        if let Some(account) = account {
+            let mut conditions = std::mem::take(&mut status.conditions);
+            report_sign_in(
+                &mut conditions,
+                &mut status,
+                &SignInFacts::alone(account, object),
+                now,
+            );
+            status.conditions = conditions;
+        }
         return status;
     };
     status.last_handled_reconcile_at = last_reconcile_request(object.annotations()).cloned();
@@ -59,12 +72,16 @@ pub fn mailbox(
     verdicts.extend(disposition.progress.clone());
     let mut unchanged = Vec::new();
     match findings {
-        None => unchanged = kept(&status.conditions),
+        None => {
+            unchanged = kept(&status.conditions);
+            if let Some(account) = account {
+                let facts = SignInFacts::alone(account, object);
+                report_sign_in(&mut unchanged, &mut status, &facts, now);
+            }
+        }
         Some(findings) if findings.manifest_is_refused => {
             unchanged = kept(&status.conditions);
-            unchanged.retain(|condition| condition.type_ != Kind::SignInBlocked.as_str());
-            verdicts.push(sign_in(findings.desired, findings.observed));
-            status.sign_in = Some(sign_in_word(findings.observed).to_owned());
+            report_sign_in(&mut unchanged, &mut status, &SignInFacts::of(findings), now);
             status.held = held(findings);
         }
         Some(findings) => {
@@ -86,6 +103,25 @@ pub fn mailbox(
         status.primary_address = Some(object.spec.email_address.clone());
     }
     status
+}
+
+/// Sign-in is a fact that is reported whatever becomes of the rest: nothing says Blocked of an account that is open.
+fn report_sign_in(
+    conditions: &mut [Condition],
+    status: &mut SharedMailboxStatus,
+    facts: &SignInFacts<'_>,
+    now: Timestamp,
+) {
+    let shown = |condition: &&mut Condition| condition.type_ == Kind::SignInBlocked.as_str();
+    let Some(shown) = conditions.iter_mut().find(shown) else {
+        return;
+    };
+    let generation = shown.observed_generation.unwrap_or_default();
+    let next = condition::merge(std::slice::from_ref(shown), &[facts.verdict()], generation, now);
+    if let Some(next) = next.into_iter().next() {
+        *shown = next;
+    }
+    status.sign_in = Some(facts.word().to_owned());
 }
 
 /// The old conditions about the mailbox as they were, with the generation that they are of.
@@ -125,7 +161,7 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
             "Created",
             format!("the mailbox exists; its ExchangeGuid is {guid}"),
         ),
-        sign_in(findings.desired, findings.observed),
+        SignInFacts::of(findings).verdict(),
         settings::synced(findings),
         permissions,
     ]
@@ -141,50 +177,7 @@ fn touches_grants(step: &Step) -> bool {
         Step::Set { changes, call: _ } => changes
             .iter()
             .any(|change| change.removes_a_grant() || change.granted().is_some()),
-        Step::SetDirectorySignIn { .. } => false,
-    }
-}
-
-fn sign_in(desired: &Desired, observed: &Observed) -> Verdict {
-    let kind = Kind::SignInBlocked;
-    match (
-        observed.sign_in_is_blocked(),
-        observed.directory_enabled,
-        desired.sign_in,
-    ) {
-        (true, Some(_), _) => Verdict::new(
-            kind,
-            true,
-            "Blocked",
-            "nobody can sign in to the account behind the mailbox; verified in the directory",
-        ),
-        (true, None, _) => Verdict::new(
-            kind,
-            true,
-            "BlockedAccordingToExchange",
-            "Exchange shows sign-in blocked; it could not be verified in the directory: the app may not read users \
-             (User.Read.All), or the directory does not show the account yet",
-        ),
-        (false, _, SignIn::Allowed) => Verdict::new(
-            kind,
-            false,
-            "AllowedBySpec",
-            "spec.signIn is Allowed: people can sign in with a password",
-        ),
-        (false, _, SignIn::Blocked) => Verdict::new(
-            kind,
-            false,
-            "Open",
-            "the account behind the mailbox can be signed in to; it is being blocked",
-        ),
-    }
-}
-
-fn sign_in_word(observed: &Observed) -> &'static str {
-    if observed.sign_in_is_blocked() {
-        "Blocked"
-    } else {
-        "Open"
+        Step::SetDirectorySignIn { .. } | Step::SignOut => false,
     }
 }
 
@@ -203,7 +196,7 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         propagation: _,
         since: _,
     } = findings;
-    status.sign_in = Some(sign_in_word(observed).to_owned());
+    status.sign_in = Some(SignInFacts::of(findings).word().to_owned());
     status.primary_address = Some(observed.primary.to_string());
     status.kind = Some((*kind).to_owned());
     let missing = missing_grants(rest);

@@ -7,6 +7,7 @@ mod names;
 mod permission;
 mod revoked;
 mod settings;
+mod sign_in;
 
 pub use findings::Findings;
 pub use mailbox::mailbox;

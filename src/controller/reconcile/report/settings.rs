@@ -122,7 +122,8 @@ fn differing(findings: &Findings<'_>) -> Vec<String> {
             | Step::Grant { .. }
             | Step::Remap { .. }
             | Step::ClearAutoMapping
-            | Step::SetDirectorySignIn { .. } => {}
+            | Step::SetDirectorySignIn { .. }
+            | Step::SignOut => {}
         }
     }
     texts

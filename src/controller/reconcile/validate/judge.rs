@@ -94,6 +94,13 @@ pub fn validate(
 }
 
 impl Validated {
+    /// Whether anything may be written.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::New { judged, .. } | Self::Present { judged, .. } => judged.prepared.writes,
+        }
+    }
+
     pub fn plan(self) -> Planned {
         match self {
             Self::New { judged, nickname } => Planned::Create { judged, nickname },
@@ -288,6 +295,7 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         aliases: admitted.aliases.clone(),
         sign_in: admitted.sign_in,
         sign_in_control: tenant.sign_in_control,
+        sign_in_attempts: remembered.sign_in.clone(),
         grants: wanted.grants.clone(),
         kept,
         policy: GrantPolicy {
