@@ -21,6 +21,8 @@ pub(super) struct GrantPlan {
     pub causes: BTreeMap<Change, Cause>,
     /// Removals that wait because the mailbox was taken up again a moment ago.
     pub due: BTreeSet<Change>,
+    /// Declared rights of which nobody knows whether they are there.
+    pub unread: BTreeSet<(ObjectId, Right)>,
     pub announced: Vec<RecordedGrant>,
     pub settled: Vec<RecordedGrant>,
 }
@@ -87,7 +89,8 @@ impl GrantPlan {
     /// Rows that nobody declares and that must be removed. True when somebody else keeps a Full Access that automapping
     /// belongs to.
     fn strangers(&mut self, desired: &Desired, observed: &Observed, ledger: &Ledger) -> bool {
-        let mut stay = false;
+        // Who can't be seen may be there.
+        let mut stay = observed.is_unread(Right::FullAccess);
         for row in foreign::foreign(desired, observed, ledger) {
             stay |= row.store == Right::FullAccess
                 && row.removed_for.is_none()
@@ -125,6 +128,9 @@ impl GrantPlan {
     ) {
         let mapped = right == Right::FullAccess;
         let presence = observed.presence(&object_id, right, sid.as_ref());
+        if presence == Presence::Unread {
+            return self.undecided((object_id, right), wanted, known);
+        }
         let interrupted = mapped && known.is_some_and(|grant| grant.remapping);
         let there = matches!(presence, Presence::Present(_));
         let remap = there
@@ -180,6 +186,21 @@ impl GrantPlan {
         } else if !found {
             self.add(object_id, right, auto_mapping, interrupted);
         }
+    }
+
+    /// Nobody knows whether it is there: nothing is written, and what is remembered of it stays.
+    fn undecided(&mut self, key: (ObjectId, Right), wanted: &WantedGrant, known: Option<&RecordedGrant>) {
+        self.unread.insert(key);
+        let Some(known) = known else { return };
+        let remembered = RecordedGrant {
+            member: wanted.member.clone(),
+            also: wanted.also.iter().cloned().collect(),
+            by: wanted.by.iter().cloned().collect(),
+            until: wanted.until,
+            ..known.clone()
+        };
+        self.announced.push(remembered.clone());
+        self.settled.push(remembered);
     }
 
     fn add(&mut self, object_id: ObjectId, right: Right, auto_mapping: bool, interrupted: bool) {

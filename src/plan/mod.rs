@@ -14,6 +14,7 @@ mod ownership;
 mod part;
 #[cfg(test)]
 mod properties;
+mod reads;
 mod removal;
 mod removed;
 mod settings;
@@ -37,6 +38,7 @@ pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
 pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
 pub use ownership::{NotOurs, Ownership, ownership};
+pub use reads::{NEEDS, Promise, Read, UnreadReads};
 pub use removed::{SHOWN_BY_THEN, confirm_removed, reopen};
 pub use settings::unlicensed;
 pub use standing::{Answer, Earlier, ShownSettings, Standing, Unread};
@@ -128,6 +130,7 @@ fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         steps,
         causes: grants.causes,
         due: grants.due,
+        unread: grants.unread,
         before: settings.before,
         standings: settings.standings,
         sign_in,

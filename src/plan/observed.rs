@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::Account;
-use super::standing::ShownSettings;
+use super::reads::{Read, UnreadReads};
+use super::standing::{ShownSettings, Unread};
 use crate::mail::{Holder, MailboxGuid, Nickname, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
 use crate::setting::{Source, Value, Values};
 
@@ -36,6 +37,10 @@ pub struct Observed {
     /// Whether a licence is assigned to the account; None where the row does not show it.
     pub sku_assigned: Option<bool>,
     pub settings: ShownSettings,
+    /// Wanted reads that failed, but for those of settings and sign-in.
+    pub unread: UnreadReads,
+    /// Members about whom a question was not answered, and why.
+    pub unanswered: BTreeMap<ObjectId, Unread>,
 }
 
 /// Who holds Full Access or Send As. Permission rows carry a SID and no object id.
@@ -85,6 +90,8 @@ pub enum Presence {
     Present(Option<Sid>),
     Absent,
     Unknown,
+    /// The read failed that would show it.
+    Unread,
 }
 
 impl Holders {
@@ -125,11 +132,42 @@ impl Observed {
     /// Whether `id` holds `right`. `known_sid` comes from the ledger.
     pub fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
         match right {
-            Right::FullAccess => self.full_access.presence(id, right, known_sid),
-            Right::SendAs => self.send_as.presence(id, right, known_sid),
+            Right::FullAccess | Right::SendAs => self.in_rows(id, right, known_sid),
             Right::SendOnBehalf if self.on_behalf.ids.contains(id) => Presence::Present(None),
             Right::SendOnBehalf if self.on_behalf.untied > 0 => Presence::Unknown,
             Right::SendOnBehalf => Presence::Absent,
+        }
+    }
+
+    fn in_rows(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
+        let holders = match right {
+            Right::FullAccess => &self.full_access,
+            Right::SendAs | Right::SendOnBehalf => &self.send_as,
+        };
+        let was_asked = holders.asked.contains_key(id);
+        match holders.presence(id, right, known_sid) {
+            Presence::Absent if self.is_unread(right) && !was_asked => Presence::Unread,
+            Presence::Unknown if self.is_unread(right) || self.unanswered.contains_key(id) => {
+                Presence::Unread
+            }
+            found @ (Presence::Present(_) | Presence::Absent | Presence::Unknown | Presence::Unread) => found,
+        }
+    }
+
+    /// Why nobody knows whether declared rights are there: the first reason of each read.
+    pub fn why_rights_are_unread(&self) -> Vec<&Unread> {
+        let lists = [Read::FullAccess, Read::SendAs].into_iter();
+        let lists = lists.filter_map(|read| self.unread.get(&read));
+        lists.chain(self.unanswered.values().take(1)).collect()
+    }
+
+    /// Whether the rows of this right could not be read.
+    pub fn is_unread(&self, right: Right) -> bool {
+        match right {
+            Right::FullAccess => self.unread.contains_key(&Read::FullAccess),
+            Right::SendAs => self.unread.contains_key(&Read::SendAs),
+            // Get-Mailbox shows it.
+            Right::SendOnBehalf => false,
         }
     }
 
@@ -205,6 +243,8 @@ impl Observed {
             sku_assigned: None,
             // Everything else is unread: it follows once it was.
             settings: ShownSettings::from([(Source::Mailbox, Ok(named))]),
+            unread: UnreadReads::new(),
+            unanswered: BTreeMap::new(),
         }
     }
 }

@@ -63,7 +63,8 @@ pub fn confirm_removed(
         .into_iter()
         .partition::<Vec<_>, _>(|grant| {
             let revoked = acknowledged.contains(&Change::Revoked(grant.object_id, grant.right));
-            let is_gone = (revoked || is_stuck(grant, desired)) && !is_shown(grant, observed);
+            let may_be_there = is_shown(grant, observed) || observed.is_unread(grant.right);
+            let is_gone = (revoked || is_stuck(grant, desired)) && !may_be_there;
             is_gone && !desired.declares_grant(grant)
         });
     ledger.grants = left;

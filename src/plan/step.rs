@@ -90,6 +90,8 @@ pub struct Plan {
     pub causes: BTreeMap<Change, Cause>,
     /// Removals that wait because the mailbox was taken up again a moment ago.
     pub due: BTreeSet<Change>,
+    /// Declared rights of which nobody knows whether they are there.
+    pub unread: BTreeSet<(ObjectId, Right)>,
     /// What was shown before a setting is changed.
     pub before: BTreeMap<Change, Value>,
     /// How each declared family of settings stands.

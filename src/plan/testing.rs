@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Account, Desired, Entry, GrantPolicy, Holders, Identity, Observed, OnBehalf, Purpose, ShownSettings,
-    SignInAttempts, WantedGrant,
+    SignInAttempts, UnreadReads, WantedGrant,
 };
 use crate::api::{Intent, SignIn, SignInControl};
 use crate::mail::{ClusterId, Marker, MarkerOwner, ObjectId, OneTimeName, Right, Sid, SmtpAddress};
@@ -71,6 +71,8 @@ pub fn mailbox() -> Observed {
                 ("Alias", Some(Value::name("sales"))),
             ])),
         )]),
+        unread: UnreadReads::new(),
+        unanswered: BTreeMap::new(),
     }
 }
 

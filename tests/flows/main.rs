@@ -65,5 +65,6 @@ mod settings;
 mod sign_in;
 mod stages;
 mod take_up;
+mod wanted_reads;
 mod wiped;
 mod without_resource;

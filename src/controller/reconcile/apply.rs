@@ -67,7 +67,9 @@ impl Reconcile<'_> {
             self.context.metrics.drift_found(&plan.changes());
         }
         let outcome = if plan.is_empty() {
-            verdict::unsettled(&plan.standings, true).unwrap_or(Outcome::Observed)
+            verdict::unread(&judged.wanted, &seen.observed, &plan, true)
+                .or_else(|| verdict::unsettled(&plan.standings, true))
+                .unwrap_or(Outcome::Observed)
         } else {
             Outcome::Drift(steps)
         };
@@ -110,9 +112,11 @@ impl Reconcile<'_> {
             let ledger = Some(plan.announced.clone());
             return judged.end(outcome, ledger, seen, plan, Execution::default());
         }
+        let unread = verdict::unread(&judged.wanted, &seen.observed, &plan, self.is_reported_ready());
         if due.is_unseen {
             let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
             let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
+            let outcome = unread.unwrap_or(outcome);
             let ledger = Some(plan.announced.clone());
             return judged.end(outcome, ledger, seen, plan, Execution::default());
         }
@@ -124,6 +128,7 @@ impl Reconcile<'_> {
             &seen.observed,
             &judged.prepared.ledger,
             &plan,
+            unread,
         );
         let ledger = if held.is_some() {
             plan.announced.clone()
@@ -267,11 +272,18 @@ impl Reconcile<'_> {
             .context
             .state
             .remember(self.key, |memory| memory.contested(generation, now));
+        let unread = verdict::unread(
+            &judged.wanted,
+            &confirmed.observed,
+            &rest,
+            self.is_reported_ready(),
+        );
         let outcome = verdict::after(
             &free,
             &execution,
             &judged.prepared.remembered.acknowledged,
             &contested,
+            unread.as_ref(),
         )
         .unwrap_or_else(|| {
             self.context.state.remember(self.key, Memory::settled);
@@ -282,6 +294,7 @@ impl Reconcile<'_> {
                 &confirmed.observed,
                 &ledger,
                 &rest,
+                unread,
             )
         });
         let after = if free.is_empty() && weighed.held.is_none() {

@@ -171,6 +171,13 @@ impl Reconcile<'_> {
                         .get(position)
                         .zip(snapshot.wanted.verdicts.get(position));
                     judged.and_then(|(permission, verdicts)| {
+                        if disposition.ready.is_none()
+                            && !permission.expired
+                            && snapshot.is_partly_unread()
+                            && is_reported(object)
+                        {
+                            return None;
+                        }
                         // An end comes whatever the mailbox's manifest says; nothing else follows from a refused one.
                         if findings.manifest_is_refused && !permission.expired {
                             return report::permission_without_mailbox(object, disposition, &lost, now);
@@ -287,6 +294,12 @@ impl Reconcile<'_> {
     }
 }
 
+/// Whether the status speaks of this generation.
+fn is_reported(object: &MailboxPermission) -> bool {
+    let status = object.status.as_ref();
+    status.is_some_and(|status| status.observed_generation == object.metadata.generation)
+}
+
 fn reason_of(object: &MailboxPermission) -> String {
     let reason = object.spec.reason.as_ref();
     reason.map(|text| format!(" ({text})")).unwrap_or_default()
@@ -301,9 +314,19 @@ impl Snapshot {
 
     /// Whether everything was done that a request to remove orphaned grants asks for.
     fn has_no_orphans_left(&self) -> bool {
-        let was_asked = self.prepared.writes && self.prepared.purpose == Purpose::Keep;
+        // Of whom nobody knows who they are may be a leftover, too.
+        let is_known = self.observed.unread.is_empty();
+        let was_asked = self.prepared.writes && self.prepared.purpose == Purpose::Keep && is_known;
         let is_evicted = |step: &Step| matches!(step, Step::Evict(_));
         was_asked && !self.rest.steps.iter().any(is_evicted)
+    }
+
+    /// Whether something about rights could not be read that may soon be: what was reported of them stays.
+    fn is_partly_unread(&self) -> bool {
+        let of_rights = self.observed.why_rights_are_unread();
+        let members = self.wanted.unread();
+        let mut all = of_rights.into_iter().chain(members.values());
+        all.any(|unread| unread.may_pass)
     }
 
     /// Whether Entra may soon show of the account what it did not show now.

@@ -6,10 +6,13 @@ use super::begin::Reconcile;
 use super::execute::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
 use super::report::{Names, first_of};
+use super::validate::Wanted;
 use crate::api::{APPROVE, ForeignState};
 use crate::controller::state::key::MailboxKey;
 use crate::ledger::Ledger;
-use crate::plan::{self, Acknowledged, Change, Desired, Held, Observed, Plan, SignInStanding, Standing};
+use crate::plan::{
+    self, Acknowledged, Change, Desired, Held, Observed, Plan, SignInStanding, Standing, Unread,
+};
 
 /// After a plan was carried out: what is left of it may be refused, or not shown yet. None: nothing is left.
 pub(super) fn after(
@@ -17,6 +20,7 @@ pub(super) fn after(
     execution: &Execution,
     acknowledged: &Acknowledged,
     contested: &Acknowledged,
+    unread: Option<&Outcome>,
 ) -> Option<Outcome> {
     if !execution.refused.is_empty() {
         let refused: Vec<String> = execution.refused.iter().map(Refused::to_string).collect();
@@ -54,6 +58,9 @@ pub(super) fn after(
     if unsent.is_empty() && is_contest {
         return Some(contest(&rest));
     }
+    if let (true, Some(unread)) = (unsent.is_empty(), unread) {
+        return Some(unread.clone());
+    }
     if unsent.is_empty() {
         let text = format!(
             "Exchange acknowledged the changes and does not show all of them yet: {}",
@@ -85,6 +92,7 @@ pub(super) fn settled(
     observed: &Observed,
     ledger: &Ledger,
     plan: &Plan,
+    unread: Option<Outcome>,
 ) -> Outcome {
     if let Some(held) = held {
         let names = Names::of(desired, ledger);
@@ -97,6 +105,9 @@ pub(super) fn settled(
     }
     if let Some(outcome) = sign_in(&plan.sign_in, reconcile.is_reported_ready()) {
         return outcome;
+    }
+    if let Some(unread) = unread {
+        return unread;
     }
     if let Some(outcome) = unsettled(&plan.standings, reconcile.is_reported_ready()) {
         return outcome;
@@ -114,6 +125,38 @@ pub(super) fn settled(
          declared. Have Microsoft's support remove them",
         stuck.join("; ")
     )))
+}
+
+/// Rights of which nobody knows whether they are as declared, because a read failed. What the role lacks stalls; what may
+/// pass leaves what was reported.
+pub(super) fn unread(wanted: &Wanted, observed: &Observed, plan: &Plan, is_ready: bool) -> Option<Outcome> {
+    let removed = plan.changes();
+    let mut removed = removed.iter().filter_map(Change::removed);
+    let is_hidden = !plan.unread.is_empty() || removed.any(|(_, right)| observed.is_unread(right));
+    let of_rights = if is_hidden {
+        observed.why_rights_are_unread()
+    } else {
+        Vec::new()
+    };
+    let text = |unread: &Unread| {
+        format!(
+            "who holds which right can't be read, so nothing is granted: {}; everything else goes on",
+            unread.why
+        )
+    };
+    if let Some(denied) = of_rights.iter().find(|unread| !unread.may_pass) {
+        return Some(Outcome::Stalled(Stall::NotAuthorized(text(denied))));
+    }
+    let members = wanted.unread();
+    let mut passing = of_rights
+        .into_iter()
+        .chain(members.values().filter(|unread| unread.may_pass));
+    let text = text(passing.next()?);
+    Some(if is_ready {
+        Outcome::Unavailable(text)
+    } else {
+        Outcome::Progressing(Progress::WaitingForExchange(text))
+    })
 }
 
 /// Sign-in that is not as declared although nothing is to be written now. That nobody knows lowers nothing.

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::exchange::RecipientKind;
 use crate::mail::{Holder, ObjectId, SmtpAddress};
-use crate::plan::Identity;
+use crate::plan::{Identity, Unread};
 use crate::rules::MemberKind;
 
 /// What a look-up of one member found.
@@ -24,6 +24,8 @@ pub enum Resolution {
     PlainGroup,
     /// Somebody, but nobody who can be named for sure or hold a right: why.
     Unusable(String),
+    /// The look-up failed: nobody knows.
+    Unread(Unread),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +45,8 @@ pub enum Expansion {
     People(BTreeMap<ObjectId, Resolution>),
     /// More than [`Self::MOST_PEOPLE`].
     TooLarge(usize),
-    /// The app may not read it: why.
-    Unreadable(String),
+    /// It could not be read: nobody knows.
+    Unread(Unread),
 }
 
 impl Expansion {
@@ -76,7 +78,8 @@ impl DirectoryCache {
             Resolution::NotFound
             | Resolution::NoMailbox
             | Resolution::PlainGroup
-            | Resolution::Unusable(_) => MISS_FRESH,
+            | Resolution::Unusable(_)
+            | Resolution::Unread(_) => MISS_FRESH,
         })
     }
 
@@ -119,7 +122,8 @@ impl DirectoryCache {
             Resolution::NotFound
             | Resolution::NoMailbox
             | Resolution::PlainGroup
-            | Resolution::Unusable(_) => true,
+            | Resolution::Unusable(_)
+            | Resolution::Unread(_) => true,
         });
         self.expansions.clear();
     }

@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::failed::Failed;
 use super::reads::Reads;
 use crate::api::ForeignState;
 use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow, UserRow};
 use crate::ledger::Ledger;
 use crate::mail::{Holder, ObjectId, Sid, SmtpAddress};
-use crate::plan::{self, Desired, Identity, Observed};
+use crate::plan::{self, Desired, Identity, Observed, Read};
 
 impl Reads<'_> {
-    /// Looks up whoever holds something that neither a manifest nor the ledger explains. A complete answer without a
-    /// row means that the account is gone; anything less is an error.
+    /// Looks up whoever holds something that neither a manifest nor the ledger explains. Only a complete answer without a
+    /// row means that the account is gone; of whom a read fails, nothing is known.
     pub(super) async fn identities(
         &self,
         desired: &Desired,
         observed: &Observed,
         ledger: &Ledger,
-    ) -> Result<BTreeMap<Holder, Identity>, ExchangeError> {
+        failed: &mut Failed,
+    ) -> BTreeMap<Holder, Identity> {
         // Each with the sign-in names that its rows show.
         let mut strangers: BTreeMap<Holder, BTreeSet<SmtpAddress>> = BTreeMap::new();
         for row in plan::foreign(desired, observed, ledger) {
@@ -43,48 +45,89 @@ impl Reads<'_> {
                 Holder::ObjectId(id) => ids.push(id),
             }
         }
-        let (rows, delegates) = futures::try_join!(self.behind_sids(&sids), self.behind_ids(&ids))?;
+        let mut delegates = Vec::new();
+        match self.behind_ids(&ids).await {
+            Ok(found) => delegates = found,
+            Err(error) => failed.note(Read::Recipients, &error),
+        }
+        let rows = self.behind_sids(&sids, failed).await;
         for (holder, identity) in rows.into_iter().chain(delegates) {
             directory.remember_identity(holder.clone(), identity.clone(), self.now);
             identities.insert(holder, identity);
         }
-        Ok(identities)
+        identities
     }
 
     /// Whoever has these SIDs. Left out is who is neither there nor gone for sure.
     async fn behind_sids(
         &self,
         shown: &BTreeMap<Sid, BTreeSet<SmtpAddress>>,
-    ) -> Result<Vec<(Holder, Identity)>, ExchangeError> {
+        failed: &mut Failed,
+    ) -> Vec<(Holder, Identity)> {
         let gateway = &self.tenant.gateway;
         let sids: Vec<Sid> = shown.keys().cloned().collect();
-        let (users, groups) = futures::try_join!(
+        let (users, groups) = futures::join!(
             gateway.find_users_by_sid(self.lane, &sids),
             gateway.find_groups_by_sid(self.lane, &sids),
-        )?;
+        );
         let mut known: BTreeMap<Sid, Identity> = BTreeMap::new();
-        for user in users {
-            let addresses = user
-                .user_principal_name
-                .parse()
-                .ok()
-                .into_iter()
-                .chain(user.address);
-            known.extend(user.sid.map(|sid| (sid, identity(user.object_id, addresses))));
+        for user in users.iter().flatten() {
+            let sign_in_name = user.user_principal_name.parse().ok();
+            let addresses = sign_in_name.into_iter().chain(user.address.clone());
+            let sid = user.sid.clone();
+            known.extend(sid.map(|sid| (sid, identity(user.object_id, addresses))));
         }
-        for group in groups {
-            known.extend(
-                group
-                    .sid
-                    .map(|sid| (sid, identity(group.object_id, group.address))),
-            );
+        for group in groups.iter().flatten() {
+            let sid = group.sid.clone();
+            known.extend(sid.map(|sid| (sid, identity(group.object_id, group.address.clone()))));
         }
-        self.add_aliases(&mut known).await?;
-        // An entry may carry a SID that its account had before, under which nobody is found, while Exchange goes on
-        // showing who it is. A name proves nobody's identity, but that there is somebody: it is no leftover.
-        let nameless = shown.iter().filter(|(sid, _)| !known.contains_key(sid));
-        let names: Vec<SmtpAddress> = nameless.flat_map(|(_, names)| names.iter().cloned()).collect();
-        let there = gateway.find_users_by_address(self.lane, &names).await?;
+        // What one of them found, the other need not explain.
+        let is_explained = sids.iter().all(|sid| known.contains_key(sid));
+        let errors = [(Read::Accounts, users.err()), (Read::AccountGroups, groups.err())];
+        let is_complete = errors.iter().all(|(_, error)| error.is_none());
+        for (read, error) in errors {
+            if let (false, Some(error)) = (is_explained, error) {
+                failed.note(read, &error);
+            }
+        }
+        if let Err(error) = self.add_aliases(&mut known).await {
+            // By an address that nobody knows they may be whom a manifest names, or whom nothing is taken from.
+            failed.note(Read::Recipients, &error);
+            return Vec::new();
+        }
+        let gone = if is_complete {
+            self.gone(shown, &known, failed).await
+        } else {
+            BTreeSet::new()
+        };
+        let known = known
+            .into_iter()
+            .map(|(sid, identity)| (Holder::Sid(sid), identity));
+        let gone = gone.into_iter().map(|sid| (Holder::Sid(sid), Identity::Gone));
+        known.chain(gone).collect()
+    }
+
+    /// Which of these SIDs nobody has. An entry may carry a SID that its account had before, under which nobody is found,
+    /// while Exchange goes on showing who it is. A name proves nobody's identity, but that there is somebody: it is no
+    /// leftover.
+    async fn gone(
+        &self,
+        shown: &BTreeMap<Sid, BTreeSet<SmtpAddress>>,
+        known: &BTreeMap<Sid, Identity>,
+        failed: &mut Failed,
+    ) -> BTreeSet<Sid> {
+        let nameless: Vec<_> = shown.iter().filter(|(sid, _)| !known.contains_key(sid)).collect();
+        let names: Vec<SmtpAddress> = nameless
+            .iter()
+            .flat_map(|(_, names)| names.iter().cloned())
+            .collect();
+        let there = match self.tenant.gateway.find_users_by_address(self.lane, &names).await {
+            Ok(there) => there,
+            Err(error) => {
+                failed.note(Read::Accounts, &error);
+                return BTreeSet::new();
+            }
+        };
         let is_there = |name: &SmtpAddress| {
             let answers = |user: &UserRow| {
                 user.user_principal_name.eq_ignore_ascii_case(name.as_str())
@@ -92,12 +135,10 @@ impl Reads<'_> {
             };
             there.iter().any(answers)
         };
-        let judge = |(sid, names): (&Sid, &BTreeSet<SmtpAddress>)| {
-            let found = known.get(sid).cloned();
-            let gone = || (!names.iter().any(is_there)).then_some(Identity::Gone);
-            Some((Holder::Sid(sid.clone()), found.or_else(gone)?))
-        };
-        Ok(shown.iter().filter_map(judge).collect())
+        let gone = nameless
+            .into_iter()
+            .filter(|(_, names)| !names.iter().any(is_there));
+        gone.map(|(sid, _)| sid.clone()).collect()
     }
 
     /// Accounts come with their sign-in name and primary address; a pattern may name them by any other.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 
+use super::failed::unread;
 use super::reads::Reads;
 use crate::controller::reconcile::validate::{Admitted, Directory};
 use crate::controller::state::directory::{Expansion, Resolution, Resolved};
@@ -13,39 +14,41 @@ use crate::rules::MemberKind;
 
 impl Reads<'_> {
     /// What the directory says about the members. Look-ups are sent together and remembered for a while.
-    pub async fn directory(&self, admitted: &Admitted) -> Result<Directory, ExchangeError> {
-        let members = self.members(admitted.members_to_look_up()).await?;
+    pub async fn directory(&self, admitted: &Admitted) -> Directory {
+        let members = self.members(admitted.members_to_look_up()).await;
         let expanded = admitted.groups_to_expand().into_iter().filter_map(|address| {
             match members.get(&(MemberKind::Group, address.clone())) {
                 Some(Resolution::Found(group)) => Some((address, group.object_id)),
                 _ => None,
             }
         });
-        let read = expanded.map(|(address, group)| async move {
-            Ok::<_, ExchangeError>((address, self.expansion(&group).await?))
-        });
-        let groups = try_join_all(read).await?.into_iter().collect();
-        Ok(Directory { members, groups })
+        let read = expanded.map(|(address, group)| async move { (address, self.expansion(&group).await) });
+        let groups = join_all(read).await.into_iter().collect();
+        Directory { members, groups }
     }
 
     async fn members(
         &self,
         members: BTreeSet<(MemberKind, SmtpAddress)>,
-    ) -> Result<BTreeMap<(MemberKind, SmtpAddress), Resolution>, ExchangeError> {
+    ) -> BTreeMap<(MemberKind, SmtpAddress), Resolution> {
         let look_up = |member: (MemberKind, SmtpAddress)| async move {
             if let Some(known) = self.tenant.directory.answer(&member, self.now) {
-                return Ok((member, known));
+                return (member, known);
             }
-            let found = self.member(member.0, &member.1).await?;
+            let found = match self.member(member.0, &member.1).await {
+                Ok(found) => found,
+                // Not remembered: the next reconcile asks again.
+                Err(error) => return (member, Resolution::Unread(unread(&error))),
+            };
             self.tenant
                 .directory
                 .remember(member.clone(), found.clone(), self.now);
-            Ok((member, found))
+            (member, found)
         };
-        Ok(try_join_all(members.into_iter().map(look_up))
-            .await?
+        join_all(members.into_iter().map(look_up))
+            .await
             .into_iter()
-            .collect())
+            .collect()
     }
 
     pub async fn member(&self, kind: MemberKind, address: &SmtpAddress) -> Result<Resolution, ExchangeError> {
@@ -60,44 +63,47 @@ impl Reads<'_> {
             }
             Err(error) => return Err(error),
         }
-        // Get-Recipient knows neither people without a mailbox nor groups without mail.
-        Ok(match kind {
-            MemberKind::User
-                if !gateway
+        // Get-Recipient knows neither people without a mailbox nor groups without mail. That only explains.
+        let (is_there, what) = match kind {
+            MemberKind::User => {
+                let users = gateway
                     .find_users_by_upn(self.lane, std::slice::from_ref(address))
-                    .await?
-                    .is_empty() =>
-            {
-                Resolution::NoMailbox
+                    .await;
+                (users.map(|users| !users.is_empty()), Resolution::NoMailbox)
             }
-            MemberKind::Group if !gateway.groups_with_address(self.lane, address).await?.is_empty() => {
-                Resolution::PlainGroup
+            MemberKind::Group => {
+                let groups = gateway.groups_with_address(self.lane, address).await;
+                (groups.map(|groups| !groups.is_empty()), Resolution::PlainGroup)
             }
-            MemberKind::User | MemberKind::Group => Resolution::NotFound,
+        };
+        Ok(match is_there {
+            Ok(true) => what,
+            Ok(false) | Err(_) => Resolution::NotFound,
         })
     }
 
     /// Everybody in a group, and what each of them is.
-    async fn expansion(&self, group: &ObjectId) -> Result<Expansion, ExchangeError> {
+    async fn expansion(&self, group: &ObjectId) -> Expansion {
         if let Some(known) = self.tenant.directory.expansion(group, self.now) {
-            return Ok(known);
+            return known;
         }
-        let people = match self.tenant.gateway.group_members(self.lane, group).await {
-            Ok(people) => people,
-            Err(error) if error.class == ErrorClass::Denied => {
-                return Ok(Expansion::Unreadable(error.to_string()));
+        let read = async {
+            let people = self.tenant.gateway.group_members(self.lane, group).await?;
+            Ok::<_, ExchangeError>(if people.len() > Expansion::MOST_PEOPLE {
+                Expansion::TooLarge(people.len())
+            } else {
+                Expansion::People(self.people(people).await?)
+            })
+        };
+        match read.await {
+            Ok(expansion) => {
+                self.tenant
+                    .directory
+                    .remember_expansion(*group, expansion.clone(), self.now);
+                expansion
             }
-            Err(error) => return Err(error),
-        };
-        let expansion = if people.len() > Expansion::MOST_PEOPLE {
-            Expansion::TooLarge(people.len())
-        } else {
-            Expansion::People(self.people(people).await?)
-        };
-        self.tenant
-            .directory
-            .remember_expansion(*group, expansion.clone(), self.now);
-        Ok(expansion)
+            Err(error) => Expansion::Unread(unread(&error)),
+        }
     }
 
     async fn people(&self, ids: BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, Resolution>, ExchangeError> {

@@ -1,5 +1,6 @@
 //! What Exchange and the directory show. Reads only.
 
+mod failed;
 mod holding;
 mod identities;
 mod locate;
@@ -55,7 +56,6 @@ impl Reconcile<'_> {
         }
         let prepared = &*prepared;
         let reads = self.reads(prepared);
-        let directory = directory.map_err(of_error)?;
         let wanted = validate::resolve(
             &prepared.admitted,
             self.account(),

@@ -2,17 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::{join_all, try_join_all};
+use futures::future::join_all;
 use tokio::time::Instant;
 
+use super::failed::{Failed, unread};
 use super::rows;
 use crate::controller::reconcile::observation::Seen;
 use crate::controller::state::tenants::Tenant;
-use crate::exchange::{Concerns, ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity, SettingsRow};
+use crate::exchange::{ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity, SettingsRow};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right};
-use crate::plan::{Account, Desired, Holders, OnBehalf, ShownSettings, Unread, WantedGrant, shown_by};
+use crate::plan::{Account, Desired, Holders, OnBehalf, Read, ShownSettings, Unread, WantedGrant, shown_by};
 use crate::setting::{Source, Value, Values, Who};
 
 /// Reads of one reconcile.
@@ -42,28 +43,30 @@ impl Reads<'_> {
         };
         let ask_full_access = of(Right::FullAccess).map(|id| async move {
             let rows = gateway.full_access(self.lane, guid, Some(&id)).await;
-            Ok::<_, ExchangeError>((id, none_if_gone(rows, &id)?))
+            (id, none_if_gone(rows, &id))
         });
         let ask_send_as = of(Right::SendAs).map(|id| async move {
             let rows = gateway.send_as(self.lane, guid, Some(&id)).await;
-            Ok::<_, ExchangeError>((id, none_if_gone(rows, &id)?))
+            (id, none_if_gone(rows, &id))
         });
         let account_state = async {
-            Ok(match account {
+            match account {
                 Some(id) => self.account(id).await,
                 None => Account::NotShown,
-            })
+            }
         };
         let settings = shown_by(Source::Mailbox, desired.families());
-        let (row, full_access, send_as, asked_full_access, asked_send_as, mut shown_account, further) = futures::try_join!(
+        let (row, full_access, send_as, asked_full_access, asked_send_as, mut shown_account, further) = futures::join!(
             gateway.mailbox(self.lane, guid, &settings),
             gateway.full_access(self.lane, guid, None),
             gateway.send_as(self.lane, guid, None),
-            try_join_all(ask_full_access),
-            try_join_all(ask_send_as),
+            join_all(ask_full_access),
+            join_all(ask_send_as),
             account_state,
             self.further(guid, desired),
-        )?;
+        );
+        // The marker is on it: without it nothing is written.
+        let row = row?;
         // The mailbox itself says which account is behind it; what the status says was only a head start.
         if let Some(id) = row.object_id.filter(|id| account != Some(*id)) {
             shown_account = self.account(id).await;
@@ -77,24 +80,35 @@ impl Reads<'_> {
             self.tie_recipients(values, desired).await;
         }
         let mut observed = rows::plain(&row, self.tenant.marker_attribute);
+        let mut failed = Failed::default();
         observed.full_access = Holders {
-            entries: full_access.iter().filter_map(rows::full_access_entry).collect(),
-            asked: asked_full_access
-                .into_iter()
+            entries: failed
+                .or_nothing(Read::FullAccess, full_access)
+                .iter()
+                .filter_map(rows::full_access_entry)
+                .collect(),
+            asked: failed
+                .answered(asked_full_access)
                 .map(|(id, rows)| (id, first_sid(&rows)))
                 .collect(),
         };
         observed.send_as = Holders {
-            entries: send_as.iter().filter_map(rows::send_as_entry).collect(),
-            asked: asked_send_as
-                .into_iter()
+            entries: failed
+                .or_nothing(Read::SendAs, send_as)
+                .iter()
+                .filter_map(rows::send_as_entry)
+                .collect(),
+            asked: failed
+                .answered(asked_send_as)
                 .map(|(id, answer)| (id, answer.iter().find_map(rows::send_as_holder)))
                 .collect(),
         };
         observed.on_behalf = on_behalf;
         observed.account = shown_account;
         observed.settings = shown;
-        observed.identities = self.identities(desired, &observed, ledger).await?;
+        observed.identities = self.identities(desired, &observed, ledger, &mut failed).await;
+        let Failed { reads, unanswered } = failed;
+        (observed.unread, observed.unanswered) = (reads, unanswered);
         Ok(Seen {
             observed,
             kind: row.kind,
@@ -107,7 +121,7 @@ impl Reads<'_> {
         &self,
         guid: MailboxGuid,
         desired: &Desired,
-    ) -> Result<Vec<(Source, Result<SettingsRow, ExchangeError>)>, ExchangeError> {
+    ) -> Vec<(Source, Result<SettingsRow, ExchangeError>)> {
         let reads = Source::FURTHER.into_iter().filter_map(|source| {
             let settings = shown_by(source, desired.families());
             (!settings.is_empty()).then_some(async move {
@@ -115,7 +129,7 @@ impl Reads<'_> {
                 (source, gateway.settings(self.lane, source, guid, &settings).await)
             })
         });
-        Ok(join_all(reads).await)
+        join_all(reads).await
     }
 
     /// Recipients that are shown by name are tied to their ids: those whom settings wish are known, others are looked up.
@@ -232,10 +246,7 @@ fn of_account(
             may_pass: false,
         }),
         // A mailbox that was created minutes ago is not found.
-        Err(error) => Err(Unread {
-            why: error.to_string(),
-            may_pass: error.class.is_expected() || error.class.concerns() == Concerns::Service,
-        }),
+        Err(error) => Err(unread(&error)),
     }
 }
 

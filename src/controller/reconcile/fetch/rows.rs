@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::exchange::{FullAccessRow, MailboxRow, SendAsRow};
 use crate::mail::{Right, Sid};
-use crate::plan::{Account, Entry, Holders, Observed, OnBehalf, ShownSettings};
+use crate::plan::{Account, Entry, Holders, Observed, OnBehalf, ShownSettings, UnreadReads};
 
 pub fn full_access_entry(row: &FullAccessRow) -> Option<Entry> {
     let FullAccessRow {
@@ -72,5 +72,7 @@ pub fn plain(row: &MailboxRow, marker_attribute: u8) -> Observed {
         forwarding: row.forwarding.clone(),
         sku_assigned: row.sku_assigned,
         settings: ShownSettings::new(),
+        unread: UnreadReads::new(),
+        unanswered: BTreeMap::new(),
     }
 }

@@ -13,12 +13,14 @@ use crate::controller::reconcile::execute::Refused;
 use crate::controller::reconcile::validate::MemberVerdict;
 use crate::ledger::{Ledger, is_grant, last_changes};
 use crate::mail::{ObjectId, Right};
-use crate::plan::{Change, Desired, Observed, Plan, Purpose, Step};
+use crate::plan::{Change, Desired, Observed, Plan, Purpose, Step, UnreadReads};
 
 /// A mailbox that was read in this reconcile, and what is still to be done to it.
 pub struct Findings<'a> {
     pub desired: &'a Desired,
     pub observed: &'a Observed,
+    /// Wanted reads that failed.
+    pub unread: UnreadReads,
     pub kind: &'a str,
     pub ledger: &'a Ledger,
     /// What still differs.
@@ -51,9 +53,12 @@ impl<'a> Findings<'a> {
             execution,
         } = snapshot;
         let verdicts = wanted.verdicts.iter().flatten();
+        let mut unread = wanted.unread();
+        unread.extend(observed.unread.clone());
         Self {
             desired,
             observed,
+            unread,
             kind,
             ledger,
             rest,
@@ -82,9 +87,9 @@ pub fn whole_seconds(time: Timestamp) -> Time {
     Time(condition::whole_seconds(time))
 }
 
-/// Wanted rights that are not there yet.
+/// Wanted rights that are not there yet, or of which nobody knows.
 pub(super) fn missing_grants(rest: &Plan) -> BTreeSet<(ObjectId, Right)> {
-    let mut missing = BTreeSet::new();
+    let mut missing = rest.unread.clone();
     for step in &rest.steps {
         match step {
             Step::Grant { object_id, right, .. } => {

@@ -10,14 +10,14 @@ use super::findings::{Findings, missing_grants};
 use super::names::Names;
 use super::settings;
 use super::sign_in::SignInFacts;
-use crate::api::condition::{self, Kind, Verdict, cut};
+use crate::api::condition::{self, Kind, Truth, Verdict, cut};
 use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, MailboxLedgerSpec, SharedMailbox, SharedMailboxStatus,
     last_reconcile_request,
 };
 use crate::controller::reconcile::outcome::Disposition;
 use crate::mail::{ObjectId, Right};
-use crate::plan::{self, Account, Held, Observed, Step};
+use crate::plan::{self, Account, Held, Observed, Promise, Read, Step, Unread};
 
 /// Conditions that stay as they were when a reconcile ended before it read the mailbox.
 const ABOUT_THE_MAILBOX: [Kind; 9] = [
@@ -88,6 +88,7 @@ pub fn mailbox(
             verdicts.extend(about_the_mailbox(findings));
             verdicts.extend(advisories(findings));
             verdicts.extend(settings::advisories(findings));
+            verdicts.extend(limited_view(findings));
             fill_columns(&mut status, findings);
         }
     }
@@ -139,6 +140,10 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
         let count = findings.members_refused + findings.refused_grants.len();
         let text = format!("{count} members or rights are refused; their MailboxPermission says why");
         Verdict::new(Kind::PermissionsSynced, false, "MembersRefused", text)
+    } else if !findings.rest.unread.is_empty() {
+        let count = findings.rest.unread.len();
+        let text = format!("of {count} declared rights it is not known whether they are granted");
+        Verdict::new(Kind::PermissionsSynced, Truth::Unknown, "Unread", text)
     } else if grants_left {
         Verdict::new(
             Kind::PermissionsSynced,
@@ -185,6 +190,7 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
     let Findings {
         desired,
         observed,
+        unread: _,
         kind,
         ledger: _,
         rest,
@@ -217,8 +223,16 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
     };
 }
 
-/// Grants that no manifest declares: counted, and the first of them listed.
+fn is_rows_unread(findings: &Findings<'_>) -> bool {
+    let mut stores = [Right::FullAccess, Right::SendAs].into_iter();
+    stores.any(|right| findings.observed.is_unread(right))
+}
+
+/// Grants that no manifest declares, where that could be read: counted, and the first of them listed.
 fn fill_foreign(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
+    if is_rows_unread(findings) {
+        return;
+    }
     let all = plan::foreign(findings.desired, findings.observed, findings.ledger);
     let count = |matching: &dyn Fn(&ForeignState) -> bool| {
         let number = all.iter().filter(|row| matching(&row.state)).count();
@@ -297,6 +311,35 @@ fn revocation_due(findings: &Findings<'_>) -> Option<Verdict> {
         super::first_of(words)
     );
     Some(Verdict::new(Kind::RevocationDue, true, "TakenUp", text))
+}
+
+/// What could not be read, and what waits for it.
+fn limited_view(findings: &Findings<'_>) -> Option<Verdict> {
+    let mut texts: Vec<String> = findings
+        .unread
+        .iter()
+        .map(|(read, unread)| waiting(*read, unread))
+        .collect();
+    let reason = if texts.is_empty() {
+        "SettingsUnread"
+    } else {
+        "Unread"
+    };
+    texts.extend(settings::unread(findings));
+    (!texts.is_empty()).then(|| {
+        let text = super::first_of(texts.iter());
+        Verdict::new(Kind::LimitedView, true, reason, text)
+    })
+}
+
+fn waiting(read: Read, unread: &Unread) -> String {
+    let waits: Vec<&str> = read.waiting().map(Promise::words).collect();
+    let why = unread.why.trim_end_matches('.');
+    format!(
+        "{}: {why}; until it can be read, this waits: {}",
+        read.source(),
+        waits.join(", ")
+    )
 }
 
 /// Limits that are seen coming.

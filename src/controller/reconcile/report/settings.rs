@@ -56,15 +56,6 @@ pub fn synced(findings: &Findings<'_>) -> Verdict {
 /// What is worth knowing beside it.
 pub fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
     let mut advisories = Vec::new();
-    let unread = unread(findings);
-    if !unread.is_empty() {
-        advisories.push(Verdict::new(
-            Kind::LimitedView,
-            true,
-            "SettingsUnread",
-            first_of(unread.iter()),
-        ));
-    }
     let unlicensed = plan::unlicensed(findings.desired, findings.observed);
     let needs: Vec<String> = unlicensed
         .into_iter()
@@ -129,7 +120,8 @@ fn differing(findings: &Findings<'_>) -> Vec<String> {
     texts
 }
 
-fn unread(findings: &Findings<'_>) -> Vec<String> {
+/// Settings that could not be read, each with why.
+pub fn unread(findings: &Findings<'_>) -> Vec<String> {
     let standings = findings.rest.standings.iter();
     standings
         .filter_map(|(family, standing)| match standing {

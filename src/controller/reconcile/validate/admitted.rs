@@ -9,7 +9,7 @@ use super::claims::Rival;
 use crate::api::{MailboxPermission, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, Right, SmtpAddress};
-use crate::plan::Need;
+use crate::plan::{Need, Unread};
 use crate::rules::{MailboxRules, MemberKind};
 use crate::setting::Values;
 
@@ -89,6 +89,8 @@ pub struct AdmittedMember {
 pub struct Refusal {
     pub reason: &'static str,
     pub message: String,
+    /// A look-up failed, and nobody knows who the member is.
+    pub unread: Option<Unread>,
 }
 
 impl Refusal {
@@ -96,6 +98,15 @@ impl Refusal {
         Self {
             reason,
             message: message.into(),
+            unread: None,
+        }
+    }
+
+    /// A look-up of `what` failed.
+    pub fn unread(reason: &'static str, what: &str, unread: &Unread) -> Self {
+        Self {
+            unread: Some(unread.clone()),
+            ..Self::new(reason, format!("{what} can't be read: {}", unread.why))
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::rules::{MailboxRules, MemberKind, Wish};
 /// Reasons that end by themselves when the account is created, or gets a mailbox.
 pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";
 pub const NO_MAILBOX: &str = "MemberHasNoMailbox";
+/// Who is in a group could not be read.
+pub const GROUP_UNREADABLE: &str = "GroupUnreadable";
 
 /// What the directory says about everybody that permissions name.
 #[derive(Clone, Debug, Default)]
@@ -214,6 +216,7 @@ impl Bench<'_> {
                 Err(Refusal::new("GroupCannotHoldRights", text))
             }
             Some(Resolution::Unusable(why)) => Err(Refusal::new("MemberCannotHoldRights", why.clone())),
+            Some(Resolution::Unread(unread)) => Err(Refusal::unread("MemberUnread", text, unread)),
             Some(Resolution::NotFound) | None => {
                 let text = format!("no recipient in the tenant has the address or sign-in name {text}");
                 Err(Refusal::new(MEMBER_NOT_FOUND, text))
@@ -268,12 +271,13 @@ impl Bench<'_> {
                 );
                 Err(Refusal::new("GroupTooLarge", text))
             }
-            Some(Expansion::Unreadable(why)) => Err(Refusal::new(
-                "GroupUnreadable",
-                format!("who is in {text} can't be read: {why}"),
+            Some(Expansion::Unread(unread)) => Err(Refusal::unread(
+                GROUP_UNREADABLE,
+                &format!("who is in {text}"),
+                unread,
             )),
             None => Err(Refusal::new(
-                "GroupUnreadable",
+                GROUP_UNREADABLE,
                 format!("who is in {text} was not read"),
             )),
         }
@@ -295,6 +299,10 @@ impl Bench<'_> {
                 (found.primary.clone(), judged)
             }
             Resolution::Unusable(why) => (None, Err(Refusal::new("MemberCannotHoldRights", why.clone()))),
+            Resolution::Unread(unread) => {
+                let refusal = Refusal::unread("MemberUnread", &id.to_string(), unread);
+                (None, Err(refusal))
+            }
             Resolution::NotFound | Resolution::NoMailbox | Resolution::PlainGroup => {
                 (None, Err(no_mailbox(&id.to_string())))
             }

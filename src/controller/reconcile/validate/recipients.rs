@@ -9,7 +9,7 @@ use crate::api::Power;
 use crate::controller::state::directory::{Resolution, Resolved};
 use crate::exchange::RecipientKind;
 use crate::mail::{ObjectId, SmtpAddress};
-use crate::plan::{Family, Need};
+use crate::plan::{Family, Need, Unread};
 use crate::rules::{MemberKind, Wish};
 use crate::setting::{Kind, Value, Values, Who};
 
@@ -21,6 +21,8 @@ pub struct WantedSettings {
     pub refused: BTreeMap<&'static str, String>,
     /// Whom they name, by the name under which Exchange may show them, in lower case.
     pub recipients: BTreeMap<String, ObjectId>,
+    /// A look-up of one of them failed.
+    pub unread: Option<Unread>,
 }
 
 /// Families that name somebody whom no access rule admits as written, or an address outside that is none.
@@ -75,8 +77,10 @@ impl Admitted {
 impl Bench<'_> {
     /// The settings with recipients by their ids.
     pub fn settings(&self, admitted: &Admitted) -> WantedSettings {
+        let mut looked_up = admitted.recipients_to_look_up().into_iter();
         let mut wanted = WantedSettings {
             refused: admitted.refused_settings.clone(),
+            unread: looked_up.find_map(|address| self.unread(address)),
             ..WantedSettings::default()
         };
         for (family, wish) in &admitted.settings {
@@ -93,6 +97,18 @@ impl Bench<'_> {
             }
         }
         wanted
+    }
+
+    /// Why nobody knows who has the address.
+    fn unread(&self, address: SmtpAddress) -> Option<Unread> {
+        match self.directory.members.get(&(MemberKind::User, address))? {
+            Resolution::Unread(unread) => Some(unread.clone()),
+            Resolution::Found(_)
+            | Resolution::NotFound
+            | Resolution::NoMailbox
+            | Resolution::PlainGroup
+            | Resolution::Unusable(_) => None,
+        }
     }
 
     fn resolved(
@@ -136,6 +152,9 @@ impl Bench<'_> {
                 return Err(format!("{address} is a group that is not mail-enabled"));
             }
             Some(Resolution::Unusable(why)) => return Err(why.clone()),
+            Some(Resolution::Unread(unread)) => {
+                return Err(format!("who {address} is can't be read: {}", unread.why));
+            }
             Some(Resolution::NotFound) | None => {
                 return Err(format!("no recipient in the tenant has the address {address}"));
             }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 
 use super::admitted::{Admitted, AdmittedPermission};
-use super::members::{self, Directory, MemberVerdict};
+use super::members::{self, Directory, GROUP_UNREADABLE, MemberVerdict};
 use super::recipients::WantedSettings;
 use crate::mail::{ObjectId, Right, SmtpAddress};
-use crate::plan::{People, WantedGrant};
+use crate::plan::{People, Read, UnreadReads, WantedGrant};
 use crate::rules::MailboxRules;
 
 /// Which grants are wanted, and who stays as they are.
@@ -65,6 +65,27 @@ pub fn resolve(
 }
 
 impl Wanted {
+    /// Look-ups of members that failed.
+    pub fn unread(&self) -> UnreadReads {
+        let mut unread = UnreadReads::new();
+        let settings = self.settings.unread.clone();
+        unread.extend(settings.map(|why| (Read::Members, why)));
+        for verdict in self.verdicts.iter().flatten() {
+            let MemberVerdict::Refused(refusal) = verdict else {
+                continue;
+            };
+            let read = if refusal.reason == GROUP_UNREADABLE {
+                Read::Groups
+            } else {
+                Read::Members
+            };
+            if let Some(why) = &refusal.unread {
+                unread.entry(read).or_insert_with(|| why.clone());
+            }
+        }
+        unread
+    }
+
     fn take(
         &mut self,
         verdict: &MemberVerdict,
