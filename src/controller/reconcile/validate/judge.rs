@@ -261,6 +261,7 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         settings,
         refused,
         recipients,
+        unread: _,
     } = wanted.settings.clone();
     let (resting, settings): (BTreeMap<_, _>, BTreeMap<_, _>) =
         settings.into_iter().partition(|(name, wish)| {
