@@ -22,8 +22,7 @@ pub use exchange_tenant::{
     AccessRule, BatchAfterError, ClockComparison, CloudName, Credentials, Drift, EndpointOverrides,
     ExchangeTenant, ExchangeTenantSpec, ExchangeTenantStatus, HiddenMembers, Limits, MarkerAttribute,
     NamespaceNames, Ownership, PagingAnchor, Power, RoleKnowledge, Safety, SecretKeyRef, SignInControl,
-    SignInProof,
-    TenantCapabilities,
+    SignInProof, TenantCapabilities,
 };
 pub use mailbox_ledger::{
     DefaultsState, FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld,

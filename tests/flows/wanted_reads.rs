@@ -205,7 +205,11 @@ async fn settled() -> World {
 /// An admin changes everything that can be changed, the team takes somebody out, and somebody leaves.
 async fn disturb(world: &World) {
     let (first, stranger) = (FIRST, FOURTH);
-    admin(world, "Set-Mailbox", json!({ "Identity": SALES, "ForwardingAddress": null }));
+    admin(
+        world,
+        "Set-Mailbox",
+        json!({ "Identity": SALES, "ForwardingAddress": null }),
+    );
     admin(
         world,
         "Set-Mailbox",
