@@ -29,6 +29,9 @@ pub enum Read {
     SignIn,
     /// Which protocols are allowed.
     Protocols,
+    /// Language and formats.
+    Regional,
+    AutoReplies,
 }
 
 /// What a mailbox is promised.
@@ -42,6 +45,10 @@ pub enum Promise {
     NamedPeople,
     /// `clientAccess` is as declared.
     ClientAccess,
+    /// `regional` is as declared.
+    Regional,
+    /// `automaticReplies` is as declared.
+    AutoReplies,
     /// A right that no manifest declares any more is revoked.
     Revocations,
     /// A right whose end has come is revoked.
@@ -59,11 +66,13 @@ pub enum Promise {
 }
 
 /// The table.
-pub const NEEDS: [(Promise, &[Read]); 12] = [
+pub const NEEDS: [(Promise, &[Read]); 14] = [
     (Promise::SignIn, &[Read::SignIn]),
     (Promise::Settings, &[]),
     (Promise::NamedPeople, &[Read::Members]),
     (Promise::ClientAccess, &[Read::Protocols]),
+    (Promise::Regional, &[Read::Regional]),
+    (Promise::AutoReplies, &[Read::AutoReplies]),
     (Promise::Revocations, &[]),
     (Promise::Ends, &[]),
     (Promise::Departed, &[]),
@@ -98,6 +107,8 @@ impl Read {
             Self::AccountGroups => "Get-Group",
             Self::SignIn => "Microsoft Graph (User.Read.All)",
             Self::Protocols => "Get-CASMailbox",
+            Self::Regional => "Get-MailboxRegionalConfiguration",
+            Self::AutoReplies => "Get-MailboxAutoReplyConfiguration",
         }
     }
 
@@ -116,6 +127,8 @@ impl Promise {
             Self::Settings => "settings",
             Self::NamedPeople => "settings that name people",
             Self::ClientAccess => "clientAccess",
+            Self::Regional => "regional",
+            Self::AutoReplies => "automaticReplies",
             Self::Revocations => "revoking what is not declared any more",
             Self::Ends => "revoking what has ended",
             Self::Departed => "revoking from people who have left",

@@ -53,7 +53,7 @@ struct Case {
     reads: &'static [Read],
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     Case {
         cmdlet: Some("Get-MailboxPermission"),
         reads: &[Read::FullAccess],
@@ -77,6 +77,14 @@ const CASES: [Case; 7] = [
     Case {
         cmdlet: Some("Get-CASMailbox"),
         reads: &[Read::Protocols],
+    },
+    Case {
+        cmdlet: Some("Get-MailboxRegionalConfiguration"),
+        reads: &[Read::Regional],
+    },
+    Case {
+        cmdlet: Some("Get-MailboxAutoReplyConfiguration"),
+        reads: &[Read::AutoReplies],
     },
     Case {
         cmdlet: None,
@@ -107,7 +115,13 @@ impl Case {
 
     /// In one batch with Get-Mailbox: half a batch is none.
     fn takes_the_mailbox_along(&self, failure: Failure) -> bool {
-        let in_its_batch = [Read::FullAccess, Read::SendAs, Read::Protocols];
+        let in_its_batch = [
+            Read::FullAccess,
+            Read::SendAs,
+            Read::Protocols,
+            Read::Regional,
+            Read::AutoReplies,
+        ];
         failure == Failure::Cut && self.reads.iter().any(|read| in_its_batch.contains(read))
     }
 
@@ -147,7 +161,8 @@ fn on_behalf(world: &World, who: &str) -> bool {
 fn mailbox() -> Value {
     sales(json!({
         "permissions": { "mode": "Exclusive" }, "clientAccess": { "smtpAuth": "Blocked" }, "mailTip": "We answer.",
-        "forwarding": { "mode": "Internal", "to": FIRST }
+        "forwarding": { "mode": "Internal", "to": FIRST }, "regional": { "language": "de-DE" },
+        "automaticReplies": { "state": "Enabled", "internal": "We are away.", "external": "We are away." }
     }))
 }
 
@@ -212,6 +227,16 @@ async fn disturb(world: &World) {
     );
     admin(
         world,
+        "Set-MailboxRegionalConfiguration",
+        json!({ "Identity": SALES, "Language": "fr-FR" }),
+    );
+    admin(
+        world,
+        "Set-MailboxAutoReplyConfiguration",
+        json!({ "Identity": SALES, "AutoReplyState": "Disabled" }),
+    );
+    admin(
+        world,
         "Set-Mailbox",
         json!({ "Identity": SALES, "DisplayName": "Vendite" }),
     );
@@ -254,6 +279,8 @@ fn is_kept(world: &World, promise: Promise) -> bool {
             let shown = view(world).settings.get("SmtpClientAuthenticationDisabled");
             shown == Some(json!(true))
         }
+        Promise::Regional => view(world).settings.get("Language") == Some(json!("de-DE")),
+        Promise::AutoReplies => view(world).settings.get("AutoReplyState") == Some(json!("Enabled")),
         Promise::NamedPeople => {
             let shown = view(world).settings.get("ForwardingAddress");
             shown.is_some_and(|to| !to.is_null())
@@ -362,7 +389,7 @@ fn every_read_fails_in_some_case_and_every_failure_is_tried() {
 /// Foreign entries are on the mailbox, and the app may look nobody up.
 #[tokio::test(start_paused = true)]
 async fn without_get_user_get_group_or_group_member_what_protects_goes_on_within_an_interval() {
-    for case in [&CASES[3], &CASES[4], &CASES[6]] {
+    for case in [&CASES[3], &CASES[4], &CASES[8]] {
         let world = sales_with(&[FIRST, SECOND]).await;
         for stranger in [THIRD, FOURTH] {
             let rights = json!({ "Identity": SALES, "User": stranger, "AccessRights": ["FullAccess"] });
