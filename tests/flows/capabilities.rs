@@ -73,14 +73,13 @@ async fn a_usual_tenant_is_shown_whole_and_written_once_a_day_at_most() {
     assert_eq!(known.role, RoleKnowledge::Listed);
     assert_eq!(known.batch_after_error, BatchAfterError::Runs);
     assert_eq!(known.paging, PagingAnchor::TenantId);
-    assert_eq!(
-        known.graph_permissions,
-        [
-            "GroupMember.Read.All",
-            "User.EnableDisableAccount.All",
-            "User.Read.All"
-        ]
-    );
+    let expected = [
+        "GroupMember.Read.All",
+        "User.EnableDisableAccount.All",
+        "User.Read.All",
+        "User.RevokeSessions.All",
+    ];
+    assert_eq!(known.graph_permissions, expected);
     assert!(known.missing.is_empty() && known.absent_columns.is_empty());
     assert_eq!(advisory(&object), None);
     let version = object.metadata.resource_version.clone();

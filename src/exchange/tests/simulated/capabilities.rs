@@ -40,7 +40,8 @@ async fn a_usual_tenant_is_known_whole_after_few_reads() {
         [
             "GroupMember.Read.All",
             "User.EnableDisableAccount.All",
-            "User.Read.All"
+            "User.Read.All",
+            "User.RevokeSessions.All"
         ]
     );
     assert_eq!(found.hidden_members, Some(false));
