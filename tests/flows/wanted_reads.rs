@@ -228,7 +228,7 @@ async fn disturb(world: &World) {
     admin(
         world,
         "Set-MailboxRegionalConfiguration",
-        json!({ "Identity": SALES, "Language": "fr-FR" }),
+        json!({ "Identity": SALES, "Language": "en-US", "DateFormat": null, "TimeFormat": null }),
     );
     admin(
         world,
