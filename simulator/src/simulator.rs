@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use crate::control::Control;
 use crate::exchange;
 use crate::graph;
-use crate::journal::{Actor, JournalKind, Outcome};
 use crate::seed::Seed;
 use crate::shared::SharedWorld;
 use crate::token_endpoint;
@@ -129,17 +128,6 @@ fn route(world: &mut World, http: &Http) -> Delivery {
             exchange::answer(world, http, version, tenant, endpoint)
         }
         ["v1.0", ..] => graph::answer(world, http),
-        _ => {
-            let kind = JournalKind::Other {
-                method: http.method.to_string(),
-                path: http.path.clone(),
-            };
-            let outcome = Outcome {
-                status: 404,
-                ..Outcome::default()
-            };
-            world.record(Actor::App, Some(http.number), kind, outcome);
-            Delivery::Whole(Reply::error(404, "Resource not found."))
-        }
+        _ => world.answer_other(http, Reply::error(404, "Resource not found.")),
     }
 }

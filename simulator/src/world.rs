@@ -18,6 +18,7 @@ use crate::quirks::Quirks;
 use crate::random::Random;
 use crate::seed::Seed;
 use crate::token::Tokens;
+use crate::wire::{Delivery, Http, Reply};
 
 /// Deleted mailboxes and accounts can be restored for 30 days (Microsoft's page on Remove-Mailbox).
 const RECOVERABLE: Duration = Duration::from_hours(30 * 24);
@@ -151,6 +152,20 @@ impl World {
 
     pub fn graph_view(&self) -> View {
         View::Graph { now: self.elapsed() }
+    }
+
+    /// Answers a request that is neither a cmdlet nor one of Graph's, and writes it into the journal.
+    pub fn answer_other(&mut self, http: &Http, reply: Reply) -> Delivery {
+        let outcome = Outcome {
+            status: reply.status,
+            ..Outcome::default()
+        };
+        let kind = JournalKind::Other {
+            method: http.method.to_string(),
+            path: http.path.clone(),
+        };
+        self.record(Actor::App, Some(http.number), kind, outcome);
+        Delivery::Whole(reply)
     }
 
     pub fn record(&mut self, actor: Actor, request: Option<u64>, kind: JournalKind, outcome: Outcome) {

@@ -37,7 +37,7 @@ pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpo
         None
     };
     if let Some(reply) = refused {
-        return other(world, http, reply);
+        return world.answer_other(http, reply);
     }
     let items = if batch {
         batch_items(http)
@@ -46,7 +46,7 @@ pub fn answer(world: &mut World, http: &Http, version: &str, tenant: &str, endpo
     };
     let items = match items {
         Ok(items) => items,
-        Err(reply) => return other(world, http, reply),
+        Err(reply) => return world.answer_other(http, reply),
     };
     if let Some(reply) = unauthorized(world, http) {
         return whole(world, http, &items, reply, false);
@@ -344,17 +344,4 @@ fn lost_request(world: &mut World, http: &Http, items: &[Item]) -> Delivery {
         world.record(Actor::App, Some(http.number), kind(http, item), outcome);
     }
     Delivery::Lost
-}
-
-fn other(world: &mut World, http: &Http, reply: Reply) -> Delivery {
-    let kind = JournalKind::Other {
-        method: http.method.to_string(),
-        path: http.path.clone(),
-    };
-    let outcome = Outcome {
-        status: reply.status,
-        ..Outcome::default()
-    };
-    world.record(Actor::App, Some(http.number), kind, outcome);
-    Delivery::Whole(reply)
 }

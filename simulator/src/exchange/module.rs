@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::cmdlets;
-use crate::journal::{Actor, JournalKind, Outcome};
 use crate::quirks::RoleList;
 use crate::wire::{Delivery, Http, Reply};
 use crate::world::World;
@@ -23,16 +22,7 @@ pub fn answer(world: &mut World, http: &Http, tenant: &str, refusal: Option<Repl
             RoleList::NotThere => Reply::error(404, "Resource not found."),
         }
     };
-    let kind = JournalKind::Other {
-        method: http.method.to_string(),
-        path: http.path.clone(),
-    };
-    let outcome = Outcome {
-        status: reply.status,
-        ..Outcome::default()
-    };
-    world.record(Actor::App, Some(http.number), kind, outcome);
-    Delivery::Whole(reply)
+    world.answer_other(http, reply)
 }
 
 fn listed(world: &World) -> Reply {

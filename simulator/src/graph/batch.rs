@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::reply::error;
 use super::single::{deliver, one};
-use crate::journal::{Actor, JournalKind, Outcome};
 use crate::wire::{Delivery, Http, Reply, query, segments};
 use crate::world::World;
 
@@ -39,16 +38,7 @@ pub fn answer(world: &mut World, http: &Http) -> Delivery {
 
 fn refused(world: &mut World, http: &Http, why: &str) -> Delivery {
     let reply = error(world, 400, "BadRequest", why);
-    let kind = JournalKind::Other {
-        method: http.method.to_string(),
-        path: http.path.clone(),
-    };
-    let outcome = Outcome {
-        status: reply.status,
-        ..Outcome::default()
-    };
-    world.record(Actor::App, Some(http.number), kind, outcome);
-    Delivery::Whole(reply)
+    world.answer_other(http, reply)
 }
 
 fn items(http: &Http) -> Result<Vec<(String, Http)>, &'static str> {

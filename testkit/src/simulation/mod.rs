@@ -11,6 +11,7 @@ mod line;
 mod model;
 mod oracle;
 mod pauses;
+mod rights;
 mod rng;
 mod schedule;
 mod secrets;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use simulator::{Actor, JournalEntry, JournalKind};
-use uuid::Uuid;
 
 use super::expectations::{id_of, objects};
 use super::model;
+use super::rights::{Pair, changes};
 use super::wishes::{Key, Right};
 use super::{INTERVAL, Simulation};
 
@@ -281,46 +281,17 @@ impl Simulation {
         let Some(mailbox) = view.as_ref().and_then(model::marked_name) else {
             return;
         };
-        let key = |member: &Value, right| {
-            let member: Option<Uuid> = member.as_str().and_then(|text| text.parse().ok());
-            member.map(|member| Key {
+        let key = |(holder, right): Pair| {
+            Some(Key {
                 mailbox: mailbox.clone(),
-                member,
-                right,
+                member: holder.parse().ok()?,
+                right: Right::parse(right)?,
             })
         };
-        let on_behalf = |way: &str| {
-            let list = parameters["GrantSendOnBehalfTo"][way]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            list.iter()
-                .filter_map(|member| key(member, Right::SendOnBehalf))
-                .collect::<Vec<_>>()
-        };
-        let (added, removed) = match name {
-            "Add-MailboxPermission" => (
-                key(&parameters["User"], Right::FullAccess).into_iter().collect(),
-                vec![],
-            ),
-            "Add-RecipientPermission" => (
-                key(&parameters["Trustee"], Right::SendAs).into_iter().collect(),
-                vec![],
-            ),
-            "Remove-MailboxPermission" => (
-                vec![],
-                key(&parameters["User"], Right::FullAccess).into_iter().collect(),
-            ),
-            "Remove-RecipientPermission" => (
-                vec![],
-                key(&parameters["Trustee"], Right::SendAs).into_iter().collect(),
-            ),
-            "Set-Mailbox" => (on_behalf("Add"), on_behalf("Remove")),
-            _ => (vec![], vec![]),
-        };
+        let (added, removed) = changes(name, parameters);
         let patience = SignedDuration::try_from(patience.old_plans).unwrap();
         let before = entry.at.saturating_sub(patience).unwrap();
-        for key in added {
+        for key in added.into_iter().filter_map(key) {
             if !self.expected.asked_for(&key, before, entry.at).some {
                 wrongs.push(format!(
                     "{}: {key:?} was granted and nobody asked for it",
@@ -328,7 +299,7 @@ impl Simulation {
                 ));
             }
         }
-        for key in removed {
+        for key in removed.into_iter().filter_map(key) {
             if self.expected.asked_for(&key, before, entry.at).all && !self.expected.was_remapped(&key) {
                 wrongs.push(format!("{}: {key:?} was revoked and was wanted", entry.at));
             }

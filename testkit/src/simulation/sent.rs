@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::ledgers::text;
-use super::model::texts;
+use super::rights::{Pair, changes};
 use super::{Patience, Simulation};
 
 /// A write to Exchange, with what was stored when it left.
@@ -22,9 +22,6 @@ pub struct Sent {
     /// The MailboxPermissions whose end had come, by name.
     pub ended: Vec<String>,
 }
-
-/// A right as parameters and ledgers write it: the holder's object id or SID, and the right.
-pub type Pair = (String, &'static str);
 
 impl Simulation {
     /// What is sent was written down before: a grant as wanted, a revocation as admitted. On a mailbox without a resource
@@ -147,25 +144,4 @@ pub fn entry<'a>(ledger: &'a Value, (holder, right): &Pair) -> Option<&'a Value>
     people
         .filter(|person| person["id"] == holder.as_str() || person["sid"] == holder.as_str())
         .find_map(|person| person["rights"].get(*right))
-}
-
-/// Which rights a cmdlet gives and takes.
-pub fn changes(cmdlet: &str, parameters: &Value) -> (Vec<Pair>, Vec<Pair>) {
-    let one = |field: &str, right| {
-        let holder = parameters[field].as_str().map(str::to_owned);
-        // Without a holder it clears the automapping of all.
-        holder.map(|holder| (holder, right)).into_iter().collect()
-    };
-    let on_behalf = |way: &str| -> Vec<Pair> {
-        let list = texts(&parameters["GrantSendOnBehalfTo"][way]);
-        list.into_iter().map(|holder| (holder, "SendOnBehalf")).collect()
-    };
-    match cmdlet {
-        "Add-MailboxPermission" => (one("User", "FullAccess"), vec![]),
-        "Remove-MailboxPermission" => (vec![], one("User", "FullAccess")),
-        "Add-RecipientPermission" => (one("Trustee", "SendAs"), vec![]),
-        "Remove-RecipientPermission" => (vec![], one("Trustee", "SendAs")),
-        "Set-Mailbox" => (on_behalf("Add"), on_behalf("Remove")),
-        _ => (vec![], vec![]),
-    }
 }

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxLedger, MailboxPermission, SharedMailbox};
 
 use super::model::{self, home, name};
+use super::rights::{Pair, changes};
 use super::rng::Rng;
-use super::sent::{Pair, Sent, changes, entry};
+use super::sent::{Sent, entry};
 use super::wishes::{self, Right};
 use super::{Action, INTERVAL, Patience, Simulation};
 
