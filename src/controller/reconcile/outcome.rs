@@ -185,24 +185,19 @@ impl Outcome {
     /// How a reconcile ends that could only take access away, because of `stall`. Once that is reported, a failure of
     /// Exchange's is tried again as soon as any other.
     pub fn of_refused(self, stall: Stall, reported: bool) -> Self {
-        match self {
-            Self::Conflict => Self::Conflict,
-            Self::Unavailable(why) if reported => Self::Unavailable(why),
-            Self::UpToDate
-            | Self::Observed
-            | Self::Drift(_)
-            | Self::Paused(_)
-            | Self::Progressing(_)
-            | Self::Unavailable(_)
-            | Self::Stalled(_)
-            | Self::Held(_)
-            | Self::TenantPending
-            | Self::Released => Self::Stalled(stall),
+        if reported && matches!(self, Self::Unavailable(_)) {
+            return self;
         }
+        self.replaced_by(Self::Stalled(stall))
     }
 
     /// How a reconcile ends whose team paused the mailbox: whatever became of its reads.
     pub fn of_paused(self) -> Self {
+        self.replaced_by(Self::Paused(PausedBy::Team))
+    }
+
+    /// Nothing takes the place of a conflict: it is reconciled again, and nothing is reported.
+    fn replaced_by(self, other: Self) -> Self {
         match self {
             Self::Conflict => Self::Conflict,
             Self::UpToDate
@@ -214,7 +209,7 @@ impl Outcome {
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::TenantPending
-            | Self::Released => Self::Paused(PausedBy::Team),
+            | Self::Released => other,
         }
     }
 

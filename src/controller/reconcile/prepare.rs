@@ -195,7 +195,7 @@ impl Reconcile<'_> {
 
     fn admit(&self, tenant: &Tenant) -> Result<Admitted, Refused> {
         let addresses = claims_of(&self.object);
-        let judged = validate::judged_addresses(&self.object, &tenant.initial_domain);
+        let judged = validate::judged_addresses(&addresses, &self.object, &tenant.initial_domain);
         let rules = tenant.rules.of(&self.key.namespace, &judged);
         // Whatever nobody may have costs no more: others are not even looked for.
         let is_reached = rules.reach();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::api::{DefaultsState, Power, SignIn};
+use crate::api::DefaultsState;
 use crate::controller::reconcile::observation::{Found, Observation, Seen};
 use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
 use crate::controller::reconcile::prepared::Prepared;
@@ -16,7 +16,7 @@ use crate::rules::Wish;
 use crate::setting::Values;
 
 use super::recipients::WantedSettings;
-use super::written::denials;
+use super::written::{admitted_sign_in, denials, needed_powers};
 use super::{Directory, Wanted, resolve};
 
 /// What is known and wanted when it is planned.
@@ -189,13 +189,9 @@ impl Judged {
             return Ok(());
         }
         let rules = tenant.rules.of(&owner.namespace, &addresses);
-        let needed = [
-            (admitted.sign_in == SignIn::Allowed).then_some(Power::AllowSignIn),
-            admitted.exclusive.then_some(Power::Exclusive),
-        ];
-        let wishes = needed.into_iter().flatten().map(Wish::Power);
+        let powers = needed_powers(admitted.sign_in, admitted.exclusive);
         let denied = std::iter::once(Wish::Mailbox { earlier: &[] })
-            .chain(wishes)
+            .chain(powers)
             .find_map(|wish| rules.admit(wish).err());
         if let Some(denial) = denied {
             let stall = Stall::AccessDenied(format!(
@@ -206,9 +202,7 @@ impl Judged {
                 return Err(Outcome::Stalled(stall));
             }
             *purpose = Purpose::OnlyRemove;
-            if !rules.admits(Wish::Power(Power::AllowSignIn)) {
-                admitted.sign_in = SignIn::Blocked;
-            }
+            admitted.sign_in = admitted_sign_in(admitted.sign_in, &rules);
             admitted.exclusive = false;
             admitted.settings.clear();
             self.refused = Some(stall);

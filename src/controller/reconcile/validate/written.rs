@@ -7,7 +7,6 @@ use super::admitted::{Admitted, Refused, Surroundings};
 use super::{members, recipients};
 use crate::api::{MailboxPermission, PermissionsMode, Power, SharedMailbox, SharedMailboxSpec, SignIn};
 use crate::controller::reconcile::outcome::Stall;
-use crate::controller::state::index::claims_of;
 use crate::mail::{AddressPattern, Domain, Nickname, SmtpAddress};
 use crate::plan::{FAMILIES, Need};
 use crate::rules::{MailboxRules, Wish};
@@ -33,7 +32,7 @@ pub fn admit(
         settings: BTreeMap::new(),
         refused_settings: BTreeMap::new(),
         denied: BTreeMap::new(),
-        sign_in: admitted_sign_in(spec, around),
+        sign_in: admitted_sign_in(spec.sign_in.unwrap_or(SignIn::Blocked), around.rules),
         permissions: permissions.iter().map(members_of).collect(),
         exclusive: false,
         ignore: Vec::new(),
@@ -60,11 +59,20 @@ pub fn admit(
 }
 
 /// What nobody admits counts as not written: a refused manifest opens no account.
-fn admitted_sign_in(spec: &SharedMailboxSpec, around: &Surroundings<'_>) -> SignIn {
-    match spec.sign_in {
-        Some(SignIn::Allowed) if around.rules.admits(Wish::Power(Power::AllowSignIn)) => SignIn::Allowed,
-        Some(SignIn::Allowed | SignIn::Blocked) | None => SignIn::Blocked,
+pub(super) fn admitted_sign_in(declared: SignIn, rules: &MailboxRules<'_>) -> SignIn {
+    match declared {
+        SignIn::Allowed if rules.admits(Wish::Power(Power::AllowSignIn)) => SignIn::Allowed,
+        SignIn::Allowed | SignIn::Blocked => SignIn::Blocked,
     }
+}
+
+/// Powers that a mailbox needs whatever it is like.
+pub(super) fn needed_powers(sign_in: SignIn, exclusive: bool) -> impl Iterator<Item = Wish<'static>> {
+    let powers = [
+        (sign_in == SignIn::Allowed).then_some(Power::AllowSignIn),
+        exclusive.then_some(Power::Exclusive),
+    ];
+    powers.into_iter().flatten().map(Wish::Power)
 }
 
 /// The primary address and the others.
@@ -82,11 +90,15 @@ fn parse_addresses(spec: &SharedMailboxSpec) -> Result<(SmtpAddress, BTreeSet<Sm
     Ok((address, aliases))
 }
 
-/// The addresses that access rules judge: all that are written, and the one that a declared nickname has in the tenant's
+/// The addresses that access rules judge: all that are `written`, and the one that a declared nickname has in the tenant's
 /// initial domain (`alias: ceo` also takes ceo@contoso.onmicrosoft.com). A nickname that says no more than the primary
 /// address does is admitted with that.
-pub fn judged_addresses(mailbox: &SharedMailbox, initial_domain: &Domain) -> BTreeSet<SmtpAddress> {
-    let mut addresses = claims_of(mailbox);
+pub fn judged_addresses(
+    written: &BTreeSet<SmtpAddress>,
+    mailbox: &SharedMailbox,
+    initial_domain: &Domain,
+) -> BTreeSet<SmtpAddress> {
+    let mut addresses = written.clone();
     let primary = mailbox.spec.email_address.parse::<SmtpAddress>().ok();
     let derived = primary.map(|primary| Nickname::derived_from(primary.local_part()));
     let nickname = mailbox
@@ -117,11 +129,9 @@ fn admit_mailbox(spec: &SharedMailboxSpec, around: &Surroundings<'_>) -> Result<
         return Err(Stall::InvalidSpec(text.to_owned()));
     }
     let settings = declared_settings(spec)?;
-    let powers = [
-        (spec.sign_in == Some(SignIn::Allowed)).then_some(Power::AllowSignIn),
-        (spec.permissions.mode == PermissionsMode::Exclusive).then_some(Power::Exclusive),
-    ];
-    admit_addresses(powers.into_iter().flatten(), around)?;
+    let is_exclusive = spec.permissions.mode == PermissionsMode::Exclusive;
+    let powers = needed_powers(spec.sign_in.unwrap_or(SignIn::Blocked), is_exclusive);
+    admit_addresses(powers, around)?;
     Ok(Mailbox {
         alias,
         settings,
@@ -161,7 +171,10 @@ fn parse_ignored(patterns: &[String]) -> Result<Vec<AddressPattern>, Stall> {
     patterns.iter().enumerate().map(parse).collect()
 }
 
-fn admit_addresses(powers: impl Iterator<Item = Power>, around: &Surroundings<'_>) -> Result<(), Stall> {
+fn admit_addresses(
+    powers: impl Iterator<Item = Wish<'static>>,
+    around: &Surroundings<'_>,
+) -> Result<(), Stall> {
     let Surroundings {
         rules,
         earlier,
@@ -188,7 +201,7 @@ fn admit_addresses(powers: impl Iterator<Item = Power>, around: &Surroundings<'_
         .admit(Wish::Mailbox { earlier })
         .map_err(Stall::AccessDenied)?;
     for power in powers {
-        rules.admit(Wish::Power(power)).map_err(Stall::AccessDenied)?;
+        rules.admit(power).map_err(Stall::AccessDenied)?;
     }
     if let Some(rival) = rival {
         return Err(Stall::AddressClaimed(rival.to_string()));
