@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 pub mod condition;
 mod exchange_tenant;
+mod exchange_tenant_status;
 mod mailbox_ledger;
 mod mailbox_permission;
 mod mailbox_settings;
@@ -19,9 +20,11 @@ mod shared_mailbox;
 mod tests;
 
 pub use exchange_tenant::{
-    AccessRule, BatchAfterError, ClockComparison, CloudName, Credentials, Drift, EndpointOverrides,
-    ExchangeTenant, ExchangeTenantSpec, ExchangeTenantStatus, HiddenMembers, Limits, MarkerAttribute,
-    NamespaceNames, Ownership, PagingAnchor, Power, RoleKnowledge, Safety, SecretKeyRef, SignInControl,
+    AccessRule, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant, ExchangeTenantSpec, Limits,
+    MarkerAttribute, NamespaceNames, Ownership, Power, Safety, SecretKeyRef, SignInControl,
+};
+pub use exchange_tenant_status::{
+    BatchAfterError, ClockComparison, ExchangeTenantStatus, HiddenMembers, PagingAnchor, RoleKnowledge,
     SignInProof, TenantCapabilities,
 };
 pub use mailbox_ledger::{

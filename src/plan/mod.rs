@@ -19,6 +19,8 @@ mod removal;
 mod removed;
 mod settings;
 #[cfg(test)]
+mod settings_cases;
+#[cfg(test)]
 mod settings_tests;
 mod sign_in;
 mod standing;

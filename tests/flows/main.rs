@@ -30,6 +30,7 @@ mod ends;
 mod exact;
 mod exclusive;
 mod families;
+mod families_alone;
 mod grants;
 mod groups;
 mod hostile;
