@@ -43,6 +43,7 @@ mod inject;
 mod journal;
 mod paging;
 mod parameters;
+mod profile;
 mod quirks;
 mod quirks_drawn;
 mod random;
@@ -65,9 +66,11 @@ pub use error::{CmdletError, Envelope};
 pub use faults::{Delay, Fault, FaultRule, Faults, Lag, Surface};
 pub use grants::{AppGrants, ParameterRule};
 pub use journal::{Actor, JournalEntry, JournalKind};
+pub use profile::{OUT_OF_SCOPE, Profile};
 pub use quirks::{
-    BatchErrors, EmptyList, EmptyMailTip, Entities, HtmlForm, LanguageForm, LineEnds, MailTipForm, Quirks,
-    RoleList, SignInForm, TimeForm,
+    AccessQuirks, BadWord, BatchErrors, EmptyList, EmptyMailTip, Entities, GroupQuirks, HiddenMembers, HtmlForm,
+    LanguageForm, LineEnds, Linked, ListQuirks, MailTipForm, NextLink, OrganizationRows, Quirks, QuotaOrder, RefusalQuirks,
+    RoleList, SignInForm, TimeForm, UnknownParameter, UserFilter,
 };
 pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};
