@@ -68,9 +68,9 @@ pub use grants::{AppGrants, ParameterRule};
 pub use journal::{Actor, JournalEntry, JournalKind};
 pub use profile::{OUT_OF_SCOPE, Profile};
 pub use quirks::{
-    AccessQuirks, BadWord, BatchErrors, EmptyList, EmptyMailTip, Entities, GroupQuirks, HiddenMembers, HtmlForm,
-    LanguageForm, LineEnds, Linked, ListQuirks, MailTipForm, NextLink, OrganizationRows, Quirks, QuotaOrder, RefusalQuirks,
-    RoleList, SignInForm, TimeForm, UnknownParameter, UserFilter,
+    AccessQuirks, BadWord, BatchErrors, EmptyList, EmptyMailTip, Entities, GroupQuirks, HiddenMembers,
+    HtmlForm, LanguageForm, LineEnds, Linked, ListQuirks, MailTipForm, NextLink, OrganizationRows, Quirks,
+    QuotaOrder, RefusalQuirks, RoleList, SignInForm, TimeForm, UnknownParameter, UserFilter,
 };
 pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};

@@ -43,7 +43,7 @@ pub use cmdlets::{
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
 pub use error::{Concerns, ErrorClass, ExchangeError, Stage};
 pub use gateway::{Gateway, GatewayReading};
-pub use graph::DirectoryUser;
+pub use graph::{DirectoryUser, Membership};
 pub use http::{HttpService, TransportError};
 pub use learned::{AfterError, Anchor, Learned, Missing};
 pub use metrics::GatewayMetrics;

@@ -168,6 +168,7 @@ impl People<'_> {
             weighed_at,
             checked_until,
             auto_mapping: grant.auto_mapping,
+            sid: grant.sid.clone().filter(|sid| person.sid.as_ref() != Some(sid)),
             remapping: grant.remapping,
         };
         person.rights.insert(grant.right, right);

@@ -67,19 +67,19 @@ fn known_sids<'a>(observed: &'a Observed, ledger: &'a Ledger) -> Sids<'a> {
     let mut learn = |id, sid| {
         sids.entry(id).or_default().insert(sid);
     };
-    let recorded: BTreeMap<&ObjectId, &Sid> = ledger
+    let recorded: BTreeSet<(&ObjectId, &Sid)> = ledger
         .grants
         .iter()
-        .rev()
         .filter_map(|grant| Some((&grant.object_id, grant.sid.as_ref()?)))
         .collect();
+    let of_ledger: BTreeSet<&ObjectId> = recorded.iter().map(|(id, _)| *id).collect();
     for holders in [&observed.send_as, &observed.full_access] {
         let asked = holders
             .asked
             .iter()
-            .filter_map(|(id, sid)| Some((id, sid.as_ref()?)));
+            .filter_map(|(id, asked)| Some((id, asked.sid()?)));
         // What the ledger says counts, where it says something.
-        for (id, sid) in asked.filter(|(id, _)| !recorded.contains_key(id)) {
+        for (id, sid) in asked.filter(|(id, _)| !of_ledger.contains(id)) {
             learn(id, sid);
         }
     }

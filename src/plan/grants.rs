@@ -44,9 +44,10 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
     let strangers = plan.strangers(desired, observed, ledger);
     for ((object_id, right), wanted) in &desired.grants {
         let known = recorded.get(&(*object_id, *right)).copied();
-        // A person has one SID: what was learned with one right holds for the others.
-        let sid = ledger
-            .sid_of(object_id)
+        // What was learned with one right holds for the others, as long as nothing else is known of them.
+        let sid = known
+            .and_then(|grant| grant.sid.as_ref())
+            .or_else(|| ledger.sid_of(object_id))
             .or_else(|| observed.sid_of(object_id))
             .or_else(|| observed.tied_sid(object_id))
             .cloned();

@@ -55,7 +55,8 @@ pub fn weigh(plan: &Plan, ledger: &Ledger, sudden: &BTreeSet<Change>) -> Weighed
     Weighed { new_removals, held }
 }
 
-/// Grants and revocations that follow from a group that changed all at once: its owner sits outside the cluster.
+/// Grants and revocations that follow from a group that changed all at once, or that nobody is in any more: its owner sits
+/// outside the cluster.
 pub fn sudden(desired: &Desired, ledger: &Ledger) -> BTreeSet<Change> {
     let mut changes = BTreeSet::new();
     for (group, people) in &desired.groups {
@@ -72,7 +73,9 @@ pub fn sudden(desired: &Desired, ledger: &Ledger) -> BTreeSet<Change> {
             });
             changes.extend(keys.map(|((id, right), _)| Change::Granted(*id, *right)));
         }
-        if left.len() > most {
+        // Perhaps the directory hides its members, and does not say so.
+        let is_emptied = people.is_empty();
+        if left.len() > most || is_emptied {
             let gone = ledger
                 .grants
                 .iter()

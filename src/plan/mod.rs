@@ -38,7 +38,7 @@ pub use families::{
 };
 pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
-pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
+pub use observed::{Asked, Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
 pub use ownership::{NotOurs, Ownership, ownership};
 pub use reads::{NEEDS, Promise, Read, UnreadReads};
 pub use removed::{SHOWN_BY_THEN, confirm_removed, reopen};

@@ -48,8 +48,28 @@ pub struct Observed {
 pub struct Holders {
     /// All rows that are neither SELF nor inherited.
     pub entries: Vec<Entry>,
-    /// Answers to reads for one person: the SID in the row, or None when there was no row.
-    pub asked: BTreeMap<ObjectId, Option<Sid>>,
+    /// Answers to reads for one person.
+    pub asked: BTreeMap<ObjectId, Asked>,
+}
+
+/// What a read for one person showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Nothing,
+    /// Entries that carry this SID.
+    One(Sid),
+    /// Entries with several SIDs: those of the person's present and former accounts. They hold the right, and no SID stands
+    /// for all of it.
+    Several,
+}
+
+impl Asked {
+    pub fn sid(&self) -> Option<&Sid> {
+        match self {
+            Self::One(sid) => Some(sid),
+            Self::Nothing | Self::Several => None,
+        }
+    }
 }
 
 /// One row of a permission list.
@@ -105,9 +125,10 @@ impl Holders {
 
     fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
         match (self.asked.get(id), known_sid) {
-            (Some(Some(sid)), _) => Presence::Present(Some(sid.clone())),
-            (None, Some(sid)) if self.allow(sid, right) => Presence::Present(Some(sid.clone())),
-            (Some(None), _) | (None, Some(_)) => Presence::Absent,
+            (Some(Asked::One(sid)), _) => Presence::Present(Some(sid.clone())),
+            (Some(Asked::Several), _) => Presence::Present(None),
+            (_, Some(sid)) if self.allow(sid, right) => Presence::Present(Some(sid.clone())),
+            (Some(Asked::Nothing), _) | (None, Some(_)) => Presence::Absent,
             (None, None) => Presence::Unknown,
         }
     }
@@ -184,7 +205,7 @@ impl Observed {
     pub fn sid_of(&self, id: &ObjectId) -> Option<&Sid> {
         [&self.full_access, &self.send_as]
             .into_iter()
-            .find_map(|holders| holders.asked.get(id)?.as_ref())
+            .find_map(|holders| holders.asked.get(id)?.sid())
     }
 
     /// The SID of `id`, when a row of theirs that no manifest declares was looked up.

@@ -21,11 +21,13 @@ pub mod conformance;
 pub mod kstatus;
 mod ledgers;
 mod manifests;
+mod profile;
 pub mod simulation;
 mod world;
 
 pub use conditions::{Condition, condition, ready};
 pub use ledgers::{largest_ledger, ledger, longest_address};
 pub use manifests::{mailbox, permission, tenant, with};
+pub use profile::{VARIABLE as PROFILE_VARIABLE, profile};
 pub use simulation::Rng;
 pub use world::{NAMESPACE, OPERATOR_NAMESPACE, START, Server, World, in_process};

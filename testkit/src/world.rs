@@ -29,6 +29,7 @@ use tower::util::BoxCloneSyncService;
 use crate::api_server::ApiServer;
 use crate::conditions::ready;
 use crate::manifests::tenant;
+use crate::profile::in_this_run;
 
 pub const NAMESPACE: &str = "team-sales";
 pub const OPERATOR_NAMESPACE: &str = "shared-mailbox-system";
@@ -158,7 +159,7 @@ impl<S: Server> World<S> {
     /// Everything but the operator, on a server that has our CRDs.
     pub async fn on(server: S, seed: Seed) -> Self {
         let client = server.client();
-        let simulator = Simulator::new(seed);
+        let simulator = Simulator::new(in_this_run(seed));
         let world = Self {
             tenant: simulator.control(),
             clock: server.clock(),

@@ -8,7 +8,7 @@ use kube::{Api, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::MailboxPermission;
-use simulator::{Fault, FaultRule, JournalKind, Seed};
+use simulator::{Fault, FaultRule, JournalKind, Profile, Seed};
 
 pub use super::edits::*;
 use testkit::{Condition, World, condition, mailbox, permission, tenant, with};
@@ -26,6 +26,23 @@ pub async fn world(seed: Seed, change: Value) -> World {
     world.apply(&with(tenant(), &change)).await;
     world.start_operator();
     world
+}
+
+/// Whether the tenants of this run are of one of these kinds: for flows about something that they do otherwise, which flows
+/// of their own test.
+pub fn tenants_are(profiles: &[Profile]) -> bool {
+    testkit::profile().is_some_and(|profile| profiles.contains(&profile))
+}
+
+/// Whether nobody can tell who is behind a row that no manifest declares, so that none is removed: nothing leads from the SID
+/// of a linked account to its object id.
+pub fn strangers_are_unknown() -> bool {
+    tenants_are(&[Profile::LinkedAccounts])
+}
+
+/// Whether every mailbox of this run shows one more row, of a role group, for flows that count rows.
+pub fn role_groups_have_rows() -> bool {
+    tenants_are(&[Profile::Y2026])
 }
 
 /// The mailbox `sales`, with `change` merged into its spec.

@@ -66,6 +66,7 @@ mod settings;
 mod sign_in;
 mod stages;
 mod take_up;
+mod unkind;
 mod wanted_reads;
 mod wiped;
 mod without_resource;

@@ -245,7 +245,7 @@ async fn drift_that_cannot_be_repaired_is_not_reported_as_declared() {
         .set_setting(SALES, "IssueWarningQuota", &json!("10GB"))
         .unwrap();
     world.sleep(INTERVAL).await;
-    let object = world.wait_mailbox("sales", "False", "WaitingForExchange").await;
+    let object = world.wait_mailbox("sales", "False", "SettingRefused").await;
     assert_eq!(condition(&object, "SettingsSynced").unwrap().status, "False");
     let renamed = json!({ "displayName": "Other", "quota": quota });
     world.apply(&sales(renamed)).await;

@@ -2,7 +2,7 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 42] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressHeldByRetained",
@@ -14,6 +14,7 @@ const KNOWN: [&str; 41] = [
     "DuplicateTenant",
     "EndpointNotAllowed",
     "GrantStuck",
+    "GrantUnverified",
     "InvalidSpec",
     "LeaseForbidden",
     "LedgerOfAnotherCluster",

@@ -18,7 +18,7 @@ use super::verdict;
 use crate::controller::state::memory::Memory;
 use crate::lane::Lane;
 use crate::ledger::{Ledger, Why};
-use crate::mail::{Holder, ObjectId};
+use crate::mail::{Holder, ObjectId, Right};
 use crate::plan::{self, Change, Desired, Observed, Plan, Step};
 
 impl Reconcile<'_> {
@@ -88,10 +88,17 @@ impl Reconcile<'_> {
         let (plan, is_unseen) = weighed.free_steps().without(&prepared.remembered.acknowledged);
         let now = self.context.clock.instant();
         let generation = self.object.metadata.generation;
-        let contested = self
-            .context
-            .state
-            .remember(self.key, |memory| memory.contested(generation, now));
+        let unverified = &prepared.remembered.unverified;
+        let (contested, resting) = self.context.state.remember(self.key, |memory| {
+            memory.tries.keep(&weighed.plan.changes());
+            // This reconcile has asked.
+            memory.tries.misnamed.clear();
+            let rests = |grant: &&(ObjectId, Right)| memory.tries.rests(grant, now);
+            let resting: BTreeSet<(ObjectId, Right)> = unverified.iter().filter(rests).copied().collect();
+            (memory.contested(generation, now), resting)
+        });
+        let (plan, is_unverified) =
+            plan.keeping(|change| !change.granted().is_some_and(|grant| resting.contains(&grant)));
         // Whatever somebody else does, taking access away and blocking sign-in continue.
         let (plan, is_contested) = plan.keeping(|change| {
             change.removes_a_grant()
@@ -102,6 +109,7 @@ impl Reconcile<'_> {
             plan,
             is_unseen,
             is_contested,
+            is_unverified,
         }
     }
 
@@ -117,6 +125,12 @@ impl Reconcile<'_> {
             let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
             let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
             let outcome = unread.unwrap_or(outcome);
+            let ledger = Some(plan.announced.clone());
+            return judged.end(outcome, ledger, seen, plan, Execution::default());
+        }
+        if due.is_unverified {
+            let names = Names::of(&judged.desired, &judged.prepared.ledger);
+            let outcome = verdict::unverified(&plan, &judged.prepared.remembered.unverified, &names);
             let ledger = Some(plan.announced.clone());
             return judged.end(outcome, ledger, seen, plan, Execution::default());
         }
@@ -155,6 +169,7 @@ impl Reconcile<'_> {
             guid: observed.guid,
             object_id: observed.object_id,
             ledger: &weighed.plan.announced,
+            failing: &judged.prepared.remembered.failing,
         };
         if self.is_drift() {
             self.context.metrics.drift_found(&due.changes());
@@ -189,13 +204,20 @@ impl Reconcile<'_> {
         self.context.state.remember(self.key, |memory| {
             if drift {
                 self.context.metrics.drift_repaired(&execution.acknowledged);
-                memory.repaired(&execution.acknowledged, generation, now);
+                // What Exchange had already was nobody's to change back.
+                let is_proven = |change: &&Change| {
+                    let grant = change.granted();
+                    grant.is_some_and(|grant| execution.proven.contains(&grant))
+                };
+                let repaired = execution.acknowledged.iter().filter(|change| !is_proven(change));
+                memory.repaired(repaired, generation, now);
             }
             memory.acknowledge(execution.acknowledged.iter().cloned(), now);
             for (through, (allowed, why)) in &execution.sign_in_refused {
                 memory.sign_in.tried(*through, *allowed, Some(why.clone()), now);
             }
-            memory.said_missing(&execution.undeletable, now);
+            memory.tries.succeeded(&execution.acknowledged, now);
+            memory.tries.failed(&execution.failed, now);
             for (family, write) in execution.written_families() {
                 memory.settings_written(family, desired, observed, write.said_equal, now);
             }
@@ -249,13 +271,26 @@ impl Reconcile<'_> {
         mut ledger: Ledger,
         mut confirmed: Seen,
     ) -> Applied {
+        let mut misnamed = BTreeSet::new();
         for (id, right) in &execution.proven {
-            let sid = ledger.sid_of(id).cloned();
+            let sid = ledger.sid_for(id, *right).cloned();
+            let is_shown = sid
+                .as_ref()
+                .is_some_and(|sid| confirmed.observed.shows(sid, *right));
+            if !is_shown {
+                misnamed.insert((*id, *right));
+            }
             confirmed.observed.assume_present(*id, *right, sid.as_ref());
         }
         let now = (self.context.clock.instant(), self.context.clock.now());
         judged.desired.sign_in_attempts = self.context.state.remember(self.key, |memory| {
             memory.was_read(&judged.desired, &confirmed.observed, now);
+            let is_shown = |(holder, right): &(Holder, Right)| match holder {
+                Holder::Sid(sid) => confirmed.observed.shows(sid, *right),
+                Holder::ObjectId(_) => true,
+            };
+            memory.said_missing(&execution.undeletable, is_shown, now.0);
+            memory.tries.misnamed = misnamed;
             memory.sign_in.attempts(now.0)
         });
         let acknowledged = execution.acknowledged.iter().cloned().collect();
@@ -268,10 +303,11 @@ impl Reconcile<'_> {
         );
         let free = weighed.without_held(&rest);
         let (generation, now) = (self.object.metadata.generation, self.context.clock.instant());
-        let contested = self
-            .context
-            .state
-            .remember(self.key, |memory| memory.contested(generation, now));
+        let contested = self.context.state.remember(self.key, |memory| {
+            memory.tries.keep(&rest.changes());
+            memory.contested(generation, now)
+        });
+        let names = Names::of(&judged.desired, &ledger);
         let unread = verdict::unread(
             &judged.wanted,
             &confirmed.observed,
@@ -281,9 +317,10 @@ impl Reconcile<'_> {
         let outcome = verdict::after(
             &free,
             &execution,
-            &judged.prepared.remembered.acknowledged,
+            &judged.prepared.remembered,
             &contested,
             unread.as_ref(),
+            &names,
         )
         .unwrap_or_else(|| {
             self.context.state.remember(self.key, Memory::settled);
@@ -319,6 +356,8 @@ struct Due {
     is_unseen: bool,
     /// Somebody else keeps changing something back.
     is_contested: bool,
+    /// A grant that no read ever showed is not repeated yet.
+    is_unverified: bool,
 }
 
 impl Judged {

@@ -85,6 +85,8 @@ pub enum Stall {
     SignInNotEffective(String),
     /// Exchange shows an entry and says that it does not exist.
     GrantStuck(String),
+    /// Exchange acknowledged grants and shows no entry of theirs.
+    GrantUnverified(String),
     LedgerUnreadable(String),
     /// What is remembered of the mailbox is another cluster's.
     LedgerOfAnotherCluster(String),
@@ -364,6 +366,7 @@ impl Stall {
             Self::Contested(text) => ("Contested", text),
             Self::SignInNotEffective(text) => ("SignInNotEffective", text),
             Self::GrantStuck(text) => ("GrantStuck", text),
+            Self::GrantUnverified(text) => ("GrantUnverified", text),
             Self::LedgerUnreadable(text) => ("LedgerUnreadable", text),
             Self::LedgerOfAnotherCluster(text) => ("LedgerOfAnotherCluster", text),
             Self::LedgerRefused(text) => ("LedgerRefused", text),

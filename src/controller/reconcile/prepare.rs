@@ -143,6 +143,8 @@ impl Reconcile<'_> {
             Remembered {
                 acknowledged: memory.acknowledged(now),
                 stuck: memory.stuck(now),
+                unverified: memory.tries.unverified(now),
+                failing: memory.tries.failing(),
                 earlier: memory.settings.earlier(now),
                 sign_in: memory.sign_in.attempts(now),
             }

@@ -21,6 +21,11 @@ pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Ledger,
             grant.at = Some(now);
             grant.remapping = false;
         }
+        if let Some(sid) = execution.learned.get(&grant.object_id)
+            && done(Change::Granted(grant.object_id, grant.right)) | remapped
+        {
+            grant.sid = Some(sid.clone());
+        }
         if cleared && grant.right == Right::FullAccess {
             grant.auto_mapping = Some(false);
         }

@@ -47,6 +47,8 @@ pub enum Expansion {
     TooLarge(usize),
     /// It could not be read: nobody knows.
     Unread(Unread),
+    /// It, or a group in it, hides its members.
+    Hidden,
 }
 
 impl Expansion {

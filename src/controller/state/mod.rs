@@ -12,6 +12,7 @@ pub mod queue;
 mod requests;
 pub mod sign_in;
 pub mod tenants;
+pub mod tries;
 mod written_settings;
 
 use std::collections::HashMap;

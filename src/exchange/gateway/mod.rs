@@ -14,6 +14,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -42,6 +43,9 @@ use crate::mail::TenantGuid;
 /// How long calls are gathered before a request leaves: callers that were woken by the same event are in the
 /// same batch. Nothing beside the half second that a cmdlet takes.
 const GATHER: Duration = Duration::from_millis(2);
+
+/// Conditions in one filter: with addresses of full length it stays below 30 KiB.
+const MOST_CONDITIONS: usize = 80;
 
 /// Pages of one list; 200,000 rows.
 const PAGES: usize = 200;
@@ -145,6 +149,7 @@ impl Gateway {
             clock,
             metrics,
             leadership,
+            conditions: AtomicUsize::new(MOST_CONDITIONS),
         });
         let dispatcher = tokio::spawn(dispatch(core.clone())).abort_handle();
         Self {

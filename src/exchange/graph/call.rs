@@ -18,6 +18,7 @@ use crate::exchange::wire::{Effect, Failure, retry_after};
 use crate::exchange::{text, trail};
 use crate::lane::Lane;
 
+pub const GET_GROUP: &str = "Graph GET group";
 pub const GET_MEMBERS: &str = "Graph GET group members";
 pub const GET_USER: &str = "Graph GET user";
 pub const PATCH_USER: &str = "Graph PATCH user";
@@ -28,7 +29,7 @@ fn permission_for(operation: &str) -> &'static str {
     match operation {
         PATCH_USER => BLOCK_USERS,
         SIGN_OUT => REVOKE_SESSIONS,
-        GET_MEMBERS => READ_MEMBERS,
+        GET_GROUP | GET_MEMBERS => READ_MEMBERS,
         _ => READ_USERS,
     }
 }

@@ -36,7 +36,7 @@ use tracing::subscriber::DefaultGuard;
 pub use action::{Action, Actions};
 pub use crash::{Scenario, crash_everywhere, replay_crash};
 pub use day::replay_day;
-pub use line::replay_line;
+pub use line::{replay_line, with_profile};
 pub use oracle::Patience;
 pub use rng::Rng;
 pub use schedule::{replay_schedule, schedules, trace_schedule};

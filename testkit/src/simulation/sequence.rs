@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use simulator::{Rename, Seed, SeedUser};
+use simulator::{Profile, Rename, Seed, SeedUser};
 
 use super::crash::on_paused_time;
 use super::rng::Rng;
 use super::schedule::finish;
-use super::settings::{quirks, some_settings};
+use super::settings::{in_profile, quirks, some_settings};
 use super::slips::Slip;
 use super::{Action, Actions, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant as usual_tenant, with};
@@ -275,10 +275,10 @@ fn renamed(what: usize) -> Rename {
     }
 }
 
-/// Runs the actions of these steps and judges their end.
-pub fn replay_sequence(steps: &[u64]) -> Result<(), String> {
+/// Runs the actions of these steps in a tenant of this kind, and judges their end.
+pub fn replay_sequence(steps: &[u64], profile: Option<Profile>) -> Result<(), String> {
     on_paused_time(async {
-        let mut simulation = Simulation::of(tenant()).await;
+        let mut simulation = Simulation::of(in_profile(tenant(), profile)).await;
         simulation.run_all(&actions_of(steps)).await?;
         finish(&mut simulation, Patience::usual()).await?;
         simulation

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::failed::Failed;
 use super::reads::Reads;
 use crate::api::ForeignState;
-use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow, UserRow};
+use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow};
 use crate::ledger::Ledger;
 use crate::mail::{Holder, ObjectId, Sid, SmtpAddress};
 use crate::plan::{self, Desired, Identity, Observed, Read};
@@ -20,14 +20,11 @@ impl Reads<'_> {
         ledger: &Ledger,
         failed: &mut Failed,
     ) -> BTreeMap<Holder, Identity> {
-        // Each with the sign-in names that its rows show.
-        let mut strangers: BTreeMap<Holder, BTreeSet<SmtpAddress>> = BTreeMap::new();
+        // Each with what its rows show instead of an id.
+        let mut strangers: BTreeMap<Holder, BTreeSet<String>> = BTreeMap::new();
         for row in plan::foreign(desired, observed, ledger) {
             if let (Some(holder), false) = (row.holder, row.state == ForeignState::Denied) {
-                strangers
-                    .entry(holder)
-                    .or_default()
-                    .extend(row.shown.parse().ok());
+                strangers.entry(holder).or_default().insert(row.shown);
             }
         }
         let directory = &self.tenant.directory;
@@ -61,7 +58,7 @@ impl Reads<'_> {
     /// Whoever has these SIDs. Left out is who is neither there nor gone for sure.
     async fn behind_sids(
         &self,
-        shown: &BTreeMap<Sid, BTreeSet<SmtpAddress>>,
+        shown: &BTreeMap<Sid, BTreeSet<String>>,
         failed: &mut Failed,
     ) -> Vec<(Holder, Identity)> {
         let gateway = &self.tenant.gateway;
@@ -77,7 +74,10 @@ impl Reads<'_> {
             let sid = user.sid.clone();
             known.extend(sid.map(|sid| (sid, identity(user.object_id, addresses))));
         }
-        for group in groups.iter().flatten() {
+        // Exchange's own: neither somebody's grant nor a leftover.
+        let of_roles = groups.iter().flatten().filter(|group| group.is_role_group());
+        let of_roles: BTreeSet<Sid> = of_roles.filter_map(|group| group.sid.clone()).collect();
+        for group in groups.iter().flatten().filter(|group| !group.is_role_group()) {
             let sid = group.sid.clone();
             known.extend(sid.map(|sid| (sid, identity(group.object_id, group.address.clone()))));
         }
@@ -96,7 +96,8 @@ impl Reads<'_> {
             return Vec::new();
         }
         let gone = if is_complete {
-            self.gone(shown, &known, failed).await
+            let gone = self.gone(shown, &known, failed).await;
+            gone.into_iter().filter(|sid| !of_roles.contains(sid)).collect()
         } else {
             BTreeSet::new()
         };
@@ -112,14 +113,14 @@ impl Reads<'_> {
     /// leftover.
     async fn gone(
         &self,
-        shown: &BTreeMap<Sid, BTreeSet<SmtpAddress>>,
+        shown: &BTreeMap<Sid, BTreeSet<String>>,
         known: &BTreeMap<Sid, Identity>,
         failed: &mut Failed,
     ) -> BTreeSet<Sid> {
         let nameless: Vec<_> = shown.iter().filter(|(sid, _)| !known.contains_key(sid)).collect();
         let names: Vec<SmtpAddress> = nameless
             .iter()
-            .flat_map(|(_, names)| names.iter().cloned())
+            .flat_map(|(_, names)| names.iter().filter_map(|name| name.parse().ok()))
             .collect();
         let there = match self.tenant.gateway.find_users_by_address(self.lane, &names).await {
             Ok(there) => there,
@@ -128,12 +129,12 @@ impl Reads<'_> {
                 return BTreeSet::new();
             }
         };
-        let is_there = |name: &SmtpAddress| {
-            let answers = |user: &UserRow| {
-                user.user_principal_name.eq_ignore_ascii_case(name.as_str())
-                    || user.address.as_ref() == Some(name)
-            };
-            there.iter().any(answers)
+        let is_there = |name: &String| match name.parse::<SmtpAddress>() {
+            Ok(address) => there.iter().any(|user| {
+                user.user_principal_name.eq_ignore_ascii_case(address.as_str())
+                    || user.address.as_ref() == Some(&address)
+            }),
+            Err(_) => is_name(name),
         };
         let gone = nameless
             .into_iter()
@@ -141,22 +142,33 @@ impl Reads<'_> {
         gone.map(|(sid, _)| sid.clone()).collect()
     }
 
-    /// Accounts come with their sign-in name and primary address; a pattern may name them by any other.
+    /// Accounts come with their sign-in name and primary address; a pattern may name them by any other. Groups come without
+    /// an object id in some tenants: their address leads to it.
     async fn add_aliases(&self, known: &mut BTreeMap<Sid, Identity>) -> Result<(), ExchangeError> {
-        let id_of = |identity: &Identity| match identity {
-            Identity::Known { object_id, .. } => *object_id,
+        let query = |identity: &Identity| match identity {
+            Identity::Known {
+                object_id: Some(id), ..
+            } => Some(RecipientQuery::ObjectId(*id)),
+            Identity::Known {
+                object_id: None,
+                addresses,
+            } => addresses.first().cloned().map(RecipientQuery::Address),
             Identity::Gone => None,
         };
-        let ids: Vec<ObjectId> = known.values().filter_map(id_of).collect();
-        let recipients: BTreeMap<Holder, Identity> = self.behind_ids(&ids).await?.into_iter().collect();
+        let queries: Vec<RecipientQuery> = known.values().filter_map(query).collect();
+        let rows = self.tenant.gateway.find_recipients(self.lane, &queries).await?;
+        let rows: Vec<&RecipientRow> = rows.iter().filter(|row| !row.soft_deleted).collect();
         for identity in known.values_mut() {
-            if let Identity::Known {
-                object_id: Some(id),
-                addresses,
-            } = identity
-                && let Some(Identity::Known { addresses: all, .. }) = recipients.get(&Holder::ObjectId(*id))
-            {
-                addresses.extend(all.iter().cloned());
+            let Identity::Known { object_id, addresses } = identity else {
+                continue;
+            };
+            let is_theirs = |row: &&&RecipientRow| match object_id {
+                Some(id) => row.object_id == Some(*id),
+                None => addresses.iter().any(|address| row.has_address(address)),
+            };
+            if let Some(row) = rows.iter().find(is_theirs) {
+                *object_id = row.object_id.or(*object_id);
+                addresses.extend(names_of(row));
             }
         }
         Ok(())
@@ -173,15 +185,26 @@ impl Reads<'_> {
         Ok(ids
             .iter()
             .map(|id| {
-                let who = known.get(id).map_or(Identity::Gone, |row| {
-                    let upn = row.user_principal_name.as_ref().and_then(|upn| upn.parse().ok());
-                    let aliases = row.addresses.iter().filter_map(ProxyAddress::smtp);
-                    identity(Some(*id), row.primary.iter().cloned().chain(upn).chain(aliases))
-                });
+                let who = known
+                    .get(id)
+                    .map_or(Identity::Gone, |row| identity(Some(*id), names_of(row)));
                 (Holder::ObjectId(*id), who)
             })
             .collect())
     }
+}
+
+/// By which manifests and patterns may name a recipient.
+fn names_of(row: &RecipientRow) -> impl Iterator<Item = SmtpAddress> {
+    let upn = row.user_principal_name.as_ref().and_then(|upn| upn.parse().ok());
+    let aliases = row.addresses.iter().filter_map(ProxyAddress::smtp);
+    row.primary.iter().cloned().chain(upn).chain(aliases)
+}
+
+/// Whether a row shows somebody under a name of their own. Of accounts that are gone it shows the SID, or a name of the
+/// data centre (`EURPR05A001\\$…`).
+fn is_name(shown: &str) -> bool {
+    !shown.starts_with("S-1-") && !shown.contains(['\\', '@']) && !shown.trim().is_empty()
 }
 
 fn identity(object_id: Option<ObjectId>, addresses: impl IntoIterator<Item = SmtpAddress>) -> Identity {

@@ -93,6 +93,10 @@ impl Reconcile<'_> {
             tenant: &prepared.tenant,
             lane: self.lane,
             now: self.context.clock.instant(),
+            misnamed: self
+                .context
+                .state
+                .remember(self.key, |memory| memory.tries.misnamed.clone()),
         }
     }
 

@@ -28,6 +28,8 @@ pub struct Findings<'a> {
     /// What Exchange refuses for good.
     pub refused: &'a [Refused],
     pub refused_grants: &'a BTreeMap<(ObjectId, Right), String>,
+    /// What Exchange acknowledged long ago and no read shows.
+    pub unverified: &'a BTreeSet<(ObjectId, Right)>,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
     /// False under Observe.
@@ -64,6 +66,7 @@ impl<'a> Findings<'a> {
             rest,
             refused: &execution.refused,
             refused_grants: &execution.refused_grants,
+            unverified: &prepared.remembered.unverified,
             members_refused: verdicts
                 .filter(|verdict| matches!(verdict, MemberVerdict::Refused(_)))
                 .count(),

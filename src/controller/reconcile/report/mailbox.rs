@@ -199,6 +199,7 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         members_refused: _,
         writes: _,
         manifest_is_refused: _,
+        unverified: _,
         propagation: _,
         since: _,
     } = findings;

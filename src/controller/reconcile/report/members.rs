@@ -35,6 +35,8 @@ impl Members {
                 let has = |state| entry.rights.iter().any(|right| right.state == state);
                 if has(RightState::Refused) {
                     self.refused.extend(entry.message.clone());
+                } else if has(RightState::Pending) && reporter.is_unverified(*object_id) {
+                    self.count.unverified += 1;
                 } else if has(RightState::Pending) {
                     self.count.pending += 1;
                 } else {
@@ -50,6 +52,7 @@ impl Members {
     /// A group counts as one member; it is complete when everybody in it is who can be.
     fn add_group(&mut self, reporter: &Reporter<'_>, member: &AdmittedMember, people: &[PersonVerdict]) {
         let mut pending = 0_usize;
+        let mut unverified = 0_usize;
         let mut skipped = 0_usize;
         let mut refused = Vec::new();
         let mut entries = Vec::with_capacity(people.len());
@@ -60,6 +63,7 @@ impl Members {
                 refused.extend(entry.message.clone());
             } else if has(RightState::Pending) {
                 pending += 1;
+                unverified += usize::from(reporter.is_unverified(person.object_id));
             } else if has(RightState::Skipped) {
                 skipped += 1;
             }
@@ -79,6 +83,8 @@ impl Members {
         };
         if !refused.is_empty() {
             self.refused.append(&mut refused);
+        } else if pending > 0 && pending == unverified {
+            self.count.unverified += 1;
         } else if pending > 0 {
             self.count.pending += 1;
         } else {
@@ -183,10 +189,12 @@ impl Reporter<'_> {
         let message = if !refusals.is_empty() {
             Some(cut(&refusals.join("; "), 512))
         } else if rights.iter().any(|right| right.state == RightState::Pending) {
-            let text = if findings.writes {
-                "Exchange does not show it yet"
-            } else {
+            let text = if !findings.writes {
                 "management is Observe"
+            } else if self.is_unverified(id) {
+                "Exchange acknowledged it and shows no entry that is theirs: nobody knows whether they hold it"
+            } else {
+                "Exchange does not show it yet"
             };
             Some(text.to_owned())
         } else {
@@ -201,11 +209,18 @@ impl Reporter<'_> {
         }
     }
 
+    /// Whether all that Exchange does not show of them was acknowledged long ago.
+    fn is_unverified(&self, id: ObjectId) -> bool {
+        let lacks = |right: &&Right| self.missing.contains(&(id, **right));
+        let mut missing = self.permission.rights.iter().filter(lacks).peekable();
+        missing.peek().is_some() && missing.all(|right| self.findings.unverified.contains(&(id, *right)))
+    }
+
     fn right(&self, id: ObjectId, right: Right, old: Option<&MemberStatus>) -> RightStatus {
         let findings = self.findings;
         let sid = findings
             .ledger
-            .sid_of(&id)
+            .sid_for(&id, right)
             .or_else(|| findings.observed.tied_sid(&id));
         let state = if findings.refused_grants.contains_key(&(id, right)) {
             RightState::Refused
@@ -271,6 +286,8 @@ impl Reporter<'_> {
 pub(super) struct Count {
     pub complete: usize,
     pub pending: usize,
+    /// Acknowledged long ago, and shown by no read.
+    pub unverified: usize,
     pub declared: usize,
 }
 
