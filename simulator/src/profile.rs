@@ -8,7 +8,7 @@ use crate::quirks::{
     RefusalQuirks, UnknownParameter, UserFilter,
 };
 use crate::random::Random;
-use crate::seed::Seed;
+use crate::seed::{GroupKind, Seed, SeedGroup};
 
 /// A tenant as there are many. Without one, a tenant behaves as is likeliest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,9 @@ pub enum Profile {
 
 /// An address that the scope of [`Profile::NarrowRole`] does not reach.
 pub const OUT_OF_SCOPE: &str = "out-of-scope@contoso.com";
+/// The role group that [`Profile::Y2026`] has in its directory.
+const ROLE_GROUP: &str = "discovery@contoso.com";
+const ROLE_GROUP_NAME: &str = "Discovery Management";
 
 impl Profile {
     pub const ALL: [Self; 5] = [
@@ -47,13 +50,11 @@ impl Profile {
         }
     }
 
-    /// A profile, or none, by a number. Not [`Self::LinkedAccounts`]: nothing leads from the SID in a stranger's entry to
-    /// their account there, so a client that removes nobody whom it can't identify does not end as declared.
+    /// A profile, or none, by a number.
     pub fn drawn(seed: u64) -> Option<Self> {
-        let identifiable = [Self::Y2020, Self::Y2026, Self::NarrowRole, Self::Hybrid];
-        let drawn = Random::seeded(!seed).below(identifiable.len() as u64 + 1);
+        let drawn = Random::seeded(!seed).below(Self::ALL.len() as u64 + 1);
         let at = usize::try_from(drawn).ok()?;
-        identifiable.get(at).copied()
+        Self::ALL.get(at).copied()
     }
 
     /// Makes `seed` a tenant of this kind. Of its own quirks those stay that no profile sets.
@@ -73,7 +74,11 @@ impl Profile {
         seed.quirks.groups = groups;
         match self {
             Self::Y2020 => seed.keeps_given_names = true,
-            Self::Y2026 => seed.send_as_rows_lack_inheritance = true,
+            Self::Y2026 => {
+                seed.send_as_rows_lack_inheritance = true;
+                let role = SeedGroup::new(ROLE_GROUP, ROLE_GROUP_NAME, GroupKind::Role, &[]);
+                seed.groups.push(role);
+            }
             Self::Hybrid => {
                 for user in &mut seed.users {
                     user.dir_synced |= user.licensed;
@@ -199,7 +204,7 @@ mod tests {
         }
         for profile in Profile::ALL.map(Some).into_iter().chain([None]) {
             let is_drawn = (0..100).any(|seed| Profile::drawn(seed) == profile);
-            assert_eq!(is_drawn, profile != Some(Profile::LinkedAccounts), "{profile:?}");
+            assert!(is_drawn, "{profile:?}");
         }
         assert!("2021".parse::<Profile>().unwrap_err().contains("narrow-role"));
     }

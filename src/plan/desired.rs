@@ -182,7 +182,7 @@ impl People {
                     object_id.as_ref().is_some_and(|id| self.ids.contains(id))
                         || !addresses.is_disjoint(&self.addresses)
                 }
-                Some(Identity::Gone) | None => false,
+                Some(Identity::Gone | Identity::Untied | Identity::RoleGroup) | None => false,
             }
     }
 }

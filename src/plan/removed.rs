@@ -136,9 +136,9 @@ fn is_shown(grant: &RecordedGrant, observed: &Observed) -> bool {
     let id = &grant.object_id;
     match grant.right {
         Right::FullAccess | Right::SendAs => {
-            let known = [grant.sid.as_ref(), observed.sid_of(id), observed.tied_sid(id)];
+            let known = grant.sid.iter().chain(observed.sids_of(id));
             let shown = |sid: &Sid| observed.shows(sid, grant.right);
-            known.into_iter().flatten().any(shown)
+            known.into_iter().any(shown)
         }
         Right::SendOnBehalf => observed.on_behalf.ids.contains(id),
     }

@@ -29,9 +29,6 @@ async fn with_readers(auto_mapping: bool) -> World {
 
 #[tokio::test(start_paused = true)]
 async fn switched_off_for_everybody_it_is_cleared_in_one_call_and_nobody_loses_access() {
-    if role_groups_have_rows() {
-        return;
-    }
     let world = with_readers(true).await;
     world.apply(&readers(&[FIRST, SECOND], false)).await;
     until(&world, "cleared", || {

@@ -147,9 +147,6 @@ async fn whatever_an_admin_takes_away_comes_back_with_one_write() {
 
 #[tokio::test(start_paused = true)]
 async fn grants_of_others_are_counted_and_left_alone() {
-    if role_groups_have_rows() {
-        return;
-    }
     let world = sales_with(&[FIRST]).await;
     let third = json!({ "Identity": SALES, "User": THIRD, "AccessRights": ["FullAccess"] });
     admin(&world, "Add-MailboxPermission", third);

@@ -34,17 +34,6 @@ pub fn tenants_are(profiles: &[Profile]) -> bool {
     testkit::profile().is_some_and(|profile| profiles.contains(&profile))
 }
 
-/// Whether nobody can tell who is behind a row that no manifest declares, so that none is removed: nothing leads from the SID
-/// of a linked account to its object id.
-pub fn strangers_are_unknown() -> bool {
-    tenants_are(&[Profile::LinkedAccounts])
-}
-
-/// Whether every mailbox of this run shows one more row, of a role group, for flows that count rows.
-pub fn role_groups_have_rows() -> bool {
-    tenants_are(&[Profile::Y2026])
-}
-
 /// The mailbox `sales`, with `change` merged into its spec.
 pub fn sales(change: Value) -> Value {
     with(mailbox("sales", SALES), &Value::from_iter([("spec", change)]))

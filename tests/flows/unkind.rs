@@ -258,6 +258,89 @@ async fn whoever_has_entries_of_two_sids_holds_the_right_and_nothing_is_written(
     world.wait_permission("team", "True", "Granted").await;
     world.sleep(3 * INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
+    // Revoked is whoever has no entry left.
+    world
+        .apply(&permission("team", "sales", &[], &["FullAccess"]))
+        .await;
+    until(&world, "both entries are gone", || {
+        view(&world).full_access.is_empty()
+    })
+    .await;
+    assert_eq!(sent_by_app(&world, "Remove-MailboxPermission"), 2);
+    let status = world.wait_mailbox("sales", "True", "UpToDate").await.status;
+    assert_eq!(status.unwrap().revoked.len(), 1);
+    stays_quiet_in(&world, "two SIDs").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_of_a_former_sid_that_somebody_else_added_goes_with_the_right_that_was_granted() {
+    let mut quirks = Quirks::default();
+    quirks.access.user_filter = UserFilter::EverySid;
+    let world = world(in_tenant(quirks), json!({})).await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    let row = json!({ "Identity": SALES, "User": FIRST, "AccessRights": ["FullAccess"] });
+    admin(&world, "Add-MailboxPermission", row);
+    world.tenant.change_sid(FIRST).unwrap();
+    world.sleep(INTERVAL).await;
+    world.apply(&team(&[FIRST, SECOND])).await;
+    world.wait_permission("team", "True", "Granted").await;
+    world.sleep(2 * INTERVAL).await;
+    let first = world.tenant.object_id(FIRST).unwrap();
+    let left = || {
+        view(&world)
+            .full_access
+            .iter()
+            .filter(|entry| entry.trustee == first)
+            .count()
+    };
+    world.apply(&team(&[SECOND])).await;
+    until(&world, "nothing of theirs is left", || left() == 0).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    stays_quiet_in(&world, "a former SID").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_is_tied_to_their_entry_only_when_exchange_itself_ties_it() {
+    // Who is behind a linked account is found by asking for the person that the row shows, or it is not.
+    for (linked, is_tied) in [(Linked::Found, true), (Linked::NotFound, false)] {
+        let mut quirks = Quirks::default();
+        quirks.access.linked = linked;
+        let world = world(in_tenant(quirks), json!({})).await;
+        world.apply(&sales(json!({}))).await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        for who in [FIRST, SECOND] {
+            let row = json!({ "Identity": SALES, "User": who, "AccessRights": ["FullAccess"] });
+            admin(&world, "Add-MailboxPermission", row);
+            let row = json!({ "Identity": SALES, "Trustee": who, "AccessRights": ["SendAs"] });
+            admin(&world, "Add-RecipientPermission", row);
+        }
+        forget(&world);
+        let departed = json!({ "spec": { "departed": [FIRST] } });
+        world.apply(&with(testkit::tenant(), &departed)).await;
+        let held = |who: &str| {
+            let id = world.tenant.object_id(who).unwrap();
+            let view = view(&world);
+            let full = view
+                .full_access
+                .iter()
+                .filter(|entry| entry.trustee == id)
+                .count();
+            full + view.send_as.iter().filter(|trustee| **trustee == id).count()
+        };
+        if is_tied {
+            until(&world, "the departed one has nothing left", || held(FIRST) == 0).await;
+        } else {
+            world.sleep(3 * INTERVAL).await;
+            assert_eq!((held(FIRST), world.writes().len()), (2, 0), "it may be anybody");
+        }
+        assert_eq!(held(SECOND), 2, "Additive leaves them");
+        let exclusive = json!({ "permissions": { "mode": "Exclusive" } });
+        world.apply(&sales(exclusive)).await;
+        world.sleep(2 * INTERVAL).await;
+        let expected = if is_tied { 0 } else { 2 };
+        assert_eq!(held(SECOND), expected, "{linked:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

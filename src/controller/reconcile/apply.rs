@@ -169,6 +169,7 @@ impl Reconcile<'_> {
             guid: observed.guid,
             object_id: observed.object_id,
             ledger: &weighed.plan.announced,
+            observed,
             failing: &judged.prepared.remembered.failing,
         };
         if self.is_drift() {
@@ -222,7 +223,10 @@ impl Reconcile<'_> {
                 memory.settings_written(family, desired, observed, write.said_equal, now);
             }
             for refused in &execution.refused {
-                for family in &refused.families {
+                // A default is tried until it is set or refused, and an outage is no refusal.
+                let is_tried_on =
+                    |family: &&&str| refused.keeps_failing && desired.defaults.contains(**family);
+                for family in refused.families.iter().filter(|family| !is_tried_on(family)) {
                     memory.settings_refused(family, desired, (&refused.why, refused.may_pass), now);
                 }
             }

@@ -5,12 +5,13 @@ use std::fmt;
 
 use futures::future::join_all;
 
+use super::fetch::rows;
 use crate::api::SignInControl;
 use crate::exchange::{Concerns, ExchangeError, Gateway, Receipt};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right, Sid};
-use crate::plan::{Change, Eviction, Plan, Step};
+use crate::plan::{Change, Eviction, Observed, Plan, Step};
 
 /// What came of the steps of a plan.
 #[derive(Default)]
@@ -65,6 +66,8 @@ pub struct Refused {
     pub why: String,
     /// It depends on a role, which may be given.
     pub may_pass: bool,
+    /// Nothing speaks against the values: the service fails at them again and again.
+    pub keeps_failing: bool,
 }
 
 impl Refused {
@@ -77,6 +80,7 @@ impl Refused {
                 Concerns::Call | Concerns::App => format!("Exchange refuses it: {why}"),
             },
             may_pass: !why.class.is_permanent(),
+            keeps_failing: why.class.concerns() == Concerns::Service,
         }
     }
 }
@@ -94,6 +98,8 @@ pub struct Executor<'a> {
     pub object_id: Option<ObjectId>,
     /// Knows the SIDs of members, by which accounts that are gone are revoked.
     pub ledger: &'a Ledger,
+    /// Knows further SIDs of theirs.
+    pub observed: &'a Observed,
     /// What failed several times in a row: nothing waits for it.
     pub failing: &'a BTreeSet<Change>,
 }
@@ -135,6 +141,7 @@ impl Executor<'_> {
             guid,
             object_id: account,
             ledger: _,
+            observed: _,
             failing: _,
         } = *self;
         let result = match step {
@@ -271,53 +278,61 @@ impl Executor<'_> {
         removed
     }
 
-    /// Revokes by object id, and by the SID of the grant when that removes nothing: the account may be gone, and its
-    /// permission would be back with it when it is restored; or it has another SID now, and the entry the old one. A warning
-    /// that there was nothing does not say so for sure, so the list is read again.
+    /// Revokes by object id, and by SID what that leaves: the account may be gone, and its permission would be back with it
+    /// when it is restored; or it has another SID now, and an entry with the old one. A warning that there was nothing does
+    /// not say so for sure, and an entry may be left beside the one that was removed, so the list is read again.
     async fn revoke(
         &self,
         member: &ObjectId,
         right: Right,
         execution: &mut Execution,
     ) -> Result<Receipt, ExchangeError> {
-        let by_id = self.remove(&Holder::ObjectId(*member), right).await;
-        let Some(sid) = self.ledger.sid_for(member, right) else {
-            return by_id;
+        let removed = self.remove(&Holder::ObjectId(*member), right).await;
+        let mut sids: BTreeSet<&Sid> = self.ledger.sid_for(member, right).into_iter().collect();
+        sids.extend(self.observed.sids_of(member));
+        let left = match &removed {
+            Ok(receipt) if sids.len() > 1 || receipt.say_not_present() => self.shown(sids, right).await?,
+            Err(error) if error.does_not_find(member) => sids,
+            Ok(_) | Err(_) => BTreeSet::new(),
         };
-        let is_left = match &by_id {
-            Ok(receipt) => receipt.say_not_present() && self.shows(sid, right).await?,
-            Err(error) => error.does_not_find(member),
-        };
-        if !is_left {
-            return by_id;
+        let mut last = removed;
+        for sid in left {
+            let holder = Holder::Sid(sid.clone());
+            let receipt = match self.remove(&holder, right).await {
+                // Neither the account nor anything of it on the mailbox is left.
+                Err(error) if error.does_not_find(sid.as_str()) => Receipt::default(),
+                other => other?,
+            };
+            if receipt.say_not_present() {
+                execution.undeletable.insert((holder, right));
+            }
+            last = Ok(receipt);
         }
-        let removed = match self.remove(&Holder::Sid(sid.clone()), right).await {
-            // Neither the account nor anything of it on the mailbox is left.
-            Err(error) if error.does_not_find(sid.as_str()) => Ok(Receipt::default()),
-            other => other,
-        };
-        if removed.as_ref().is_ok_and(Receipt::say_not_present) {
-            execution.undeletable.insert((Holder::Sid(sid.clone()), right));
-        }
-        removed
+        last
     }
 
-    /// Whether the list shows an entry with this SID. Send on Behalf has none.
-    async fn shows(&self, sid: &Sid, right: Right) -> Result<bool, ExchangeError> {
+    /// Those of these SIDs to which the list shows an entry that allows the right. Send on Behalf has none.
+    async fn shown<'s>(
+        &self,
+        sids: BTreeSet<&'s Sid>,
+        right: Right,
+    ) -> Result<BTreeSet<&'s Sid>, ExchangeError> {
+        if sids.is_empty() {
+            return Ok(sids);
+        }
         let (gateway, lane) = (self.gateway, Lane::Revocation.min(self.lane));
-        Ok(match right {
+        let shown: BTreeSet<Sid> = match right {
             Right::FullAccess => {
                 let rows = gateway.full_access(lane, self.guid, None).await?;
-                rows.iter()
-                    .any(|row| row.sid.as_ref() == Some(sid) && !row.inherited)
+                rows.iter().filter_map(rows::full_access_holder).collect()
             }
             Right::SendAs => {
                 let rows = gateway.send_as(lane, self.guid, None).await?;
-                rows.iter()
-                    .any(|row| row.sid.as_ref() == Some(sid) && !row.inherited)
+                rows.iter().filter_map(rows::send_as_holder).collect()
             }
-            Right::SendOnBehalf => false,
-        })
+            Right::SendOnBehalf => BTreeSet::new(),
+        };
+        Ok(sids.into_iter().filter(|sid| shown.contains(*sid)).collect())
     }
 
     async fn remove(&self, holder: &Holder, right: Right) -> Result<Receipt, ExchangeError> {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::join_all;
+
 use super::failed::Failed;
 use super::reads::Reads;
 use crate::api::ForeignState;
-use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow};
+use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow, UserRow};
 use crate::ledger::Ledger;
-use crate::mail::{Holder, ObjectId, Sid, SmtpAddress};
+use crate::mail::{Holder, MailboxGuid, ObjectId, Right, Sid, SmtpAddress};
 use crate::plan::{self, Desired, Identity, Observed, Read};
 
 impl Reads<'_> {
@@ -20,24 +22,25 @@ impl Reads<'_> {
         ledger: &Ledger,
         failed: &mut Failed,
     ) -> BTreeMap<Holder, Identity> {
-        // Each with what its rows show instead of an id.
-        let mut strangers: BTreeMap<Holder, BTreeSet<String>> = BTreeMap::new();
+        let mut strangers: BTreeMap<Holder, Shown> = BTreeMap::new();
         for row in plan::foreign(desired, observed, ledger) {
             if let (Some(holder), false) = (row.holder, row.state == ForeignState::Denied) {
-                strangers.entry(holder).or_default().insert(row.shown);
+                let shown = strangers.entry(holder).or_default();
+                shown.names.insert(row.shown);
+                shown.stores.insert(row.store);
             }
         }
         let directory = &self.tenant.directory;
         let mut identities = BTreeMap::new();
         let (mut sids, mut ids) = (BTreeMap::new(), Vec::new());
-        for (stranger, names) in strangers {
+        for (stranger, shown) in strangers {
             if let Some(known) = directory.identity(&stranger, self.now) {
                 identities.insert(stranger, known);
                 continue;
             }
             match stranger {
                 Holder::Sid(sid) => {
-                    sids.insert(sid, names);
+                    sids.insert(sid, shown);
                 }
                 Holder::ObjectId(id) => ids.push(id),
             }
@@ -47,7 +50,7 @@ impl Reads<'_> {
             Ok(found) => delegates = found,
             Err(error) => failed.note(Read::Recipients, &error),
         }
-        let rows = self.behind_sids(&sids, failed).await;
+        let rows = self.behind_sids(observed.guid, &sids, failed).await;
         for (holder, identity) in rows.into_iter().chain(delegates) {
             directory.remember_identity(holder.clone(), identity.clone(), self.now);
             identities.insert(holder, identity);
@@ -58,7 +61,8 @@ impl Reads<'_> {
     /// Whoever has these SIDs. Left out is who is neither there nor gone for sure.
     async fn behind_sids(
         &self,
-        shown: &BTreeMap<Sid, BTreeSet<String>>,
+        guid: MailboxGuid,
+        shown: &BTreeMap<Sid, Shown>,
         failed: &mut Failed,
     ) -> Vec<(Holder, Identity)> {
         let gateway = &self.tenant.gateway;
@@ -69,17 +73,16 @@ impl Reads<'_> {
         );
         let mut known: BTreeMap<Sid, Identity> = BTreeMap::new();
         for user in users.iter().flatten() {
-            let sign_in_name = user.user_principal_name.parse().ok();
-            let addresses = sign_in_name.into_iter().chain(user.address.clone());
             let sid = user.sid.clone();
-            known.extend(sid.map(|sid| (sid, identity(user.object_id, addresses))));
+            known.extend(sid.map(|sid| (sid, identity(user.object_id, names_of_user(user)))));
         }
-        // Exchange's own: neither somebody's grant nor a leftover.
-        let of_roles = groups.iter().flatten().filter(|group| group.is_role_group());
-        let of_roles: BTreeSet<Sid> = of_roles.filter_map(|group| group.sid.clone()).collect();
-        for group in groups.iter().flatten().filter(|group| !group.is_role_group()) {
-            let sid = group.sid.clone();
-            known.extend(sid.map(|sid| (sid, identity(group.object_id, group.address.clone()))));
+        for group in groups.iter().flatten() {
+            let who = if group.is_role_group() {
+                Identity::RoleGroup
+            } else {
+                identity(group.object_id, group.address.clone())
+            };
+            known.extend(group.sid.clone().map(|sid| (sid, who)));
         }
         // What one of them found, the other need not explain.
         let is_explained = sids.iter().all(|sid| known.contains_key(sid));
@@ -90,56 +93,83 @@ impl Reads<'_> {
                 failed.note(read, &error);
             }
         }
+        let mut unfound = BTreeMap::new();
+        if is_complete {
+            let nameless = shown.iter().filter(|(sid, _)| !known.contains_key(*sid));
+            unfound = self
+                .behind_names(guid, &nameless.collect::<Vec<_>>(), failed)
+                .await;
+        }
+        let tied = unfound
+            .iter()
+            .filter(|(_, who)| matches!(who, Identity::Known { .. }));
+        known.extend(tied.map(|(sid, who)| (sid.clone(), who.clone())));
         if let Err(error) = self.add_aliases(&mut known).await {
             // By an address that nobody knows they may be whom a manifest names, or whom nothing is taken from.
             failed.note(Read::Recipients, &error);
             return Vec::new();
         }
-        let gone = if is_complete {
-            let gone = self.gone(shown, &known, failed).await;
-            gone.into_iter().filter(|sid| !of_roles.contains(sid)).collect()
-        } else {
-            BTreeSet::new()
-        };
-        let known = known
+        unfound.extend(known);
+        let holders = unfound
             .into_iter()
             .map(|(sid, identity)| (Holder::Sid(sid), identity));
-        let gone = gone.into_iter().map(|sid| (Holder::Sid(sid), Identity::Gone));
-        known.chain(gone).collect()
+        holders.collect()
     }
 
-    /// Which of these SIDs nobody has. An entry may carry a SID that its account had before, under which nobody is found,
-    /// while Exchange goes on showing who it is. A name proves nobody's identity, but that there is somebody: it is no
-    /// leftover.
-    async fn gone(
+    /// Who is behind these SIDs, under which nobody is found. An entry may carry a SID that its account had before, or that
+    /// of an account in another forest, while Exchange goes on showing who it is. A name proves nobody's identity, only that
+    /// there is somebody and the entry is no leftover. It is theirs for sure when Exchange answers it to the question what
+    /// they hold.
+    async fn behind_names(
         &self,
-        shown: &BTreeMap<Sid, BTreeSet<String>>,
-        known: &BTreeMap<Sid, Identity>,
+        guid: MailboxGuid,
+        nameless: &[(&Sid, &Shown)],
         failed: &mut Failed,
-    ) -> BTreeSet<Sid> {
-        let nameless: Vec<_> = shown.iter().filter(|(sid, _)| !known.contains_key(sid)).collect();
-        let names: Vec<SmtpAddress> = nameless
+    ) -> BTreeMap<Sid, Identity> {
+        let names: BTreeSet<SmtpAddress> = nameless
             .iter()
-            .flat_map(|(_, names)| names.iter().filter_map(|name| name.parse().ok()))
+            .flat_map(|(_, shown)| shown.names.iter().filter_map(|name| name.parse().ok()))
             .collect();
+        let names: Vec<SmtpAddress> = names.into_iter().collect();
         let there = match self.tenant.gateway.find_users_by_address(self.lane, &names).await {
             Ok(there) => there,
             Err(error) => {
                 failed.note(Read::Accounts, &error);
-                return BTreeSet::new();
+                return BTreeMap::new();
             }
         };
-        let is_there = |name: &String| match name.parse::<SmtpAddress>() {
-            Ok(address) => there.iter().any(|user| {
-                user.user_principal_name.eq_ignore_ascii_case(address.as_str())
-                    || user.address.as_ref() == Some(&address)
-            }),
-            Err(_) => is_name(name),
+        let answers = nameless.iter().map(|(sid, shown)| async {
+            let identity = match shown.somebody(&there) {
+                Somebody::Nobody => Identity::Gone,
+                Somebody::Unclear => Identity::Untied,
+                Somebody::One(id, user) => match self.holds(guid, id, sid, shown).await {
+                    Ok(true) => identity(Some(id), names_of_user(user)),
+                    Ok(false) => Identity::Untied,
+                    Err(_) => return None,
+                },
+            };
+            Some(((*sid).clone(), identity))
+        });
+        join_all(answers).await.into_iter().flatten().collect()
+    }
+
+    /// Whether Exchange shows an entry with this SID when it is asked what this person holds on the mailbox.
+    async fn holds(
+        &self,
+        guid: MailboxGuid,
+        id: ObjectId,
+        sid: &Sid,
+        shown: &Shown,
+    ) -> Result<bool, ExchangeError> {
+        let gateway = &self.tenant.gateway;
+        let found: Vec<Option<Sid>> = if shown.stores.contains(&Right::FullAccess) {
+            let rows = gateway.full_access(self.lane, guid, Some(&id)).await?.into_iter();
+            rows.map(|row| row.sid).collect()
+        } else {
+            let rows = gateway.send_as(self.lane, guid, Some(&id)).await?.into_iter();
+            rows.map(|row| row.sid).collect()
         };
-        let gone = nameless
-            .into_iter()
-            .filter(|(_, names)| !names.iter().any(is_there));
-        gone.map(|(sid, _)| sid.clone()).collect()
+        Ok(found.iter().flatten().any(|found| found == sid))
     }
 
     /// Accounts come with their sign-in name and primary address; a pattern may name them by any other. Groups come without
@@ -153,7 +183,7 @@ impl Reads<'_> {
                 object_id: None,
                 addresses,
             } => addresses.first().cloned().map(RecipientQuery::Address),
-            Identity::Gone => None,
+            Identity::Gone | Identity::Untied | Identity::RoleGroup => None,
         };
         let queries: Vec<RecipientQuery> = known.values().filter_map(query).collect();
         let rows = self.tenant.gateway.find_recipients(self.lane, &queries).await?;
@@ -192,6 +222,48 @@ impl Reads<'_> {
             })
             .collect())
     }
+}
+
+/// What rows show of one holder instead of an object id.
+#[derive(Default)]
+struct Shown {
+    names: BTreeSet<String>,
+    /// In which of the lists.
+    stores: BTreeSet<Right>,
+}
+
+/// Whom the names of a row find.
+enum Somebody<'a> {
+    Nobody,
+    /// There is somebody, and perhaps more than one.
+    Unclear,
+    One(ObjectId, &'a UserRow),
+}
+
+impl Shown {
+    fn somebody<'a>(&self, there: &'a [UserRow]) -> Somebody<'a> {
+        let addresses: Vec<SmtpAddress> = self.names.iter().filter_map(|name| name.parse().ok()).collect();
+        let is_named = |user: &&UserRow| {
+            addresses.iter().any(|address| {
+                user.user_principal_name.eq_ignore_ascii_case(address.as_str())
+                    || user.address.as_ref() == Some(address)
+            })
+        };
+        let mut users = there.iter().filter(is_named);
+        match (users.next(), users.next()) {
+            (None, _) if self.names.iter().any(|name| is_name(name)) => Somebody::Unclear,
+            (None, _) => Somebody::Nobody,
+            (Some(user), None) => user
+                .object_id
+                .map_or(Somebody::Unclear, |id| Somebody::One(id, user)),
+            (Some(_), Some(_)) => Somebody::Unclear,
+        }
+    }
+}
+
+fn names_of_user(user: &UserRow) -> impl Iterator<Item = SmtpAddress> {
+    let sign_in_name = user.user_principal_name.parse().ok();
+    sign_in_name.into_iter().chain(user.address.clone())
 }
 
 /// By which manifests and patterns may name a recipient.

@@ -6,7 +6,7 @@ mod identities;
 mod locate;
 mod members;
 mod reads;
-mod rows;
+pub(super) mod rows;
 
 use std::time::Duration;
 

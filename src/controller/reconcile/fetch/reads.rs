@@ -264,12 +264,14 @@ fn none_if_gone<T>(rows: Result<Vec<T>, ExchangeError>, member: &ObjectId) -> Re
 /// The SID of somebody's entries. Who has entries under several, of which one is a former one, has none that stands for
 /// all of them.
 fn one_of(sids: impl Iterator<Item = Sid>) -> Asked {
-    let sids: BTreeSet<Sid> = sids.collect();
-    let mut all = sids.into_iter();
-    match (all.next(), all.next()) {
-        (None, _) => Asked::Nothing,
-        (Some(sid), None) => Asked::One(sid),
-        (Some(_), Some(_)) => Asked::Several,
+    let mut sids: BTreeSet<Sid> = sids.collect();
+    match (sids.len(), sids.pop_first()) {
+        (0, _) | (_, None) => Asked::Nothing,
+        (1, Some(sid)) => Asked::One(sid),
+        (_, Some(first)) => {
+            sids.insert(first);
+            Asked::Several(sids)
+        }
     }
 }
 
