@@ -13,7 +13,7 @@ use shared_mailbox_operator::doctor::{
 };
 use shared_mailbox_operator::exchange::{Cloud, Connection, Endpoints};
 use shared_mailbox_operator::rng::Rng;
-use simulator::{Control, Quirks, Seed, Simulator};
+use simulator::{Control, Profile, Quirks, Seed, Simulator};
 use testkit::{START, in_process};
 
 const SCRATCH: &str = "doctor@contoso.com";
@@ -26,11 +26,16 @@ struct Patient {
 
 impl Patient {
     fn new(change: impl FnOnce(&mut Quirks)) -> Self {
-        let mut seed = Seed {
-            start: Some(START.parse().unwrap()),
-            ..Seed::contoso()
-        };
+        let mut seed = Seed::contoso();
         change(&mut seed.quirks);
+        Self::of(seed)
+    }
+
+    fn of(seed: Seed) -> Self {
+        let seed = Seed {
+            start: Some(START.parse().unwrap()),
+            ..seed
+        };
         let connection = Connection {
             tenant: seed.tenant_id.to_string().parse().unwrap(),
             endpoints: Endpoints::for_cloud(Cloud::Worldwide),
@@ -266,6 +271,18 @@ fn page(name: &str, text: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn the_pages_show_what_is_printed_of_each_tenant() {
+    for profile in Profile::ALL {
+        let mut seed = Seed::contoso();
+        profile.apply(&mut seed);
+        let patient = Patient::of(seed);
+        let report = patient.report(Some(scratch())).await;
+        assert!(
+            !report.breaks_a_promise(),
+            "{profile}: the operator works with it\n{}",
+            report.table()
+        );
+        page(&format!("{profile}.txt"), &report.table());
+    }
     let patient = Patient::new(|_| {});
     let report = patient.report(Some(scratch())).await;
     page("usual.txt", &report.table());

@@ -160,7 +160,10 @@ static CMDLETS: &[Cmdlet] = &[
 
 /// What the app's role has.
 pub fn in_role(world: &World) -> impl Iterator<Item = &'static str> {
-    let lacks = |name: &str| world.parameter_rules.of(name, WHOLE_CMDLET) == ParameterRule::NotInRole;
+    let lacks = |name: &str| {
+        world.parameter_rules.of(name, WHOLE_CMDLET) == ParameterRule::NotInRole
+            || world.quirks.refusals.not_in_role.contains(name)
+    };
     CMDLETS
         .iter()
         .map(|cmdlet| cmdlet.name)
