@@ -88,6 +88,13 @@ impl Verdict {
             message: message.into(),
         }
     }
+
+    /// The same, and further words.
+    #[must_use]
+    pub fn adding(mut self, words: &str) -> Self {
+        self.message = format!("{}; {words}", self.message);
+        self
+    }
 }
 
 /// The conditions that replace `old`: exactly those of `verdicts`. The transition time moves only when the

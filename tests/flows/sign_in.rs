@@ -160,6 +160,16 @@ async fn without_graph_nobody_knows_and_exchanges_switch_is_the_best_that_can_be
             let advisory = condition(&world.tenant_resource().await, "LimitedView").unwrap();
             assert_eq!(advisory.in_short(), "True SignInUnverified");
             says(&advisory.message, &["1 SharedMailboxes", "User.Read.All"]);
+            // One thing to do, one advisory; and everything else is as declared.
+            let reported = world.tenant_resource().await;
+            says(&advisory.message, &["GroupMember.Read.All", "with admin consent"]);
+            assert_eq!(
+                condition(&reported, "CapabilityMissing"),
+                None,
+                "{control} {form:?}"
+            );
+            assert!(testkit::ready(&reported, "True", "Connected"));
+            assert!(testkit::ready(&object, "True", "UpToDate"));
 
             let open = json!({ "Identity": SALES, "AccountDisabled": false });
             admin(&world, "Set-Mailbox", open);

@@ -48,12 +48,18 @@ pub async fn report(
         .as_ref()
         .ok()
         .and_then(|_| capabilities::known(context, object));
-    verdicts.extend(match &known {
+    let missing = match &known {
         Some(known) => capabilities::advisory(known),
         None => capabilities::as_before(&old.conditions),
-    });
+    };
     let proven = context.state.sign_in_of(&object.name_any());
-    verdicts.extend(sign_in::limited_view(&proven, &old.conditions));
+    let limited = sign_in::limited_view(&proven, &old.conditions);
+    let is_of_graph = known.as_ref().is_some_and(capabilities::lacks_permissions_only);
+    verdicts.extend(match (limited, missing) {
+        // What the one says is the reason for the other: one thing to do, one advisory.
+        (Some(limited), Some(missing)) if is_of_graph => vec![limited.adding(&missing.message)],
+        (limited, missing) => missing.into_iter().chain(limited).collect(),
+    });
     let mut status = ExchangeTenantStatus {
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
