@@ -5,9 +5,9 @@ use super::kit::*;
 use serde_json::{Value, json};
 use simulator::{
     AccessQuirks, BadWord, BatchErrors, Linked, ListQuirks, NextLink, OrganizationRows, Profile, Quirks,
-    QuotaOrder, RefusalQuirks, Rename, Seed, UnknownParameter, UserFilter,
+    QuotaOrder, RefusalQuirks, Rename, Seed, SignInForm, UnknownParameter, UserFilter,
 };
-use testkit::{World, permission, with};
+use testkit::{World, condition, permission, with};
 
 /// The likeliest tenant with one or two positions changed, each with its name.
 fn positions() -> Vec<(&'static str, Quirks)> {
@@ -66,6 +66,22 @@ fn positions() -> Vec<(&'static str, Quirks)> {
             quirks.not_in_role = ["Get-MailboxPermission/IncludeUnresolvedPermissions".to_owned()].into();
         }),
     ];
+    let whole = |name, change: fn(&mut Quirks)| {
+        let mut quirks = Quirks::default();
+        change(&mut quirks);
+        (name, quirks)
+    };
+    all.extend([
+        whole("batches that stop at the first error", |quirks| {
+            quirks.batch_errors = BatchErrors::Stops;
+        }),
+        whole("new accounts are disabled", |quirks| {
+            quirks.sign_in.new_accounts_disabled = true;
+        }),
+        whole("Exchange and Entra say different things", |quirks| {
+            quirks.sign_in = SignInForm::apart();
+        }),
+    ]);
     all.extend(Profile::ALL.map(|profile| (profile.name(), profile.quirks())));
     all
 }
@@ -99,7 +115,10 @@ async fn hold(world: &World, name: &str, people: &[&str]) {
         full == wanted && send == wanted
     };
     until(world, &format!("{name}: {people:?} hold both rights"), holds).await;
-    world.wait_mailbox("sales", "True", "UpToDate").await;
+    let mailbox = world.wait_mailbox("sales", "True", "UpToDate").await;
+    let blocked = condition(&mailbox, "SignInBlocked").map(|blocked| blocked.in_short());
+    assert_eq!(blocked.as_deref(), Some("True Blocked"), "{name}");
+    assert!(view(world).account_disabled, "{name}: it is so");
     let status = world
         .wait_permission("team", "True", "Granted")
         .await
@@ -412,6 +431,8 @@ async fn a_role_group_on_the_mailbox_is_neither_a_leftover_nor_a_stranger_to_rem
             .status
             .unwrap();
         assert_eq!(status.orphaned_grants, None);
+        // Where Get-Group says that it is a role group, it is nobody's grant.
+        assert_eq!(status.foreign_grants, (!is_known).then_some(1));
     }
 }
 
@@ -491,7 +512,9 @@ async fn a_mailbox_that_is_mastered_on_premises_says_so_and_its_members_get_thei
     let permission = world.wait_permission("team", "True", "Granted").await;
     assert_eq!(permission.status.unwrap().member_summary.as_deref(), Some("2/2"));
     // Once its attributes are managed in the cloud, being synced refuses nothing.
-    world.tenant.set_quirks(kind);
+    let mut quirks = kind.clone();
+    quirks.refusals.synced = false;
+    world.tenant.set_quirks(quirks);
     world.sleep(3600).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(view(&world).display_name, "Sales EMEA");

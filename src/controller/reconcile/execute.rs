@@ -291,7 +291,10 @@ impl Executor<'_> {
         let mut sids: BTreeSet<&Sid> = self.ledger.sid_for(member, right).into_iter().collect();
         sids.extend(self.observed.sids_of(member));
         let left = match &removed {
-            Ok(receipt) if sids.len() > 1 || receipt.say_not_present() => self.shown(sids, right).await?,
+            Ok(receipt) if sids.len() > 1 || receipt.say_not_present() => {
+                // A removal of what is gone is only a warning, and a list that can't be read stops nothing.
+                self.shown(&sids, right).await.unwrap_or(sids)
+            }
             Err(error) if error.does_not_find(member) => sids,
             Ok(_) | Err(_) => BTreeSet::new(),
         };
@@ -314,11 +317,11 @@ impl Executor<'_> {
     /// Those of these SIDs to which the list shows an entry that allows the right. Send on Behalf has none.
     async fn shown<'s>(
         &self,
-        sids: BTreeSet<&'s Sid>,
+        sids: &BTreeSet<&'s Sid>,
         right: Right,
     ) -> Result<BTreeSet<&'s Sid>, ExchangeError> {
         if sids.is_empty() {
-            return Ok(sids);
+            return Ok(BTreeSet::new());
         }
         let (gateway, lane) = (self.gateway, Lane::Revocation.min(self.lane));
         let shown: BTreeSet<Sid> = match right {
@@ -332,7 +335,7 @@ impl Executor<'_> {
             }
             Right::SendOnBehalf => BTreeSet::new(),
         };
-        Ok(sids.into_iter().filter(|sid| shown.contains(*sid)).collect())
+        Ok(sids.iter().copied().filter(|sid| shown.contains(*sid)).collect())
     }
 
     async fn remove(&self, holder: &Holder, right: Right) -> Result<Receipt, ExchangeError> {
