@@ -162,7 +162,10 @@ async fn without_graph_nobody_knows_and_exchanges_switch_is_the_best_that_can_be
             says(&advisory.message, &["1 SharedMailboxes", "User.Read.All"]);
             // One thing to do, one advisory; and everything else is as declared.
             let reported = world.tenant_resource().await;
-            says(&advisory.message, &["GroupMember.Read.All", "with admin consent"]);
+            says(
+                &advisory.message,
+                &["nobody can verify whether sign-in is blocked", "in Entra"],
+            );
             assert_eq!(
                 condition(&reported, "CapabilityMissing"),
                 None,
