@@ -51,11 +51,10 @@ async fn a_new_mailbox_gets_what_its_manifest_leaves_out_and_keeps_what_people_m
     forget(&world);
     world.sleep(2 * INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
-    assert_eq!(
-        sent(&world, "Get-CASMailbox"),
-        0,
-        "nothing is read that nobody declares"
-    );
+    if !leftovers_are_unseen() {
+        let reads = sent(&world, "Get-CASMailbox");
+        assert_eq!(reads, 0, "nothing is read that nobody declares");
+    }
     world.apply(&sales(json!({}))).await;
     world.sleep(INTERVAL).await;
     says(&tip(&world), &["We answer."]);

@@ -34,6 +34,12 @@ pub fn tenants_are(profiles: &[Profile]) -> bool {
     testkit::profile().is_some_and(|profile| profiles.contains(&profile))
 }
 
+/// Whether the role lacks what shows entries of accounts that are gone, for flows about these; and whether the tenant is
+/// therefore asked each hour whether it still does, for flows that count reads.
+pub fn leftovers_are_unseen() -> bool {
+    tenants_are(&[Profile::NarrowRole])
+}
+
 /// The mailbox `sales`, with `change` merged into its spec.
 pub fn sales(change: Value) -> Value {
     with(mailbox("sales", SALES), &Value::from_iter([("spec", change)]))

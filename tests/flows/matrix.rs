@@ -388,6 +388,9 @@ async fn what_cannot_be_removed_is_reported_and_never_said_to_be_revoked() {
 
 #[tokio::test(start_paused = true)]
 async fn somebody_with_another_sid_is_no_leftover() {
+    if leftovers_are_unseen() {
+        return;
+    }
     let world = ready().await;
     let stray = "S-1-5-21-1-2-3-4";
     for who in [THIRD, stray] {
