@@ -252,9 +252,16 @@ impl Control {
         })
     }
 
-    /// The object id of a person, mailbox or group.
+    /// The object id of a person, mailbox or group; also by the SID that their entries carry.
     pub fn object_id(&self, identity: &str) -> Option<Uuid> {
-        self.with(|world| find(world, identity).map(|seen| seen.id))
+        self.with(|world| {
+            let named = find(world, identity);
+            let by_entry = || {
+                let mut all = world.directory.all(View::Newest);
+                all.find(|seen| seen.entry_sid() == identity)
+            };
+            named.or_else(by_entry).map(|seen| seen.id)
+        })
     }
 
     /// The security identifier of a person, mailbox or group.
