@@ -120,7 +120,8 @@ pub struct SharedMailboxSpec {
     pub permissions: PermissionsPolicy,
 
     /// What the operator may do: Enforce (default) keeps the mailbox as declared, Observe only reports what Enforce
-    /// would do, Paused does nothing.
+    /// would do, Paused does nothing. What protects is done all the same: people who have left and rights that have ended
+    /// are revoked, removals that were announced are finished, and sign-in is kept blocked.
     #[serde(default)]
     pub management: Management,
 

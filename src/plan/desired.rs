@@ -22,6 +22,8 @@ pub enum Purpose {
     Keep,
     /// The manifest is refused: access is taken away, and nothing else happens.
     OnlyRemove,
+    /// The team paused or only observes the mailbox, or deletes it: only what outranks that is done.
+    Protect,
     /// The resource is gone and the mailbox stays: only what outlives a resource is done.
     Released,
 }

@@ -168,14 +168,17 @@ impl Plan {
         self.announced
             .grants
             .retain(|grant| !not_granted.contains(&grant.key()));
-        self.announced.held = held.map(Held::to_ledger);
+        // While a team pauses or observes the mailbox nothing is weighed, and what waits goes on waiting.
+        if desired.purpose != Purpose::Protect {
+            self.announced.held = held.map(Held::to_ledger);
+        }
         let approved = approved.iter().filter_map(removed);
         let mut weighed: BTreeMap<RightOf, Timestamp> = approved.map(|what| (what, now)).collect();
         for earlier in &self.announced.weighed {
             let is_stranger = matches!(earlier.what.holder, Holder::Sid(_));
             let counts = is_stranger && counts_until(earlier.at, period) > now;
-            // Nobody declares anything again where there is no resource.
-            let stays = desired.purpose == Purpose::Released;
+            // Nobody declares anything again where there is no resource, or nothing follows from it.
+            let stays = matches!(desired.purpose, Purpose::Released | Purpose::Protect);
             if stays || counts || planned.contains(&removal(&earlier.what)) {
                 weighed.insert(earlier.what.clone(), earlier.at);
             }
@@ -187,7 +190,9 @@ impl Plan {
         let is_left = |what: &RightOf| self.settled.grants.iter().any(|grant| grant.right_of() == *what);
         let is_remembered = |one: &&WeighedRemoval| match one.what.holder {
             Holder::Sid(_) => counts_until(one.at, period) > now,
-            Holder::ObjectId(_) => desired.purpose == Purpose::Released && is_left(&one.what),
+            Holder::ObjectId(_) => {
+                matches!(desired.purpose, Purpose::Released | Purpose::Protect) && is_left(&one.what)
+            }
         };
         self.settled.weighed = weighed.iter().filter(is_remembered).cloned().collect();
         self.announced.weighed = weighed;

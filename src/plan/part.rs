@@ -72,17 +72,47 @@ impl Plan {
         }
     }
 
-    /// Only what outlives the resource: the marker, the sign-in block and the name of a mailbox that was just created;
-    /// and removals of those who have left, whose time is over, or whose removal was announced before.
-    pub fn only_what_outlives(&self, ledger: &Ledger) -> Self {
-        let is_new = ledger.intent.is_some();
+    /// Only what outranks whatever a team writes: removals of those who have left, whose time is over, or whose removal
+    /// was announced before; and the sign-in block. Everything else is as if nobody had planned it.
+    pub fn only_what_protects(&self, ledger: &Ledger) -> Self {
+        let outranks = self.outranks_a_team(ledger);
+        let (only, _) = self.keeping(|change| {
+            outranks(change) || change.closes_sign_in() || matches!(change, Change::SignedOut)
+        });
+        let changes = only.changes();
+        let stays =
+            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
+        Self {
+            announced: Ledger {
+                sign_out_owed: self.announced.sign_out_owed,
+                ..ledger.clone()
+            },
+            settled: Ledger {
+                grants: ledger.grants.iter().filter(stays).cloned().collect(),
+                sign_out_owed: self.settled.sign_out_owed,
+                ..ledger.clone()
+            },
+            ..only
+        }
+    }
+
+    /// Whether a change is a removal that nothing suspends: of somebody who has left, of a right whose time is over, or one
+    /// that was announced before.
+    fn outranks_a_team(&self, ledger: &Ledger) -> impl Fn(&Change) -> bool {
         let announced: BTreeSet<RightOf> = ledger.weighed.iter().map(|one| one.what.clone()).collect();
-        let outlives = |change: &Change| match self.causes.get(change) {
+        move |change| match self.causes.get(change) {
             Some(Cause::Departed | Cause::Expired) => true,
             Some(Cause::Undeclared | Cause::Exclusive | Cause::Orphaned) | None => {
                 hold::removed(change).is_some_and(|what| announced.contains(&what))
             }
-        };
+        }
+    }
+
+    /// Only what outlives the resource: the marker, the sign-in block and the name of a mailbox that was just created;
+    /// and removals that nothing suspends.
+    pub fn only_what_outlives(&self, ledger: &Ledger) -> Self {
+        let is_new = ledger.intent.is_some();
+        let outlives = self.outranks_a_team(ledger);
         let (only, _) = self.keeping(|change| match change {
             Change::Marker { .. } | Change::SignIn { allowed: false, .. } => is_new,
             Change::SignedOut => is_new || ledger.sign_out_owed,

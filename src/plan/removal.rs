@@ -6,7 +6,8 @@
 //! | veto | found by |
 //! | --- | --- |
 //! | the SharedMailbox is gone, or its namespace or the CRD is being deleted | `controller/reconcile/gone.rs`, `cascading_deletion.rs` |
-//! | `management` is Paused or Observe, the tenant can't be used, or the ledger can't be read | `controller/reconcile/prepare.rs` |
+//! | `management` of the mailbox is Paused or Observe, and the removal is not one that protects | `Plan::only_what_protects` |
+//! | `management` of the tenant is Paused or Observe, the tenant can't be used, or the ledger can't be read | `controller/reconcile/prepare.rs` |
 //! | Exchange could not be read | `controller/reconcile/fetch` |
 //! | the mailbox is not ours, or no shared mailbox any more | `controller/reconcile/validate/judge.rs` |
 //! | a manifest declares the right, by this or another name of the same person | `grants::plan` |

@@ -50,6 +50,7 @@ mod other_cluster;
 mod outages;
 mod ownership;
 mod panics;
+mod protection;
 mod recovery;
 mod refused_mailboxes;
 mod refused_members;

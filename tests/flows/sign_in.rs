@@ -304,8 +304,9 @@ async fn sessions_that_can_not_be_revoked_are_said_once_and_stop_nothing() {
     says(said[0], &["User.RevokeSessions.All"]);
 }
 
-/// Everything under which nothing is written to the mailbox.
+/// Everything under which nothing at all is written to the mailbox.
 fn idle() -> Vec<(&'static str, Value, Value)> {
+    let observed = json!({ "spec": { "management": "Observe" } });
     let denied = with(
         tenant(),
         &json!({ "spec": { "management": "Observe", "access": [{ "namespaces": { "names": ["elsewhere"] },
@@ -314,14 +315,10 @@ fn idle() -> Vec<(&'static str, Value, Value)> {
     vec![
         (
             "Unknown Paused",
-            tenant(),
+            with(tenant(), &observed),
             sales(json!({ "management": "Paused" })),
         ),
-        (
-            "False DriftDetected",
-            tenant(),
-            sales(json!({ "management": "Observe" })),
-        ),
+        ("False DriftDetected", with(tenant(), &observed), sales(json!({}))),
         ("False AccessDenied", denied, sales(json!({}))),
     ]
 }

@@ -25,8 +25,11 @@ impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
         let judged = planned.judged();
         self.reattached = judged.reattached;
-        if let Some(stall) = &judged.refused {
-            self.restraint = Some(Restraint::Refused(stall.clone()));
+        match (&self.restraint, &judged.refused) {
+            (None | Some(Restraint::Observed), Some(stall)) => {
+                self.restraint = Some(Restraint::Refused(stall.clone()));
+            }
+            (Some(Restraint::Paused | Restraint::Refused(_)), Some(_)) | (_, None) => {}
         }
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {
@@ -59,21 +62,32 @@ impl Reconcile<'_> {
         Ok(self.confirm(judged, &weighed, execution, &seen.observed).await)
     }
 
-    /// Observe: what would be done is reported, and nothing is written.
+    /// The tenant is only observed: what would be done is reported, and nothing is written.
     fn only_observe(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
-        let names = Names::of(&judged.desired, &judged.prepared.ledger);
-        let steps: Vec<String> = plan.describe().iter().map(|step| names.in_text(step)).collect();
+        let applied = judged.end(Outcome::Observed, None, seen, plan, Execution::default());
+        self.observed(applied)
+    }
+
+    /// What was read is reported, with what Enforce would do.
+    pub(super) fn observed(&self, applied: Applied) -> Applied {
+        let Some(snapshot) = &applied.snapshot else {
+            return applied;
+        };
+        let remembered = applied.ledger.as_ref().unwrap_or(&snapshot.prepared.ledger);
+        let whole = plan::whole(&snapshot.desired, &snapshot.observed, remembered);
+        let names = Names::of(&snapshot.desired, remembered);
+        let steps: Vec<String> = whole.describe().iter().map(|step| names.in_text(step)).collect();
         if self.is_drift() && self.is_news(&steps) {
-            self.context.metrics.drift_found(&plan.changes());
+            self.context.metrics.drift_found(&whole.changes());
         }
-        let outcome = if plan.is_empty() {
-            verdict::unread(&judged.wanted, &seen.observed, &plan, true)
-                .or_else(|| verdict::unsettled(&plan.standings, true))
+        let outcome = if whole.is_empty() {
+            verdict::unread(&snapshot.wanted, &snapshot.observed, &whole, true)
+                .or_else(|| verdict::unsettled(&whole.standings, true))
                 .unwrap_or(Outcome::Observed)
         } else {
             Outcome::Drift(steps)
         };
-        judged.end(outcome, None, seen, plan, Execution::default())
+        applied.with(outcome, whole)
     }
 
     /// Whether the status does not show these steps yet.

@@ -15,16 +15,17 @@ use super::ledger::{LedgerFile, delete};
 use super::outcome::{Outcome, Progress, Stall};
 use super::permission;
 use super::prepared::Prepared;
-use super::requeue::{Completed, requeue};
+use super::requeue::{Completed, RECHECK, requeue};
 use super::stand_in;
-use super::validate::{Admitted, declared_settings};
-use crate::api::Management;
+use super::validate::{Admitted, admitted_sign_in, declared_settings};
 use crate::api::condition::whole_seconds;
+use crate::api::{Management, SignIn};
 use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
 use crate::ledger::{self, Ledger, RecordedGrant};
+use crate::mail::SmtpAddress;
 use crate::plan::{People, Purpose};
 
 /// A mailbox that was announced and never seen is looked for so long.
@@ -80,6 +81,7 @@ impl Reconcile<'_> {
             is_gone: true,
             ledger: LedgerFile::of(object.clone()),
             permissions: Vec::new(),
+            last_word: Some(self.object.spec.sign_in.unwrap_or(SignIn::Blocked)),
             restraint: None,
             seen_account: None,
             created: false,
@@ -162,17 +164,25 @@ impl Reconcile<'_> {
         if !self.owes(&remembered, Some(&tenant)) || tenant.management != Management::Enforce {
             return Err(Outcome::Released);
         }
-        let address = self.object.spec.email_address.parse();
+        let address: Result<SmtpAddress, _> = self.object.spec.email_address.parse();
         let address = address.map_err(|_| Outcome::Released)?;
         let owner = self.owner(&tenant);
         let settings = declared_settings(&self.object.spec).map_err(Outcome::Stalled)?;
+        let addresses = BTreeSet::from([address.clone()]);
+        let rules = tenant.rules.of(&self.key.namespace, &addresses);
+        let sign_in = admitted_sign_in(self.last_word.unwrap_or(SignIn::Blocked), &rules);
+        let purpose = if self.is_still_there() {
+            Purpose::Protect
+        } else {
+            Purpose::Released
+        };
         Ok(Prepared {
-            tenant,
-            purpose: Purpose::Released,
+            purpose,
             writes: true,
             ledger: remembered,
             owner,
-            admitted: Admitted::without_resource(address, settings),
+            admitted: Admitted::without_resource(address, settings, sign_in),
+            tenant: tenant.clone(),
             remembered: self.remembered(),
             take_up: self.taken_up(),
             remove_orphans: false,
@@ -193,8 +203,19 @@ impl Reconcile<'_> {
             ended(grant) || announced(grant) || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
         };
         ledger.intent.is_some()
+            || self.is_still_there()
             || ledger.grants.iter().any(is_due)
             || tenant.is_some_and(|tenant| self.is_to_be_swept(tenant))
+    }
+
+    /// Whether the resource is held up by somebody, or another one stands in its place, and the mailbox is marked: then its
+    /// sign-in is kept blocked.
+    fn is_still_there(&self) -> bool {
+        let has_mailbox = self
+            .ledger
+            .draft()
+            .is_some_and(|spec| spec.mailbox.is_some() && spec.gone_at.is_none() && spec.intent.is_none());
+        self.last_word.is_some() && has_mailbox
     }
 
     /// People who have left may have got something from somebody else; or somebody waits for an address of the mailbox.
@@ -338,6 +359,14 @@ impl Reconcile<'_> {
             Some(TenantState::Ready(tenant)) if tenant.departed != People::default()
         );
         let is_kept = spec.gone_at.is_some() || has_departed;
+        if self.is_still_there() {
+            let interval = match self.context.state.tenants.get(name) {
+                Some(TenantState::Ready(tenant)) => tenant.interval,
+                Some(TenantState::NotReady { .. }) | None => RECHECK,
+            };
+            let wait = wait.map_or(interval, |wait| wait.min(interval));
+            return Some((wait, Lane::Sweep));
+        }
         match (wait, is_kept) {
             (Some(wait), true) if wait > SWEEP => Some((SWEEP, Lane::Sweep)),
             (Some(wait), true | false) => Some((wait, Lane::Revocation)),

@@ -36,7 +36,7 @@ pub enum Outcome {
 /// Whose `management` says Paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PausedBy {
-    /// The SharedMailbox's: what is read goes on being reported.
+    /// The SharedMailbox's: what protects is done, and what is read goes on being reported.
     Team,
     /// The ExchangeTenant's: nothing is read.
     Tenant,
@@ -182,24 +182,13 @@ impl Outcome {
         }
     }
 
-    /// How a reconcile ends that could only take access away, because of `stall`. Once that is reported, a failure of
-    /// Exchange's is tried again as soon as any other.
-    pub fn of_refused(self, stall: Stall, reported: bool) -> Self {
-        if reported && matches!(self, Self::Unavailable(_)) {
-            return self;
-        }
-        self.replaced_by(Self::Stalled(stall))
-    }
-
-    /// How a reconcile ends whose team paused the mailbox: whatever became of its reads.
-    pub fn of_paused(self) -> Self {
-        self.replaced_by(Self::Paused(PausedBy::Team))
-    }
-
-    /// Nothing takes the place of a conflict: it is reconciled again, and nothing is reported.
-    fn replaced_by(self, other: Self) -> Self {
+    /// How a reconcile ends that could do little, because the manifest is refused or paused: `always`. Once that is
+    /// reported, a failure of Exchange's is tried again as soon as any other. Nothing takes the place of a conflict: it is
+    /// reconciled again, and nothing is reported.
+    pub fn restrained(self, always: Self, is_reported: bool) -> Self {
         match self {
             Self::Conflict => Self::Conflict,
+            Self::Unavailable(why) if is_reported => Self::Unavailable(why),
             Self::UpToDate
             | Self::Observed
             | Self::Drift(_)
@@ -209,7 +198,7 @@ impl Outcome {
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::TenantPending
-            | Self::Released => other,
+            | Self::Released => always,
         }
     }
 
@@ -231,10 +220,7 @@ impl Outcome {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::UpToDate => settled("UpToDate", "the mailbox is as declared"),
-            Self::Observed => settled(
-                "Observed",
-                "the mailbox is as declared; management is Observe, so nothing is written",
-            ),
+            Self::Observed => settled("Observed", "the mailbox is as declared; management is Observe"),
             Self::Drift(steps) => {
                 let text = format!("management is Observe; Enforce would {}", steps.join("; "));
                 stalled("DriftDetected", &text, Requeue::Interval)
@@ -242,8 +228,9 @@ impl Outcome {
             Self::Paused(by) => {
                 let text = match by {
                     PausedBy::Team => {
-                        "management is Paused by spec.management: nothing is written, and whether people can sign in goes on \
-                         being reported"
+                        "management is Paused by spec.management: only what protects is done (people who have left and \
+                         rights that have ended are revoked, removals that were announced are finished, sign-in is kept \
+                         blocked), and everything else waits"
                     }
                     PausedBy::Tenant => {
                         "management is Paused by the ExchangeTenant's spec.management: nothing is read and nothing is written"

@@ -31,54 +31,65 @@ impl Reconcile<'_> {
             return self.prepare_paused();
         }
         let (prepared, refusal) = self.prepare_to_keep()?;
-        let Some(stall) = refusal else {
-            self.take_up(&prepared.tenant);
-            return Ok(Prepared {
-                take_up: self.taken_up(),
-                ..prepared
-            });
+        let is_observed = self.object.spec.management == Management::Observe;
+        let purpose = match &refusal {
+            _ if is_observed && self.is_ours_to_protect(&prepared) => Purpose::Protect,
+            None => Purpose::Keep,
+            Some(_) => Purpose::OnlyRemove,
         };
-        // Only a mailbox that was created, and marked, has something that could be taken away; and what an earlier
-        // resource left is no business of one that the rules refuse.
-        if self.known_mailbox(&prepared.ledger).is_none() || !self.has_own_ledger() {
-            return Err(Outcome::Stalled(stall));
+        match refusal {
+            // What an earlier resource left is no business of one that the rules refuse.
+            Some(stall) if !self.has_marked_mailbox(&prepared) => return Err(Outcome::Stalled(stall)),
+            Some(stall) => self.restraint = Some(Restraint::Refused(stall)),
+            None if purpose == Purpose::Protect => self.restraint = Some(Restraint::Observed),
+            None => {}
         }
-        if prepared.ledger.intent.is_some() {
-            return Err(Outcome::Stalled(stall));
-        }
-        self.restraint = Some(Restraint::Refused(stall));
         self.take_up(&prepared.tenant);
         Ok(Prepared {
-            purpose: Purpose::OnlyRemove,
+            purpose,
+            writes: prepared.writes || purpose == Purpose::Protect,
             take_up: self.taken_up(),
             ..prepared
         })
     }
 
-    /// The team wants nothing to be written. What is reported of an existing mailbox stays true all the same.
+    /// The team wants nothing to be written. What protects is done all the same, and what is reported stays true.
     fn prepare_paused(&mut self) -> Result<Prepared, Outcome> {
         let paused = Outcome::Paused(PausedBy::Team);
         let Ok((prepared, _)) = self.prepare_to_keep() else {
             return Err(paused);
         };
-        let is_marked = prepared.ledger.intent.is_none();
-        if self.known_mailbox(&prepared.ledger).is_none() || !self.has_own_ledger() || !is_marked {
+        if !self.has_marked_mailbox(&prepared) {
             return Err(paused);
         }
         self.restraint = Some(Restraint::Paused);
+        self.take_up(&prepared.tenant);
         Ok(Prepared {
-            purpose: Purpose::OnlyRemove,
-            writes: false,
+            purpose: Purpose::Protect,
+            writes: self.is_ours_to_protect(&prepared),
+            take_up: self.taken_up(),
             ..prepared
         })
+    }
+
+    /// Only a mailbox that was created, and marked, has something that could be taken away.
+    fn has_marked_mailbox(&self, prepared: &Prepared) -> bool {
+        let is_known = self.known_mailbox(&prepared.ledger).is_some() && self.has_own_ledger();
+        is_known && prepared.ledger.intent.is_none()
+    }
+
+    /// Whether what protects is done whatever the team writes: only the owner of the tenant stops it.
+    fn is_ours_to_protect(&self, prepared: &Prepared) -> bool {
+        self.has_marked_mailbox(prepared) && prepared.tenant.management == Management::Enforce
     }
 
     /// `Err`: the mailbox was read for its facts alone.
     pub(super) fn may_plan(&self, validated: &Validated) -> Result<(), Outcome> {
         match &self.restraint {
+            Some(_) if validated.writes() => Ok(()),
             Some(Restraint::Paused) => Err(Outcome::Paused(PausedBy::Team)),
-            Some(Restraint::Refused(stall)) if !validated.writes() => Err(Outcome::Stalled(stall.clone())),
-            Some(Restraint::Refused(_)) | None => Ok(()),
+            Some(Restraint::Refused(stall)) => Err(Outcome::Stalled(stall.clone())),
+            Some(Restraint::Observed) | None => Ok(()),
         }
     }
 
@@ -217,6 +228,10 @@ impl Reconcile<'_> {
                 None
             },
             accepted_domains: &tenant.accepted_domains,
+            known: self
+                .ledger
+                .spec()
+                .and_then(|spec| spec.mailbox.as_ref()?.address.clone()),
             departed: &tenant.departed.addresses,
             now: self.context.clock.now(),
         };

@@ -19,13 +19,17 @@ pub fn admit(
     around: &Surroundings<'_>,
 ) -> Result<Admitted, Refused> {
     let spec = &mailbox.spec;
-    let (address, aliases) = parse_addresses(spec).map_err(|stall| Refused {
+    let Addresses {
+        primary,
+        aliases,
+        fault,
+    } = parse_addresses(spec, around.known.as_ref()).map_err(|stall| Refused {
         stall,
         declared: None,
     })?;
     let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, around);
     let admitted = Admitted {
-        address,
+        address: primary,
         aliases,
         alias: None,
         judged: around.rules.addresses().clone(),
@@ -37,7 +41,7 @@ pub fn admit(
         exclusive: false,
         ignore: Vec::new(),
     };
-    match admit_mailbox(spec, around) {
+    match fault.map_or_else(|| admit_mailbox(spec, around), Err) {
         Ok(Mailbox {
             alias,
             ignore,
@@ -59,7 +63,7 @@ pub fn admit(
 }
 
 /// What nobody admits counts as not written: a refused manifest opens no account.
-pub(super) fn admitted_sign_in(declared: SignIn, rules: &MailboxRules<'_>) -> SignIn {
+pub fn admitted_sign_in(declared: SignIn, rules: &MailboxRules<'_>) -> SignIn {
     match declared {
         SignIn::Allowed if rules.admits(Wish::Power(Power::AllowSignIn)) => SignIn::Allowed,
         SignIn::Allowed | SignIn::Blocked => SignIn::Blocked,
@@ -75,19 +79,42 @@ pub(super) fn needed_powers(sign_in: SignIn, exclusive: bool) -> impl Iterator<I
     powers.into_iter().flatten().map(Wish::Power)
 }
 
-/// The primary address and the others.
-fn parse_addresses(spec: &SharedMailboxSpec) -> Result<(SmtpAddress, BTreeSet<SmtpAddress>), Stall> {
+/// The addresses of a manifest, as far as they can be read.
+struct Addresses {
+    primary: SmtpAddress,
+    aliases: BTreeSet<SmtpAddress>,
+    /// The first that can't.
+    fault: Option<Stall>,
+}
+
+/// `known` is the primary address that the mailbox has: it counts while the manifest's is none.
+fn parse_addresses(spec: &SharedMailboxSpec, known: Option<&SmtpAddress>) -> Result<Addresses, Stall> {
     let parse = |text: &String, field: &str| {
         text.parse::<SmtpAddress>()
             .map_err(|error| Stall::InvalidSpec(format!("spec.{field}: {error}")))
     };
-    let address = parse(&spec.email_address, "emailAddress")?;
+    let (primary, mut fault) = match (parse(&spec.email_address, "emailAddress"), known) {
+        (Ok(primary), _) => (primary, None),
+        (Err(stall), Some(known)) => (known.clone(), Some(stall)),
+        (Err(stall), None) => return Err(stall),
+    };
     let mut aliases = BTreeSet::new();
     for (position, text) in spec.aliases.iter().enumerate() {
-        aliases.insert(parse(text, &format!("aliases[{position}]"))?);
+        match parse(text, &format!("aliases[{position}]")) {
+            Ok(alias) => {
+                aliases.insert(alias);
+            }
+            Err(stall) => {
+                fault.get_or_insert(stall);
+            }
+        }
     }
-    aliases.remove(&address);
-    Ok((address, aliases))
+    aliases.remove(&primary);
+    Ok(Addresses {
+        primary,
+        aliases,
+        fault,
+    })
 }
 
 /// The addresses that access rules judge: all that are `written`, and the one that a declared nickname has in the tenant's
@@ -181,6 +208,7 @@ fn admit_addresses(
         rival,
         retained,
         accepted_domains,
+        known: _,
         departed: _,
         now: _,
     } = around;
