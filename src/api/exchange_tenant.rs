@@ -283,7 +283,8 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Safety {
-    /// So many removals within the period need no approval; 50 by default.
+    /// So many removals within the period need no approval; 50 by default. One namespace may use at most half of what is
+    /// allowed, and has a tenth of this in any case.
     #[schemars(range(min = 0, max = 100_000))]
     pub max_revocations: i32,
     /// The same as a percentage of the grants of the operator on all mailboxes in the tenant that have a SharedMailbox;

@@ -84,6 +84,7 @@ pub struct ExchangeTenantStatus {
     /// while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 64))]
     pub conditions: Vec<Condition>,
     /// The reason of Ready, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,9 +101,11 @@ pub struct ExchangeTenantStatus {
     pub capabilities: Option<TenantCapabilities>,
     /// Entries of `protectedTrustees` and `departed` that match no recipient in the tenant, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub unresolved: Vec<String>,
     /// Domains in which mailboxes can be created, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub accepted_domains: Vec<String>,
     /// How far the block of sign-in is proven for the mailboxes of the tenant. Written at most once a `drift.interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::beyond;
 use super::context::{Context, Settings};
 use super::events::Events;
 use super::metrics::{Metrics, ReconcileResult};
@@ -21,7 +22,7 @@ use super::state::ledgers::LedgerGlance;
 use super::state::queue::Taken;
 use super::tenant::check;
 use super::unreadable;
-use super::watch::{crds_installed, feed};
+use super::watch::{Others, crds_installed, feed};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService, trail};
@@ -81,30 +82,33 @@ impl Operator {
         let mut background = JoinSet::new();
         let (unreadable, found) = mpsc::unbounded_channel();
         background.spawn(unreadable::report(Arc::clone(&context), found));
+        let (beyond, found) = mpsc::unbounded_channel();
+        background.spawn(beyond::report(Arc::clone(&context), found));
+        let others = Others { unreadable, beyond };
         let mut synced = Vec::new();
         let (sender, receiver) = watch::channel(false);
         background.spawn(feed::<ExchangeTenant>(
             Arc::clone(&context),
             sender,
-            unreadable.clone(),
+            others.clone(),
         ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
         background.spawn(feed::<SharedMailbox>(
             Arc::clone(&context),
             sender,
-            unreadable.clone(),
+            others.clone(),
         ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
         background.spawn(feed::<MailboxPermission>(
             Arc::clone(&context),
             sender,
-            unreadable.clone(),
+            others.clone(),
         ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
-        background.spawn(feed::<LedgerGlance>(Arc::clone(&context), sender, unreadable));
+        background.spawn(feed::<LedgerGlance>(Arc::clone(&context), sender, others));
         synced.push(receiver);
         readiness.send_replace(Readiness::Waiting("the first list of every custom resource"));
         for mut receiver in synced {

@@ -45,6 +45,8 @@ pub struct Desired {
     /// Who is declared to hold what and can't be granted to now, be it that they are unknown or refused: what they were
     /// granted before stays, because it is not undeclared.
     pub kept: BTreeSet<(SmtpAddress, Right)>,
+    /// Nobody knows what one of the permissions declares, so nothing counts as undeclared.
+    pub has_unread_permissions: bool,
     /// What happens to grants that no manifest declares.
     pub policy: GrantPolicy,
     /// What is granted now is remembered to have been granted at this time.

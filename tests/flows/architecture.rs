@@ -55,18 +55,20 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// The same inside the controller: what is known, what every task shares, the work, and who hands it out.
-const CONTROLLER_MAY_IMPORT: [(&str, &[&str]); 9] = [
+const CONTROLLER_MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("state", &[]),
     ("events", &[]),
     ("metrics", &["state"]),
     ("context", &["events", "metrics", "state"]),
     ("tenant", &["context", "events", "metrics", "state"]),
     ("reconcile", &["context", "events", "metrics", "state"]),
+    ("beyond", &["context", "events", "state"]),
     ("unreadable", &["context"]),
     ("watch", &["context", "state", "unreadable"]),
     (
         "worker",
         &[
+            "beyond",
             "context",
             "events",
             "metrics",

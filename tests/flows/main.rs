@@ -48,6 +48,7 @@ mod new_mailbox;
 mod openings;
 mod other_cluster;
 mod outages;
+mod over_limit;
 mod ownership;
 mod panics;
 mod protection;

@@ -2,7 +2,7 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 42] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressHeldByRetained",
@@ -27,6 +27,7 @@ const KNOWN: [&str; 41] = [
     "NotConverging",
     "NotOurs",
     "NotSharedMailbox",
+    "OverLimit",
     "PartiallyGranted",
     "Paused",
     "PolicyViolation",

@@ -372,6 +372,7 @@ fn flag(value: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::state::read_mailbox::ReadMailbox;
     use serde_json::json;
 
     fn mailbox(name: &str, conditions: &serde_json::Value) -> SharedMailbox {
@@ -408,7 +409,7 @@ mod tests {
             condition("Reconciling", "True", "Creating")
         ]);
         for (name, conditions) in [("a", open), ("b", fine), ("c", under_way), ("d", json!([]))] {
-            index.apply_mailbox(mailbox(name, &conditions), Instant::now());
+            index.apply_mailbox(ReadMailbox::of(mailbox(name, &conditions)), Instant::now());
         }
         let mut states = States::empty();
         states.read_index(&index, "2026-11-22T09:31:00Z".parse().unwrap());

@@ -186,7 +186,7 @@ impl Reconcile<'_> {
             remembered: self.remembered(),
             take_up: self.taken_up(),
             remove_orphans: false,
-            has_unreadable_permissions: false,
+            has_unread_permissions: false,
             now: whole_seconds(self.context.clock.now()),
         })
     }

@@ -62,6 +62,8 @@ pub enum Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stall {
     InvalidSpec(String),
+    /// Its namespace has more than it may.
+    OverLimit(String),
     AccessDenied(String),
     AddressClaimed(String),
     /// A mailbox whose resource is gone has the address.
@@ -333,6 +335,7 @@ impl Stall {
     fn words(&self) -> (&'static str, &str) {
         match self {
             Self::InvalidSpec(text) => ("InvalidSpec", text),
+            Self::OverLimit(text) => ("OverLimit", text),
             Self::AccessDenied(text) => ("AccessDenied", text),
             Self::AddressClaimed(text) => ("AddressClaimed", text),
             Self::AddressHeldByRetained(text) => ("AddressHeldByRetained", text),

@@ -12,8 +12,10 @@ use super::prepared::{Prepared, Remembered};
 use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings, Validated};
 use crate::api::condition::whole_seconds;
 use crate::api::{Management, SharedMailbox, last_reconcile_request};
-use crate::controller::state::index::{Index, claims_of};
-use crate::controller::state::key::{MailboxKey, Work};
+use crate::controller::state::index::Index;
+use crate::controller::state::key::{MAILBOX, MailboxKey, Work};
+use crate::controller::state::read_mailbox::claims_of;
+use crate::controller::state::share::MAILBOXES;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
 use crate::mail::{MarkerOwner, SmtpAddress};
@@ -126,7 +128,11 @@ impl Reconcile<'_> {
             remembered: self.remembered(),
             take_up: None,
             remove_orphans: self.wants_orphans_removed(),
-            has_unreadable_permissions: state.index().has_unreadable_permissions(&self.key.namespace),
+            has_unread_permissions: {
+                let index = state.index();
+                index.has_unreadable_permissions(&self.key.namespace)
+                    || index.has_permissions_beyond(self.key)
+            },
             now: whole_seconds(self.context.clock.now()),
         };
         Ok((prepared, refusal))
@@ -228,6 +234,7 @@ impl Reconcile<'_> {
                 None
             },
             accepted_domains: &tenant.accepted_domains,
+            over_limit: self.over_limit(),
             known: self
                 .ledger
                 .spec()
@@ -236,6 +243,19 @@ impl Reconcile<'_> {
             now: self.context.clock.now(),
         };
         validate::admit(&self.object, &self.permissions, &around)
+    }
+
+    /// That the namespace has no room for the manifest, as a sentence.
+    fn over_limit(&self) -> Option<String> {
+        let MailboxKey { namespace, name } = self.key;
+        let is_beyond = self.context.state.index().is_beyond(MAILBOX, namespace, name);
+        is_beyond.then(|| {
+            format!(
+                "the SharedMailboxes of the namespace take more room than {} addresses, and this is one of the youngest: \
+                 nothing that it declares is written. Shorten or delete others, or use another namespace",
+                MAILBOXES.parts
+            )
+        })
     }
 
     /// Another resource that has a better right to one of the addresses. Rules are evaluated while nobody waits for the

@@ -26,8 +26,9 @@ pub struct Prepared {
     pub take_up: Option<TakeUp>,
     /// Somebody asked for grants of accounts that are gone to be removed.
     pub remove_orphans: bool,
-    /// A MailboxPermission of the namespace can't be decoded: nobody knows what it declares.
-    pub has_unreadable_permissions: bool,
+    /// A MailboxPermission of the namespace can't be decoded, or there is no room for one of the mailbox: nobody knows what
+    /// it declares.
+    pub has_unread_permissions: bool,
     /// In whole seconds.
     pub now: Timestamp,
 }

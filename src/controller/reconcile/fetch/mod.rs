@@ -65,6 +65,7 @@ impl Reconcile<'_> {
                 .of(&self.key.namespace, &prepared.admitted.judged),
             &prepared.tenant.departed,
             &directory,
+            &prepared.ledger,
         );
         let desired = validate::desired(prepared, &wanted);
         let found = match located {

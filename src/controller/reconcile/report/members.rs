@@ -11,8 +11,14 @@ use crate::controller::reconcile::validate::{
     AdmittedMember, AdmittedPermission, MemberVerdict, PersonVerdict, Refusal,
 };
 use crate::ledger::RecordedGrant;
-use crate::mail::{ObjectId, Right};
+use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::Presence;
+
+/// A message on one member is no longer, in bytes.
+const LONGEST: usize = 512;
+/// Members that one status lists at most: with the largest legal manifest beside them, less than etcd takes (1.5 MiB). All
+/// are counted.
+pub(super) const LISTED: usize = 600;
 
 /// What is reported of the members of one permission.
 #[derive(Default)]
@@ -102,6 +108,8 @@ pub(super) struct Reporter<'a> {
     now: Timestamp,
     missing: BTreeSet<(ObjectId, Right)>,
     recorded: BTreeMap<(ObjectId, Right), &'a RecordedGrant>,
+    /// Names of those who hold something.
+    holders: BTreeSet<&'a SmtpAddress>,
     /// What was reported before, by address and group.
     old: BTreeMap<(&'a str, Option<&'a str>), &'a MemberStatus>,
 }
@@ -115,6 +123,7 @@ impl<'a> Reporter<'a> {
             findings,
             now,
             missing: missing_grants(findings.rest),
+            holders: recorded.clone().flat_map(RecordedGrant::written_as).collect(),
             recorded: recorded
                 .map(|grant| ((grant.object_id, grant.right), grant))
                 .collect(),
@@ -127,11 +136,11 @@ impl<'a> Reporter<'a> {
 
 impl Reporter<'_> {
     fn refused(&self, member: &AdmittedMember, refusal: &Refusal) -> MemberStatus {
-        let keeps = |grant: &RecordedGrant| {
-            let as_written = |address| grant.written_as().any(|written| written == address);
-            member.address.as_ref().is_some_and(as_written)
-        };
-        let kept = if refusal.reason != "Departed" && self.findings.ledger.grants.iter().any(keeps) {
+        let keeps = member
+            .address
+            .as_ref()
+            .is_some_and(|address| self.holders.contains(address));
+        let kept = if refusal.reason != "Departed" && keeps {
             "; what was granted before stays until the member is taken out"
         } else {
             ""
@@ -141,7 +150,11 @@ impl Reporter<'_> {
             via: None,
             object_id: None,
             rights: states(&self.permission.rights, |_| RightState::Refused),
-            message: Some(format!("{}: {}{kept}", refusal.reason, refusal.message)),
+            message: Some(format!(
+                "{}: {}{kept}",
+                refusal.reason,
+                cut(&refusal.message, LONGEST)
+            )),
         }
     }
 
@@ -181,7 +194,7 @@ impl Reporter<'_> {
             .map(|right| self.right(id, *right, old))
             .collect();
         let message = if !refusals.is_empty() {
-            Some(cut(&refusals.join("; "), 512))
+            Some(cut(&refusals.join("; "), LONGEST))
         } else if rights.iter().any(|right| right.state == RightState::Pending) {
             let text = if findings.writes {
                 "Exchange does not show it yet"

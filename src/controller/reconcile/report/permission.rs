@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::findings::Findings;
-use super::members::{Count, Members, Reporter};
+use super::members::{Count, LISTED, Members, Reporter};
 use super::names::first_of;
 use super::revoked::revoked_from;
 use crate::api::condition::{self, Kind, Truth, Verdict};
@@ -45,6 +45,7 @@ pub fn permission(
     for (member, verdict) in permission.members.iter().zip(verdicts) {
         members.add(&reporter, member, verdict);
     }
+    members.entries.truncate(LISTED);
     let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.writes);
     let report = Report {
         members: members.entries,

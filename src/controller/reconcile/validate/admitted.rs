@@ -126,6 +126,8 @@ pub struct Surroundings<'a> {
     /// A mailbox whose resource is gone has one of the addresses: a sentence for people.
     pub retained: Option<String>,
     pub accepted_domains: &'a BTreeSet<Domain>,
+    /// The namespace has no room for the manifest: a sentence for people.
+    pub over_limit: Option<String>,
     /// The primary address of the mailbox, where it was read before.
     pub known: Option<SmtpAddress>,
     /// People who have left, as written.

@@ -212,7 +212,14 @@ impl Judged {
         } else {
             admitted.denied = denials(&rules);
         }
-        self.wanted = resolve(admitted, observed.object_id, &rules, &tenant.departed, directory);
+        self.wanted = resolve(
+            admitted,
+            observed.object_id,
+            &rules,
+            &tenant.departed,
+            directory,
+            ledger,
+        );
         self.desired = desired(&self.prepared, &self.wanted);
         Ok(())
     }
@@ -245,15 +252,9 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         remembered,
         take_up,
         remove_orphans,
-        has_unreadable_permissions,
+        has_unread_permissions,
         now,
     } = prepared;
-    let mut kept = wanted.kept.clone();
-    if *has_unreadable_permissions {
-        // Nobody knows what such a permission declares, so nothing counts as undeclared.
-        let grants = &ledger.grants;
-        kept.extend(grants.iter().map(|grant| (grant.member.clone(), grant.right)));
-    }
     let WantedSettings {
         settings,
         refused,
@@ -295,10 +296,11 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         sign_in_control: tenant.sign_in_control,
         sign_in_attempts: remembered.sign_in.clone(),
         grants: wanted.grants.clone(),
-        kept,
+        kept: wanted.kept.clone(),
+        has_unread_permissions: *has_unread_permissions,
         policy: GrantPolicy {
             // Nor does anything count as declared nowhere.
-            exclusive: admitted.exclusive && !has_unreadable_permissions,
+            exclusive: admitted.exclusive && !has_unread_permissions,
             remove_orphans: *remove_orphans && matches!(purpose, Purpose::Keep | Purpose::Protect),
             ignore: admitted.ignore.clone(),
             protected: tenant.protected.clone(),

@@ -41,7 +41,11 @@ pub fn admit(
         exclusive: false,
         ignore: Vec::new(),
     };
-    match fault.map_or_else(|| admit_mailbox(spec, around), Err) {
+    let over_limit = around.over_limit.clone().map(Stall::OverLimit);
+    match over_limit
+        .or(fault)
+        .map_or_else(|| admit_mailbox(spec, around), Err)
+    {
         Ok(Mailbox {
             alias,
             ignore,
@@ -208,6 +212,7 @@ fn admit_addresses(
         rival,
         retained,
         accepted_domains,
+        over_limit: _,
         known: _,
         departed: _,
         now: _,
