@@ -8,10 +8,11 @@ use std::path::Path;
 use imports::Imports;
 
 /// What each module of the crate may name, below its own.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("rng", &[]),
     ("clock", &[]),
     ("lane", &[]),
+    ("fair", &[]),
     ("leadership", &[]),
     ("mail", &[]),
     ("api", &["mail"]),
@@ -19,7 +20,10 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("ledger", &["api", "mail"]),
     ("setting", &["mail"]),
     ("plan", &["api", "ledger", "mail", "setting"]),
-    ("exchange", &["clock", "lane", "leadership", "mail", "setting"]),
+    (
+        "exchange",
+        &["clock", "fair", "lane", "leadership", "mail", "setting"],
+    ),
     ("doctor", &["clock", "exchange", "lane", "mail", "rng", "setting"]),
     (
         "controller",
@@ -28,6 +32,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "rng",
             "clock",
             "exchange",
+            "fair",
             "lane",
             "leadership",
             "ledger",

@@ -65,6 +65,7 @@ mod schedules;
 mod sequences;
 mod served_by;
 mod settings;
+mod shares;
 mod sign_in;
 mod stages;
 mod take_up;

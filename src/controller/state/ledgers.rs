@@ -263,10 +263,13 @@ impl Ledgers {
         of_tenant.map(|ledger| ledger.granted).sum()
     }
 
-    /// How many removals were weighed in the tenant after `since`.
-    pub fn weighed(&self, tenant: &str, since: Timestamp) -> usize {
-        let of_tenant = self.seen.values().filter(|ledger| ledger.tenant == tenant);
-        of_tenant
+    /// How many removals were weighed in the tenant after `since`, or in one namespace of it.
+    pub fn weighed(&self, tenant: &str, namespace: Option<&str>, since: Timestamp) -> usize {
+        let is_there = |ledger: &&SeenLedger| {
+            ledger.tenant == tenant && namespace.is_none_or(|namespace| ledger.key.namespace == namespace)
+        };
+        let there = self.seen.values().filter(is_there);
+        there
             .flat_map(|ledger| &ledger.weighed)
             .filter(|at| **at > since)
             .count()

@@ -35,6 +35,7 @@ use super::metrics::{GatewayMetrics, Wait};
 use super::trail;
 use super::wire::{AdminApi, Answer, Cmdlet, Effect, Failure};
 use crate::clock::Clock;
+use crate::fair;
 use crate::lane::Lane;
 use crate::leadership::Leadership;
 use crate::mail::TenantGuid;
@@ -310,6 +311,7 @@ impl Core {
             cmdlet: cmdlet.clone(),
             url,
             lane,
+            owner: fair::owner(),
             alone,
             answer,
             span: Span::current(),
@@ -364,9 +366,9 @@ impl Core {
         } = &mut *state;
         // One slot stays free of background work, so that whoever waits for an answer never waits for a sweep.
         let background_slots = (*max_in_flight - 1).max(1);
-        for urgency in [Urgency::Urgent, Urgency::Background] {
+        for urgency in queue.order() {
             if urgency == Urgency::Background && *background_in_flight >= background_slots {
-                break;
+                continue;
             }
             let batch = queue.take_batch(urgency, writes, now);
             if !batch.is_empty() {
