@@ -21,6 +21,9 @@ use crate::ledger::{Ledger, Why};
 use crate::mail::{Holder, ObjectId};
 use crate::plan::{self, Change, Desired, Observed, Plan, Step};
 
+/// So often in a row changes of the mailbox fail together before they are sent apart.
+const OFTEN: u32 = 3;
+
 impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
         let judged = planned.judged();
@@ -159,7 +162,12 @@ impl Reconcile<'_> {
         due: &Plan,
         observed: &Observed,
     ) -> Execution {
+        let apart = self
+            .context
+            .state
+            .remember(self.key, |memory| memory.failed_together >= OFTEN);
         let executor = Executor {
+            apart,
             gateway: &judged.prepared.tenant.gateway,
             lane: if due.steps.iter().any(Step::revokes) {
                 Lane::Revocation
@@ -213,6 +221,11 @@ impl Reconcile<'_> {
             for (family, write) in execution.written_families() {
                 memory.settings_written(family, desired, observed, write.said_equal, now);
             }
+            memory.failed_together = if execution.failed_together {
+                memory.failed_together.saturating_add(1)
+            } else {
+                0
+            };
             for refused in &execution.refused {
                 for family in &refused.families {
                     memory.settings_refused(family, desired, (&refused.why, refused.may_pass), now);

@@ -39,6 +39,8 @@ pub struct Execution {
     pub sign_in_refused: BTreeMap<SignInControl, (bool, String)>,
     /// Sessions can't be revoked: why.
     pub sign_out_refused: Option<String>,
+    /// Changes of the mailbox failed together, and nothing was refused.
+    pub failed_together: bool,
 }
 
 /// One request that changed something.
@@ -87,6 +89,8 @@ pub struct Executor<'a> {
     pub object_id: Option<ObjectId>,
     /// Knows the SIDs of members, by which accounts that are gone are revoked.
     pub ledger: &'a Ledger,
+    /// Changes of the mailbox failed together several times in a row, although nothing was refused: they are sent apart.
+    pub apart: bool,
 }
 
 impl Executor<'_> {
@@ -126,6 +130,7 @@ impl Executor<'_> {
             guid,
             object_id: account,
             ledger: _,
+            apart: _,
         } = *self;
         let result = match step {
             Step::Set { call, changes } => return self.set(*call, changes, execution).await,
@@ -350,7 +355,9 @@ impl Execution {
             setting_error,
             sign_in_refused,
             sign_out_refused,
+            failed_together,
         } = other;
+        self.failed_together |= failed_together;
         self.acknowledged.extend(acknowledged);
         self.writes.extend(writes);
         self.proven.extend(proven);

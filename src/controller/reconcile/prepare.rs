@@ -271,14 +271,16 @@ impl Reconcile<'_> {
     /// Addresses of the mailboxes that count for the namespace before this one, be their resources gone. None: it has its
     /// mailbox.
     fn earlier_mailboxes(&self) -> Vec<BTreeSet<SmtpAddress>> {
-        let (others, released) = self.others_of_namespace(&self.context.state.index());
+        let (others, present) = self.others_of_namespace(&self.context.state.index());
         others
             .iter()
             .map(|other| claims_of(other))
-            .chain(released)
+            .chain(present)
             .collect()
     }
 
+    /// Those that have no mailbox yet, and the addresses of the mailboxes that are there. What one has counts, and not what
+    /// its manifest asks for: nobody gets room by asking for what no rule admits.
     fn others_of_namespace(&self, index: &Index) -> (Vec<Arc<SharedMailbox>>, Vec<BTreeSet<SmtpAddress>>) {
         let has_mailbox = |mailbox: &SharedMailbox| {
             let key = MailboxKey::of(mailbox);
@@ -293,10 +295,14 @@ impl Reconcile<'_> {
         let tenant = &self.object.spec.tenant_ref.name;
         let released = index.ledgers().released_in(tenant, namespace, since);
         let others = index.mailboxes_in(namespace).into_iter();
-        let others = others
-            .filter(|other| other.uid() != self.object.uid())
-            .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object));
-        (others.collect(), released)
+        let others = others.filter(|other| other.uid() != self.object.uid());
+        let (with_mailbox, without): (Vec<_>, Vec<_>) = others.partition(|other| has_mailbox(other));
+        let keys = with_mailbox.iter().filter_map(|other| MailboxKey::of(other));
+        let present = keys.map(|key| index.ledgers().addresses_of(&key));
+        let older = without
+            .into_iter()
+            .filter(|other| validate::is_older(other, &self.object));
+        (older.collect(), present.chain(released).collect())
     }
 
     /// Who holds one of the addresses although their resource is gone, as a sentence. Perhaps their mailbox is gone, too:

@@ -9,7 +9,8 @@ use crate::setting::Call;
 
 impl Executor<'_> {
     /// All changes in one call. When Exchange refuses them together, the family that it names is left out; when it names
-    /// none, each goes by itself, what protects first, so that the refused one holds nothing hostage.
+    /// none, each goes by itself, what protects first, so that the refused one holds nothing hostage. So does each when they
+    /// failed together for long.
     pub(super) async fn set(&self, call: Call, changes: &[Change], execution: &mut Execution) {
         let mut rest = changes.to_vec();
         let error = loop {
@@ -33,7 +34,10 @@ impl Executor<'_> {
             execution.refuse(family, &refused, &error);
             rest = others;
         };
-        if !is_refusal(&error, call) {
+        // Some values make Exchange fail without a word about which: they hold nothing hostage either.
+        let is_refused = is_refusal(&error, call);
+        execution.failed_together |= call == Call::Mailbox && !is_refused;
+        if !is_refused && !self.apart {
             execution.fail(error, &rest);
             return;
         }
@@ -41,8 +45,12 @@ impl Executor<'_> {
         if let [(name, part)] = parts.as_slice()
             && !part.iter().any(Change::is_marker)
         {
-            let name = *name;
-            execution.refuse(name, &rest, &error);
+            if is_refused {
+                let name = *name;
+                execution.refuse(name, &rest, &error);
+            } else {
+                execution.fail(error, &rest);
+            }
             return;
         }
         for (name, part) in parts {

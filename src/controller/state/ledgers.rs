@@ -232,6 +232,14 @@ impl Ledgers {
         ledgers.any(|ledger| ledger.mailbox.is_some() && !ledger.is_gone)
     }
 
+    /// The addresses that the mailbox of this resource had when it was read last, of those that count.
+    pub fn addresses_of(&self, key: &MailboxKey) -> BTreeSet<SmtpAddress> {
+        let present = self.of(key).into_iter().filter(|ledger| !ledger.is_gone);
+        present
+            .flat_map(|ledger| ledger.addresses.iter().cloned())
+            .collect()
+    }
+
     /// Whether the mailbox of this resource had the address when it was read last.
     pub fn holds(&self, key: &MailboxKey, address: &SmtpAddress) -> bool {
         let mut ledgers = self.of(key).into_iter();

@@ -41,6 +41,8 @@ pub struct Memory {
     pub swept: Option<(Option<i64>, Instant)>,
     /// Another resource waits for an address of a mailbox without a resource.
     pub address_is_wanted: bool,
+    /// How often in a row changes of the mailbox failed together.
+    pub failed_together: u32,
     /// What became of earlier writes of settings.
     pub settings: WrittenSettings,
     /// What is known of sign-in.

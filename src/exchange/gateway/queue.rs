@@ -85,7 +85,7 @@ impl Queue {
     }
 
     pub fn len(&self) -> usize {
-        self.lanes.iter().map(Fair::len).sum()
+        self.lanes.iter().map(Fair::count).sum()
     }
 
     /// Drops the calls whose callers no longer wait.

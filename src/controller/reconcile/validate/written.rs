@@ -162,7 +162,7 @@ fn admit_mailbox(spec: &SharedMailboxSpec, around: &Surroundings<'_>) -> Result<
     let settings = declared_settings(spec)?;
     let is_exclusive = spec.permissions.mode == PermissionsMode::Exclusive;
     let powers = needed_powers(spec.sign_in.unwrap_or(SignIn::Blocked), is_exclusive);
-    admit_addresses(powers, around)?;
+    admit_addresses(spec, powers, around)?;
     Ok(Mailbox {
         alias,
         settings,
@@ -202,7 +202,25 @@ fn parse_ignored(patterns: &[String]) -> Result<Vec<AddressPattern>, Stall> {
     patterns.iter().enumerate().map(parse).collect()
 }
 
+/// Nobody wrote the address that a nickname takes: where it comes from, and what to do.
+fn about_nickname(spec: &SharedMailboxSpec, rules: &MailboxRules<'_>) -> String {
+    let written: Vec<String> = std::iter::once(&spec.email_address)
+        .chain(&spec.aliases)
+        .map(|text| text.to_ascii_lowercase())
+        .collect();
+    let mut judged = rules.addresses().iter();
+    let taken = judged.find(|address| !written.iter().any(|text| text == address.as_str()));
+    let (Some(taken), Some(alias)) = (taken, &spec.alias) else {
+        return String::new();
+    };
+    format!(
+        ". spec.alias {alias:?} asks for {taken}, the address that a nickname has in the tenant's initial domain: leave \
+         spec.alias out if nobody needs that"
+    )
+}
+
 fn admit_addresses(
+    spec: &SharedMailboxSpec,
     powers: impl Iterator<Item = Wish<'static>>,
     around: &Surroundings<'_>,
 ) -> Result<(), Stall> {
@@ -232,7 +250,7 @@ fn admit_addresses(
     }
     rules
         .admit(Wish::Mailbox { earlier })
-        .map_err(Stall::AccessDenied)?;
+        .map_err(|denial| Stall::AccessDenied(format!("{denial}{}", about_nickname(spec, rules))))?;
     for power in powers {
         rules.admit(power).map_err(Stall::AccessDenied)?;
     }

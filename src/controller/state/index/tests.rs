@@ -197,7 +197,9 @@ fn of_size(place: usize, members: usize) -> MailboxPermission {
         .collect();
     let members: Vec<&str> = members.iter().map(String::as_str).collect();
     let mut object = permission(&format!("p{place:04}"), &members, 1);
-    object.metadata.creation_timestamp = Some(Time(Timestamp::from_second(1000 + place as i64).unwrap()));
+    object.metadata.creation_timestamp = Some(Time(
+        Timestamp::from_second(1000 + i64::try_from(place).unwrap()).unwrap(),
+    ));
     object
 }
 
