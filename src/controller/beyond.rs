@@ -20,9 +20,11 @@ use crate::api::{MailboxPermission, SharedMailbox};
 
 /// The next object waits meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// After a failure.
+const PAUSE: Duration = Duration::from_secs(5);
 pub const REASON: &str = "OverLimit";
 
-/// Sees to each of these objects, for ever; a failure is reported in the log only.
+/// Sees to each of these objects, for ever; after a failure again.
 pub async fn report(context: Arc<Context>, mut found: UnboundedReceiver<Beyond>) {
     // What is read again may put others out.
     let mut next: VecDeque<Beyond> = VecDeque::new();
@@ -43,15 +45,21 @@ pub async fn report(context: Arc<Context>, mut found: UnboundedReceiver<Beyond>)
             Ok(Ok(moved)) => next.extend(moved),
             // It is gone, or somebody else wrote: the watch shows it again.
             Ok(Err(kube::Error::Api(status))) if status.is_not_found() || status.is_conflict() => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, kind, namespace, name, "an object over the limit could not be seen to");
+            failed => {
+                let why = match failed {
+                    Ok(Err(error)) => error.to_string(),
+                    Ok(Ok(_)) | Err(_) => "it took too long".to_owned(),
+                };
+                tracing::warn!(
+                    why,
+                    kind,
+                    namespace,
+                    name,
+                    "an object over the limit could not be seen to; it is tried again"
+                );
+                next.push_back(object);
+                context.clock.sleep(PAUSE).await;
             }
-            Err(_) => tracing::warn!(
-                kind,
-                namespace,
-                name,
-                "an object over the limit could not be seen to in time"
-            ),
         }
     }
 }
