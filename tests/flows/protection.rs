@@ -271,11 +271,17 @@ async fn a_removal_that_failed_under_paused_is_tried_again_soon() {
 
 #[tokio::test(start_paused = true)]
 async fn the_owner_of_a_tenant_stops_what_protects_too() {
-    for management in ["Paused", "Observe"] {
+    for (management, by_team) in [
+        ("Paused", "Enforce"),
+        ("Observe", "Enforce"),
+        ("Observe", "Paused"),
+        ("Observe", "Observe"),
+    ] {
         for duty in DUTIES {
             let world = duty.begin().await;
             let stopped = with(tenant(), &json!({ "spec": { "management": management } }));
             world.apply(&stopped).await;
+            world.apply(&sales(json!({ "management": by_team }))).await;
             // Whatever was sent before is answered.
             world.sleep(600).await;
             forget(&world);
@@ -284,7 +290,7 @@ async fn the_owner_of_a_tenant_stops_what_protects_too() {
             assert_eq!(
                 world.writes(),
                 NOTHING,
-                "{duty:?} under the tenant's {management}"
+                "{duty:?} under the tenant's {management} and the team's {by_team}"
             );
         }
     }
