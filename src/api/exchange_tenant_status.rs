@@ -88,7 +88,7 @@ pub struct ExchangeTenantStatus {
     /// The reason of Ready, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// The tenant that the first token was for. Pinned.
+    /// The tenant that the token is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_guid: Option<String>,
     /// The domain under which Exchange gives every mailbox an address of its own.

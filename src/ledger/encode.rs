@@ -19,6 +19,8 @@ const PERMISSIONS: usize = 500;
 const SETTINGS: usize = 32;
 /// How many permissions are kept of one right.
 const BY: usize = 20;
+/// How much JSON a ledger is that grows.
+pub(super) const BYTES: usize = 1024 * 1024;
 
 /// Puts what is remembered into the object; life, history and seal stay as they are.
 pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
@@ -112,6 +114,18 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
         .collect();
     spec.held = held.as_ref().and_then(|held| held_changes(held, &listed));
     spec.shown.people = i32::try_from(holding(spec)).unwrap_or(i32::MAX);
+}
+
+/// Whether a version lists more than the one before and is more JSON than a ledger may be. What lists no more is never
+/// refused here: a removal adds times to what is listed, for which the API server leaves half a mebibyte.
+pub fn outgrows(before: Option<&MailboxLedgerSpec>, spec: &MailboxLedgerSpec) -> bool {
+    let listed = |spec: &MailboxLedgerSpec| {
+        let people = spec.people.iter();
+        let rights = people.flat_map(|person| person.rights.values());
+        let held = rights.filter(|right| right.state != GrantState::Removed).count();
+        held + spec.addresses.len()
+    };
+    listed(spec) > before.map_or(0, listed) && serde_json::to_vec(spec).is_ok_and(|json| json.len() > BYTES)
 }
 
 /// How many people hold something, or are about to.

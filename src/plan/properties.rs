@@ -443,7 +443,10 @@ proptest! {
     ) {
         let whole = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let only = whole.only_taking_away(&ledger);
-        let takes = |change: &Change| change.removes_a_grant() || change.closes_sign_in();
+        let takes = |change: &Change| {
+            let names = ledger.intent.is_some() && change.names_a_new_mailbox();
+            names || change.removes_a_grant() || change.closes_sign_in()
+        };
         let wanted: BTreeSet<Change> = whole.changes().into_iter().filter(takes).collect();
         prop_assert_eq!(only.changes(), wanted);
         let owes = Ledger { sign_out_owed: only.announced.sign_out_owed, ..ledger.clone() };

@@ -120,7 +120,7 @@ fn declares_setting(name: &str, desired: &Desired) -> bool {
 }
 
 /// When every replica shows what was written at `written`.
-fn shown_by_then(written: Timestamp) -> Timestamp {
+pub(super) fn shown_by_then(written: Timestamp) -> Timestamp {
     written.saturating_add(SHOWN_BY_THEN).unwrap_or(Timestamp::MAX)
 }
 

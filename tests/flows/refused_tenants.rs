@@ -251,3 +251,25 @@ async fn the_tenants_id_cannot_be_edited() {
     let error = world.try_apply(&other_tenant()).await.unwrap_err().to_string();
     assert!(error.contains("tenantId can't be changed"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_tenant_in_a_status_stops_nothing_and_is_corrected() {
+    let world = sales_with(&[FIRST]).await;
+    let api: kube::Api<shared_mailbox_operator::api::ExchangeTenant> = kube::Api::all(world.client.clone());
+    for forged in [json!(OTHER_TENANT), json!(null)] {
+        let status = json!({ "status": { "tenantGuid": forged } });
+        let params = kube::api::PatchParams::default();
+        api.patch_status("default", &params, &kube::api::Patch::Merge(status))
+            .await
+            .unwrap();
+        let spec = json!({ "spec": { "departed": [SECOND] } });
+        world.apply(&with(tenant(), &spec)).await;
+        world.apply(&tenant()).await;
+        world.sleep(INTERVAL).await;
+        let object = world.wait_tenant("True", "Connected").await;
+        let shown = object.status.unwrap().tenant_guid.unwrap();
+        assert_eq!(shown, "11111111-2222-3333-4444-555555555555");
+        world.tenant.set_account_enabled(SALES, true).unwrap();
+        until(&world, "sign-in is blocked", || view(&world).account_disabled).await;
+    }
+}

@@ -9,7 +9,7 @@ use super::begin::{Reconcile, Restraint};
 use super::execute::{Execution, Executor};
 use super::hold::WeighedPlan;
 use super::observation::Seen;
-use super::outcome::{Outcome, Progress};
+use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::remember::{remembered, without_unmade};
 use super::report::Names;
@@ -19,7 +19,7 @@ use crate::controller::state::memory::Memory;
 use crate::lane::Lane;
 use crate::ledger::{Ledger, Why};
 use crate::mail::{Holder, ObjectId};
-use crate::plan::{self, Change, Desired, Observed, Plan, Step};
+use crate::plan::{self, Change, Desired, Observed, Plan, Purpose, Step};
 
 impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
@@ -54,9 +54,26 @@ impl Reconcile<'_> {
             return Ok(self.nothing_due(judged, seen, weighed, &due));
         }
         self.ledger.why = why(&weighed.plan);
-        self.announce(&weighed.plan.announced).await?;
+        match self.announce(&weighed.plan.announced).await {
+            Ok(()) => {}
+            Err(Outcome::Stalled(stall @ Stall::LedgerRefused(_)))
+                if judged.prepared.purpose == Purpose::Keep =>
+            {
+                return Box::pin(self.only_remove(judged, seen, stall)).await;
+            }
+            Err(outcome) => return Err(outcome),
+        }
         let execution = self.execute(&judged, &weighed, &due.plan, &seen.observed).await;
         Ok(self.confirm(judged, &weighed, execution, &seen.observed).await)
+    }
+
+    /// The ledger can't hold what is declared: what needs no more memory is done all the same.
+    async fn only_remove(&mut self, mut judged: Judged, seen: Seen, why: Stall) -> Result<Applied, Outcome> {
+        self.restraint = Some(Restraint::Refused(why));
+        judged.prepared.purpose = Purpose::OnlyRemove;
+        judged.desired.purpose = Purpose::OnlyRemove;
+        let plan = judged.plan(&seen.observed);
+        self.change(judged, seen, plan).await
     }
 
     /// Observe: what would be done is reported, and nothing is written.
@@ -219,6 +236,7 @@ impl Reconcile<'_> {
             &weighed.plan,
             &execution,
             &judged.prepared.ledger,
+            judged.prepared.purpose,
             judged.desired.now,
         );
         let confirmed = match execution.error.take() {

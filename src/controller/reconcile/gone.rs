@@ -1,8 +1,9 @@
 //! A mailbox whose resource is gone and which stays, as Retain wants it.
 //!
 //! Nobody waits for it: the resource has no finalizer, and Exchange is not asked. What outlives the resource is carried
-//! out by its ledger: the first settings of a mailbox that was just created, removals that were announced before,
-//! people who have left, and rights whose time is over.
+//! out by its ledger: the first settings of a mailbox that was just created, removals that were announced before and the
+//! recheck of those that are done, a change of automapping that was cut in half, people who have left, and rights whose
+//! time is over.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,13 +25,16 @@ use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
-use crate::ledger::{self, Ledger, RecordedGrant};
+use crate::ledger::{self, Ledger, RecordedGrant, Withdrawn};
 use crate::plan::{People, Purpose};
 
 /// A mailbox that was announced and never seen is looked for so long.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
 /// The ledger of a mailbox that Exchange does not have any more is kept so long.
 const GONE_KEPT: Duration = Duration::from_hours(90 * 24);
+/// What Exchange acknowledged lately is rechecked so often: once at least after the last replica shows what was written, and
+/// before it is no longer remembered.
+const RECHECKED: Duration = Duration::from_mins(5);
 /// How often mailboxes without a resource are looked at for people who have left.
 const SWEEP: Duration = Duration::from_hours(24);
 
@@ -143,10 +147,17 @@ impl Reconcile<'_> {
 
     /// `Outcome::Released`: nothing is to be done for the mailbox now.
     pub(super) fn prepare_without_resource(&mut self) -> Result<Prepared, Outcome> {
-        let remembered = self.remembered_ledger().unwrap_or_default();
+        let mut remembered = self.remembered_ledger().unwrap_or_default();
         let Some(spec) = self.ledger.spec() else {
             return Err(Outcome::Released);
         };
+        // A backup may be older than what took the right away since: nothing is granted because of it.
+        let is_intact = self.ledger.object().is_some_and(ledger::is_intact);
+        let restored_at = spec.taken_up_at.filter(|_| spec.restored);
+        for grant in &mut remembered.grants {
+            let is_older = restored_at.is_some_and(|restored| grant.at.is_none_or(|at| at < restored));
+            grant.remapping &= is_intact && !is_older;
+        }
         let name = &self.object.spec.tenant_ref.name;
         let tenant = match self.context.state.tenants.get(name) {
             Some(TenantState::Ready(tenant)) if tenant.guid == spec.tenant.guid => tenant,
@@ -190,10 +201,14 @@ impl Reconcile<'_> {
             ledger.weighed.iter().any(|one| one.what == what)
         };
         let is_due = |grant: &RecordedGrant| {
-            ended(grant) || announced(grant) || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
+            ended(grant)
+                || announced(grant)
+                || grant.remapping
+                || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
         };
         ledger.intent.is_some()
             || ledger.grants.iter().any(is_due)
+            || has_open_removals(ledger, now)
             || tenant.is_some_and(|tenant| self.is_to_be_swept(tenant))
     }
 
@@ -332,6 +347,9 @@ impl Reconcile<'_> {
             .map(|take_up| take_up.until);
         let next = ends.chain(believed).filter(|until| *until > now).min();
         let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
+        let is_open =
+            has_open_removals(&remembered, now) || remembered.grants.iter().any(|grant| grant.remapping);
+        let wait = wait.into_iter().chain(is_open.then_some(RECHECKED)).min();
         let name = &spec.tenant.name;
         let has_departed = matches!(
             self.context.state.tenants.get(name),
@@ -351,4 +369,12 @@ impl Reconcile<'_> {
 fn names(people: &People, grant: &RecordedGrant) -> bool {
     let by_sid = grant.sid.as_ref().is_some_and(|sid| people.sids.contains(sid));
     by_sid || people.include_holder_of(grant)
+}
+
+/// Whether a right was removed so lately that a replica may hide that it is there.
+fn has_open_removals(ledger: &Ledger, now: Timestamp) -> bool {
+    ledger.removed.iter().any(|removed| match &removed.what {
+        Withdrawn::Grant(_) => removed.until > now,
+        Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
+    })
 }

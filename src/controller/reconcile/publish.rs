@@ -92,7 +92,6 @@ impl Reconcile<'_> {
         } else {
             outcome.of_unreported()
         };
-        let disposition = outcome.disposition();
         let now = self.context.clock.now();
         // As announced before the writes: it names those who have lost something, too.
         let announced = self.remembered_ledger().unwrap_or_default();
@@ -102,9 +101,13 @@ impl Reconcile<'_> {
         if has_no_orphans_left && let Some(draft) = self.ledger.draft_mut() {
             draft.orphans_removed = before.annotations().get(REMOVE_ORPHANS).cloned();
         }
-        if let Err(failed) = self.settle(&outcome, ledger.as_ref()).await {
-            return failed;
-        }
+        let outcome = match self.settle(&outcome, ledger.as_ref()).await {
+            Ok(()) => outcome,
+            // Somebody has to act, and has to read why.
+            Err(failed @ Outcome::Stalled(_)) => failed,
+            Err(failed) => return failed,
+        };
+        let disposition = outcome.disposition();
         let known = self.ledger.draft();
         let findings = snapshot
             .as_ref()

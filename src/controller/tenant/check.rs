@@ -174,13 +174,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         .tenant_id
         .parse()
         .map_err(|e| Fault::stalled("InvalidSpec", format!("spec.tenantId: {e}")))?;
-    let pinned = object
-        .status
-        .as_ref()
-        .and_then(|status| status.tenant_guid.clone());
-    if let Some(pinned) = pinned.filter(|pinned| *pinned != guid.to_string()) {
-        return Err(changed(&pinned, &guid.to_string()));
-    }
+    // The status proves nothing: the API server keeps spec.tenantId, the token names the tenant, and each ledger its own.
     if let Some(first) = rival(context, object) {
         let text = format!("the ExchangeTenant {first:?} is for the same tenant {guid}: keep one of the two");
         return Err(Fault::stalled("DuplicateTenant", text));

@@ -59,8 +59,13 @@ impl Simulation {
                 .ledgers
                 .iter()
                 .all(|ledger| is_released_since(ledger, long_ago));
-        let only_revokes = !removed.is_empty() && added.is_empty();
-        if has_no_resource && !only_revokes {
+        // Automapping was being changed when the resource went.
+        let is_remapped = |pair| {
+            let mut entries = sent.ledgers.iter().filter_map(|ledger| entry(ledger, pair));
+            entries.any(|entry| entry["remapping"] == true)
+        };
+        let outlives = !(removed.is_empty() && added.is_empty()) && added.iter().all(is_remapped);
+        if has_no_resource && !outlives {
             wrongs.push(sent.wrong("its mailbox has no resource"));
         }
     }
