@@ -59,7 +59,7 @@ impl Reconcile<'_> {
             Err(Outcome::Stalled(stall @ Stall::LedgerRefused(_)))
                 if judged.prepared.purpose == Purpose::Keep =>
             {
-                return Box::pin(self.only_remove(judged, seen, stall)).await;
+                return self.only_remove(judged, seen, stall).await;
             }
             Err(outcome) => return Err(outcome),
         }
@@ -73,7 +73,7 @@ impl Reconcile<'_> {
         judged.prepared.purpose = Purpose::OnlyRemove;
         judged.desired.purpose = Purpose::OnlyRemove;
         let plan = judged.plan(&seen.observed);
-        self.change(judged, seen, plan).await
+        Box::pin(self.change(judged, seen, plan)).await
     }
 
     /// Observe: what would be done is reported, and nothing is written.
