@@ -145,19 +145,25 @@ impl Reconcile<'_> {
         }
     }
 
-    /// `Outcome::Released`: nothing is to be done for the mailbox now.
-    pub(super) fn prepare_without_resource(&mut self) -> Result<Prepared, Outcome> {
+    /// A backup may be older than what took a right away since: nothing is granted because of it.
+    fn remembered_without_resource(&self) -> Ledger {
         let mut remembered = self.remembered_ledger().unwrap_or_default();
-        let Some(spec) = self.ledger.spec() else {
-            return Err(Outcome::Released);
-        };
-        // A backup may be older than what took the right away since: nothing is granted because of it.
         let is_intact = self.ledger.object().is_some_and(ledger::is_intact);
-        let restored_at = spec.taken_up_at.filter(|_| spec.restored);
+        let spec = self.ledger.spec().filter(|spec| spec.restored);
+        let restored_at = spec.and_then(|spec| spec.taken_up_at);
         for grant in &mut remembered.grants {
             let is_older = restored_at.is_some_and(|restored| grant.at.is_none_or(|at| at < restored));
             grant.remapping &= is_intact && !is_older;
         }
+        remembered
+    }
+
+    /// `Outcome::Released`: nothing is to be done for the mailbox now.
+    pub(super) fn prepare_without_resource(&mut self) -> Result<Prepared, Outcome> {
+        let remembered = self.remembered_without_resource();
+        let Some(spec) = self.ledger.spec() else {
+            return Err(Outcome::Released);
+        };
         let name = &self.object.spec.tenant_ref.name;
         let tenant = match self.context.state.tenants.get(name) {
             Some(TenantState::Ready(tenant)) if tenant.guid == spec.tenant.guid => tenant,
@@ -265,10 +271,11 @@ impl Reconcile<'_> {
         if self.is_over() {
             return self.delete_ledger().await;
         }
-        match ledger.or_else(|| self.remembered_ledger()) {
-            Some(ledger) => self.announce(&ledger).await,
-            None => Ok(()),
+        if self.ledger.object().is_none() {
+            return Ok(());
         }
+        let ledger = ledger.unwrap_or_else(|| self.remembered_without_resource());
+        self.announce(&ledger).await
     }
 
     /// Nothing came of an announced create, or the mailbox has long been gone.
@@ -337,7 +344,7 @@ impl Reconcile<'_> {
     fn next_duty(&self) -> Option<(Duration, Lane)> {
         let spec = self.ledger.draft()?;
         let now = self.context.clock.now();
-        let remembered = self.remembered_ledger().unwrap_or_default();
+        let remembered = self.remembered_without_resource();
         let ends = remembered.grants.iter().filter_map(|grant| grant.until);
         // What came meanwhile waits until a restored ledger is believed.
         let has_waiting = remembered.grants.iter().any(|grant| grant.until.is_some());

@@ -157,8 +157,14 @@ impl Simulation {
         (ready_of(&found).is_true() && !is_watched_only(&found)).then_some(found)
     }
 
-    /// Whoever has left holds nothing that is listed, although the resource is gone.
+    /// Whoever has left holds nothing that is listed, although the resource is gone, and no change is left undone.
     fn released(&self, ledger: &Value, held: &BTreeSet<(Uuid, Right)>, found: &mut Vec<String>) {
+        for person in ledger["spec"]["people"].as_array().into_iter().flatten() {
+            let mut rights = person["rights"].as_object().into_iter().flatten();
+            if rights.any(|(_, entry)| entry["remapping"] == true) {
+                found.push(format!("automapping of {} is still being changed", person["id"]));
+            }
+        }
         let departed = wishes::departed(&self.world);
         for (member, right, state) in listed(ledger) {
             if state != "Removed" && departed.contains(&member) && held.contains(&(member, right)) {

@@ -41,7 +41,7 @@ pub use oracle::Patience;
 pub use rng::Rng;
 pub use schedule::{replay_schedule, schedules, trace_schedule};
 pub use secrets::Secrets;
-pub use sequence::{ABOUT_LEDGERS, ABOUT_PEOPLE, actions_of, replay_sequence};
+pub use sequence::{ABOUT_LEDGERS, ABOUT_PEOPLE, STORY, actions_of, replay_sequence};
 pub use wire::Phase;
 
 use self::expectations::Expectations;
