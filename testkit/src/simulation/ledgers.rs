@@ -36,6 +36,8 @@ pub struct Versions {
     seen: BTreeMap<String, Vec<Version>>,
     /// When which resource tolerated no right but the declared ones, by name.
     pub exclusive: BTreeMap<String, BTreeSet<Timestamp>>,
+    /// When whom the tenant's manifest called departed.
+    pub departed: BTreeMap<Uuid, BTreeSet<Timestamp>>,
     revision: u64,
 }
 
@@ -50,6 +52,9 @@ impl Versions {
                 let times = self.exclusive.entry(name(&mailbox)).or_default();
                 times.insert(world.server.now());
             }
+        }
+        for person in wishes::departed(world) {
+            self.departed.entry(person).or_default().insert(world.server.now());
         }
         let revision = world.server.revision();
         if revision == self.revision {

@@ -117,6 +117,7 @@ impl Simulation {
                 let namespace_objects = kube::api::DeleteParams::default();
                 if *kind == "SharedMailbox" {
                     self.expected.release(&self.world, name);
+                    self.slips.has_deleted = true;
                     let _ = self
                         .world
                         .api::<SharedMailbox>()

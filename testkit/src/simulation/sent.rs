@@ -81,7 +81,7 @@ impl Simulation {
         if evictions.any(is_evicted) {
             return true;
         }
-        if self.has_left(sent, holder) {
+        if self.had_left(sent, holder, long_ago) {
             return true;
         }
         let Some(entry) = entry(ledger, pair) else {
@@ -96,10 +96,15 @@ impl Simulation {
             || until.is_some_and(|until| until <= sent.at)
     }
 
-    pub(super) fn has_left(&self, sent: &Sent, holder: &str) -> bool {
-        let who = self.world.tenant.object_id(holder);
+    /// Whether the holder had left when it was sent, or when it was planned.
+    pub(super) fn had_left(&self, sent: &Sent, holder: &str, planned: Timestamp) -> bool {
+        let Some(who) = self.world.tenant.object_id(holder) else {
+            return false;
+        };
         let mut departed = sent.departed.iter();
-        departed.any(|name| who.is_some() && self.world.tenant.object_id(name) == who)
+        let times = self.versions.departed.get(&who);
+        departed.any(|name| self.world.tenant.object_id(name) == Some(who))
+            || times.is_some_and(|times| times.range(planned..=sent.at).next().is_some())
     }
 }
 

@@ -50,6 +50,8 @@ pub struct Slips {
     backup: BTreeMap<String, MailboxLedger>,
     /// When the ledger of a mailbox (GUID) was restored, and how long what was under way may still be done.
     pub restored: BTreeMap<String, Vec<(Timestamp, SignedDuration)>>,
+    /// A SharedMailbox was deleted: once it is back, what its permissions drop may stay for the hour.
+    pub has_deleted: bool,
     /// When any ledger was touched: what was announced before may be sent with no ledger around.
     pub touched: Vec<Timestamp>,
     /// Resources (uid) of whose mailboxes nothing is known any more.
@@ -331,12 +333,12 @@ impl Simulation {
             is_fresh
                 && entry(ledger, pair)
                     .is_some_and(|entry| entry["remapping"] != true && entry["state"] != "Removed")
-        }) && !self.has_left(sent, &pair.0)
+        }) && !self.had_left(sent, &pair.0, sent.at.saturating_sub(UNDER_WAY).unwrap())
     }
 
     /// How long what was restored or brought back may take.
     pub(super) fn grace(&self) -> Duration {
-        if self.slips.touched.is_empty() {
+        if self.slips.touched.is_empty() && !self.slips.has_deleted {
             Duration::ZERO
         } else {
             Duration::from_mins(65)
