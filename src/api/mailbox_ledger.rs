@@ -448,7 +448,7 @@ fn is_one(number: &i32) -> bool {
 /// For the columns of `kubectl get`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerShown {
-    /// Creating, Finishing, Serving, Released, ForeignMarker or Gone.
+    /// Creating, Finishing, Serving, TakingUp, Released, ForeignMarker or Gone.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub state: String,

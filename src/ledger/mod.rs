@@ -22,7 +22,7 @@ use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 pub use decode::{Unreadable, read};
 pub use encode::{is_same_but_for_time, outgrows, write};
 pub use history::{Access, Why, held_on, is_grant, is_removal, last_changes, note};
-pub use life::{is_intact, is_sealed, lifecycle, seal};
+pub use life::{TAKING_UP, is_intact, is_sealed, lifecycle, seal};
 pub use merge::{merge, wins};
 
 /// What a plan must know of earlier reconciles.

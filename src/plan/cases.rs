@@ -85,7 +85,9 @@ fn changing_automapping_is_announced_and_repeated_after_a_crash_between_its_halv
         unreachable!()
     };
     shown.extend([("DisplayName", Value::text("Drifted"))]);
-    let steps = plan(&wanted, &there, &planned.announced).steps;
+    let planned = plan(&wanted, &there, &planned.announced);
+    assert!(planned.announced.grants[0].remapping, "until it is granted again");
+    let steps = planned.steps;
     let again = Step::Grant {
         object_id: person(1),
         right: Right::FullAccess,

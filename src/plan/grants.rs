@@ -211,7 +211,8 @@ impl GrantPlan {
             until: wanted.until,
         };
         self.announced.push(RecordedGrant {
-            remapping: remap,
+            // Whoever has lost it has it back only once the grant is acknowledged.
+            remapping: remap || interrupted,
             at: if remap && !interrupted {
                 Some(now)
             } else {

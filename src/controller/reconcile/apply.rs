@@ -54,6 +54,7 @@ impl Reconcile<'_> {
             return Ok(self.nothing_due(judged, seen, weighed, &due));
         }
         self.ledger.why = why(&weighed.plan);
+        self.ledger.has_due = Some(!weighed.plan.due.is_empty());
         match self.announce(&weighed.plan.announced).await {
             Ok(()) => {}
             Err(Outcome::Stalled(stall @ Stall::LedgerRefused(_)))

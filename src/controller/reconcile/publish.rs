@@ -101,6 +101,9 @@ impl Reconcile<'_> {
         if has_no_orphans_left && let Some(draft) = self.ledger.draft_mut() {
             draft.orphans_removed = before.annotations().get(REMOVE_ORPHANS).cloned();
         }
+        if let Some(snapshot) = &snapshot {
+            self.ledger.has_due = Some(!snapshot.rest.due.is_empty());
+        }
         let outcome = match self.settle(&outcome, ledger.as_ref()).await {
             Ok(()) => outcome,
             // Somebody has to act, and has to read why.

@@ -54,7 +54,10 @@ impl Versions {
             }
         }
         for person in wishes::departed(world) {
-            self.departed.entry(person).or_default().insert(world.server.now());
+            self.departed
+                .entry(person)
+                .or_default()
+                .insert(world.server.now());
         }
         let revision = world.server.revision();
         if revision == self.revision {

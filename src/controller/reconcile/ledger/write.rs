@@ -52,7 +52,11 @@ impl Reconcile<'_> {
             spec.restored = true;
         }
         ledger::write(&mut spec, remembered);
-        ledger::lifecycle(&spec, self.ledger.is_foreign).clone_into(&mut spec.shown.state);
+        let waits = self
+            .ledger
+            .has_due
+            .unwrap_or(spec.shown.state == ledger::TAKING_UP);
+        ledger::lifecycle(&spec, self.ledger.is_foreign, waits).clone_into(&mut spec.shown.state);
         let before = self.ledger.object();
         if before.is_some_and(|before| {
             ledger::is_intact(before) && ledger::is_same_but_for_time(&before.spec, &spec, now)
