@@ -325,7 +325,9 @@ async fn who_has_left_is_granted_nothing_although_their_automapping_was_being_ch
     depart(&world, SECOND).await;
     world.sleep(60).await;
     world.tenant.set_faults(Faults::default());
+    forget(&world);
     world.sleep(2 * HOUR).await;
+    assert_eq!(sent(&world, "Add-MailboxPermission"), 0, "not even for a moment");
     assert_eq!(entry_of_second(&world), None);
 }
 
