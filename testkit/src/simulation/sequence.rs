@@ -238,6 +238,8 @@ fn story(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Actions {
                 members(&USERS[..2]),
                 Action::seconds(30),
                 Action::delete_mailbox(name),
+                // The request that waits for its turn would be sent all the same.
+                Action::Crash,
                 Action::Faults(Faults::default()),
             ]
         }
