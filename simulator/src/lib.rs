@@ -3,7 +3,7 @@
 //! It answers what such a client asks over HTTP, in process without sockets
 //! ([`Simulator::handle`]) or as the binary `simulator serve`:
 //!
-//! - the token endpoint (client credentials with a secret);
+//! - the token endpoint (client credentials with a secret, a certificate or a federated token);
 //! - the Exchange admin API, `InvokeCommand` and `$batch`, with the cmdlets around mailboxes and
 //!   their permissions;
 //! - Graph: users, as far as sign-in and licences go, and who is in a group.
@@ -32,6 +32,7 @@
 mod clock;
 mod cmdlets;
 mod control;
+mod credentials;
 mod directory;
 mod error;
 mod exchange;
@@ -60,6 +61,7 @@ mod wire;
 mod world;
 
 pub use control::{AccessRow, Control, Rename, SendAsRow, UnknownObject};
+pub use credentials::Federation;
 pub use directory::{AccessRight, Standing};
 pub use error::{CmdletError, Envelope};
 pub use faults::{Delay, Fault, FaultRule, Faults, Lag, Surface};

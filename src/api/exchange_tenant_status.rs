@@ -80,8 +80,8 @@ pub struct ExchangeTenantStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Authenticated and Authorized; CapabilityMissing, LimitedView, RevocationsHeld, Reconciling and Stalled only
-    /// while they are True.
+    /// Ready, Authenticated and Authorized; CapabilityMissing, CredentialExpiring, CredentialRefused, LimitedView,
+    /// RevocationsHeld, Reconciling and Stalled only while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -91,6 +91,9 @@ pub struct ExchangeTenantStatus {
     /// The tenant that the first token was for. Pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_guid: Option<String>,
+    /// The credential that Entra accepted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialInUse>,
     /// The domain under which Exchange gives every mailbox an address of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_domain: Option<String>,
@@ -111,6 +114,24 @@ pub struct ExchangeTenantStatus {
     /// was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+/// How the operator proves which app it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialInUse {
+    /// Which of spec.credentials it is.
+    pub kind: CredentialName,
+    /// When it ends: a certificate says so, a client secret by the annotation sharedmailbox.dev/expires-at of its Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CredentialName {
+    WorkloadIdentity,
+    Certificate,
+    ClientSecret,
 }
 
 /// What Entra showed of the accounts behind all mailboxes of a tenant.

@@ -152,7 +152,7 @@ pub struct ExchangeError {
 }
 
 impl ExchangeError {
-    pub(super) fn new(class: ErrorClass, stage: Stage, operation: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(class: ErrorClass, stage: Stage, operation: &str, message: impl Into<String>) -> Self {
         Self {
             class,
             stage,

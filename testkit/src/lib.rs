@@ -16,6 +16,7 @@
 
 pub mod api_server;
 pub mod canary;
+mod certificates;
 mod conditions;
 pub mod conformance;
 pub mod kstatus;
@@ -24,6 +25,7 @@ mod manifests;
 pub mod simulation;
 mod world;
 
+pub use certificates::AppCertificate;
 pub use conditions::{Condition, condition, ready};
 pub use ledgers::{largest_ledger, ledger, longest_address};
 pub use manifests::{mailbox, permission, tenant, with};

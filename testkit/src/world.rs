@@ -2,6 +2,7 @@
 //! tokio's paused time, or a real one.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -78,6 +79,8 @@ pub struct World<S = ApiServer> {
     pub leadership: Leadership,
     /// All lives of the operator draw from it, so that no name is chosen twice.
     pub rng: Rng,
+    /// Where the operator finds its service account token, if anywhere.
+    pub federated_token_file: Option<PathBuf>,
     operator: Option<RunningOperator>,
     /// What the present or last operator counts.
     metrics: Registry,
@@ -169,6 +172,7 @@ impl<S: Server> World<S> {
             leadership: Leadership::alone(),
             operator: None,
             metrics: Registry::default(),
+            federated_token_file: None,
         };
         for name in ["kube-system", "default", OPERATOR_NAMESPACE, NAMESPACE] {
             world.ensure_namespace(name).await;
@@ -225,6 +229,7 @@ impl<S: Server> World<S> {
                 operator_namespace: OPERATOR_NAMESPACE.to_owned(),
                 tenant_lease_namespace: "kube-system".to_owned(),
                 allowed_endpoints: Vec::new(),
+                federated_token_file: self.federated_token_file.clone(),
                 concurrency: 16,
             },
             metrics: Metrics::register(&mut self.metrics),

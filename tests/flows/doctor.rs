@@ -11,7 +11,7 @@ use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::doctor::{
     ASSUMPTIONS, DoctorError, Needs, Outcome, Report, Scratch, State, examine,
 };
-use shared_mailbox_operator::exchange::{Cloud, Connection, Endpoints};
+use shared_mailbox_operator::exchange::{Cloud, Connection, Credential, Endpoints};
 use shared_mailbox_operator::rng::Rng;
 use simulator::{Control, Quirks, Seed, Simulator};
 use testkit::{START, in_process};
@@ -35,7 +35,9 @@ impl Patient {
             tenant: seed.tenant_id.to_string().parse().unwrap(),
             endpoints: Endpoints::for_cloud(Cloud::Worldwide),
             client_id: seed.client_id,
-            secret: SecretString::from(seed.client_secret.as_str()),
+            credentials: vec![Credential::ClientSecret(SecretString::from(
+                seed.client_secret.as_str(),
+            ))],
             max_concurrent: 4,
             writes_per_minute: 120,
         };

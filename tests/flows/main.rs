@@ -20,6 +20,7 @@ mod claims;
 mod contested;
 mod crash;
 mod create;
+mod credentials;
 mod day;
 mod defaults;
 mod departed;

@@ -22,7 +22,6 @@ async fn sales_waits(world: &World, parts: &[&str]) {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_cannot_work_says_what_to_change() {
-    let client = "spec.credentials";
     for (change, reason, parts) in [
         (
             json!({ "tenantId": OTHER_TENANT }),
@@ -31,8 +30,8 @@ async fn a_connection_that_cannot_work_says_what_to_change() {
         ),
         (
             json!({ "credentials": { "clientId": OTHER_TENANT } }),
-            "CredentialsRefused",
-            [client, "AADSTS700016"],
+            "AppUnknown",
+            ["spec.credentials.clientId", "AADSTS700016"],
         ),
         (
             json!({ "credentials": { "clientSecretRef": { "name": "missing" } } }),
@@ -76,14 +75,14 @@ async fn a_wrong_secret_is_reported_once_and_the_right_one_is_picked_up() {
     set_secret(&world, json!({ "clientSecret": "hunter2" })).await;
     world.apply(&tenant()).await;
     world.start_operator();
-    let object = world.wait_tenant("False", "CredentialsRefused").await;
+    let object = world.wait_tenant("False", "ClientSecretWrong").await;
     reported(
         &object,
-        "CredentialsRefused",
-        &["spec.credentials and the Secret", "AADSTS7000215"],
+        "ClientSecretWrong",
+        &["its value, not its id", "AADSTS7000215"],
     );
     assert_eq!(condition(&object, "Authenticated").unwrap().status, "False");
-    sales_waits(&world, &["CredentialsRefused", "AADSTS7000215"][1..]).await;
+    sales_waits(&world, &["AADSTS7000215"]).await;
     world.sleep(5).await;
     world.server.forget_requests();
     world.sleep(3600).await;
@@ -97,19 +96,19 @@ async fn a_wrong_secret_is_reported_once_and_the_right_one_is_picked_up() {
 
 #[tokio::test(start_paused = true)]
 async fn an_app_without_its_roles_is_reported_with_their_names() {
-    for (app_role, directory_role, part) in [
-        (false, true, "Exchange.ManageAsApp"),
-        (true, false, "Exchange Recipient Administrator"),
+    for (app_role, directory_role, reason, part) in [
+        (false, true, "ConsentMissing", "admin consent"),
+        (true, false, "NotAuthorized", "Exchange Recipient Administrator"),
     ] {
         let mut world = World::without_operator(Seed::contoso()).await;
         world.tenant.set_exchange_app_role(app_role);
         world.tenant.set_directory_role(directory_role);
         world.apply(&tenant()).await;
         world.start_operator();
-        let object = world.wait_tenant("False", "NotAuthorized").await;
-        reported(&object, "NotAuthorized", &["may not manage Exchange", part]);
+        let object = world.wait_tenant("False", reason).await;
+        reported(&object, reason, &["Exchange.ManageAsApp", part]);
         assert_eq!(condition(&object, "Authenticated").unwrap().status, "True");
-        sales_waits(&world, &["may not manage Exchange", part]).await;
+        sales_waits(&world, &["Exchange.ManageAsApp", part]).await;
         world.sleep(5).await;
         stays_quiet(&world, std::time::Duration::from_hours(1)).await;
         world.tenant.set_exchange_app_role(true);

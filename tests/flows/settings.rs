@@ -1,7 +1,10 @@
 //! Values that Exchange refuses or that look like code: one bad value holds nothing hostage, text stays text.
 
+use std::collections::BTreeMap;
+
 use super::kit::*;
 use serde_json::json;
+use shared_mailbox_operator::api::SharedMailbox;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, ParameterRule, Quirks};
 use testkit::{World, condition, mailbox, with};
 
@@ -221,6 +224,38 @@ async fn a_switch_that_differs_is_never_taken_for_another_form_of_what_is_declar
     world.sleep(3 * 3600).await;
     let shown = view(&world).settings.get("SmtpClientAuthenticationDisabled");
     assert_eq!(shown, Some(json!(true)));
+}
+
+/// Who watches Ready would otherwise be called once an hour.
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_never_converges_is_tried_again_without_a_flip_of_the_conditions() {
+    let world = sales_with(&[FIRST]).await;
+    world.tenant.set_quirks(Quirks {
+        shown_instead: BTreeMap::from([("MailTip".to_owned(), json!("<html>never</html>"))]),
+        says_unmodified: false,
+        ..Quirks::default()
+    });
+    world.apply(&sales(json!({ "mailTip": "Ask us" }))).await;
+    let before = world.wait_mailbox("sales", "False", "NotConverging").await;
+    let (writes, since) = (sent(&world, "Set-Mailbox"), transitions(&before));
+    until(&world, "two more tries", || {
+        sent(&world, "Set-Mailbox") >= writes + 2
+    })
+    .await;
+    world.sleep(1800).await;
+    let after = world.wait_mailbox("sales", "False", "NotConverging").await;
+    assert_eq!(transitions(&after), since);
+}
+
+/// When each of the conditions that people watch changed.
+fn transitions(object: &SharedMailbox) -> Vec<String> {
+    let conditions = &object.status.as_ref().unwrap().conditions;
+    let watched = conditions
+        .iter()
+        .filter(|condition| ["Ready", "Stalled", "SettingsSynced"].contains(&condition.type_.as_str()));
+    watched
+        .map(|condition| format!("{} {:?}", condition.type_, condition.last_transition_time))
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]

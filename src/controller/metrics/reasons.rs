@@ -2,13 +2,24 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 52] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressHeldByRetained",
     "AddressInUse",
     "Contested",
+    "AppDisabled",
+    "AppUnknown",
+    "CertificateUnknown",
+    "CertificateUnusable",
+    "ClientSecretExpired",
+    "ClientSecretWrong",
+    "ClockSkew",
+    "ConditionalAccess",
+    "ConsentMissing",
     "CredentialsRefused",
+    "FederationUnknown",
+    "WorkloadIdentityNotMounted",
     "DomainNotAccepted",
     "DriftDetected",
     "DuplicateTenant",

@@ -58,7 +58,7 @@ impl States {
         states.read_queue(&state.queue, now);
         (states.owed, states.owed_oldest) = state.pending().owed(now);
         for tenant in &mut states.tenants {
-            tenant.credential_expires = state.tenants.credential_expiry(&tenant.name);
+            tenant.credential_expires = state.tenants.credentials(&tenant.name).first_end();
             if let Some(TenantState::Ready(ready)) = state.tenants.get(&tenant.name) {
                 tenant.gateway = Some(ready.gateway.reading());
             }
@@ -318,7 +318,7 @@ impl States {
             ),
             family(
                 "sharedmailbox_credential_expiry_timestamp_seconds",
-                "When the credential ends, where that is known",
+                "When the first of the credentials ends, where that is known",
                 &|tenant| tenant.credential_expires.map(seconds),
             ),
             gateway(

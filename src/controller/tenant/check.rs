@@ -200,6 +200,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         gateway,
         directory,
     } = connected(context, object, guid).await?;
+    gateway.retry_refused_credentials().await;
     let answered = gateway
         .tenant_guid()
         .await
@@ -207,10 +208,10 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
     if answered != guid {
         return Err(changed(&guid.to_string(), &answered.to_string()));
     }
-    let domains = gateway
-        .accepted_domains(Lane::Edit)
-        .await
-        .map_err(|error| Fault::of_error(&error))?;
+    let domains = match gateway.accepted_domains(Lane::Edit).await {
+        Ok(domains) => domains,
+        Err(error) => return Err(Fault::of_exchange(&error, gateway.may_manage_exchange().await)),
+    };
     let initial = domains
         .iter()
         .find(|domain| domain.initial)

@@ -27,7 +27,7 @@ pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
 pub(super) use self::send::{STALE_ROLES, answer_to};
 pub(super) use self::shared::{Core, not_leading};
 use self::shared::{NOT_LEADING, Slot, State, throttled};
-use super::auth::TokenSource;
+use super::auth::{TokenSource, Tried};
 use super::connection::Connection;
 use super::error::{ErrorClass, ExchangeError, Retry, Stage};
 use super::http::HttpService;
@@ -48,6 +48,9 @@ const PAGES: usize = 200;
 
 /// Graph requests in flight at a time. Graph allows far more; a pool of connections does not.
 const GRAPH_REQUESTS: usize = 4;
+
+/// The application permission without which Exchange answers no app.
+const APP_ROLE: &str = "Exchange.ManageAsApp";
 
 /// Talks to one tenant. Clones share queue, tokens and budget; the last one dropped stops what is in flight.
 ///
@@ -164,6 +167,23 @@ impl Gateway {
             let message = "the access token does not say which tenant it is for";
             ExchangeError::new(ErrorClass::Transient, Stage::Token, "Token request", message)
         })
+    }
+
+    /// Whether the token for Exchange carries `Exchange.ManageAsApp`; None: it can't be read.
+    pub async fn may_manage_exchange(&self) -> Option<bool> {
+        let roles = self.core.exchange_tokens.get().await.ok()?.roles?;
+        Some(roles.contains(APP_ROLE))
+    }
+
+    /// The next calls try credentials again that were refused while another one worked.
+    pub async fn retry_refused_credentials(&self) {
+        self.core.exchange_tokens.retry_refused().await;
+        self.core.graph_tokens.retry_refused().await;
+    }
+
+    /// How the credentials did when a token for Exchange was asked for last.
+    pub async fn tried_credentials(&self) -> Tried {
+        self.core.exchange_tokens.tried().await
     }
 
     /// The next calls come with new tokens.
