@@ -201,7 +201,7 @@ fn project(file: &Path, ends: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_cannot_be_used_says_which_and_why() {
     let certificate = AppCertificate::ending("2028-05-01");
-    let another = AppCertificate::ending("2028-05-01");
+    let another = AppCertificate::of_another_key("2028-05-01");
     let good = json!({ "tls.crt": certificate.pem, "tls.key": certificate.key_pem });
     for (data, known, reason, parts) in [
         (
