@@ -13,7 +13,8 @@
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
 //! - [`doctor`]: checks on a real tenant what the operator assumes of Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
-//! - [`clock`], [`rng`], [`lane`] and [`leadership`]: time, randomness, urgency and the right to write, shared by all.
+//! - [`clock`], [`rng`], [`lane`], [`fair`] and [`leadership`]: time, randomness, urgency, turns and the right to write,
+//!   shared by all.
 
 // One more variant is considered everywhere: no match over an enum of ours ends in `_`.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -23,6 +24,7 @@ pub mod clock;
 pub mod controller;
 pub mod doctor;
 pub mod exchange;
+pub mod fair;
 pub mod lane;
 pub mod leadership;
 pub mod ledger;

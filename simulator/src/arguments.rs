@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
+use simulator::Profile;
 
 /// Whatever made the program fail, for its last line.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -31,6 +32,10 @@ pub struct Serve {
     /// A seed as JSON; the Contoso tenant when left out.
     #[arg(long, value_name = "FILE")]
     pub seed: Option<PathBuf>,
+    /// How the tenant behaves: 2020, 2026, narrow-role, hybrid or linked-accounts. Replaces the quirks of the seed;
+    /// without it the tenant behaves as is likeliest.
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<Profile>,
     /// Write each journal entry to standard error, one JSON object a line.
     #[arg(long)]
     pub journal: bool,

@@ -170,6 +170,48 @@ impl CmdletError {
         }
     }
 
+    /// The app's role group may not write to this mailbox.
+    pub fn out_of_scope(mailbox: &str) -> Self {
+        Self::write_scope(
+            mailbox,
+            &format!("'{mailbox}' isn't within your current write scopes. Can't perform save operation."),
+        )
+    }
+
+    /// Mastered on premises.
+    pub fn synced(mailbox: &str) -> Self {
+        let text = format!(
+            "The action can't be performed on the object '{mailbox}' because the object is being synchronized from your \
+             on-premises organization. This action should be performed on the object in your on-premises organization."
+        );
+        Self::write_scope(mailbox, &text)
+    }
+
+    /// The one first sentence of three refusals.
+    pub fn write_scope(mailbox: &str, why: &str) -> Self {
+        Self::new(
+            400,
+            "System.InvalidOperationException",
+            format!(
+                "The operation on mailbox \"{mailbox}\" failed because it's out of the current user's write scope. {why}"
+            ),
+        )
+    }
+
+    pub fn not_filterable(property: &str) -> Self {
+        Self::binding(format!(
+            "Cannot bind parameter 'Filter' to the target. Exception setting \"Filter\": \"\"{property}\" is not a \
+             recognized filterable property.\""
+        ))
+    }
+
+    pub fn filter_too_long(conditions: usize) -> Self {
+        Self::binding(format!(
+            "Cannot bind parameter 'Filter' to the target. Exception setting \"Filter\": \"The filter has {conditions} \
+             conditions, which is more than is allowed.\""
+        ))
+    }
+
     pub fn missing_parameter(name: &str) -> Self {
         Self::binding(format!(
             "Cannot process command because of one or more missing mandatory parameters: {name}."

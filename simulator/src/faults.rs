@@ -174,6 +174,8 @@ pub enum Fault {
     /// Answered as if all were done, and nothing of it stays: the server that took it died before it replicated to the others.
     /// The admin API only, and not for cmdlets that make or delete objects.
     Forgotten,
+    /// Nothing is done, and the connection stays open without an answer. Graph only.
+    Silent,
 }
 
 impl Fault {
@@ -196,6 +198,7 @@ impl Fault {
             Self::LostAnswer => "lostAnswer",
             Self::CutAnswer => "cutAnswer",
             Self::Forgotten => "forgotten",
+            Self::Silent => "silent",
         }
     }
 }

@@ -112,7 +112,7 @@ impl Filter {
             } => {
                 let found = row.iter().find(|(name, _)| name.eq_ignore_ascii_case(property));
                 let Some((name, found)) = found else {
-                    return Err(not_filterable(property));
+                    return Err(CmdletError::not_filterable(property));
                 };
                 let proxies = name == "EmailAddresses";
                 match operator {
@@ -197,13 +197,6 @@ fn invalid(text: &str) -> CmdletError {
     CmdletError::binding(format!(
         "Cannot bind parameter 'Filter' to the target. Exception setting \"Filter\": \"Invalid filter syntax. \
          For a description of the filter parameter syntax see the command help. \"{text}\"\""
-    ))
-}
-
-fn not_filterable(property: &str) -> CmdletError {
-    CmdletError::binding(format!(
-        "Cannot bind parameter 'Filter' to the target. Exception setting \"Filter\": \"\"{property}\" is not a \
-         recognized filterable property.\""
     ))
 }
 

@@ -40,6 +40,6 @@ pub fn reply(fault: &Fault) -> Option<Reply> {
         Fault::Unauthorized => {
             Some(Reply::empty(401).with("www-authenticate", "Bearer error=\"invalid_token\""))
         }
-        Fault::LostRequest | Fault::LostAnswer | Fault::CutAnswer | Fault::Forgotten => None,
+        Fault::LostRequest | Fault::LostAnswer | Fault::CutAnswer | Fault::Forgotten | Fault::Silent => None,
     }
 }

@@ -3,7 +3,7 @@
 //! It answers what such a client asks over HTTP, in process without sockets
 //! ([`Simulator::handle`]) or as the binary `simulator serve`:
 //!
-//! - the token endpoint (client credentials with a secret);
+//! - the token endpoint (client credentials with a secret, a certificate or a federated token);
 //! - the Exchange admin API, `InvokeCommand` and `$batch`, with the cmdlets around mailboxes and
 //!   their permissions;
 //! - Graph: users, as far as sign-in and licences go, and who is in a group.
@@ -32,6 +32,7 @@
 mod clock;
 mod cmdlets;
 mod control;
+mod credentials;
 mod directory;
 mod error;
 mod exchange;
@@ -43,6 +44,7 @@ mod inject;
 mod journal;
 mod paging;
 mod parameters;
+mod profile;
 mod quirks;
 mod quirks_drawn;
 mod random;
@@ -60,14 +62,17 @@ mod wire;
 mod world;
 
 pub use control::{AccessRow, Control, Rename, SendAsRow, UnknownObject};
+pub use credentials::Federation;
 pub use directory::{AccessRight, Standing};
 pub use error::{CmdletError, Envelope};
 pub use faults::{Delay, Fault, FaultRule, Faults, Lag, Surface};
 pub use grants::{AppGrants, ParameterRule};
 pub use journal::{Actor, JournalEntry, JournalKind};
+pub use profile::{OUT_OF_SCOPE, Profile};
 pub use quirks::{
-    BatchErrors, EmptyList, EmptyMailTip, Entities, HtmlForm, LanguageForm, LineEnds, MailTipForm, Quirks,
-    RoleList, SignInForm, TimeForm,
+    AccessQuirks, BadWord, BatchErrors, EmptyList, EmptyMailTip, Entities, GroupQuirks, HiddenMembers,
+    HtmlForm, LanguageForm, LineEnds, Linked, ListQuirks, MailTipForm, NextLink, OrganizationRows, Quirks,
+    QuotaOrder, RefusalQuirks, RoleList, SignInForm, TimeForm, UnknownParameter, UserFilter,
 };
 pub use seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 pub use server::{Observer, serve};

@@ -50,6 +50,9 @@ async fn run(arguments: Serve) -> Result<(), Failure> {
     if seed.start.is_none() {
         seed.start = Some(wall_clock()?);
     }
+    if let Some(profile) = arguments.profile {
+        profile.apply(&mut seed);
+    }
     let listener = TcpListener::bind(&arguments.listen)
         .await
         .map_err(|error| format!("can't listen on {}: {error}", arguments.listen))?;

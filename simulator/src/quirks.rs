@@ -1,9 +1,16 @@
 //! What nobody outside knows of the service, as switches: clients have to bear every position.
 
+mod unkind;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use unkind::{
+    AccessQuirks, BadWord, GroupQuirks, HiddenMembers, Linked, ListQuirks, NextLink, OrganizationRows,
+    QuotaOrder, RefusalQuirks, UnknownParameter, UserFilter,
+};
 
 /// How this tenant answers where no source says how the real service does. The default is what is likeliest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +43,10 @@ pub struct Quirks {
     pub missing: BTreeSet<String>,
     /// Properties that always read as this, whatever was written.
     pub shown_instead: BTreeMap<String, Value>,
+    pub access: AccessQuirks,
+    pub refusals: RefusalQuirks,
+    pub lists: ListQuirks,
+    pub groups: GroupQuirks,
 }
 
 /// What Exchange's `AccountDisabled` and Entra's `accountEnabled` have to do with each other. Only Entra's decides who
@@ -210,6 +221,10 @@ impl Default for Quirks {
             sign_in: SignInForm::default(),
             missing: BTreeSet::new(),
             shown_instead: BTreeMap::new(),
+            access: AccessQuirks::default(),
+            refusals: RefusalQuirks::default(),
+            lists: ListQuirks::default(),
+            groups: GroupQuirks::default(),
         }
     }
 }

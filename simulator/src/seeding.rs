@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::directory::{Group, Handle, Mailbox, MailboxType, Object, Outside, OutsideKind, View, Visibility};
 use crate::faults::Origin;
-use crate::seed::{GroupKind, Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
+use crate::quirks::Linked;
+use crate::seed::{Seed, SeedContact, SeedGroup, SeedMailbox, SeedUser};
 use crate::world::World;
 
 impl World {
@@ -57,6 +58,7 @@ impl World {
             id,
             guid: self.random.uuid(),
             sid: self.new_sid(),
+            master_sid: None,
             sid_history: Vec::new(),
             name: id.to_string(),
             display_name: display_name.to_owned(),
@@ -130,6 +132,18 @@ impl World {
         if object.is_recipient() {
             object.addresses.extend(further);
         }
+        let is_person = user.mailbox == SeedMailbox::User;
+        if is_person && self.quirks.access.former_sids {
+            let former = self.new_sid();
+            object.sid_history.push(former);
+        }
+        if is_person && self.quirks.access.linked != Linked::None {
+            self.next_rid += 1;
+            object.master_sid = Some(format!(
+                "S-1-5-21-2000478354-1708537768-1957994488-{}",
+                self.next_rid
+            ));
+        }
         self.directory.insert(object, !user.account_disabled, visibility)
     }
 
@@ -152,16 +166,17 @@ impl World {
     pub fn add_group(&mut self, group: &SeedGroup, visibility: Visibility) -> Handle {
         let mut object = self.blank_object(group.object_id, &group.display_name);
         let local = group.address.split('@').next().unwrap_or_default().to_owned();
-        if group.kind == GroupKind::PlainSecurity {
-            object.name.clone_from(&local);
-        } else {
+        if group.kind.has_mail() {
             object.addresses = vec![format!("SMTP:{}", group.address)];
             object.alias = Some(local);
+        } else {
+            object.name.clone_from(&local);
         }
         object.dir_synced = group.dir_synced;
         object.group = Some(Group {
             kind: group.kind,
             members: self.ids_of(&group.members),
+            hidden_membership: group.hidden_membership,
         });
         self.directory.insert(object, true, visibility)
     }

@@ -73,6 +73,10 @@ impl Simulator {
             Delivery::Whole(reply) => Ok(dated(reply, date).into_response(request_id, false)),
             Delivery::Cut(reply) => Ok(dated(reply, date).into_response(request_id, true)),
             Delivery::Lost => Err(Dropped),
+            Delivery::Silent => {
+                pause(SILENCE).await;
+                Err(Dropped)
+            }
         }
     }
 }
@@ -112,6 +116,9 @@ impl Drop for InFlight<'_> {
         world.in_flight = world.in_flight.saturating_sub(1);
     }
 }
+
+/// How long a connection stays open on which nothing is answered.
+const SILENCE: Duration = Duration::from_hours(1);
 
 async fn pause(duration: Duration) {
     if !duration.is_zero() {

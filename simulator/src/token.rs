@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::credentials::Credentials;
 use crate::grants::AppGrants;
 use crate::wire::Http;
 
@@ -38,9 +39,9 @@ pub struct Grant {
     expires: Duration,
 }
 
-/// The app's secret and the tokens that were issued.
+/// The app's credentials and the tokens that were issued.
 pub struct Tokens {
-    secret: String,
+    credentials: Credentials,
     lifetime: Duration,
     issued: HashMap<String, Grant>,
 }
@@ -56,14 +57,18 @@ impl std::fmt::Debug for Tokens {
 impl Tokens {
     pub fn new(secret: String, lifetime_seconds: u32) -> Self {
         Self {
-            secret,
+            credentials: Credentials::new(secret),
             lifetime: Duration::from_secs(lifetime_seconds.into()),
             issued: HashMap::new(),
         }
     }
 
-    pub fn is_secret(&self, text: &str) -> bool {
-        text == self.secret
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    pub fn credentials_mut(&mut self) -> &mut Credentials {
+        &mut self.credentials
     }
 
     pub fn lifetime(&self) -> Duration {
@@ -79,10 +84,6 @@ impl Tokens {
             expires: now + self.lifetime,
         };
         self.issued.insert(token, grant);
-    }
-
-    pub fn set_secret(&mut self, secret: String) {
-        self.secret = secret;
     }
 
     /// Every token issued so far stops working.

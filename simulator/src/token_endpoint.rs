@@ -1,10 +1,11 @@
-//! The token endpoint: OAuth client credentials with a client secret.
+//! The token endpoint: OAuth client credentials with a client secret or an assertion.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::credentials::{App, Refused};
 use crate::faults::{Fault, Surface};
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::token::Resource;
@@ -64,18 +65,13 @@ fn issue(
         );
         return Err(refusal(world, 400, "unauthorized_client", 700_016, &text));
     }
-    if field("client_secret").is_empty() {
-        let text =
-            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
-        return Err(refusal(world, 401, "invalid_client", 7_000_218, text));
-    }
-    if !world.tokens.is_secret(field("client_secret")) {
-        let text = format!(
-            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, \
-             not the client secret ID, for a secret added to app '{}'.",
-            world.tenant.client_id
-        );
-        return Err(refusal(world, 401, "invalid_client", 7_000_215, &text));
+    let app = App {
+        client_id: world.tenant.client_id,
+        endpoint: format!("/{tenant}/oauth2/v2.0/token"),
+        now: world.now(),
+    };
+    if let Err(Refused { code, text }) = world.tokens.credentials().check(&app, &field) {
+        return Err(refusal(world, 401, "invalid_client", code, &text));
     }
     let Some(audience) = field("scope")
         .strip_suffix("/.default")

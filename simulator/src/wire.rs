@@ -128,6 +128,8 @@ pub enum Delivery {
     Cut(Reply),
     /// Nothing arrives.
     Lost,
+    /// Nothing arrives, and the connection stays open.
+    Silent,
 }
 
 impl Reply {

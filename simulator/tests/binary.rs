@@ -281,3 +281,10 @@ fn a_seed_is_read_from_a_file() {
     );
     std::fs::remove_file(path).unwrap();
 }
+
+#[test]
+fn a_profile_is_chosen_by_its_name() {
+    let server = Server::start(&["--profile", "hybrid"]);
+    let quirks = &server.ask(&["state"])["quirks"];
+    assert_eq!(quirks["access"]["formerSids"], true, "{quirks}");
+}

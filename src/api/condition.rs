@@ -34,6 +34,10 @@ pub enum Kind {
     RevocationDue,
     /// Advisory: the app may not use something that the operator uses.
     CapabilityMissing,
+    /// Advisory: a credential of a tenant ends within 30 days.
+    CredentialExpiring,
+    /// Advisory: a credential of a tenant does not work, and another one is used.
+    CredentialRefused,
     /// Advisory: removals wait for approval on some mailboxes of a tenant.
     RevocationsHeld,
     Reconciling,
@@ -87,6 +91,13 @@ impl Verdict {
             reason: reason.into(),
             message: message.into(),
         }
+    }
+
+    /// The same, and further words.
+    #[must_use]
+    pub fn adding(mut self, words: &str) -> Self {
+        self.message = format!("{}; {words}", self.message);
+        self
     }
 }
 

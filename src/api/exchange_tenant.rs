@@ -128,14 +128,44 @@ pub enum CloudName {
     Germany,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// At least one way to prove which app it is. What is there is tried in this order: workload identity, certificate, client
+/// secret; so the next one can be set up while the old one works.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = ("has(self.workloadIdentity) || has(self.certificateSecretRef) || has(self.clientSecretRef)",
+    "credentials needs at least one of workloadIdentity, certificateSecretRef and clientSecretRef"))]
 pub struct Credentials {
     /// Application (client) id of the app registration, a GUID.
     #[schemars(length(max = 36), regex(pattern = GUID_PATTERN))]
     pub client_id: String,
+    /// Entra trusts the operator's service account, by a federated credential of the app; no secret is needed. The operator's
+    /// chart needs workloadIdentity.enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload_identity: Option<WorkloadIdentity>,
+    /// A Secret in the operator's namespace that holds a certificate with its private key (RSA, PEM). The app registration
+    /// knows its public half.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_secret_ref: Option<CertificateRef>,
     /// A Secret in the operator's namespace that holds a client secret.
-    pub client_secret_ref: SecretKeyRef,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_ref: Option<SecretKeyRef>,
+}
+
+/// Nothing has to be said beside that it is to be used: `workloadIdentity: {}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("maxProperties" = 0))]
+pub struct WorkloadIdentity {}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CertificateRef {
+    /// The name of the Secret.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key in the Secret's data that holds both, the certificate and the private key. By default they lie in tls.crt and
+    /// tls.key, as in a Secret of type kubernetes.io/tls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub key: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -283,7 +313,8 @@ impl Default for Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Safety {
-    /// So many removals within the period need no approval; 50 by default.
+    /// So many removals within the period need no approval; 50 by default. One namespace may use at most half of what is
+    /// allowed, and has a tenth of this in any case.
     #[schemars(range(min = 0, max = 100_000))]
     pub max_revocations: i32,
     /// The same as a percentage of the grants of the operator on all mailboxes in the tenant that have a SharedMailbox;

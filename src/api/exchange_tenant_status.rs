@@ -80,17 +80,21 @@ pub struct ExchangeTenantStatus {
     /// The generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Authenticated and Authorized; CapabilityMissing, LimitedView, RevocationsHeld, Reconciling and Stalled only
-    /// while they are True.
+    /// Ready, Authenticated and Authorized; CapabilityMissing, CredentialExpiring, CredentialRefused, LimitedView,
+    /// RevocationsHeld, Reconciling and Stalled only while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 64))]
     pub conditions: Vec<Condition>,
     /// The reason of Ready, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
-    /// The tenant that the first token was for. Pinned.
+    /// The tenant that the token is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_guid: Option<String>,
+    /// The credential that Entra accepted last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialInUse>,
     /// The domain under which Exchange gives every mailbox an address of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initial_domain: Option<String>,
@@ -100,9 +104,11 @@ pub struct ExchangeTenantStatus {
     pub capabilities: Option<TenantCapabilities>,
     /// Entries of `protectedTrustees` and `departed` that match no recipient in the tenant, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub unresolved: Vec<String>,
     /// Domains in which mailboxes can be created, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub accepted_domains: Vec<String>,
     /// How far the block of sign-in is proven for the mailboxes of the tenant. Written at most once a `drift.interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +117,24 @@ pub struct ExchangeTenantStatus {
     /// was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+/// How the operator proves which app it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialInUse {
+    /// Which of spec.credentials it is.
+    pub kind: CredentialName,
+    /// When it ends: a certificate says so, a client secret by the annotation sharedmailbox.dev/expires-at of its Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CredentialName {
+    WorkloadIdentity,
+    Certificate,
+    ClientSecret,
 }
 
 /// What Entra showed of the accounts behind all mailboxes of a tenant.

@@ -286,7 +286,8 @@ pub struct LedgerPerson {
     /// Directory object id.
     #[schemars(with = "String", length(max = 36))]
     pub id: ObjectId,
-    /// By which permission rows name the person; learned from a read after the grant.
+    /// By which permission rows name the person; learned from the entry that Exchange answered, or from a read after the
+    /// grant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub sid: Option<Sid>,
@@ -329,6 +330,10 @@ pub struct LedgerRight {
     /// Full Access only. Left out: unknown, because the grant was there before us and automapping can't be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_mapping: Option<bool>,
+    /// The SID in this right's entry, where it is another one than that of the person: they got another SID in between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub sid: Option<Sid>,
     /// Automapping is being changed, which takes a revoke and a grant: until both are done the pair is repeated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub remapping: bool,
@@ -448,7 +453,7 @@ fn is_one(number: &i32) -> bool {
 /// For the columns of `kubectl get`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerShown {
-    /// Creating, Finishing, Serving, Released, ForeignMarker or Gone.
+    /// Creating, Finishing, Serving, TakingUp, Released, ForeignMarker or Gone.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub state: String,

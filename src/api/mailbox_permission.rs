@@ -119,6 +119,7 @@ pub struct MailboxPermissionStatus {
     /// Ready and Granted; advisories, Reconciling and Stalled only while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 64))]
     pub conditions: Vec<Condition>,
     /// The reason of Ready, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,14 +130,16 @@ pub struct MailboxPermissionStatus {
     /// Members with all rights granted and members declared, as in 2/3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_summary: Option<String>,
-    /// What each member holds.
+    /// What each member holds, at most 600 entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 600))]
     pub members: Vec<MemberStatus>,
     /// `spec.reason`, for `kubectl describe`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Who lost a right in the last 24 hours that was granted here, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
     pub revoked: Vec<Revoked>,
     /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
     /// was last acted on.
@@ -158,6 +161,7 @@ pub struct Revoked {
     pub revoked_at: Time,
     /// On the SharedMailbox: the MailboxPermissions that had declared it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
     pub by: Vec<String>,
 }
 
@@ -173,6 +177,7 @@ pub struct MemberStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object_id: Option<String>,
     /// The state of each right.
+    #[schemars(length(max = 3))]
     pub rights: Vec<RightStatus>,
     /// Why a right is refused or pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]

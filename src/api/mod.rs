@@ -20,12 +20,13 @@ mod shared_mailbox;
 mod tests;
 
 pub use exchange_tenant::{
-    AccessRule, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant, ExchangeTenantSpec, Limits,
-    MarkerAttribute, NamespaceNames, Ownership, Power, Safety, SecretKeyRef, SignInControl,
+    AccessRule, CertificateRef, CloudName, Credentials, Drift, EndpointOverrides, ExchangeTenant,
+    ExchangeTenantSpec, Limits, MarkerAttribute, NamespaceNames, Ownership, Power, Safety, SecretKeyRef,
+    SignInControl, WorkloadIdentity,
 };
 pub use exchange_tenant_status::{
-    BatchAfterError, ClockComparison, ExchangeTenantStatus, HiddenMembers, PagingAnchor, RoleKnowledge,
-    SignInProof, TenantCapabilities,
+    BatchAfterError, ClockComparison, CredentialInUse, CredentialName, ExchangeTenantStatus, HiddenMembers,
+    PagingAnchor, RoleKnowledge, SignInProof, TenantCapabilities,
 };
 pub use mailbox_ledger::{
     DefaultsState, FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld,

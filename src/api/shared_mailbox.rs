@@ -120,7 +120,8 @@ pub struct SharedMailboxSpec {
     pub permissions: PermissionsPolicy,
 
     /// What the operator may do: Enforce (default) keeps the mailbox as declared, Observe only reports what Enforce
-    /// would do, Paused does nothing.
+    /// would do, Paused does nothing. What protects is done all the same: people who have left and rights that have ended
+    /// are revoked, removals that were announced are finished, and sign-in is kept blocked.
     #[serde(default)]
     pub management: Management,
 
@@ -183,6 +184,7 @@ pub struct SharedMailboxStatus {
     /// while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[schemars(length(max = 64))]
     pub conditions: Vec<Condition>,
     /// The reason of Ready, for the column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -216,18 +218,22 @@ pub struct SharedMailboxStatus {
     pub orphaned_grants: Option<i32>,
     /// Those grants, sorted, at most 50.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub foreign: Vec<ForeignGrant>,
     /// Under Exclusive: ways into the mailbox that are not covered by it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub other_ways_in: Vec<String>,
     /// Removals and grants that wait for approval, because there are too many at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<HeldChanges>,
     /// Who lost a right in the last 24 hours, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
     pub revoked: Vec<Revoked>,
     /// What Enforce would do, while management is Observe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub pending_plan: Vec<String>,
     /// The value of the annotation sharedmailbox.dev/reconcile-requested-at (or reconcile.fluxcd.io/requestedAt) that
     /// was last acted on.
@@ -247,6 +253,7 @@ pub struct ForeignGrant {
     pub right: Right,
     /// What it allows or denies, where that is more or less than the right itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
     pub rights: Vec<String>,
     /// What becomes of it. Foreign: left alone under Additive, removed under Exclusive. Orphaned: its account is deleted;
     /// removed under Exclusive and on request. Denied: it denies, and is never touched. Ignored and Protected: kept by
@@ -282,6 +289,7 @@ pub struct HeldChanges {
     /// How many changes wait.
     pub count: i32,
     /// The changes, at most 50.
+    #[schemars(length(max = 50))]
     pub changes: Vec<String>,
     /// The limit that they would exceed.
     pub why: String,

@@ -1,5 +1,6 @@
 //! What every task shares.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kube::Client;
@@ -24,6 +25,8 @@ pub struct Settings {
     pub tenant_lease_namespace: String,
     /// `HOST[:PORT]` that tenants may name as endpoints.
     pub allowed_endpoints: Vec<String>,
+    /// Where Kubernetes projects the service account token for workload identity.
+    pub federated_token_file: Option<PathBuf>,
     /// Mailboxes worked on at a time.
     pub concurrency: usize,
 }

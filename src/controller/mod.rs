@@ -9,6 +9,7 @@
 //!
 //! [`context`] is what every task shares.
 
+mod beyond;
 mod context;
 mod events;
 mod metrics;

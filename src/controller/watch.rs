@@ -22,6 +22,8 @@ use super::context::Context;
 use super::state::index::Index;
 use super::state::key::{self, Changes, MailboxKey};
 use super::state::ledgers::LedgerGlance;
+use super::state::read_mailbox::ReadMailbox;
+use super::state::share::Beyond;
 use super::unreadable::Unreadable;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::clock::Clock;
@@ -32,17 +34,21 @@ pub trait Indexed:
     Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
 {
     type Key: Clone + Eq + Hash + Send;
+    /// With what costs time to find out: everybody waits for the index.
+    type Read;
 
     const KIND: &'static str;
 
     fn key(metadata: &kube::core::ObjectMeta) -> Self::Key;
-    fn apply(self, index: &mut Index, clock: Clock) -> Changes;
+    fn read(self) -> Self::Read;
+    fn apply(read: Self::Read, index: &mut Index, clock: Clock) -> Changes;
     fn delete(index: &mut Index, key: &Self::Key) -> Changes;
     fn known(index: &Index) -> Vec<Self::Key>;
 }
 
 impl Indexed for SharedMailbox {
     type Key = MailboxKey;
+    type Read = ReadMailbox;
 
     const KIND: &'static str = key::MAILBOX;
 
@@ -51,8 +57,12 @@ impl Indexed for SharedMailbox {
         MailboxKey { namespace, name }
     }
 
-    fn apply(self, index: &mut Index, clock: Clock) -> Changes {
-        index.apply_mailbox(self, clock.instant())
+    fn read(self) -> ReadMailbox {
+        ReadMailbox::of(self)
+    }
+
+    fn apply(read: ReadMailbox, index: &mut Index, clock: Clock) -> Changes {
+        index.apply_mailbox(read, clock.instant())
     }
 
     fn delete(index: &mut Index, key: &MailboxKey) -> Changes {
@@ -66,6 +76,7 @@ impl Indexed for SharedMailbox {
 
 impl Indexed for MailboxPermission {
     type Key = (String, String);
+    type Read = Self;
 
     const KIND: &'static str = key::PERMISSION;
 
@@ -73,8 +84,12 @@ impl Indexed for MailboxPermission {
         names(metadata)
     }
 
-    fn apply(self, index: &mut Index, _: Clock) -> Changes {
-        index.apply_permission(self)
+    fn read(self) -> Self {
+        self
+    }
+
+    fn apply(read: Self, index: &mut Index, _: Clock) -> Changes {
+        index.apply_permission(read)
     }
 
     fn delete(index: &mut Index, (namespace, name): &(String, String)) -> Changes {
@@ -88,6 +103,7 @@ impl Indexed for MailboxPermission {
 
 impl Indexed for ExchangeTenant {
     type Key = String;
+    type Read = Self;
 
     const KIND: &'static str = key::TENANT;
 
@@ -95,8 +111,12 @@ impl Indexed for ExchangeTenant {
         names(metadata).1
     }
 
-    fn apply(self, index: &mut Index, _: Clock) -> Changes {
-        index.apply_tenant(self)
+    fn read(self) -> Self {
+        self
+    }
+
+    fn apply(read: Self, index: &mut Index, _: Clock) -> Changes {
+        index.apply_tenant(read)
     }
 
     fn delete(index: &mut Index, name: &String) -> Changes {
@@ -110,6 +130,7 @@ impl Indexed for ExchangeTenant {
 
 impl Indexed for LedgerGlance {
     type Key = String;
+    type Read = Self;
 
     const KIND: &'static str = key::LEDGER;
 
@@ -117,8 +138,12 @@ impl Indexed for LedgerGlance {
         names(metadata).1
     }
 
-    fn apply(self, index: &mut Index, _: Clock) -> Changes {
-        index.apply_ledger(self)
+    fn read(self) -> Self {
+        self
+    }
+
+    fn apply(read: Self, index: &mut Index, _: Clock) -> Changes {
+        index.apply_ledger(read)
     }
 
     fn delete(index: &mut Index, name: &String) -> Changes {
@@ -137,15 +162,19 @@ fn names(metadata: &kube::core::ObjectMeta) -> (String, String) {
     )
 }
 
-/// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in; objects that
-/// can't be decoded are sent to `unreadable`.
-pub async fn feed<K: Indexed>(
-    context: Arc<Context>,
-    synced: Sender<bool>,
-    unreadable: UnboundedSender<Unreadable>,
-) {
+/// Tasks that see to objects which the index can't take in. Only when the process ends does nobody listen.
+#[derive(Clone)]
+pub struct Others {
+    /// Objects that can't be decoded.
+    pub unreadable: UnboundedSender<Unreadable>,
+    /// Objects for which their namespace has no room, or room again.
+    pub beyond: UnboundedSender<Beyond>,
+}
+
+/// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in.
+pub async fn feed<K: Indexed>(context: Arc<Context>, synced: Sender<bool>, others: Others) {
     let api: Api<DeserializeGuard<K>> = Api::all(context.client.clone());
-    // Ledgers are large; a page of them is in memory at once.
+    // A page is in memory at once.
     let config = watcher::Config::default().page_size(PAGE);
     let events = watcher(api, config).backoff(backoff(context.rng.clone()));
     let mut events = std::pin::pin!(events);
@@ -158,7 +187,7 @@ pub async fn feed<K: Indexed>(
                     Ok(object) => K::key(object.meta()),
                     Err(invalid) => K::key(&invalid.metadata),
                 });
-                take_in(&context, &unreadable, object);
+                take_in(&context, &others, object);
             }
             Ok(Event::InitDone) => {
                 let gone: Vec<K::Key> = K::known(&context.state.index())
@@ -166,20 +195,18 @@ pub async fn feed<K: Indexed>(
                     .filter(|key| !listed.contains(key))
                     .collect();
                 for key in gone {
-                    let changes = K::delete(&mut context.state.index(), &key);
-                    context.request(changes);
+                    change(&context, &others, |index| K::delete(index, &key));
                 }
                 listed = HashSet::new();
                 let _ = synced.send_replace(true);
             }
-            Ok(Event::Apply(DeserializeGuard(object))) => take_in(&context, &unreadable, object),
+            Ok(Event::Apply(DeserializeGuard(object))) => take_in(&context, &others, object),
             Ok(Event::Delete(DeserializeGuard(object))) => {
                 let key = match &object {
                     Ok(object) => K::key(object.meta()),
                     Err(invalid) => K::key(&invalid.metadata),
                 };
-                let changes = K::delete(&mut context.state.index(), &key);
-                context.request(changes);
+                change(&context, &others, |index| K::delete(index, &key));
             }
             Err(error) => {
                 context.metrics.watch_failed(K::KIND);
@@ -189,15 +216,23 @@ pub async fn feed<K: Indexed>(
     }
 }
 
-fn take_in<K: Indexed>(
-    context: &Context,
-    unreadable: &UnboundedSender<Unreadable>,
-    object: Result<K, InvalidObject>,
-) {
+/// Changes the index, and has seen to what that asks for.
+fn change(context: &Context, others: &Others, change: impl FnOnce(&mut Index) -> Changes) {
+    let (changes, moved) = {
+        let mut index = context.state.index();
+        (change(&mut index), index.take_moved())
+    };
+    context.request(changes);
+    for beyond in moved {
+        let _ = others.beyond.send(beyond);
+    }
+}
+
+fn take_in<K: Indexed>(context: &Context, others: &Others, object: Result<K, InvalidObject>) {
     match object {
         Ok(object) => {
-            let changes = object.apply(&mut context.state.index(), context.clock);
-            context.request(changes);
+            let read = object.read();
+            change(context, others, |index| K::apply(read, index, context.clock));
         }
         Err(invalid) => {
             let (namespace, name) = names(&invalid.metadata);
@@ -211,15 +246,14 @@ fn take_in<K: Indexed>(
             context.state.index().mark_unreadable(K::KIND, &namespace, &name);
             // A ledger has no status. The mailbox that it is of says so in its own.
             if K::KIND != key::LEDGER {
-                // Only when the process ends does nobody listen.
-                let _ = unreadable.send(Unreadable::new::<K>(invalid));
+                let _ = others.unreadable.send(Unreadable::new::<K>(invalid));
             }
         }
     }
 }
 
-/// Objects of one page of a first list.
-const PAGE: u32 = 100;
+/// Objects of one page of a first list: etcd takes none of more than 1.5 MiB, so a page is never more than 30 MiB.
+const PAGE: u32 = 20;
 
 /// Waits after failures of a watch, one after another: kube's own default, but for where its jitter comes from.
 fn backoff(rng: Rng) -> impl Backoff {

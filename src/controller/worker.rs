@@ -12,27 +12,31 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::beyond;
 use super::context::{Context, Settings};
 use super::events::Events;
 use super::metrics::{Metrics, ReconcileResult};
 use super::reconcile::{Completed, reconcile};
 use super::state::key::Work;
 use super::state::ledgers::LedgerGlance;
-use super::state::queue::Taken;
+use super::state::queue::{Pool, Taken};
 use super::tenant::check;
 use super::unreadable;
-use super::watch::{crds_installed, feed};
+use super::watch::{Others, crds_installed, feed};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::clock::Clock;
 use crate::exchange::{GatewayMetrics, HttpService, trail};
+use crate::fair::{Owned as _, for_owner};
 use crate::lane::Lane;
 use crate::leadership::Leadership;
 use crate::rng::Rng;
 
 /// No reconcile may take longer; Exchange itself allows a cmdlet fifteen minutes.
 const LONGEST_RECONCILE: Duration = Duration::from_mins(20);
-/// Reconciles for which only revocations are taken.
-const RESERVED: usize = 8;
+/// Reconciles for which only revocations are taken: others that wait for the tenant's budget may hold every other slot.
+const FOR_REVOCATIONS: usize = 8;
+/// Reconciles for which only repairs and the regular rechecks are taken: edits without an end stop none of them.
+const FOR_REPAIRS: usize = 4;
 /// Exchange gets so long to answer the writes that are under way when the process has to end: Kubernetes kills it
 /// after thirty seconds.
 const ANSWERED: Duration = Duration::from_secs(20);
@@ -81,30 +85,33 @@ impl Operator {
         let mut background = JoinSet::new();
         let (unreadable, found) = mpsc::unbounded_channel();
         background.spawn(unreadable::report(Arc::clone(&context), found));
+        let (beyond, found) = mpsc::unbounded_channel();
+        background.spawn(beyond::report(Arc::clone(&context), found));
+        let others = Others { unreadable, beyond };
         let mut synced = Vec::new();
         let (sender, receiver) = watch::channel(false);
         background.spawn(feed::<ExchangeTenant>(
             Arc::clone(&context),
             sender,
-            unreadable.clone(),
+            others.clone(),
         ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
         background.spawn(feed::<SharedMailbox>(
             Arc::clone(&context),
             sender,
-            unreadable.clone(),
+            others.clone(),
         ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
         background.spawn(feed::<MailboxPermission>(
             Arc::clone(&context),
             sender,
-            unreadable.clone(),
+            others.clone(),
         ));
         synced.push(receiver);
         let (sender, receiver) = watch::channel(false);
-        background.spawn(feed::<LedgerGlance>(Arc::clone(&context), sender, unreadable));
+        background.spawn(feed::<LedgerGlance>(Arc::clone(&context), sender, others));
         synced.push(receiver);
         readiness.send_replace(Readiness::Waiting("the first list of every custom resource"));
         for mut receiver in synced {
@@ -184,16 +191,18 @@ async fn queue_what_is_due(context: Arc<Context>) {
 /// Hands work out until `shutdown` ends, then waits for the writes that are under way. Nothing is written to Exchange or
 /// Kubernetes afterwards.
 async fn work(context: &Arc<Context>, shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
-    let mut reconciles = JoinSet::new();
-    let mut revocations = JoinSet::new();
+    let [all, revocations, repairs] = pools(context.settings.concurrency);
+    let mut reconciles = [JoinSet::new(), JoinSet::new(), JoinSet::new()];
+    let [of_all, of_revocations, of_repairs] = &mut reconciles;
     tokio::select! {
         biased;
         () = shutdown => {}
-        () = hand_out(context, context.settings.concurrency.max(1), Lane::Sweep, &mut reconciles) => {}
-        // Reconciles that wait for the tenant's budget may hold every slot; taking access away waits for none.
-        () = hand_out(context, RESERVED, Lane::Revocation, &mut revocations) => {}
+        () = hand_out(context, all, of_all) => {}
+        () = hand_out(context, revocations, of_revocations) => {}
+        () = hand_out(context, repairs, of_repairs) => {}
     }
-    tracing::info!(under_way = reconciles.len() + revocations.len(), "draining");
+    let under_way = reconciles.iter().map(JoinSet::len).sum::<usize>();
+    tracing::info!(under_way, "draining");
     // The next write of each reconcile is refused, which ends it; the next leader takes it up.
     context.leadership.stand_down();
     let answered = tokio::time::timeout(ANSWERED, context.leadership.writes_ended()).await;
@@ -201,31 +210,49 @@ async fn work(context: &Arc<Context>, shutdown: std::pin::Pin<&mut impl Future<O
         tracing::warn!("Exchange did not answer a write in time");
     }
     let ends = async {
-        while reconciles.join_next().await.is_some() {}
-        while revocations.join_next().await.is_some() {}
+        for pool in &mut reconciles {
+            while pool.join_next().await.is_some() {}
+        }
     };
     if tokio::time::timeout(CLOSING, ends).await.is_err() {
-        let left = reconciles.len() + revocations.len();
+        let left = reconciles.iter().map(JoinSet::len).sum::<usize>();
         tracing::info!(left, "reconciles are broken off; the next leader takes them up");
-        reconciles.shutdown().await;
-        revocations.shutdown().await;
+        for pool in &mut reconciles {
+            pool.shutdown().await;
+        }
     }
 }
 
-/// Runs work of `least` and more urgent lanes, `slots` at a time, for ever.
-async fn hand_out(context: &Arc<Context>, slots: usize, least: Lane, running: &mut JoinSet<()>) {
+/// Who takes which work: everything, revocations, and what is not urgent.
+fn pools(concurrency: usize) -> [Pool; 3] {
+    let pool = |place, slots: usize, most_urgent, least_urgent| Pool {
+        place,
+        slots: slots.max(1),
+        most_urgent,
+        least_urgent,
+    };
+    [
+        pool(0, concurrency, Lane::Revocation, Lane::Sweep),
+        pool(1, FOR_REVOCATIONS, Lane::Revocation, Lane::Revocation),
+        pool(2, FOR_REPAIRS, Lane::Repair, Lane::Sweep),
+    ]
+}
+
+/// Runs work of this pool for ever.
+async fn hand_out(context: &Arc<Context>, pool: Pool, running: &mut JoinSet<()>) {
     loop {
         while running.try_join_next().is_some() {}
-        while running.len() >= slots {
+        while running.len() >= pool.slots {
             running.join_next().await;
         }
-        let Taken { key, lane, waited } = context.state.queue.next(least).await;
+        let Taken { key, lane, waited } = context.state.queue.next(pool).await;
         context.metrics.taken(&key, waited);
         let context = Arc::clone(context);
         let span = key.span(lane);
         let task = async move {
             let started = context.clock.instant();
-            let run = AssertUnwindSafe(trail::followed(run_item(&context, &key, lane)));
+            let work = for_owner(key.owner(), run_item(&context, &key, lane));
+            let run = AssertUnwindSafe(trail::followed(work));
             let run = run.catch_unwind().await;
             let Completed { result, requeue } = run.unwrap_or_else(|_| {
                 tracing::error!("a reconcile panicked: this is a bug; the work is tried again");

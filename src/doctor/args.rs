@@ -1,13 +1,14 @@
 //! The arguments of `doctor`, and what they come to.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::Scratch;
-use crate::exchange::{Cloud, Connection, Endpoints};
+use crate::exchange::{ClientCertificate, Cloud, Connection, Credential, Endpoints};
 use crate::mail::{SmtpAddress, TenantGuid};
 
 /// Checks on a real tenant what the operator assumes of Exchange and Graph, by reads alone.
@@ -29,6 +30,14 @@ pub struct Arguments {
     /// what stands in arguments can be seen by everybody on the machine.
     #[arg(long, env = "SMO_CLIENT_SECRET_FILE", value_name = "FILE")]
     pub client_secret_file: Option<PathBuf>,
+
+    /// A file that holds the app's certificate and its private key (RSA, PEM). It is tried before the client secret.
+    #[arg(long, env = "SMO_CERTIFICATE_FILE", value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+
+    /// The service account token of workload identity federation, such as the operator's pod has. It is tried first.
+    #[arg(long, env = "AZURE_FEDERATED_TOKEN_FILE", value_name = "FILE")]
+    pub federated_token_file: Option<PathBuf>,
 
     /// The Microsoft cloud in which the tenant lives.
     #[arg(long, env = "SMO_CLOUD", value_enum, default_value_t = CloudName::Worldwide)]
@@ -86,16 +95,7 @@ const WRITES_PER_MINUTE: u32 = 120;
 impl Arguments {
     /// `from_environment` is the value of SMO_CLIENT_SECRET. `Err`: which argument can't be used, and why.
     pub fn connection(&self, from_environment: Option<String>) -> Result<Connection, String> {
-        let secret = match &self.client_secret_file {
-            Some(file) => secret_in(file)?,
-            None => {
-                from_environment.ok_or("name a file with --client-secret-file, or set SMO_CLIENT_SECRET")?
-            }
-        };
-        let secret = secret.trim();
-        if secret.is_empty() {
-            return Err("the client secret is empty".to_owned());
-        }
+        let credentials = self.credentials(from_environment)?;
         let mut endpoints = Endpoints::for_cloud(self.cloud.into());
         if let Some(url) = &self.endpoint {
             let base = elsewhere(url)?;
@@ -107,10 +107,40 @@ impl Arguments {
             tenant: self.tenant,
             endpoints,
             client_id: self.client_id,
-            secret: SecretString::from(secret.to_owned()),
+            credentials,
             max_concurrent: MAX_CONCURRENT,
             writes_per_minute: WRITES_PER_MINUTE,
         })
+    }
+
+    /// In the operator's order.
+    fn credentials(&self, from_environment: Option<String>) -> Result<Vec<Credential>, String> {
+        let mut credentials = Vec::new();
+        if let Some(token_file) = self.federated_token_file.clone() {
+            credentials.push(Credential::WorkloadIdentity { token_file });
+        }
+        if let Some(file) = &self.certificate {
+            let text = text_of("--certificate", file)?;
+            let certificate = ClientCertificate::parse(text.as_bytes(), text.as_bytes())
+                .map_err(|error| format!("--certificate {}: {error}", file.display()))?;
+            credentials.push(Credential::Certificate(Arc::new(certificate)));
+        }
+        let secret = match &self.client_secret_file {
+            Some(file) => Some(text_of("--client-secret-file", file)?),
+            None => from_environment,
+        };
+        match secret.as_deref().map(str::trim) {
+            Some("") => return Err("the client secret is empty".to_owned()),
+            Some(secret) => credentials.push(Credential::ClientSecret(SecretString::from(secret.to_owned()))),
+            None => {}
+        }
+        if credentials.is_empty() {
+            return Err(
+                "name a file with --certificate, --client-secret-file or --federated-token-file, or set SMO_CLIENT_SECRET"
+                    .to_owned(),
+            );
+        }
+        Ok(credentials)
     }
 
     pub fn scratch(&self) -> Option<Scratch> {
@@ -121,8 +151,8 @@ impl Arguments {
     }
 }
 
-fn secret_in(file: &Path) -> Result<String, String> {
-    std::fs::read_to_string(file).map_err(|error| format!("--client-secret-file {}: {error}", file.display()))
+fn text_of(argument: &str, file: &Path) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| format!("{argument} {}: {error}", file.display()))
 }
 
 /// The client secret would be readable on the way to plain http.
@@ -159,7 +189,10 @@ mod tests {
     fn a_secret_comes_from_a_file_or_the_environment_and_from_no_argument() {
         let arguments = parsed(&[]).unwrap();
         let connection = arguments.connection(Some(" planted \n".to_owned())).unwrap();
-        assert_eq!(connection.secret.expose_secret(), "planted");
+        let [Credential::ClientSecret(secret)] = connection.credentials.as_slice() else {
+            panic!("{:?}", connection.credentials)
+        };
+        assert_eq!(secret.expose_secret(), "planted");
         assert!(
             arguments
                 .connection(None)

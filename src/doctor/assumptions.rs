@@ -203,7 +203,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "a filter may have 80 conditions",
         None,
         Reads,
-        "report it: many look-ups at once fail",
+        "look-ups are sent in smaller parts",
     ),
     works_either_way(
         "filter-by-prefix",

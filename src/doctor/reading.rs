@@ -73,13 +73,13 @@ fn of_capabilities(gateway: &Gateway, found: &Capabilities, findings: &mut Findi
         "it can't be read",
     );
     findings.judge("role-list", *role_is_listed, "listed", "not listed");
-    let lacks: Vec<String> = missing
-        .iter()
-        .filter(|missing| !is_permission(missing))
-        .map(ToString::to_string)
-        .collect();
-    if !lacks.is_empty() {
-        findings.differs("cmdlets-granted", format!("missing: {}", lacks.join(", ")));
+    let lacks: Vec<&Missing> = missing.iter().filter(|missing| !is_permission(missing)).collect();
+    let names: Vec<String> = lacks.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    if !lacks.iter().all(|missing| can_be_left_out(missing)) {
+        findings.differs("cmdlets-granted", format!("missing: {names}"));
+    } else if !lacks.is_empty() {
+        findings.holds("cmdlets-granted", format!("all but what is left out: {names}"));
     } else if *role_is_listed {
         findings.holds("cmdlets-granted", "all of them");
     } else {
@@ -132,6 +132,14 @@ fn of_capabilities(gateway: &Gateway, found: &Capabilities, findings: &mut Findi
         "admitted",
         "the parameters are refused",
     );
+}
+
+/// A parameter of a read is left out where the role lacks it.
+fn can_be_left_out(missing: &Missing) -> bool {
+    match missing {
+        Missing::Parameter { cmdlet, parameter: _ } => cmdlet.starts_with("Get-"),
+        Missing::Cmdlet(_) | Missing::Permission(_) => false,
+    }
 }
 
 fn is_permission(missing: &Missing) -> bool {
@@ -254,6 +262,11 @@ async fn filters(
                 Err(error) => findings.differs(name, described(&error)),
             }
         }
+    }
+    // A filter that is too long is halved until it is taken.
+    let most = gateway.conditions_a_filter();
+    if most < CONDITIONS {
+        findings.differs("filter-of-eighty", format!("at most {most}"));
     }
     by_sid(gateway, samples, findings).await;
     match gateway

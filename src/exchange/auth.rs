@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::connection::Connection;
+use super::credential::{Credential, CredentialKind, Proof};
 use super::error::{Concerns, ErrorClass, ExchangeError, Stage};
 use super::http::HttpService;
 use super::metrics::GatewayMetrics;
@@ -65,7 +66,17 @@ pub(super) struct TokenSource {
 struct State {
     token: Option<Token>,
     failed: Option<(Instant, ExchangeError)>,
+    /// How each credential did when a token was asked for last, up to the one that was accepted.
+    tried: Tried,
     numbered: u64,
+}
+
+/// What became of the credentials at the last token request.
+#[derive(Clone, Debug, Default)]
+pub struct Tried {
+    pub accepted: Option<CredentialKind>,
+    /// Those before it, with the reason.
+    pub refused: Vec<(CredentialKind, ExchangeError)>,
 }
 
 #[derive(Deserialize)]
@@ -135,7 +146,9 @@ impl TokenSource {
         if let Some((_, error)) = state.failed.as_ref().filter(|(until, _)| now < *until) {
             return usable.ok_or_else(|| error.clone());
         }
-        match self.fetch().await {
+        let (answer, tried) = self.ask().await;
+        state.tried = tried;
+        match answer {
             Ok(granted) => {
                 state.numbered += 1;
                 let token = self.token(granted, state.numbered);
@@ -193,33 +206,84 @@ impl TokenSource {
         }
     }
 
-    async fn fetch(&self) -> Result<Granted, ExchangeError> {
-        self.metrics.requested(Stage::Token);
+    /// The next [`Self::get`] asks for a new token when a better credential was refused last: somebody may have mended it.
+    /// The present one is used as long as there is no other.
+    pub async fn retry_refused(&self) {
+        let mut state = self.state.lock().await;
+        if !state.tried.refused.is_empty()
+            && let Some(token) = &mut state.token
+        {
+            token.refresh_at = self.clock.instant();
+        }
+    }
+
+    /// How the credentials did at the last request.
+    pub async fn tried(&self) -> Tried {
+        self.state.lock().await.tried.clone()
+    }
+
+    /// Asks with one credential after the other until one is accepted. When Entra gives no answer the next one would get
+    /// none either.
+    async fn ask(&self) -> (Result<Granted, ExchangeError>, Tried) {
+        let mut tried = Tried::default();
+        for credential in &self.connection.credentials {
+            let kind = credential.kind();
+            match self.ask_with(credential).await {
+                Ok(granted) => {
+                    tried.accepted = Some(kind);
+                    return (Ok(granted), tried);
+                }
+                Err(error) => {
+                    let is_last = error.class.concerns() == Concerns::Service;
+                    tried.refused.push((kind, error.clone()));
+                    if is_last {
+                        return (Err(error), tried);
+                    }
+                    if self.connection.credentials.len() > 1 {
+                        tracing::warn!(
+                            credential = kind.words(),
+                            error = error.traced(),
+                            "Entra refuses a credential"
+                        );
+                    }
+                }
+            }
+        }
+        (Err(all_refused(&tried.refused)), tried)
+    }
+
+    async fn ask_with(&self, credential: &Credential) -> Result<Granted, ExchangeError> {
         let failed = |class, message: String| ExchangeError::new(class, Stage::Token, OPERATION, message);
         let Connection {
             tenant,
             endpoints,
             client_id,
-            secret,
             ..
         } = &*self.connection;
         let url = format!(
             "{}/{tenant}/oauth2/v2.0/token",
             endpoints.authority.trim_end_matches('/')
         );
-        let form = form(&[
-            ("client_id", &client_id.to_string()),
-            ("scope", &self.scope),
+        // What is wrong on this side is refused as Entra would: the next credential may work.
+        let proof = credential
+            .proof(*client_id, &url, self.clock)
+            .await
+            .map_err(|message| failed(ErrorClass::Denied, message))?;
+        self.metrics.requested(Stage::Token);
+        let client_id = client_id.to_string();
+        let mut fields = vec![
+            ("client_id", client_id.as_str()),
+            ("scope", self.scope.as_str()),
             ("grant_type", "client_credentials"),
-            ("client_secret", secret.expose_secret()),
-        ]);
+        ];
+        fields.extend(proof.fields());
         let request = Request::builder()
             .method(Method::POST)
             .uri(url)
             .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(http::header::ACCEPT, "application/json")
             .header("client-request-id", Uuid::new_v4().to_string())
-            .body(Bytes::from(form))
+            .body(Bytes::from(form(&fields)))
             .map_err(|error| failed(ErrorClass::Invalid, error.to_string()))?;
         let answer = match tokio::time::timeout(TIMEOUT, self.http.clone().oneshot(request)).await {
             Ok(Ok(answer)) => answer,
@@ -237,10 +301,10 @@ impl TokenSource {
                 )
             });
         }
-        Err(self.refused(&answer))
+        Err(self.refused(&answer, &proof))
     }
 
-    fn refused(&self, answer: &Response<Bytes>) -> ExchangeError {
+    fn refused(&self, answer: &Response<Bytes>, proof: &Proof) -> ExchangeError {
         let status = answer.status().as_u16();
         let reported: Option<Refused> = serde_json::from_slice(answer.body()).ok();
         let code = reported.as_ref().and_then(aadsts_code);
@@ -263,7 +327,7 @@ impl TokenSource {
                     .next()
                     .unwrap_or_default();
                 let sentence = sentence.lines().next().unwrap_or_default();
-                text::bounded(&without(self.connection.secret.expose_secret(), sentence))
+                text::bounded(&proof.hidden_in(sentence))
             }
             Some(reported) => text::bounded(&reported.error),
             None => "Entra gave no reason".to_owned(),
@@ -282,12 +346,26 @@ impl TokenSource {
     }
 }
 
-/// Entra never shows the secret; a test double or a proxy may.
-fn without(secret: &str, text: &str) -> String {
-    if secret.is_empty() {
-        text.to_owned()
-    } else {
-        text.replace(secret, "[secret]")
+/// The first refusal, with what the others said: any one of them may be mended.
+fn all_refused(refused: &[(CredentialKind, ExchangeError)]) -> ExchangeError {
+    match refused {
+        [] => ExchangeError::new(
+            ErrorClass::Denied,
+            Stage::Token,
+            OPERATION,
+            "there is no credential",
+        ),
+        [(_, only)] => only.clone(),
+        [(_, first), ..] => {
+            let each: Vec<String> = refused
+                .iter()
+                .map(|(kind, error)| format!("{}: {}", kind.words(), error.message))
+                .collect();
+            ExchangeError {
+                message: each.join("; "),
+                ..first.clone()
+            }
+        }
     }
 }
 

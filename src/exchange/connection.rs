@@ -1,9 +1,9 @@
 //! Which tenant, where, and as whom.
 
 use ::http::Uri;
-use secrecy::SecretString;
 use uuid::Uuid;
 
+use super::credential::Credential;
 use crate::mail::TenantGuid;
 
 /// Microsoft's national clouds.
@@ -99,14 +99,15 @@ impl Endpoints {
     }
 }
 
-/// Everything the gateway needs to know about one tenant. Its secret shows in no output.
+/// Everything the gateway needs to know about one tenant. Its secrets show in no output.
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub tenant: TenantGuid,
     pub endpoints: Endpoints,
     /// The application (client) id of the app registration.
     pub client_id: Uuid,
-    pub secret: SecretString,
+    /// In the order in which they are tried; at least one.
+    pub credentials: Vec<Credential>,
     /// Requests in flight at Exchange at a time; at least one.
     pub max_concurrent: usize,
     /// Cmdlets a minute that change something; at least one. A full minute's worth may go at once.
@@ -115,6 +116,8 @@ pub struct Connection {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     #[test]
@@ -165,7 +168,7 @@ mod tests {
             tenant: "11111111-2222-3333-4444-555555555555".parse().unwrap(),
             endpoints: Endpoints::for_cloud(Cloud::Worldwide),
             client_id: Uuid::nil(),
-            secret: SecretString::from("planted-secret"),
+            credentials: vec![Credential::ClientSecret(SecretString::from("planted-secret"))],
             max_concurrent: 4,
             writes_per_minute: 120,
         };

@@ -109,6 +109,11 @@ impl ErrorClass {
         }
     }
 
+    /// True when only the time was wrong: nothing speaks against the call itself, however often it ends so.
+    pub fn is_throttling(self) -> bool {
+        self.retry() == Retry::AfterPause
+    }
+
     /// The metric label.
     pub fn label(self) -> &'static str {
         self.into()
@@ -152,7 +157,7 @@ pub struct ExchangeError {
 }
 
 impl ExchangeError {
-    pub(super) fn new(class: ErrorClass, stage: Stage, operation: &str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(class: ErrorClass, stage: Stage, operation: &str, message: impl Into<String>) -> Self {
         Self {
             class,
             stage,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Value, json};
 
-use self::call::{GET_MEMBERS, GET_USER, PATCH_USER, SIGN_OUT};
+use self::call::{GET_GROUP, GET_MEMBERS, GET_USER, PATCH_USER, SIGN_OUT};
 use super::error::{ErrorClass, ExchangeError, Stage};
 use super::gateway::Gateway;
 use super::wire::Row;
@@ -24,6 +24,15 @@ pub struct DirectoryUser {
     pub account_enabled: bool,
     /// True when the account is mastered on premises: its sign-in can only be changed there.
     pub on_premises_sync_enabled: bool,
+}
+
+/// Who is in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// People only, through nested groups too.
+    People(BTreeSet<ObjectId>),
+    /// The group, or one in it, hides its members: what Graph shows of them may be nobody.
+    Hidden,
 }
 
 /// Pages of a group that are read at most; a page has up to 999 people.
@@ -66,17 +75,22 @@ impl Gateway {
         })
     }
 
-    /// Everybody in the group, through nested groups too: people only. All pages, or an error: an incomplete list
-    /// proves nothing. `Denied` when the app may not read groups (`GroupMember.Read.All` may).
-    pub async fn group_members(
-        &self,
-        lane: Lane,
-        group: &ObjectId,
-    ) -> Result<BTreeSet<ObjectId>, ExchangeError> {
+    /// Everybody in the group, through nested groups too. All pages, or an error: an incomplete list proves nothing.
+    /// `Denied` when the app may not read groups (`GroupMember.Read.All` may).
+    ///
+    /// A group whose `visibility` is `HiddenMembership` shows its members only to apps with `Member.Read.Hidden`, and
+    /// others may get an empty list (Microsoft's page "List group transitive members"). Tenants may leave `visibility`
+    /// out, so an empty list is no proof of an empty group.
+    pub async fn group_members(&self, lane: Lane, group: &ObjectId) -> Result<Membership, ExchangeError> {
+        let path = format!("groups/{group}?$select=id,visibility");
+        let shown = self.core.graph(lane, GET_GROUP, Method::GET, &path, None).await?;
+        if shown.as_ref().is_some_and(hides_members) {
+            return Ok(Membership::Hidden);
+        }
         let failed =
             |message: &str| ExchangeError::new(ErrorClass::Transient, Stage::Graph, GET_MEMBERS, message);
         let base = format!("{}/v1.0/", self.core.graph_base);
-        let mut path = format!("groups/{group}/transitiveMembers?$select=id&$top=999");
+        let mut path = format!("groups/{group}/transitiveMembers?$select=id,visibility&$top=999");
         let mut people = BTreeSet::new();
         for _ in 0..MOST_PAGES {
             let body = self
@@ -90,10 +104,13 @@ impl Gateway {
                 return Err(failed("the service answered a page without a list"));
             };
             for row in rows {
+                if hides_members(row) {
+                    return Ok(Membership::Hidden);
+                }
                 people.extend(person(row).map_err(failed)?);
             }
             match page.get("@odata.nextLink").and_then(Value::as_str) {
-                None => return Ok(people),
+                None => return Ok(Membership::People(people)),
                 Some(next) => match next.strip_prefix(&base) {
                     Some(rest) => rest.clone_into(&mut path),
                     None => {
@@ -136,6 +153,11 @@ impl Gateway {
             .await?;
         Ok(())
     }
+}
+
+fn hides_members(group: &Value) -> bool {
+    let visibility = group.get("visibility").and_then(Value::as_str);
+    visibility.is_some_and(|visibility| visibility.eq_ignore_ascii_case("HiddenMembership"))
 }
 
 /// The person in a row of a group's members; None for groups, contacts and devices.

@@ -5,7 +5,8 @@
 //! - `cmdlets`: an operation becomes a cmdlet with parameters, and its rows become values of [`crate::mail`].
 //! - `gateway`: concurrent calls queue by [lane](crate::lane::Lane), up to ten go out as one `$batch`, within one
 //!   budget for the tenant; retries happen here and nowhere else.
-//! - `auth`: access tokens by client credentials, one for Exchange and one for Graph.
+//! - `auth`: access tokens by client credentials, one for Exchange and one for Graph; `credential`: what proves which app
+//!   it is.
 //! - `wire`: the JSON of `InvokeCommand` and `$batch`, and what an error answer means.
 //! - `learned`, `capabilities`: what a tenant can do, from answers and from reads that ask for it.
 //! - `graph`: the account behind a mailbox, in the directory.
@@ -19,6 +20,7 @@ mod auth;
 mod capabilities;
 mod cmdlets;
 mod connection;
+mod credential;
 mod error;
 mod gateway;
 mod graph;
@@ -32,6 +34,7 @@ mod text;
 pub mod trail;
 mod wire;
 
+pub use auth::Tried;
 pub use capabilities::{
     Capabilities, ClockState, Column, NO_PARAMETER, Samples, USED_CMDLETS, USED_PERMISSIONS,
 };
@@ -41,9 +44,10 @@ pub use cmdlets::{
     UserRow,
 };
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
+pub use credential::{ClientCertificate, Credential, CredentialKind, UnusableCertificate};
 pub use error::{Concerns, ErrorClass, ExchangeError, Stage};
 pub use gateway::{Gateway, GatewayReading};
-pub use graph::DirectoryUser;
+pub use graph::{DirectoryUser, Membership};
 pub use http::{HttpService, TransportError};
 pub use learned::{AfterError, Anchor, Learned, Missing};
 pub use metrics::GatewayMetrics;

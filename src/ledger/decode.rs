@@ -95,7 +95,7 @@ fn grant(
         right,
         pending: entry.state == GrantState::Pending,
         // Send on Behalf is read by object id.
-        sid: person.sid.clone().filter(|_| right != Right::SendOnBehalf),
+        sid: (entry.sid.clone().or_else(|| person.sid.clone())).filter(|_| right != Right::SendOnBehalf),
         auto_mapping: entry.auto_mapping,
         remapping: entry.remapping,
         member: named.next().ok_or_else(|| missing(person, "as"))?,

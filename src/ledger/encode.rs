@@ -19,6 +19,8 @@ const PERMISSIONS: usize = 500;
 const SETTINGS: usize = 32;
 /// How many permissions are kept of one right.
 const BY: usize = 20;
+/// How much JSON a ledger is that grows.
+pub(super) const BYTES: usize = 1024 * 1024;
 
 /// Puts what is remembered into the object; life, history and seal stay as they are.
 pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
@@ -114,6 +116,18 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
     spec.shown.people = i32::try_from(holding(spec)).unwrap_or(i32::MAX);
 }
 
+/// Whether a version lists more than the one before and is more JSON than a ledger may be. What lists no more is never
+/// refused here: a removal adds times to what is listed, for which the API server leaves half a mebibyte.
+pub fn outgrows(before: Option<&MailboxLedgerSpec>, spec: &MailboxLedgerSpec) -> bool {
+    let listed = |spec: &MailboxLedgerSpec| {
+        let people = spec.people.iter();
+        let rights = people.flat_map(|person| person.rights.values());
+        let held = rights.filter(|right| right.state != GrantState::Removed).count();
+        held + spec.addresses.len()
+    };
+    listed(spec) > before.map_or(0, listed) && serde_json::to_vec(spec).is_ok_and(|json| json.len() > BYTES)
+}
+
 /// How many people hold something, or are about to.
 fn holding(spec: &MailboxLedgerSpec) -> usize {
     let holds = |person: &&LedgerPerson| {
@@ -168,6 +182,7 @@ impl People<'_> {
             weighed_at,
             checked_until,
             auto_mapping: grant.auto_mapping,
+            sid: grant.sid.clone().filter(|sid| person.sid.as_ref() != Some(sid)),
             remapping: grant.remapping,
         };
         person.rights.insert(grant.right, right);

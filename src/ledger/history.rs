@@ -24,6 +24,8 @@ const LINES: usize = 1000;
 const AGE: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How many permissions a line names.
 const PERMISSIONS: usize = 20;
+/// How many people: the others have a line more.
+const PEOPLE: usize = 500;
 
 const DECLARED: &str = "declared";
 const NOT_DECLARED: &str = "no longer declared";
@@ -72,6 +74,30 @@ pub fn note(spec: &mut MailboxLedgerSpec, before: Option<&MailboxLedgerSpec>, wh
     if !changes.is_empty() {
         spec.history = collapsed(std::mem::take(&mut spec.history), changes, now);
     }
+    drop_oldest(spec, now);
+}
+
+/// Adds the lines of another ledger of the same mailbox that `spec` lacks, as far as there is room. Two histories side by
+/// side can't be undone together, so from the newest of those lines on, and not before, answers are known.
+pub fn join(spec: &mut MailboxLedgerSpec, other: &MailboxLedgerSpec, now: Timestamp) {
+    let about = |line: &HistoryLine| (line.right, line.cause.clone(), day(line.at));
+    let known: BTreeSet<_> = spec
+        .history
+        .iter()
+        .flat_map(|line| subjects(line).map(|id| (about(line), id)))
+        .collect();
+    let missing = other.history.iter().filter_map(|line| {
+        let is_missing = |id: &Option<ObjectId>| !known.contains(&(about(line), *id));
+        let missing: Vec<Option<ObjectId>> = subjects(line).filter(is_missing).collect();
+        let ids = missing.iter().copied().flatten().collect();
+        (!missing.is_empty()).then(|| HistoryLine { ids, ..line.clone() })
+    });
+    let missing: Vec<HistoryLine> = missing.collect();
+    let Some(newest) = missing.iter().map(|line| line.at.min(now)).max() else {
+        return;
+    };
+    spec.history_from = spec.history_from.max(Some(newest));
+    spec.history.splice(0..0, missing);
     drop_oldest(spec, now);
 }
 
@@ -177,18 +203,21 @@ fn changes_of_rights(
         };
         lines.entry(alike).or_default().push(pair.0);
     }
-    let line = |(alike, ids): (Alike, Vec<ObjectId>)| HistoryLine {
+    let line = |alike: &Alike, ids: &[ObjectId]| HistoryLine {
         at: now,
-        ids,
+        ids: ids.to_vec(),
         right: Some(alike.right),
         before: alike.before,
         after: Some(alike.after),
         cause: alike.cause.to_owned(),
-        by: alike.by,
+        by: alike.by.clone(),
         request: why.request.clone(),
         n: 1,
     };
-    lines.into_iter().map(line).collect()
+    lines
+        .iter()
+        .flat_map(|(alike, ids)| ids.chunks(PEOPLE).map(move |ids| line(alike, ids)))
+        .collect()
 }
 
 /// How one right of one person stands in one version of the object.

@@ -384,3 +384,72 @@ fn nobody_knows_when_somebody_got_what_only_another_ledger_of_the_mailbox_lists(
     let same = merge(&winner, &winner, at(60));
     assert_eq!(same, winner.spec, "what brings nothing changes nothing");
 }
+
+#[test]
+fn a_merge_keeps_what_only_the_other_history_knows_and_answers_from_then_on() {
+    let object = |name: &str, spec: MailboxLedgerSpec| MailboxLedger::new(name, spec);
+    let full_access = |number| grant(person(number), Right::FullAccess);
+    let mut shared = empty();
+    step(&mut shared, &having([]), &Why::default(), at(0));
+    step(&mut shared, &having([full_access(1)]), &Why::default(), at(DAY));
+    let mut winner = shared.clone();
+    let mut loser = shared.clone();
+    step(
+        &mut loser,
+        &having([full_access(1), full_access(2)]),
+        &Why::default(),
+        at(2 * DAY),
+    );
+    step(
+        &mut loser,
+        &having([full_access(1)]),
+        &Why::default(),
+        at(3 * DAY),
+    );
+    step(
+        &mut winner,
+        &having([full_access(1), full_access(3)]),
+        &Why::default(),
+        at(4 * DAY),
+    );
+    let merged = merge(&object("a", winner.clone()), &object("b", loser), at(5 * DAY));
+    let about = |number| {
+        let lines = merged.history.iter();
+        lines.filter(|line| line.ids == [person(number)]).count()
+    };
+    assert_eq!((about(1), about(2), about(3)), (1, 2, 1), "{:?}", merged.history);
+    assert_eq!(merged.people, winner.people, "nobody is granted anything by it");
+    assert_eq!(merged.history_from, Some(at(3 * DAY)));
+    assert_eq!(held_on(&merged, at(2 * DAY)), Access::Unknown);
+    assert_eq!(held_on(&merged, at(4 * DAY)), Access::Known(holders(&winner)));
+
+    let same = merge(&object("a", winner.clone()), &object("b", shared), at(5 * DAY));
+    assert_eq!(same, winner, "a backup that knows nothing more changes nothing");
+}
+
+#[test]
+fn a_merged_history_stays_within_its_bounds() {
+    let object = |name: &str, spec: MailboxLedgerSpec| MailboxLedger::new(name, spec);
+    let long = |offset: usize| {
+        let mut spec = empty();
+        step(&mut spec, &having([]), &Why::default(), at(0));
+        for number in 0..400 {
+            let one = grant(many(offset + number), Right::SendAs);
+            let minute = 10 + i64::try_from(number).unwrap();
+            step(&mut spec, &having([one]), &Why::default(), at(minute));
+        }
+        spec
+    };
+    let merged = merge(&object("a", long(0)), &object("b", long(1000)), at(DAY));
+    assert!(bytes(&merged) <= BYTES && merged.history.len() <= 1000);
+}
+
+#[test]
+fn more_people_than_a_line_may_name_have_a_line_more() {
+    let mut spec = empty();
+    step(&mut spec, &having([]), &Why::default(), at(0));
+    let all = (0..1201).map(|number| grant(many(number), Right::SendAs));
+    step(&mut spec, &having(all), &Why::default(), at(1));
+    let sizes: Vec<usize> = spec.history.iter().map(|line| line.ids.len()).collect();
+    assert_eq!(sizes, [500, 500, 201]);
+}

@@ -37,8 +37,11 @@ pub fn seal(before: Option<&MailboxLedger>) -> Seal {
     }
 }
 
-/// The state for people, derived from what is known; `is_foreign`: the mailbox carries somebody else's marker.
-pub fn lifecycle(spec: &MailboxLedgerSpec, is_foreign: bool) -> &'static str {
+pub const TAKING_UP: &str = "TakingUp";
+
+/// The state for people, derived from what is known; `is_foreign`: the mailbox carries somebody else's marker; `waits`:
+/// rights wait since a take-up for the permissions that declared them.
+pub fn lifecycle(spec: &MailboxLedgerSpec, is_foreign: bool, waits: bool) -> &'static str {
     let is_released = spec.released_at.is_some();
     if spec.gone_at.is_some() {
         "Gone"
@@ -50,6 +53,8 @@ pub fn lifecycle(spec: &MailboxLedgerSpec, is_foreign: bool) -> &'static str {
         "Creating"
     } else if is_released {
         "Released"
+    } else if waits {
+        TAKING_UP
     } else {
         "Serving"
     }

@@ -44,6 +44,7 @@ pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> M
     }
     ledger.opened.extend(lost.opened);
     encode::write(&mut spec, &ledger);
+    history::join(&mut spec, &loser.spec, now);
     if spec.people != winner.spec.people || spec.opened != winner.spec.opened {
         spec.taken_up_at = Some(now);
         spec.restored = true;

@@ -20,9 +20,9 @@ use crate::api::{DefaultsState, Intent};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 pub use decode::{Unreadable, read};
-pub use encode::{is_same_but_for_time, write};
+pub use encode::{is_same_but_for_time, outgrows, write};
 pub use history::{Access, Why, held_on, is_grant, is_removal, last_changes, note};
-pub use life::{is_intact, is_sealed, lifecycle, seal};
+pub use life::{TAKING_UP, is_intact, is_sealed, lifecycle, seal};
 pub use merge::{merge, wins};
 
 /// What a plan must know of earlier reconciles.
@@ -137,6 +137,18 @@ impl RecordedGrant {
 }
 
 impl Ledger {
+    /// The SID in the entry of this right; where none is known, the one that was learned with another right. They differ
+    /// when the member has got another SID in between.
+    pub fn sid_for(&self, member: &ObjectId, right: Right) -> Option<&Sid> {
+        let own = self.grant(member, right).and_then(|grant| grant.sid.as_ref());
+        own.or_else(|| self.sid_of(member))
+    }
+
+    pub fn grant(&self, member: &ObjectId, right: Right) -> Option<&RecordedGrant> {
+        let same = |grant: &&RecordedGrant| grant.object_id == *member && grant.right == right;
+        self.grants.iter().find(same)
+    }
+
     /// The SID of a member, as learned with any of the rights.
     pub fn sid_of(&self, member: &ObjectId) -> Option<&Sid> {
         self.grants

@@ -56,7 +56,8 @@ fn any_grant(number: u8, right: Right) -> impl Strategy<Value = RecordedGrant> {
             object_id: person(number),
             right,
             pending,
-            sid: (right != Right::SendOnBehalf).then(|| sid(number)),
+            // Some have got another SID between two grants.
+            sid: (right != Right::SendOnBehalf).then(|| sid(if pending { number } else { number + 100 })),
             auto_mapping: minute.map(|minute| minute % 2 == 0),
             remapping,
             member: address(&format!("person{number}")),

@@ -7,6 +7,8 @@ mod marker;
 mod nickname;
 mod right;
 
+#[cfg(test)]
+pub use address::parsed;
 pub use address::{AddressPattern, Domain, InvalidAddress, InvalidPattern, SmtpAddress};
 pub use holder::Holder;
 pub use ids::{InvalidId, MailboxGuid, ObjectId, OneTimeName, Sid, TenantGuid};

@@ -1,7 +1,7 @@
 //! Cases of the planner that are worth naming.
 
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
-use super::{Account, Step, plan};
+use super::{Account, Asked, Step, plan};
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, Right};
 use crate::setting::{Source, Value};
@@ -85,7 +85,9 @@ fn changing_automapping_is_announced_and_repeated_after_a_crash_between_its_halv
         unreachable!()
     };
     shown.extend([("DisplayName", Value::text("Drifted"))]);
-    let steps = plan(&wanted, &there, &planned.announced).steps;
+    let planned = plan(&wanted, &there, &planned.announced);
+    assert!(planned.announced.grants[0].remapping, "until it is granted again");
+    let steps = planned.steps;
     let again = Step::Grant {
         object_id: person(1),
         right: Right::FullAccess,
@@ -137,7 +139,7 @@ fn a_grant_that_was_there_before_becomes_ours_without_a_write_and_its_automappin
     let mut wanted = desired();
     wants(&mut wanted, 1, Right::FullAccess, true);
     let mut there = our_mailbox();
-    there.full_access.asked.insert(person(1), Some(sid(1)));
+    there.full_access.asked.insert(person(1), Asked::One(sid(1)));
     let planned = plan(&wanted, &there, &Ledger::default());
     assert_eq!(planned.steps, vec![]);
     assert_eq!(planned.settled.grants, vec![recorded(1, Right::FullAccess, None)]);

@@ -209,6 +209,11 @@ impl Change {
         matches!(self, Self::Marker { .. })
     }
 
+    /// Whether it says of a mailbox that was just created whose it is, and how it is called.
+    pub(super) fn names_a_new_mailbox(&self) -> bool {
+        self.is_marker() || matches!(self, Self::Set { family, .. } if *family == "displayName")
+    }
+
     /// Whether it removes a grant.
     pub fn removes_a_grant(&self) -> bool {
         self.removed().is_some()

@@ -22,6 +22,8 @@ pub enum Purpose {
     Keep,
     /// The manifest is refused: access is taken away, and nothing else happens.
     OnlyRemove,
+    /// The team paused or only observes the mailbox, or deletes it: only what outranks that is done.
+    Protect,
     /// The resource is gone and the mailbox stays: only what outlives a resource is done.
     Released,
 }
@@ -43,6 +45,8 @@ pub struct Desired {
     /// Who is declared to hold what and can't be granted to now, be it that they are unknown or refused: what they were
     /// granted before stays, because it is not undeclared.
     pub kept: BTreeSet<(SmtpAddress, Right)>,
+    /// Nobody knows what one of the permissions declares, so nothing counts as undeclared.
+    pub has_unread_permissions: bool,
     /// What happens to grants that no manifest declares.
     pub policy: GrantPolicy,
     /// What is granted now is remembered to have been granted at this time.
@@ -182,7 +186,7 @@ impl People {
                     object_id.as_ref().is_some_and(|id| self.ids.contains(id))
                         || !addresses.is_disjoint(&self.addresses)
                 }
-                Some(Identity::Gone) | None => false,
+                Some(Identity::Gone | Identity::Untied | Identity::RoleGroup) | None => false,
             }
     }
 }

@@ -67,19 +67,19 @@ fn known_sids<'a>(observed: &'a Observed, ledger: &'a Ledger) -> Sids<'a> {
     let mut learn = |id, sid| {
         sids.entry(id).or_default().insert(sid);
     };
-    let recorded: BTreeMap<&ObjectId, &Sid> = ledger
+    let recorded: BTreeSet<(&ObjectId, &Sid)> = ledger
         .grants
         .iter()
-        .rev()
         .filter_map(|grant| Some((&grant.object_id, grant.sid.as_ref()?)))
         .collect();
+    let of_ledger: BTreeSet<&ObjectId> = recorded.iter().map(|(id, _)| *id).collect();
     for holders in [&observed.send_as, &observed.full_access] {
         let asked = holders
             .asked
             .iter()
-            .filter_map(|(id, sid)| Some((id, sid.as_ref()?)));
+            .flat_map(|(id, asked)| asked.sids().into_iter().map(move |sid| (id, sid)));
         // What the ledger says counts, where it says something.
-        for (id, sid) in asked.filter(|(id, _)| !recorded.contains_key(id)) {
+        for (id, sid) in asked.filter(|(id, _)| !of_ledger.contains(id)) {
             learn(id, sid);
         }
     }
@@ -145,7 +145,10 @@ impl Judge<'_> {
         if let Some(sid) = &row.sid {
             self.drop_explained(&mut rights, store, sid);
         }
-        if rights.is_empty() {
+        let of_role = holder
+            .as_ref()
+            .is_some_and(|holder| self.observed.identities.get(holder) == Some(&Identity::RoleGroup));
+        if rights.is_empty() || of_role {
             return None;
         }
         let judged = match &holder {
@@ -194,7 +197,7 @@ impl Judge<'_> {
         let judged = self.stranger(&holder);
         let shown = match self.observed.identities.get(&holder) {
             Some(Identity::Known { addresses, .. }) => addresses.first().map(ToString::to_string),
-            Some(Identity::Gone) | None => None,
+            Some(Identity::Gone | Identity::Untied | Identity::RoleGroup) | None => None,
         };
         let shown = shown.unwrap_or_else(|| id.to_string());
         Some(self.seen(Some(holder), right, BTreeSet::new(), &shown, judged))
@@ -221,7 +224,7 @@ impl Judge<'_> {
         let exclusive = policy.exclusive.then_some(Cause::Exclusive);
         match identity {
             // Not looked up, or the answer was no good: unknown is not foreign.
-            None => (ForeignState::Unknown, None),
+            None | Some(Identity::Untied | Identity::RoleGroup) => (ForeignState::Unknown, None),
             Some(Identity::Gone) => {
                 let removed = policy.exclusive || policy.remove_orphans;
                 (ForeignState::Orphaned, removed.then_some(Cause::Orphaned))

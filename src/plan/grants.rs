@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::removal::{Veto, removal};
-use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign};
+use super::{Cause, Change, Desired, Observed, Presence, Purpose, Step, WantedGrant, foreign, removed};
 use crate::ledger::{Ledger, RecordedGrant, RightOf};
 use crate::mail::{Holder, ObjectId, Right, Sid};
 
@@ -36,17 +36,23 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
     let announced: BTreeSet<RightOf> = ledger.weighed.iter().map(|one| one.what.clone()).collect();
     let mut plan = GrantPlan::default();
     for (key, grant) in &recorded {
-        if !desired.grants.contains_key(key) {
-            let is_announced = announced.contains(&grant.right_of());
+        if desired.grants.contains_key(key) {
+            continue;
+        }
+        let is_announced = announced.contains(&grant.right_of());
+        if is_cut_in_half(grant, desired, is_announced) {
+            plan.finish_remapping(grant, observed, desired.now);
+        } else {
             plan.undeclared(grant, desired, is_announced);
         }
     }
     let strangers = plan.strangers(desired, observed, ledger);
     for ((object_id, right), wanted) in &desired.grants {
         let known = recorded.get(&(*object_id, *right)).copied();
-        // A person has one SID: what was learned with one right holds for the others.
-        let sid = ledger
-            .sid_of(object_id)
+        // What was learned with one right holds for the others, as long as nothing else is known of them.
+        let sid = known
+            .and_then(|grant| grant.sid.as_ref())
+            .or_else(|| ledger.sid_of(object_id))
             .or_else(|| observed.sid_of(object_id))
             .or_else(|| observed.tied_sid(object_id))
             .cloned();
@@ -56,6 +62,16 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
         plan.clear_auto_mapping(desired);
     }
     plan
+}
+
+/// Whether a change of automapping was under way when the resource went, of a right that nothing takes away.
+fn is_cut_in_half(grant: &RecordedGrant, desired: &Desired, is_announced: bool) -> bool {
+    let stays = || match removal(grant, desired, is_announced) {
+        Ok(Cause::Undeclared) | Err(Veto::TakenUp | Veto::PerhapsDeclared) => true,
+        Ok(Cause::Departed | Cause::Expired | Cause::Exclusive | Cause::Orphaned)
+        | Err(Veto::Stuck | Veto::Protected | Veto::StillDeclared) => false,
+    };
+    desired.purpose == Purpose::Released && grant.remapping && !is_announced && stays()
 }
 
 impl GrantPlan {
@@ -84,6 +100,35 @@ impl GrantPlan {
                 self.revocations.push(Step::Revoke { object_id, right });
             }
         }
+    }
+
+    /// The resource went while automapping was being changed, perhaps between the revoke and the grant. Who holds nothing
+    /// is granted it again. Who holds it counts as settled once they were granted it again, or once no replica can still show
+    /// what was there before.
+    fn finish_remapping(&mut self, grant: &RecordedGrant, observed: &Observed, now: Timestamp) {
+        let (object_id, right) = grant.key();
+        let sid = grant.sid.as_ref().or_else(|| observed.sid_of(&object_id));
+        let is_over = grant.at.is_none_or(|at| removed::shown_by_then(at) <= now);
+        let mut settled = grant.clone();
+        match observed.presence(&object_id, right, sid) {
+            Presence::Absent | Presence::Unknown => {
+                settled.pending = true;
+                self.interrupted.push(Step::Grant {
+                    object_id,
+                    right,
+                    auto_mapping: grant.auto_mapping.unwrap_or(true),
+                });
+            }
+            Presence::Present(_) if is_over || grant.pending => {
+                settled.remapping = false;
+                settled.pending = false;
+                // Nobody knows whether the revoke was ever sent, but for who was granted it again.
+                settled.auto_mapping = grant.auto_mapping.filter(|_| grant.pending);
+            }
+            Presence::Present(_) | Presence::Unread => {}
+        }
+        self.announced.push(settled.clone());
+        self.settled.push(settled);
     }
 
     /// Rows that nobody declares and that must be removed. True when somebody else keeps a Full Access that automapping
@@ -167,7 +212,13 @@ impl GrantPlan {
             until: wanted.until,
         };
         self.announced.push(RecordedGrant {
-            remapping: remap,
+            // Whoever has lost it has it back only once the grant is acknowledged.
+            remapping: remap || interrupted,
+            at: if remap && !interrupted {
+                Some(now)
+            } else {
+                settled.at
+            },
             pending: !there && known.is_none_or(|grant| grant.pending),
             ..settled.clone()
         });

@@ -55,7 +55,8 @@ pub fn weigh(plan: &Plan, ledger: &Ledger, sudden: &BTreeSet<Change>) -> Weighed
     Weighed { new_removals, held }
 }
 
-/// Grants and revocations that follow from a group that changed all at once: its owner sits outside the cluster.
+/// Grants and revocations that follow from a group that changed all at once, or that nobody is in any more: its owner sits
+/// outside the cluster.
 pub fn sudden(desired: &Desired, ledger: &Ledger) -> BTreeSet<Change> {
     let mut changes = BTreeSet::new();
     for (group, people) in &desired.groups {
@@ -72,7 +73,9 @@ pub fn sudden(desired: &Desired, ledger: &Ledger) -> BTreeSet<Change> {
             });
             changes.extend(keys.map(|((id, right), _)| Change::Granted(*id, *right)));
         }
-        if left.len() > most {
+        // Perhaps the directory hides its members, and does not say so.
+        let is_emptied = people.is_empty();
+        if left.len() > most || is_emptied {
             let gone = ledger
                 .grants
                 .iter()
@@ -168,14 +171,17 @@ impl Plan {
         self.announced
             .grants
             .retain(|grant| !not_granted.contains(&grant.key()));
-        self.announced.held = held.map(Held::to_ledger);
+        // While a team pauses or observes the mailbox nothing is weighed, and what waits goes on waiting.
+        if desired.purpose != Purpose::Protect {
+            self.announced.held = held.map(Held::to_ledger);
+        }
         let approved = approved.iter().filter_map(removed);
         let mut weighed: BTreeMap<RightOf, Timestamp> = approved.map(|what| (what, now)).collect();
         for earlier in &self.announced.weighed {
             let is_stranger = matches!(earlier.what.holder, Holder::Sid(_));
             let counts = is_stranger && counts_until(earlier.at, period) > now;
-            // Nobody declares anything again where there is no resource.
-            let stays = desired.purpose == Purpose::Released;
+            // Nobody declares anything again where there is no resource, or nothing follows from it.
+            let stays = matches!(desired.purpose, Purpose::Released | Purpose::Protect);
             if stays || counts || planned.contains(&removal(&earlier.what)) {
                 weighed.insert(earlier.what.clone(), earlier.at);
             }
@@ -187,7 +193,9 @@ impl Plan {
         let is_left = |what: &RightOf| self.settled.grants.iter().any(|grant| grant.right_of() == *what);
         let is_remembered = |one: &&WeighedRemoval| match one.what.holder {
             Holder::Sid(_) => counts_until(one.at, period) > now,
-            Holder::ObjectId(_) => desired.purpose == Purpose::Released && is_left(&one.what),
+            Holder::ObjectId(_) => {
+                matches!(desired.purpose, Purpose::Released | Purpose::Protect) && is_left(&one.what)
+            }
         };
         self.settled.weighed = weighed.iter().filter(is_remembered).cloned().collect();
         self.announced.weighed = weighed;

@@ -38,7 +38,7 @@ pub use families::{
 };
 pub use foreign::{Foreign, foreign};
 pub use hold::{Held, Weighed, sudden, weigh};
-pub use observed::{Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
+pub use observed::{Asked, Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
 pub use ownership::{NotOurs, Ownership, ownership};
 pub use reads::{NEEDS, Promise, Read, UnreadReads};
 pub use removed::{SHOWN_BY_THEN, confirm_removed, reopen};
@@ -60,11 +60,13 @@ pub fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
     match desired.purpose {
         Purpose::Keep => whole,
         Purpose::OnlyRemove => whole.only_taking_away(ledger),
+        Purpose::Protect => whole.only_what_protects(ledger),
         Purpose::Released => whole.only_what_outlives(ledger),
     }
 }
 
-fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
+/// What a plan would be if its purpose stopped nothing.
+pub fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
     let grants = grants::plan(desired, observed, ledger);
     let on_behalf = OnBehalfChanges {
         add: grants.add_on_behalf,

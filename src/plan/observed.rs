@@ -48,8 +48,36 @@ pub struct Observed {
 pub struct Holders {
     /// All rows that are neither SELF nor inherited.
     pub entries: Vec<Entry>,
-    /// Answers to reads for one person: the SID in the row, or None when there was no row.
-    pub asked: BTreeMap<ObjectId, Option<Sid>>,
+    /// Answers to reads for one person.
+    pub asked: BTreeMap<ObjectId, Asked>,
+}
+
+/// What a read for one person showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    Nothing,
+    /// Entries that carry this SID.
+    One(Sid),
+    /// Entries with several SIDs: those of the person's present and former accounts. They hold the right, and no SID stands
+    /// for all of it.
+    Several(BTreeSet<Sid>),
+}
+
+impl Asked {
+    pub fn sid(&self) -> Option<&Sid> {
+        match self {
+            Self::One(sid) => Some(sid),
+            Self::Nothing | Self::Several(_) => None,
+        }
+    }
+
+    pub(super) fn sids(&self) -> Vec<&Sid> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::One(sid) => vec![sid],
+            Self::Several(sids) => sids.iter().collect(),
+        }
+    }
 }
 
 /// One row of a permission list.
@@ -73,6 +101,10 @@ pub enum Identity {
     },
     /// No account and no group has this id any more.
     Gone,
+    /// Exchange shows somebody, and nothing says for sure who it is.
+    Untied,
+    /// A group of Exchange's own, by which it gives roles: neither somebody's grant nor a leftover.
+    RoleGroup,
 }
 
 /// Who may send on behalf. Exchange shows ids or names.
@@ -105,9 +137,10 @@ impl Holders {
 
     fn presence(&self, id: &ObjectId, right: Right, known_sid: Option<&Sid>) -> Presence {
         match (self.asked.get(id), known_sid) {
-            (Some(Some(sid)), _) => Presence::Present(Some(sid.clone())),
-            (None, Some(sid)) if self.allow(sid, right) => Presence::Present(Some(sid.clone())),
-            (Some(None), _) | (None, Some(_)) => Presence::Absent,
+            (Some(Asked::One(sid)), _) => Presence::Present(Some(sid.clone())),
+            (Some(Asked::Several(_)), _) => Presence::Present(None),
+            (_, Some(sid)) if self.allow(sid, right) => Presence::Present(Some(sid.clone())),
+            (Some(Asked::Nothing), _) | (None, Some(_)) => Presence::Absent,
             (None, None) => Presence::Unknown,
         }
     }
@@ -184,23 +217,37 @@ impl Observed {
     pub fn sid_of(&self, id: &ObjectId) -> Option<&Sid> {
         [&self.full_access, &self.send_as]
             .into_iter()
-            .find_map(|holders| holders.asked.get(id)?.as_ref())
+            .find_map(|holders| holders.asked.get(id)?.sid())
     }
 
-    /// The SID of `id`, when a row of theirs that no manifest declares was looked up.
+    /// The SID of `id`, when a row of theirs that no manifest declares was looked up: one, or unknown.
     pub fn tied_sid(&self, id: &ObjectId) -> Option<&Sid> {
-        self.identities
-            .iter()
-            .find_map(|(holder, identity)| match (holder, identity) {
-                (
-                    Holder::Sid(sid),
-                    Identity::Known {
-                        object_id: Some(known),
-                        ..
-                    },
-                ) if known == id => Some(sid),
-                _ => None,
-            })
+        let mut tied = self.tied_sids(id);
+        let first = tied.next();
+        first.filter(|_| tied.next().is_none())
+    }
+
+    /// The SIDs of all rows that were looked up and are those of `id`.
+    fn tied_sids(&self, id: &ObjectId) -> impl Iterator<Item = &Sid> {
+        let tied = self.identities.iter().filter_map(|(holder, identity)| {
+            let tied_to = match identity {
+                Identity::Known { object_id, .. } => object_id.as_ref(),
+                Identity::Gone | Identity::Untied | Identity::RoleGroup => None,
+            };
+            match holder {
+                Holder::Sid(sid) => tied_to.map(|tied_to| (tied_to, sid)),
+                Holder::ObjectId(_) => None,
+            }
+        });
+        tied.filter_map(move |(tied_to, sid)| (tied_to == id).then_some(sid))
+    }
+
+    /// Every SID under which an answer of this read shows entries of `id`: somebody has several when an account of theirs got
+    /// another one in between.
+    pub fn sids_of(&self, id: &ObjectId) -> BTreeSet<&Sid> {
+        let lists = [&self.full_access, &self.send_as].into_iter();
+        let asked = lists.filter_map(|holders| holders.asked.get(id));
+        asked.flat_map(Asked::sids).chain(self.tied_sids(id)).collect()
     }
 
     /// Exchange itself said that `id` holds `right`, whatever a replica shows.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Acknowledged, Cause, Change, Plan, SignInStanding, Step, hold};
 use crate::ledger::{Ledger, RecordedGrant, RightOf};
+use crate::mail::{ObjectId, Right};
 
 impl Plan {
     /// The plan without what was acknowledged a moment ago, and whether something was left out. The sign-in block is
@@ -50,9 +51,14 @@ impl Plan {
         (plan, left_out)
     }
 
-    /// Only what takes access away; everything else is as if nobody had planned it, and the ledger keeps saying so.
+    /// Only what takes access away, and the marker of a mailbox that was just created; everything else is as if nobody had
+    /// planned it, and the ledger keeps saying so.
     pub fn only_taking_away(&self, ledger: &Ledger) -> Self {
-        let (only, _) = self.keeping(|change| change.removes_a_grant() || change.closes_sign_in());
+        let is_new = ledger.intent.is_some();
+        let (only, _) = self.keeping(|change| {
+            let names = is_new && change.names_a_new_mailbox();
+            names || change.removes_a_grant() || change.closes_sign_in()
+        });
         let changes = only.changes();
         let stays =
             |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
@@ -72,24 +78,59 @@ impl Plan {
         }
     }
 
-    /// Only what outlives the resource: the marker, the sign-in block and the name of a mailbox that was just created;
-    /// and removals of those who have left, whose time is over, or whose removal was announced before.
-    pub fn only_what_outlives(&self, ledger: &Ledger) -> Self {
-        let is_new = ledger.intent.is_some();
+    /// Only what outranks whatever a team writes: removals of those who have left, whose time is over, or whose removal
+    /// was announced before; and the sign-in block. Everything else is as if nobody had planned it.
+    pub fn only_what_protects(&self, ledger: &Ledger) -> Self {
+        let outranks = self.outranks_a_team(ledger);
+        let (only, _) = self.keeping(|change| {
+            outranks(change) || change.closes_sign_in() || matches!(change, Change::SignedOut)
+        });
+        let changes = only.changes();
+        let stays =
+            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
+        Self {
+            announced: Ledger {
+                sign_out_owed: self.announced.sign_out_owed,
+                ..ledger.clone()
+            },
+            settled: Ledger {
+                grants: ledger.grants.iter().filter(stays).cloned().collect(),
+                sign_out_owed: self.settled.sign_out_owed,
+                ..ledger.clone()
+            },
+            ..only
+        }
+    }
+
+    /// Whether a change is a removal that nothing suspends: of somebody who has left, of a right whose time is over, or one
+    /// that was announced before.
+    fn outranks_a_team(&self, ledger: &Ledger) -> impl Fn(&Change) -> bool {
         let announced: BTreeSet<RightOf> = ledger.weighed.iter().map(|one| one.what.clone()).collect();
-        let outlives = |change: &Change| match self.causes.get(change) {
+        move |change| match self.causes.get(change) {
             Some(Cause::Departed | Cause::Expired) => true,
             Some(Cause::Undeclared | Cause::Exclusive | Cause::Orphaned) | None => {
                 hold::removed(change).is_some_and(|what| announced.contains(&what))
             }
+        }
+    }
+
+    /// Only what outlives the resource: the marker, the sign-in block and the name of a mailbox that was just created;
+    /// and removals that nothing suspends.
+    pub fn only_what_outlives(&self, ledger: &Ledger) -> Self {
+        let is_new = ledger.intent.is_some();
+        let outlives = self.outranks_a_team(ledger);
+        // Nothing else is granted where no manifest declares anything.
+        let is_cut_in_half = |id: ObjectId, right: Right| {
+            let mut grants = ledger.grants.iter();
+            grants.any(|grant| grant.remapping && grant.key() == (id, right))
         };
         let (only, _) = self.keeping(|change| match change {
-            Change::Marker { .. } | Change::SignIn { allowed: false, .. } => is_new,
+            Change::SignIn { allowed: false, .. } => is_new,
             Change::SignedOut => is_new || ledger.sign_out_owed,
-            Change::Set { family, .. } => is_new && *family == "displayName",
+            Change::Marker { .. } | Change::Set { .. } => is_new && change.names_a_new_mailbox(),
             Change::Revoked(..) | Change::Evicted(..) => outlives(change),
+            Change::Granted(id, right) => is_cut_in_half(*id, *right),
             Change::SignIn { allowed: true, .. }
-            | Change::Granted(..)
             | Change::Remapped(..)
             | Change::AutoMappingCleared
             | Change::Primary(_)
@@ -106,11 +147,15 @@ impl Plan {
             |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
         Self {
             announced: Ledger {
+                grants: with_remapped(&ledger.grants, &self.announced.grants),
                 sign_out_owed: owes_sign_out,
                 ..ledger.clone()
             },
             settled: Ledger {
-                grants: ledger.grants.iter().filter(stays).cloned().collect(),
+                grants: with_remapped(&ledger.grants, &self.settled.grants)
+                    .into_iter()
+                    .filter(|grant| stays(&grant))
+                    .collect(),
                 // A read shows the marker, and that nobody can sign in.
                 intent: ledger.intent.clone().filter(|_| is_begun),
                 sign_out_owed: owes_sign_out && self.settled.sign_out_owed,
@@ -119,4 +164,14 @@ impl Plan {
             ..only
         }
     }
+}
+
+/// The grants, but as `planned` has those whose automapping was being changed.
+fn with_remapped(grants: &[RecordedGrant], planned: &[RecordedGrant]) -> Vec<RecordedGrant> {
+    let as_planned = |grant: &RecordedGrant| {
+        let planned = planned.iter().find(|planned| planned.key() == grant.key());
+        let planned = planned.filter(|_| grant.remapping);
+        planned.unwrap_or(grant).clone()
+    };
+    grants.iter().map(as_planned).collect()
 }

@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use super::settings_tests::{shown, wishes};
 use super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
 use super::{
-    Account, Cause, Change, Desired, Family, Holders, Identity, Observed, OnBehalf, Plan, Step, parts, plan,
+    Account, Asked, Cause, Change, Desired, Family, Holders, Identity, Observed, OnBehalf, Plan, Step, parts,
+    plan,
 };
 use crate::api::{SignIn, SignInControl};
 use crate::ledger::{Ledger, RecordedGrant};
-use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
+use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
 
 /// What Exchange really stores: the planner sees it through `observe`.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,12 +38,18 @@ impl Tenant {
             .filter(|g| g.sid.is_some())
             .map(|g| g.object_id)
             .collect();
-        let asked = |holds: &dyn Fn(u8) -> bool| -> BTreeMap<ObjectId, Option<Sid>> {
+        let asked = |holds: &dyn Fn(u8) -> bool| -> BTreeMap<ObjectId, Asked> {
             let declared = desired.grants.keys().map(|(id, _)| *id);
             let recorded = ledger.grants.iter().map(|g| g.object_id);
             let open = declared.chain(recorded).filter(|id| !known.contains(id));
-            open.map(|id| (id, holds(number(&id)).then(|| sid(number(&id)))))
-                .collect()
+            let answer = |id: ObjectId| {
+                if holds(number(&id)) {
+                    Asked::One(sid(number(&id)))
+                } else {
+                    Asked::Nothing
+                }
+            };
+            open.map(|id| (id, answer(id))).collect()
         };
         Observed {
             full_access: Holders {
@@ -443,7 +450,10 @@ proptest! {
     ) {
         let whole = plan(&desired, &tenant.observe(&desired, &ledger), &ledger);
         let only = whole.only_taking_away(&ledger);
-        let takes = |change: &Change| change.removes_a_grant() || change.closes_sign_in();
+        let takes = |change: &Change| {
+            let names = ledger.intent.is_some() && change.names_a_new_mailbox();
+            names || change.removes_a_grant() || change.closes_sign_in()
+        };
         let wanted: BTreeSet<Change> = whole.changes().into_iter().filter(takes).collect();
         prop_assert_eq!(only.changes(), wanted);
         let owes = Ledger { sign_out_owed: only.announced.sign_out_owed, ..ledger.clone() };

@@ -6,11 +6,12 @@
 //! | veto | found by |
 //! | --- | --- |
 //! | the SharedMailbox is gone, or its namespace or the CRD is being deleted | `controller/reconcile/gone.rs`, `cascading_deletion.rs` |
-//! | `management` is Paused or Observe, the tenant can't be used, or the ledger can't be read | `controller/reconcile/prepare.rs` |
+//! | `management` of the mailbox is Paused or Observe, and the removal is not one that protects | `Plan::only_what_protects` |
+//! | `management` of the tenant is Paused or Observe, the tenant can't be used, or the ledger can't be read | `controller/reconcile/prepare.rs` |
 //! | Exchange could not be read | `controller/reconcile/fetch` |
 //! | the mailbox is not ours, or no shared mailbox any more | `controller/reconcile/validate/judge.rs` |
 //! | a manifest declares the right, by this or another name of the same person | `grants::plan` |
-//! | [`Veto::Stuck`], [`Veto::Protected`], [`Veto::StillDeclared`], [`Veto::TakenUp`] | [`removal`] |
+//! | [`Veto::Stuck`], [`Veto::Protected`], [`Veto::StillDeclared`], [`Veto::PerhapsDeclared`], [`Veto::TakenUp`] | [`removal`] |
 //! | a row that nobody declares: ignored, protected, unknown, denied | `foreign::foreign` |
 //! | a row that nobody declares, and the mailbox was taken up again less than an hour ago | `grants::plan` |
 //! | the breaker, or a group that changed all at once | `controller/reconcile/hold.rs`, by `hold::weigh` |
@@ -30,9 +31,11 @@ pub(super) enum Veto {
     Stuck,
     /// `protectedTrustees` of the ExchangeTenant names the trustee.
     Protected,
-    /// A manifest names the member and they can't be granted to now, be it that they are unknown or refused; or a manifest
-    /// can't be read, and perhaps names them.
+    /// A manifest names the member and they can't be granted to now, be it that they are unknown or refused.
     StillDeclared,
+    /// A manifest can't be read, and perhaps names them. What was announced before is finished, and an end that is
+    /// remembered comes.
+    PerhapsDeclared,
     /// The mailbox was taken up again less than an hour ago, and not all the permissions are back that declared it.
     TakenUp,
 }
@@ -60,6 +63,8 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired, is_announced: bo
         Err(Veto::TakenUp)
     } else if has_ended {
         Ok(Cause::Expired)
+    } else if !is_announced && desired.has_unread_permissions {
+        Err(Veto::PerhapsDeclared)
     } else if !is_announced && take_up.is_some_and(|take_up| !take_up.has_all_of(grant)) {
         Err(Veto::TakenUp)
     } else {

@@ -120,7 +120,7 @@ fn declares_setting(name: &str, desired: &Desired) -> bool {
 }
 
 /// When every replica shows what was written at `written`.
-fn shown_by_then(written: Timestamp) -> Timestamp {
+pub(super) fn shown_by_then(written: Timestamp) -> Timestamp {
     written.saturating_add(SHOWN_BY_THEN).unwrap_or(Timestamp::MAX)
 }
 
@@ -136,9 +136,9 @@ fn is_shown(grant: &RecordedGrant, observed: &Observed) -> bool {
     let id = &grant.object_id;
     match grant.right {
         Right::FullAccess | Right::SendAs => {
-            let known = [grant.sid.as_ref(), observed.sid_of(id), observed.tied_sid(id)];
+            let known = grant.sid.iter().chain(observed.sids_of(id));
             let shown = |sid: &Sid| observed.shows(sid, grant.right);
-            known.into_iter().flatten().any(shown)
+            known.into_iter().any(shown)
         }
         Right::SendOnBehalf => observed.on_behalf.ids.contains(id),
     }

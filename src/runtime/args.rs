@@ -51,6 +51,11 @@ pub struct Run {
     )]
     pub allow_endpoint_overrides: Vec<String>,
 
+    /// The service account token that workload identity federation exchanges for access tokens: a projected volume, whose
+    /// audience Entra expects.
+    #[arg(long, env = "AZURE_FEDERATED_TOKEN_FILE", value_name = "FILE")]
+    pub federated_token_file: Option<PathBuf>,
+
     /// Whether replicas agree, through a Lease in the operator's namespace, on one that works. Without it only one
     /// may run.
     #[arg(long, env = "SMO_LEADER_ELECT", default_value_t = true, action = ArgAction::Set)]

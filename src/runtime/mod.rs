@@ -89,6 +89,7 @@ pub async fn run(args: args::Run) -> Result<(), StartError> {
         operator_namespace: args.operator_namespace,
         tenant_lease_namespace: args.tenant_lease_namespace,
         allowed_endpoints: args.allow_endpoint_overrides,
+        federated_token_file: args.federated_token_file,
         concurrency: args.concurrency,
     };
     let operator = |leadership| Operator {

@@ -16,16 +16,20 @@
 
 pub mod api_server;
 pub mod canary;
+mod certificates;
 mod conditions;
 pub mod conformance;
 pub mod kstatus;
 mod ledgers;
 mod manifests;
+mod profile;
 pub mod simulation;
 mod world;
 
+pub use certificates::AppCertificate;
 pub use conditions::{Condition, condition, ready};
 pub use ledgers::{largest_ledger, ledger, longest_address};
 pub use manifests::{mailbox, permission, tenant, with};
+pub use profile::{VARIABLE as PROFILE_VARIABLE, profile};
 pub use simulation::Rng;
 pub use world::{NAMESPACE, OPERATOR_NAMESPACE, START, Server, World, in_process};

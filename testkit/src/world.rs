@@ -2,6 +2,7 @@
 //! tokio's paused time, or a real one.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -29,6 +30,7 @@ use tower::util::BoxCloneSyncService;
 use crate::api_server::ApiServer;
 use crate::conditions::ready;
 use crate::manifests::tenant;
+use crate::profile::in_this_run;
 
 pub const NAMESPACE: &str = "team-sales";
 pub const OPERATOR_NAMESPACE: &str = "shared-mailbox-system";
@@ -78,6 +80,8 @@ pub struct World<S = ApiServer> {
     pub leadership: Leadership,
     /// All lives of the operator draw from it, so that no name is chosen twice.
     pub rng: Rng,
+    /// Where the operator finds its service account token, if anywhere.
+    pub federated_token_file: Option<PathBuf>,
     operator: Option<RunningOperator>,
     /// What the present or last operator counts.
     metrics: Registry,
@@ -158,7 +162,7 @@ impl<S: Server> World<S> {
     /// Everything but the operator, on a server that has our CRDs.
     pub async fn on(server: S, seed: Seed) -> Self {
         let client = server.client();
-        let simulator = Simulator::new(seed);
+        let simulator = Simulator::new(in_this_run(seed));
         let world = Self {
             tenant: simulator.control(),
             clock: server.clock(),
@@ -169,6 +173,7 @@ impl<S: Server> World<S> {
             leadership: Leadership::alone(),
             operator: None,
             metrics: Registry::default(),
+            federated_token_file: None,
         };
         for name in ["kube-system", "default", OPERATOR_NAMESPACE, NAMESPACE] {
             world.ensure_namespace(name).await;
@@ -225,6 +230,7 @@ impl<S: Server> World<S> {
                 operator_namespace: OPERATOR_NAMESPACE.to_owned(),
                 tenant_lease_namespace: "kube-system".to_owned(),
                 allowed_endpoints: Vec::new(),
+                federated_token_file: self.federated_token_file.clone(),
                 concurrency: 16,
             },
             metrics: Metrics::register(&mut self.metrics),

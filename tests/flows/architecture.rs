@@ -8,10 +8,11 @@ use std::path::Path;
 use imports::Imports;
 
 /// What each module of the crate may name, below its own.
-const MAY_IMPORT: [(&str, &[&str]); 14] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("rng", &[]),
     ("clock", &[]),
     ("lane", &[]),
+    ("fair", &[]),
     ("leadership", &[]),
     ("mail", &[]),
     ("api", &["mail"]),
@@ -19,7 +20,10 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("ledger", &["api", "mail"]),
     ("setting", &["mail"]),
     ("plan", &["api", "ledger", "mail", "setting"]),
-    ("exchange", &["clock", "lane", "leadership", "mail", "setting"]),
+    (
+        "exchange",
+        &["clock", "fair", "lane", "leadership", "mail", "setting"],
+    ),
     ("doctor", &["clock", "exchange", "lane", "mail", "rng", "setting"]),
     (
         "controller",
@@ -28,6 +32,7 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
             "rng",
             "clock",
             "exchange",
+            "fair",
             "lane",
             "leadership",
             "ledger",
@@ -55,18 +60,20 @@ const MAY_IMPORT: [(&str, &[&str]); 14] = [
 ];
 
 /// The same inside the controller: what is known, what every task shares, the work, and who hands it out.
-const CONTROLLER_MAY_IMPORT: [(&str, &[&str]); 9] = [
+const CONTROLLER_MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("state", &[]),
     ("events", &[]),
     ("metrics", &["state"]),
     ("context", &["events", "metrics", "state"]),
     ("tenant", &["context", "events", "metrics", "state"]),
     ("reconcile", &["context", "events", "metrics", "state"]),
+    ("beyond", &["context", "events", "state"]),
     ("unreadable", &["context"]),
     ("watch", &["context", "state", "unreadable"]),
     (
         "worker",
         &[
+            "beyond",
             "context",
             "events",
             "metrics",

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use shared_mailbox_operator::api::{BatchAfterError, ExchangeTenant, PagingAnchor, RoleKnowledge};
-use simulator::{BatchErrors, ParameterRule, Quirks, Seed};
+use simulator::{BatchErrors, ParameterRule, Profile, Quirks, Seed};
 use testkit::{World, condition, mailbox, permission, tenant};
 
-use super::kit::admin;
+use super::kit::{admin, leftovers_are_unseen, tenants_are};
 
 const DAY: u64 = 24 * 3600;
 
@@ -66,13 +66,22 @@ fn probes(world: &World) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn a_usual_tenant_is_shown_whole_and_written_once_a_day_at_most() {
+    // There it lacks something from the start.
+    if leftovers_are_unseen() {
+        return;
+    }
     let mut world = world(|_| {}).await;
     started(&mut world).await;
     let object = wait(&world, "known", is_known).await;
     let known = object.status.as_ref().unwrap().capabilities.clone().unwrap();
     assert_eq!(known.role, RoleKnowledge::Listed);
     assert_eq!(known.batch_after_error, BatchAfterError::Runs);
-    assert_eq!(known.paging, PagingAnchor::TenantId);
+    let anchor = if tenants_are(&[Profile::Y2026]) {
+        PagingAnchor::InitialDomain
+    } else {
+        PagingAnchor::TenantId
+    };
+    assert_eq!(known.paging, anchor);
     let expected = [
         "GroupMember.Read.All",
         "User.EnableDisableAccount.All",
@@ -80,7 +89,9 @@ async fn a_usual_tenant_is_shown_whole_and_written_once_a_day_at_most() {
         "User.RevokeSessions.All",
     ];
     assert_eq!(known.graph_permissions, expected);
-    assert!(known.missing.is_empty() && known.absent_columns.is_empty());
+    let lacks_columns = tenants_are(&[Profile::Hybrid]);
+    assert_eq!(known.absent_columns.is_empty(), !lacks_columns);
+    assert!(known.missing.is_empty());
     assert_eq!(advisory(&object), None);
     let version = object.metadata.resource_version.clone();
     world.sleep(DAY + 3600).await;
@@ -91,6 +102,10 @@ async fn a_usual_tenant_is_shown_whole_and_written_once_a_day_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cmdlet_outside_the_role_is_named_before_anybody_needs_it_and_forgotten_when_it_is_granted() {
+    // There it lacks something from the start.
+    if leftovers_are_unseen() {
+        return;
+    }
     let mut world = world(|_| {}).await;
     world.tenant.set_cmdlet_in_role("Add-RecipientPermission", false);
     started(&mut world).await;
@@ -131,6 +146,10 @@ async fn a_cmdlet_outside_the_role_is_named_before_anybody_needs_it_and_forgotte
 
 #[tokio::test(start_paused = true)]
 async fn a_role_that_loses_something_is_noticed_by_the_refusal() {
+    // There it lacks something from the start.
+    if leftovers_are_unseen() {
+        return;
+    }
     let mut world = world(|quirks| quirks.role_list = simulator::RoleList::NotThere).await;
     started(&mut world).await;
     world.apply(&mailbox("sales", "sales@contoso.com")).await;

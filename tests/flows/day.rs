@@ -1,6 +1,7 @@
 //! Whole days of a hundred mailboxes. `SMO_SIMULATION_DAYS=7 cargo test --test flows days` runs more of them.
 
-use testkit::simulation::replay_day;
+use simulator::Profile;
+use testkit::simulation::{replay_day, with_profile};
 
 #[test]
 fn days_of_a_hundred_mailboxes_end_well() {
@@ -10,8 +11,12 @@ fn days_of_a_hundred_mailboxes_end_well() {
     for day in 1..=days.unwrap_or(1) {
         #[cfg(target_os = "linux")]
         let before = cpu_time();
-        if let Err(why) = replay_day(day) {
-            panic!("day {day} ends wrong: {why}");
+        let profile = Profile::drawn(day);
+        if let Err(why) = replay_day(day, profile) {
+            panic!(
+                "{} ends wrong: {why}",
+                with_profile(format!("day {day}"), profile)
+            );
         }
         #[cfg(target_os = "linux")]
         {

@@ -11,9 +11,9 @@ use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::doctor::{
     ASSUMPTIONS, DoctorError, Needs, Outcome, Report, Scratch, State, examine,
 };
-use shared_mailbox_operator::exchange::{Cloud, Connection, Endpoints};
+use shared_mailbox_operator::exchange::{Cloud, Connection, Credential, Endpoints};
 use shared_mailbox_operator::rng::Rng;
-use simulator::{Control, Quirks, Seed, Simulator};
+use simulator::{Control, Profile, Quirks, Seed, Simulator};
 use testkit::{START, in_process};
 
 const SCRATCH: &str = "doctor@contoso.com";
@@ -26,16 +26,23 @@ struct Patient {
 
 impl Patient {
     fn new(change: impl FnOnce(&mut Quirks)) -> Self {
-        let mut seed = Seed {
-            start: Some(START.parse().unwrap()),
-            ..Seed::contoso()
-        };
+        let mut seed = Seed::contoso();
         change(&mut seed.quirks);
+        Self::of(seed)
+    }
+
+    fn of(seed: Seed) -> Self {
+        let seed = Seed {
+            start: Some(START.parse().unwrap()),
+            ..seed
+        };
         let connection = Connection {
             tenant: seed.tenant_id.to_string().parse().unwrap(),
             endpoints: Endpoints::for_cloud(Cloud::Worldwide),
             client_id: seed.client_id,
-            secret: SecretString::from(seed.client_secret.as_str()),
+            credentials: vec![Credential::ClientSecret(SecretString::from(
+                seed.client_secret.as_str(),
+            ))],
             max_concurrent: 4,
             writes_per_minute: 120,
         };
@@ -266,6 +273,18 @@ fn page(name: &str, text: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn the_pages_show_what_is_printed_of_each_tenant() {
+    for profile in Profile::ALL {
+        let mut seed = Seed::contoso();
+        profile.apply(&mut seed);
+        let patient = Patient::of(seed);
+        let report = patient.report(Some(scratch())).await;
+        assert!(
+            !report.breaks_a_promise(),
+            "{profile}: the operator works with it\n{}",
+            report.table()
+        );
+        page(&format!("{profile}.txt"), &report.table());
+    }
     let patient = Patient::new(|_| {});
     let report = patient.report(Some(scratch())).await;
     page("usual.txt", &report.table());

@@ -83,7 +83,8 @@ impl Model {
         let stays = |(id, right): &&(Uuid, &'static str)| {
             let undeclared = wanted_before.contains(&(*id, *right));
             let stranger = !undeclared && (!self.exclusive || *id == self.ids[IGNORED]);
-            *id == protected || stranger
+            let unseen = *id == self.ids[STRAY] && *right == "FullAccess" && leftovers_are_unseen();
+            *id == protected || stranger || unseen
         };
         let after: Grants = self
             .there

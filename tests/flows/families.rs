@@ -494,6 +494,7 @@ async fn everything_together_takes_as_few_calls_as_there_can_be() {
     assert_eq!(world.writes(), NOTHING);
     for family in families() {
         let read = family.call.shown_by().cmdlet();
-        assert_eq!(sent(&world, read), 1, "{read}");
+        let probes = usize::from(leftovers_are_unseen());
+        assert!((1..=1 + probes).contains(&sent(&world, read)), "{read}");
     }
 }

@@ -3,8 +3,8 @@
 use super::families::undeclared;
 use super::kit::*;
 use serde_json::json;
-use simulator::{ParameterRule, Seed};
-use testkit::{condition, with};
+use simulator::{Fault, FaultRule, ParameterRule, Seed};
+use testkit::{condition, permission, with};
 
 /// What needs something of an access rule, and the words of the rule that would admit it.
 #[tokio::test(start_paused = true)]
@@ -187,4 +187,33 @@ async fn a_retention_policy_that_does_not_exist_is_refused_and_tried_again_later
     forget(&world);
     world.sleep(300).await;
     assert_eq!(world.writes(), NOTHING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_makes_exchange_fail_without_a_word_holds_nothing_hostage() {
+    let world = sales_with(&[FIRST]).await;
+    let delegate = |members: &[&str]| permission("delegates", "sales", members, &["SendOnBehalf"]);
+    world.apply(&delegate(&[SECOND])).await;
+    world.wait_permission("delegates", "True", "Granted").await;
+    let failure = Fault::ServerError {
+        status: 500,
+        exception: Some("UnableToWriteToAadException".to_owned()),
+        message: None,
+    };
+    let failing = FaultRule::always(failure).on(&["Set-Mailbox"]);
+    world.tenant.add_fault(failing.naming("MailTip"));
+    let edit = json!({ "mailTip": "Closed", "displayName": "Vendite" });
+    world.apply(&sales(edit)).await;
+    world.apply(&delegate(&[])).await;
+    world.sleep(1800).await;
+    assert!(view(&world).on_behalf.is_empty(), "the delegate is withdrawn");
+    assert_eq!(
+        view(&world).display_name,
+        "Vendite",
+        "and the other setting is written"
+    );
+    let object = world.mailbox("sales").await;
+    assert_ne!(condition(&object, "Ready").unwrap().status, "True");
+    world.tenant.set_faults(simulator::Faults::default());
+    world.wait_mailbox("sales", "True", "UpToDate").await;
 }

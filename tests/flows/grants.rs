@@ -1,6 +1,7 @@
 //! Rights of members over time: automapping, renames, unions, objects that can't be read.
 
 use super::kit::*;
+use super::remembered::{holders, throttle_removals, until_removing};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
@@ -203,6 +204,37 @@ async fn an_object_that_cannot_be_read_revokes_nobody_and_comes_back_when_it_can
     assert_eq!(view(&world).full_access.len(), 0);
     world.wait_permission("more", "True", "Granted").await;
     assert!(world.metric(unreadable).abs() < 1e-9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unreadable_object_holds_up_no_end_and_nothing_that_was_announced() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let end = world.server.now() + jiff::SignedDuration::from_hours(1);
+    let ends = json!({ "spec": { "expiresAt": format!("{end:.0}") } });
+    world
+        .apply(&with(permission("temp", "sales", &[THIRD], &["SendAs"]), &ends))
+        .await;
+    world.wait_permission("temp", "True", "Granted").await;
+    throttle_removals(&world);
+    world.apply(&team(&[FIRST])).await;
+    until_removing(&world).await;
+    world.server.install_crd(newer_definition());
+    apply_newer(&world, &permission("newer", "sales", &[SECOND], &["ReadItems"])).await;
+    // What it declares may be what the end of the other one is now.
+    let newer = permission("temp", "sales", &[THIRD], &["SendAs", "ReadItems"]);
+    apply_newer(&world, &newer).await;
+    world.sleep(600).await;
+    world.tenant.set_faults(simulator::Faults::default());
+    world.sleep(INTERVAL).await;
+    assert_eq!(holders(&world), (1, 2), "what was announced is finished");
+    world.apply(&team(&[])).await;
+    world.sleep(3600).await;
+    let first = world.tenant.object_id(FIRST).unwrap();
+    assert_eq!(
+        view(&world).send_as,
+        [first],
+        "and the end has come; nobody else loses anything"
+    );
 }
 
 #[tokio::test(start_paused = true)]

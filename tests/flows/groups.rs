@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::RightState;
-use simulator::{GroupKind, Seed, SeedGroup, SeedUser};
+use simulator::{GroupKind, GroupQuirks, HiddenMembers, Seed, SeedGroup, SeedUser};
 use testkit::{World, permission, with};
 
 const ALL_STAFF: &str = "all-staff@contoso.com";
@@ -146,5 +146,94 @@ async fn a_group_that_changes_all_at_once_is_held_until_exactly_that_is_approved
     assert_eq!(held.count, 15);
     approve(&world, &held.id).await;
     until(&world, "fifteen are gone", || view(&world).send_as.len() == 5).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+/// `all-staff` hides its members, or a group in it does.
+fn hidden(nested: bool) -> Seed {
+    let mut seed = seed(3);
+    let hide = |address: &str, seed: &mut Seed| {
+        let group = seed.groups.iter_mut().find(|group| group.address == address);
+        group.expect("the group is there").hidden_membership = true;
+    };
+    if nested {
+        let inner = SeedGroup::new("inner@contoso.com", "Inner", GroupKind::Microsoft365, &[SECOND]);
+        seed = seed.with_group(inner);
+        hide("inner@contoso.com", &mut seed);
+        let outer = seed.groups.iter_mut().find(|group| group.address == ALL_STAFF);
+        outer
+            .expect("it is there")
+            .members
+            .push("inner@contoso.com".to_owned());
+    } else {
+        hide(ALL_STAFF, &mut seed);
+    }
+    seed
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_hides_its_members_is_refused_whatever_is_shown_of_them() {
+    for nested in [false, true] {
+        for hidden_members in [HiddenMembers::Empty, HiddenMembers::Shown] {
+            let world = world(hidden(nested), json!({})).await;
+            let mut quirks = world.tenant.quirks();
+            quirks.groups = GroupQuirks {
+                hidden_members,
+                show_visibility: true,
+            };
+            world.tenant.set_quirks(quirks);
+            world.apply(&sales(json!({}))).await;
+            world.apply(&expanded()).await;
+            let permission = world.wait_permission("team", "False", "MembersRefused").await;
+            says(
+                &stalled(&permission, "MembersRefused"),
+                &["hides its members", "HiddenMembership", "leave out expand"],
+            );
+            assert_eq!(view(&world).send_as.len(), 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_members_are_hidden_later_keeps_what_it_had() {
+    for show_visibility in [true, false] {
+        let world = world(seed(3), json!({})).await;
+        let mut quirks = world.tenant.quirks();
+        quirks.groups.show_visibility = show_visibility;
+        world.tenant.set_quirks(quirks);
+        world.apply(&sales(json!({}))).await;
+        world.apply(&expanded()).await;
+        world.wait_permission("team", "True", "Granted").await;
+        world.tenant.set_hidden_membership(ALL_STAFF, true).unwrap();
+        if show_visibility {
+            world.wait_permission("team", "False", "MembersRefused").await;
+        } else {
+            let mailbox = world.wait_mailbox("sales", "False", "Held").await;
+            assert_eq!(mailbox.status.unwrap().held.unwrap().count, 3);
+        }
+        world.sleep(3 * INTERVAL).await;
+        assert_eq!(view(&world).send_as.len(), 3, "nobody lost anything");
+        world.tenant.set_hidden_membership(ALL_STAFF, false).unwrap();
+        world.wait_permission("team", "True", "Granted").await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        assert_eq!(view(&world).send_as.len(), 3);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emptied_group_waits_for_approval_however_small_it_was() {
+    let world = with_group(1).await;
+    world
+        .tenant
+        .remove_group_member(ALL_STAFF, "person0@contoso.com")
+        .unwrap();
+    let mailbox = world.wait_mailbox("sales", "False", "Held").await;
+    assert_eq!(view(&world).send_as.len(), 1, "they keep it until then");
+    let held = mailbox.status.unwrap().held.unwrap();
+    assert_eq!(held.count, 1);
+    world.sleep(3 * INTERVAL).await;
+    assert_eq!(view(&world).send_as.len(), 1);
+    approve(&world, &held.id).await;
+    until(&world, "nobody is left", || view(&world).send_as.is_empty()).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }

@@ -142,7 +142,11 @@ async fn a_nickname_takes_no_address_in_the_initial_domain_that_no_rule_admits()
     let object = world.wait_mailbox("sales", "False", "AccessDenied").await;
     says(
         &stalled(&object, "AccessDenied"),
-        &["ceo@contoso.onmicrosoft.com"],
+        &[
+            "ceo@contoso.onmicrosoft.com",
+            "spec.alias \"ceo\" asks for",
+            "leave spec.alias out",
+        ],
     );
     assert_eq!(world.writes(), NOTHING);
     world

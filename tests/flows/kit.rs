@@ -8,7 +8,7 @@ use kube::{Api, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::MailboxPermission;
-use simulator::{Fault, FaultRule, JournalKind, Seed};
+use simulator::{Fault, FaultRule, JournalKind, Profile, Seed};
 
 pub use super::edits::*;
 use testkit::{Condition, World, condition, mailbox, permission, tenant, with};
@@ -26,6 +26,18 @@ pub async fn world(seed: Seed, change: Value) -> World {
     world.apply(&with(tenant(), &change)).await;
     world.start_operator();
     world
+}
+
+/// Whether the tenants of this run are of one of these kinds: for flows about something that they do otherwise, which flows
+/// of their own test.
+pub fn tenants_are(profiles: &[Profile]) -> bool {
+    testkit::profile().is_some_and(|profile| profiles.contains(&profile))
+}
+
+/// Whether the role lacks what shows entries of accounts that are gone, for flows about these; and whether the tenant is
+/// therefore asked each hour whether it still does, for flows that count reads.
+pub fn leftovers_are_unseen() -> bool {
+    tenants_are(&[Profile::NarrowRole])
 }
 
 /// The mailbox `sales`, with `change` merged into its spec.

@@ -136,7 +136,7 @@ async fn a_tenant_whose_credentials_are_refused_is_failed_and_what_is_deleted_is
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.tenant.set_client_secret("another");
     world.tenant.revoke_tokens();
-    world.wait_tenant("False", "CredentialsRefused").await;
+    world.wait_tenant("False", "ClientSecretWrong").await;
     assert_eq!(of(&world.tenant_resource().await), Kstatus::Failed);
     world.stop_operator().await;
     world.delete_mailbox("sales").await;

@@ -5,7 +5,7 @@ use super::remembered::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{GrantState, MailboxLedger, SharedMailbox};
 use simulator::{Delay, Faults};
-use testkit::api_server::{Disturbance, Verb, on};
+use testkit::api_server::{Call, Disturbance, Verb, on};
 use testkit::{World, with};
 
 #[tokio::test(start_paused = true)]
@@ -191,4 +191,83 @@ async fn what_a_ledger_does_not_hold_is_not_sent_and_removals_follow_once_it_doe
     })
     .await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_ledger_takes_no_more_removals_and_the_block_of_sign_in_go_on() {
+    let world = sales_with(&[FIRST]).await;
+    for round in 0..3 {
+        world
+            .server
+            .disturb(1, on(Verb::Update, "mailboxledgers"), Disturbance::refused(413));
+        world.tenant.set_account_enabled(SALES, true).unwrap();
+        world.apply(&team(&[SECOND])).await;
+        until(
+            &world,
+            "the first member is revoked and sign-in is blocked",
+            || view(&world).account_disabled && !holds_anything(&world, FIRST),
+        )
+        .await;
+        let object = world.wait_mailbox("sales", "False", "LedgerRefused").await;
+        says(
+            &stalled(&object, "LedgerRefused"),
+            &["1 MiB", "2,000 people", "removals", "declare fewer people"],
+        );
+        assert!(!holds_anything(&world, SECOND), "round {round}");
+        world.apply(&team(&[FIRST])).await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+    }
+}
+
+fn holds_anything(world: &World, who: &str) -> bool {
+    let id = world.tenant.object_id(who).unwrap();
+    let view = view(world);
+    view.full_access.iter().any(|entry| entry.trustee == id) || view.send_as.contains(&id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_mailbox_for_more_people_than_a_ledger_holds_is_marked_and_blocked() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    world.apply(&sales(json!({}))).await;
+    world.apply(&team(&[FIRST])).await;
+    // The first version has the intent, the second lists people.
+    world.server.disturb(
+        u32::MAX,
+        |call: &Call| {
+            let body = String::from_utf8_lossy(&call.body);
+            call.plural == "mailboxledgers" && call.verb == Verb::Update && body.contains("writtenAs")
+        },
+        Disturbance::refused(413),
+    );
+    world.wait_mailbox("sales", "False", "LedgerRefused").await;
+    let view = view(&world);
+    assert!(view.account_disabled && !view.custom_attributes.is_empty());
+    assert_eq!((view.display_name.as_str(), holders(&world)), ("sales", (0, 0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_people_as_a_mailbox_takes_may_send_as_it() {
+    let mut seed = simulator::Seed::contoso();
+    let people: Vec<String> = (0..500)
+        .map(|number| format!("person{number}@contoso.com"))
+        .collect();
+    for person in &people {
+        seed = seed.with_user(simulator::SeedUser::person(person, person));
+    }
+    let world = world(seed, json!({})).await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    for (number, people) in people.chunks(250).enumerate() {
+        let members: Vec<&str> = people.iter().map(String::as_str).collect();
+        let name = format!("team{number}");
+        world
+            .apply(&testkit::permission(&name, "sales", &members, &["SendAs"]))
+            .await;
+    }
+    until(&world, "everybody may", || view(&world).send_as.len() == 500).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    let ledger = world.ledger().await;
+    assert_eq!(ledger.spec.shown.people, 500);
+    assert!(ledger.spec.history.iter().all(|line| line.ids.len() <= 500));
 }

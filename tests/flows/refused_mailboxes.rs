@@ -3,7 +3,7 @@
 use super::kit::*;
 use serde_json::{Value, json};
 use simulator::{Seed, SeedMailbox, SeedUser};
-use testkit::{World, mailbox, tenant};
+use testkit::{World, mailbox, tenant, with};
 
 #[tokio::test(start_paused = true)]
 async fn the_api_server_refuses_what_the_schema_can_express() {
@@ -156,6 +156,21 @@ async fn a_mailbox_that_was_refused_first_does_not_slip_past_the_limit_later() {
     world.sleep(2).await;
     world.apply(&mailbox("younger", "younger@contoso.com")).await;
     world.wait_mailbox("younger", "True", "UpToDate").await;
+    forget(&world);
+    world.apply(&sales(json!({}))).await;
+    sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes", "maxMailboxes"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_asks_for_what_no_rule_admits_makes_no_room_for_another() {
+    let world = world(Seed::contoso(), one_mailbox_a_namespace()).await;
+    world.apply(&mailbox("first", "first@contoso.com")).await;
+    world.wait_mailbox("first", "True", "UpToDate").await;
+    let asks = json!({ "spec": { "aliases": ["first@contoso.onmicrosoft.com"] } });
+    world
+        .apply(&with(mailbox("first", "first@contoso.com"), &asks))
+        .await;
+    world.wait_mailbox("first", "False", "AccessDenied").await;
     forget(&world);
     world.apply(&sales(json!({}))).await;
     sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes", "maxMailboxes"]).await;

@@ -22,7 +22,6 @@ async fn sales_waits(world: &World, parts: &[&str]) {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_cannot_work_says_what_to_change() {
-    let client = "spec.credentials";
     for (change, reason, parts) in [
         (
             json!({ "tenantId": OTHER_TENANT }),
@@ -31,8 +30,8 @@ async fn a_connection_that_cannot_work_says_what_to_change() {
         ),
         (
             json!({ "credentials": { "clientId": OTHER_TENANT } }),
-            "CredentialsRefused",
-            [client, "AADSTS700016"],
+            "AppUnknown",
+            ["spec.credentials.clientId", "AADSTS700016"],
         ),
         (
             json!({ "credentials": { "clientSecretRef": { "name": "missing" } } }),
@@ -76,14 +75,14 @@ async fn a_wrong_secret_is_reported_once_and_the_right_one_is_picked_up() {
     set_secret(&world, json!({ "clientSecret": "hunter2" })).await;
     world.apply(&tenant()).await;
     world.start_operator();
-    let object = world.wait_tenant("False", "CredentialsRefused").await;
+    let object = world.wait_tenant("False", "ClientSecretWrong").await;
     reported(
         &object,
-        "CredentialsRefused",
-        &["spec.credentials and the Secret", "AADSTS7000215"],
+        "ClientSecretWrong",
+        &["its value, not its id", "AADSTS7000215"],
     );
     assert_eq!(condition(&object, "Authenticated").unwrap().status, "False");
-    sales_waits(&world, &["CredentialsRefused", "AADSTS7000215"][1..]).await;
+    sales_waits(&world, &["AADSTS7000215"]).await;
     world.sleep(5).await;
     world.server.forget_requests();
     world.sleep(3600).await;
@@ -97,19 +96,19 @@ async fn a_wrong_secret_is_reported_once_and_the_right_one_is_picked_up() {
 
 #[tokio::test(start_paused = true)]
 async fn an_app_without_its_roles_is_reported_with_their_names() {
-    for (app_role, directory_role, part) in [
-        (false, true, "Exchange.ManageAsApp"),
-        (true, false, "Exchange Recipient Administrator"),
+    for (app_role, directory_role, reason, part) in [
+        (false, true, "ConsentMissing", "admin consent"),
+        (true, false, "NotAuthorized", "Exchange Recipient Administrator"),
     ] {
         let mut world = World::without_operator(Seed::contoso()).await;
         world.tenant.set_exchange_app_role(app_role);
         world.tenant.set_directory_role(directory_role);
         world.apply(&tenant()).await;
         world.start_operator();
-        let object = world.wait_tenant("False", "NotAuthorized").await;
-        reported(&object, "NotAuthorized", &["may not manage Exchange", part]);
+        let object = world.wait_tenant("False", reason).await;
+        reported(&object, reason, &["Exchange.ManageAsApp", part]);
         assert_eq!(condition(&object, "Authenticated").unwrap().status, "True");
-        sales_waits(&world, &["may not manage Exchange", part]).await;
+        sales_waits(&world, &["Exchange.ManageAsApp", part]).await;
         world.sleep(5).await;
         stays_quiet(&world, std::time::Duration::from_hours(1)).await;
         world.tenant.set_exchange_app_role(true);
@@ -250,4 +249,26 @@ async fn the_tenants_id_cannot_be_edited() {
     let world = World::start().await;
     let error = world.try_apply(&other_tenant()).await.unwrap_err().to_string();
     assert!(error.contains("tenantId can't be changed"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_tenant_in_a_status_stops_nothing_and_is_corrected() {
+    let world = sales_with(&[FIRST]).await;
+    let api: kube::Api<shared_mailbox_operator::api::ExchangeTenant> = kube::Api::all(world.client.clone());
+    for forged in [json!(OTHER_TENANT), json!(null)] {
+        let status = json!({ "status": { "tenantGuid": forged } });
+        let params = kube::api::PatchParams::default();
+        api.patch_status("default", &params, &kube::api::Patch::Merge(status))
+            .await
+            .unwrap();
+        let spec = json!({ "spec": { "departed": [SECOND] } });
+        world.apply(&with(tenant(), &spec)).await;
+        world.apply(&tenant()).await;
+        world.sleep(INTERVAL).await;
+        let object = world.wait_tenant("True", "Connected").await;
+        let shown = object.status.unwrap().tenant_guid.unwrap();
+        assert_eq!(shown, "11111111-2222-3333-4444-555555555555");
+        world.tenant.set_account_enabled(SALES, true).unwrap();
+        until(&world, "sign-in is blocked", || view(&world).account_disabled).await;
+    }
 }

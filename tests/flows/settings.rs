@@ -1,7 +1,10 @@
 //! Values that Exchange refuses or that look like code: one bad value holds nothing hostage, text stays text.
 
+use std::collections::BTreeMap;
+
 use super::kit::*;
 use serde_json::json;
+use shared_mailbox_operator::api::SharedMailbox;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, ParameterRule, Quirks};
 use testkit::{World, condition, mailbox, with};
 
@@ -223,6 +226,39 @@ async fn a_switch_that_differs_is_never_taken_for_another_form_of_what_is_declar
     assert_eq!(shown, Some(json!(true)));
 }
 
+/// Who watches Ready would otherwise be called once an hour.
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_never_converges_is_tried_again_without_a_flip_of_the_conditions() {
+    let world = sales_with(&[FIRST]).await;
+    world.tenant.set_quirks(Quirks {
+        shown_instead: BTreeMap::from([("MailTip".to_owned(), json!("<html>never</html>"))]),
+        says_unmodified: false,
+        ..Quirks::default()
+    });
+    world.apply(&sales(json!({ "mailTip": "Ask us" }))).await;
+    let before = world.wait_mailbox("sales", "False", "NotConverging").await;
+    let (writes, since) = (sent(&world, "Set-Mailbox"), transitions(&before));
+    world.sleep(3 * 3600).await;
+    until(&world, "two more tries", || {
+        sent(&world, "Set-Mailbox") >= writes + 2
+    })
+    .await;
+    world.sleep(1800).await;
+    let after = world.wait_mailbox("sales", "False", "NotConverging").await;
+    assert_eq!(transitions(&after), since);
+}
+
+/// When these conditions changed. Stalled is not among them: while the operator tries again it is Reconciling.
+fn transitions(object: &SharedMailbox) -> Vec<String> {
+    let conditions = &object.status.as_ref().unwrap().conditions;
+    let watched = conditions
+        .iter()
+        .filter(|condition| ["Ready", "SettingsSynced"].contains(&condition.type_.as_str()));
+    watched
+        .map(|condition| format!("{} {:?}", condition.type_, condition.last_transition_time))
+        .collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn drift_that_cannot_be_repaired_is_not_reported_as_declared() {
     let quota = json!({ "warning": "40Gi", "prohibitSend": "45Gi", "prohibitSendReceive": "48Gi" });
@@ -245,7 +281,7 @@ async fn drift_that_cannot_be_repaired_is_not_reported_as_declared() {
         .set_setting(SALES, "IssueWarningQuota", &json!("10GB"))
         .unwrap();
     world.sleep(INTERVAL).await;
-    let object = world.wait_mailbox("sales", "False", "WaitingForExchange").await;
+    let object = world.wait_mailbox("sales", "False", "SettingRefused").await;
     assert_eq!(condition(&object, "SettingsSynced").unwrap().status, "False");
     let renamed = json!({ "displayName": "Other", "quota": quota });
     world.apply(&sales(renamed)).await;

@@ -52,6 +52,7 @@ async fn a_mailbox_that_is_back_before_its_permissions_revokes_nobody() {
             let object = world.mailbox("sales").await;
             let due = condition(&object, "RevocationDue").expect("it is announced");
             says(&due.message, &["4 rights", FIRST, SECOND]);
+            assert_eq!(world.ledger().await.spec.shown.state, "TakingUp");
             assert_eq!(events_of(&world, "RevocationDue").await, 1);
             world.apply(&team(&[FIRST, SECOND])).await;
         }
@@ -65,6 +66,7 @@ async fn a_mailbox_that_is_back_before_its_permissions_revokes_nobody() {
             "the new uid goes into the marker"
         );
         assert_eq!(condition(&world.mailbox("sales").await, "RevocationDue"), None);
+        assert_eq!(world.ledger().await.spec.shown.state, "Serving");
     }
 }
 

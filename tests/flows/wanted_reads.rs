@@ -442,3 +442,18 @@ async fn a_long_outage_of_graph_stops_nothing_else_and_is_said() {
     world.tenant.set_account_enabled(SALES, true).unwrap();
     until(&world, "sign-in blocked again", || view(&world).account_disabled).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_exchange_shows_does_not_wait_long_for_a_graph_that_never_answers() {
+    let world = sales_with(&[FIRST]).await;
+    let silent = FaultRule::always(Fault::Silent).at(Surface::Graph);
+    world.tenant.add_fault(silent);
+    let entry = view(&world).full_access[0].sid.clone();
+    let taken = json!({ "Identity": SALES, "User": entry, "AccessRights": ["FullAccess"] });
+    admin(&world, "Remove-MailboxPermission", taken);
+    annotate(&world, "now").await;
+    world.sleep(90).await;
+    assert_eq!(view(&world).full_access.len(), 1, "it was repaired meanwhile");
+    world.tenant.set_faults(Faults::default());
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}

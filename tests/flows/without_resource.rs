@@ -3,7 +3,8 @@
 use super::kit::*;
 use super::remembered::*;
 use serde_json::json;
-use simulator::{Fault, FaultRule, Faults, Seed};
+use shared_mailbox_operator::api::GrantState;
+use simulator::{Delay, Fault, FaultRule, Faults, Lag, Seed};
 use testkit::{World, mailbox, with};
 
 #[tokio::test(start_paused = true)]
@@ -246,4 +247,147 @@ async fn a_create_that_was_throttled_once_is_not_forgotten_when_its_resource_goe
     until(&world, "it is created", || shared_mailboxes(&world) == 1).await;
     world.delete_mailbox("sales").await;
     until_marked_and_blocked(&world).await;
+}
+
+/// Somebody holds Full Access as this manifest says.
+fn reader(auto_mapping: bool) -> serde_json::Value {
+    let plain = testkit::permission("reader", "sales", &[SECOND], &["FullAccess"]);
+    with(plain, &json!({ "spec": { "autoMapping": auto_mapping } }))
+}
+
+fn entry_of_second(world: &World) -> Option<bool> {
+    let id = world.tenant.object_id(SECOND).unwrap();
+    let view = view(world);
+    let entry = view.full_access.iter().find(|entry| entry.trustee == id);
+    entry.map(|entry| entry.auto_mapping)
+}
+
+/// Where the app's role lacks something, what it has is looked for once an hour, which reads any mailbox.
+fn reads_of_a_mailbox(world: &World) -> usize {
+    let reads = calls(world, "Get-Mailbox");
+    reads.iter().filter(|read| read["Identity"].is_string()).count()
+}
+
+/// The resource goes after the revoke and before the grant of a change of automapping.
+async fn cut_in_half() -> World {
+    let world = sales_with(&[FIRST]).await;
+    world.apply(&reader(false)).await;
+    world.wait_permission("reader", "True", "Granted").await;
+    world.sleep(2 * HOUR).await;
+    let throttled = FaultRule::always(Fault::Throttled {
+        retry_after_seconds: Some(30),
+    });
+    world.tenant.add_fault(throttled.on(&["Add-MailboxPermission"]));
+    world.apply(&reader(true)).await;
+    until(&world, "the first half is done", || {
+        entry_of_second(&world).is_none()
+    })
+    .await;
+    // It is tried again, and fails again.
+    world.sleep(90).await;
+    world.delete_mailbox("sales").await;
+    released(&world).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_automapping_was_being_changed_when_the_resource_went_has_access_again() {
+    let world = cut_in_half().await;
+    world.delete_permission("reader").await;
+    world.tenant.set_faults(Faults::default());
+    until(&world, "the second half is done", || {
+        entry_of_second(&world) == Some(true)
+    })
+    .await;
+    forget(&world);
+    world.sleep(HOUR).await;
+    let grants = world.ledger().await.spec.people;
+    let mut rights = grants.iter().flat_map(|person| person.rights.values());
+    assert!(rights.all(|right| !right.remapping), "it is done: {grants:?}");
+    forget(&world);
+    world.sleep(3 * HOUR).await;
+    assert_eq!(
+        (world.writes(), reads_of_a_mailbox(&world)),
+        (vec![], 0),
+        "nothing is left to do"
+    );
+    assert_eq!(entry_of_second(&world), Some(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_exchange_forgets_after_the_resource_went_is_sent_again() {
+    let world = cut_in_half().await;
+    world.tenant.set_faults(Faults::default());
+    world
+        .tenant
+        .add_fault(FaultRule::next(1, Fault::Forgotten).on(&["Add-MailboxPermission"]));
+    world.sleep(HOUR).await;
+    assert_eq!(entry_of_second(&world), Some(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_left_is_granted_nothing_although_their_automapping_was_being_changed() {
+    let world = cut_in_half().await;
+    depart(&world, SECOND).await;
+    // A call that was under way waits up to three minutes for a tenant that throttles.
+    world.sleep(300).await;
+    world.tenant.set_faults(Faults::default());
+    forget(&world);
+    world.sleep(2 * HOUR).await;
+    assert_eq!(sent(&world, "Add-MailboxPermission"), 0, "not even for a moment");
+    assert_eq!(entry_of_second(&world), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_grants_nobody_what_was_taken_away_since() {
+    let world = cut_in_half().await;
+    let backup = world.ledgers().await;
+    world.tenant.set_faults(Faults::default());
+    until(&world, "the second half is done", || {
+        entry_of_second(&world).is_some()
+    })
+    .await;
+    world.sleep(60).await;
+    let second = json!({ "Identity": SALES, "User": SECOND, "AccessRights": ["FullAccess"] });
+    admin(&world, "Remove-MailboxPermission", second);
+    world.sleep(HOUR).await;
+    restore_ledgers(&world, &backup).await;
+    world.sleep(3 * HOUR).await;
+    assert_eq!(entry_of_second(&world), None, "an old word is no reason to grant");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_exchange_forgets_is_repeated_although_the_resource_went() {
+    let world = sales_with(&[FIRST]).await;
+    world.tenant.set_faults(Faults {
+        lag: Lag {
+            delay: Delay::fixed(1_500_000),
+            replicas: 1,
+        },
+        ..Faults::default()
+    });
+    world
+        .apply(&testkit::permission("guest", "sales", &[SECOND], &["SendAs"]))
+        .await;
+    world.sleep(60).await;
+    let forgets = FaultRule::always(Fault::Forgotten).on(&["Remove-*"]);
+    world.tenant.add_fault(forgets);
+    world.delete_permission("guest").await;
+    world.sleep(300).await;
+    // A replica that does not know of the grant yet hides that the removal was forgotten.
+    assert_eq!(holders(&world), (1, 2));
+    assert!(states(&world.ledger().await).contains(&GrantState::Removed));
+    world.delete_mailbox("sales").await;
+    released(&world).await;
+    world.sleep(60).await;
+    world.tenant.set_faults(Faults::default());
+    until(&world, "it is repeated", || holders(&world) == (1, 1)).await;
+    world.sleep(HOUR).await;
+    forget(&world);
+    world.sleep(3 * HOUR).await;
+    assert_eq!(
+        (world.writes(), reads_of_a_mailbox(&world)),
+        (vec![], 0),
+        "nothing is left to do"
+    );
 }

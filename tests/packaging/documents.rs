@@ -60,6 +60,38 @@ fn every_link_between_documents_leads_to_a_file_and_a_heading() {
     }
 }
 
+/// Names of tests in a text: in backticks, and of four words at least.
+fn tests_named_in(text: &str) -> Vec<&str> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    let is_name = |word: &&str| {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        word.chars().all(plain) && word.matches('_').count() >= 3
+    };
+    quoted.filter(is_name).collect()
+}
+
+#[test]
+fn every_threat_names_tests_that_exist() {
+    let mut code = String::new();
+    for folder in ["src", "tests", "simulator", "testkit"] {
+        for file in all(folder, ".rs") {
+            code += &fs::read_to_string(file).unwrap();
+        }
+    }
+    let page = fs::read_to_string(workspace::root().join("docs/threat-model.md")).unwrap();
+    let is_row = |line: &&str| line.starts_with("| ") && line[2..].starts_with(|c: char| c.is_ascii_digit());
+    let mut rows = 0;
+    for row in page.lines().filter(is_row) {
+        let named = tests_named_in(row);
+        assert!(!named.is_empty(), "nothing holds {row}");
+        for name in named {
+            assert!(code.contains(&format!("fn {name}(")), "there is no test {name}");
+        }
+        rows += 1;
+    }
+    assert!(rows > 15, "the table has another form now");
+}
+
 #[test]
 fn every_action_in_a_workflow_is_pinned_by_commit_and_named_by_version() {
     let mut actions = 0;

@@ -14,6 +14,7 @@ mod remove_mailbox;
 mod rows;
 mod set_mailbox;
 mod store;
+mod unkind;
 mod write_settings;
 
 use serde_json::{Map, Value};
@@ -159,7 +160,10 @@ static CMDLETS: &[Cmdlet] = &[
 
 /// What the app's role has.
 pub fn in_role(world: &World) -> impl Iterator<Item = &'static str> {
-    let lacks = |name: &str| world.parameter_rules.of(name, WHOLE_CMDLET) == ParameterRule::NotInRole;
+    let lacks = |name: &str| {
+        world.parameter_rules.of(name, WHOLE_CMDLET) == ParameterRule::NotInRole
+            || world.quirks.refusals.not_in_role.contains(name)
+    };
     CMDLETS
         .iter()
         .map(|cmdlet| cmdlet.name)
@@ -188,10 +192,16 @@ pub fn run(call: &mut Call<'_>, name: &str, parameters: &Map<String, Value>) -> 
     match call.actor {
         Actor::Admin => start(call, cmdlet, parameters),
         Actor::App => {
-            check_rules(call, cmdlet.name, parameters)?;
-            let mut done = start(call, cmdlet, parameters)?;
+            let mut done = check_rules(call, cmdlet.name, parameters)
+                .and_then(|()| unkind::check(call, cmdlet.name, parameters))
+                .and_then(|()| start(call, cmdlet, parameters))
+                .map_err(|error| call.world.quirks.refusals.retell(error))?;
+            let shows_ids = cmdlet.name != "Get-Group" || !call.world.quirks.lists.group_rows_lack_ids;
             for row in done.rows.iter_mut().filter_map(Value::as_object_mut) {
                 call.world.quirks.alter(row);
+                if !shows_ids && let Some(id) = row.get_mut("ExternalDirectoryObjectId") {
+                    *id = Value::from("");
+                }
             }
             Ok(done)
         }

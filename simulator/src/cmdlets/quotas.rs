@@ -4,6 +4,7 @@ use super::call::Call;
 use crate::directory::Object;
 use crate::error::CmdletError;
 use crate::parameters::Parameters;
+use crate::quirks::QuotaOrder;
 use crate::settings::{self, Setting};
 
 const RECEIVE: &str = "ProhibitSendReceiveQuota";
@@ -30,6 +31,12 @@ pub fn check(
         if raised && bytes(quota, after) > largest(after) {
             return Err(above_licence(call, quota, after));
         }
+    }
+    if call.world.quirks.refusals.quota_order == QuotaOrder::WarningBelowSend
+        && let [Some(warning), Some(send)] = BELOW.map(|name| settings::MAILBOX.setting(name))
+        && bytes(warning, after) > bytes(send, after)
+    {
+        return Err(out_of_order(call, warning, send, after));
     }
     let Some(receive) = settings::MAILBOX.setting(RECEIVE) else {
         return Ok(());

@@ -6,6 +6,7 @@ use crate::directory::{Object, Seen};
 use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 use crate::row::Row;
+use crate::seed::GroupKind;
 
 pub const RECIPIENT_TAKES: &[(&str, Takes)] = &[
     ("Identity", Takes::Text),
@@ -68,8 +69,10 @@ pub fn get_user(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, Cm
 pub fn get_group(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletError> {
     let details = parameters.words("RecipientTypeDetails");
     let scope = |object: &Object| {
-        object.group.is_some()
-            && object.is_in_entra()
+        object
+            .group
+            .as_ref()
+            .is_some_and(|group| group.kind != GroupKind::Dynamic)
             && object.is_live()
             && among(&details, object.recipient_type_details())
     };

@@ -7,6 +7,7 @@ use super::query;
 use crate::directory::{Object, Seen, SendAsEntry, Standing};
 use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
+use crate::quirks::Linked;
 use crate::row::Row;
 
 pub const GET_TAKES: &[(&str, Takes)] = &[
@@ -86,7 +87,9 @@ fn sid_of(call: &Call<'_>, name: &str) -> Result<String, CmdletError> {
         .sid_history
         .iter()
         .find(|sid| sid.eq_ignore_ascii_case(name));
-    Ok(former.unwrap_or(&trustee.sid).clone())
+    Ok(former
+        .cloned()
+        .unwrap_or_else(|| found_sid(call, &trustee).to_owned()))
 }
 
 struct Shown<'r> {
@@ -158,7 +161,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let (target, trustee) = ends(call, parameters)?;
     let of_target = |entry: &SendAsEntry| entry.standing != Standing::Inherited && !entry.deny;
     let mut present = target.send_as.iter().filter(|entry| of_target(entry));
-    if present.any(|entry| entry.sid == trustee.sid) {
+    if present.any(|entry| entry.sid == trustee.entry_sid()) {
         let warning = format!(
             "The appropriate access control entry is already present on the object \"{}\" for account \"{}\".",
             target.name,
@@ -166,11 +169,17 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         );
         return Ok(Done::warned(warning));
     }
-    let entry = SendAsEntry::granted_to(trustee.id, trustee.sid.clone());
+    let entry = SendAsEntry::granted_to(trustee.id, trustee.entry_sid().to_owned());
+    let rows = if call.world.quirks.access.adding_answers_the_row {
+        vec![entry_row(call, &target, &entry, false)]
+    } else {
+        Vec::new()
+    };
     let changed = call
         .world
         .update(target.handle, call.origin, |object| object.send_as.push(entry));
     Ok(Done {
+        rows,
         changed,
         ..Done::default()
     })
@@ -201,12 +210,11 @@ pub fn remove(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, Cmdl
         if !removed && target.send_as.iter().any(inherited) {
             done.warnings.push(inherited_ignored(&target.name, deny));
         } else if !removed {
-            done.warnings.push(format!(
-                "Can't remove the access control entry on the object \"{}\" for account \"{account}\" because the ACE \
-                 isn't present.",
-                target.name
-            ));
+            done.warnings.push(not_present(&target.name, &account));
         }
+        let former = former_sids(call, &name).into_iter();
+        done.warnings
+            .extend(former.map(|sid| not_present(&target.name, &sid)));
         done.changed |= removed;
     }
     Ok(done)
@@ -224,8 +232,32 @@ pub fn holder<'e>(
         Some(sid) => Ok((sid.to_owned(), name.to_owned())),
         None => call
             .trustee(name)
-            .map(|trustee| (trustee.sid.clone(), account(&trustee))),
+            .map(|trustee| (found_sid(call, &trustee).to_owned(), account(&trustee))),
     }
+}
+
+fn not_present(object: &str, account: &str) -> String {
+    format!(
+        "Can't remove the access control entry on the object \"{object}\" for account \"{account}\" because the ACE isn't \
+         present."
+    )
+}
+
+/// The SID under which entries of an account are looked for when it is named.
+pub fn found_sid<'t>(call: &Call<'_>, trustee: &'t Seen) -> &'t str {
+    match call.world.quirks.access.linked {
+        Linked::NotFound => &trustee.sid,
+        Linked::None | Linked::Found => trustee.entry_sid(),
+    }
+}
+
+/// The SIDs of which a removal warns although they are not what was asked for: those that the named account had before.
+pub fn former_sids(call: &Call<'_>, name: &str) -> Vec<String> {
+    let warns = call.world.quirks.access.warns_of_former_sids && !name.starts_with("S-1-");
+    let trustee = warns.then(|| call.trustee(name).ok()).flatten();
+    trustee
+        .map(|trustee| trustee.sid_history.clone())
+        .unwrap_or_default()
 }
 
 /// An account as warnings name it.

@@ -23,10 +23,14 @@
 //! | `POST /_simulator/parameters` | `{"cmdlet", "parameter", "rule"}`, see [`ParameterRule`] | |
 //! | `POST /_simulator/settings` | `{"mailbox", "name", "value"}` | |
 //! | `PUT /_simulator/client-secret` | `{"secret"}` | |
+//! | `PUT /_simulator/certificates` | `{"certificates"}`: each in DER, base64 | |
+//! | `PUT /_simulator/federation` | `{"issuer", "subject", "audience"}` or null | |
 //! | `POST /_simulator/revoke-tokens` | | |
 //! | `GET`, `PUT /_simulator/faults` | all faults | |
 //! | `POST /_simulator/faults` | one more fault rule | |
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use serde::Deserialize;
@@ -118,6 +122,12 @@ struct Secret {
     secret: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Certificates {
+    certificates: Vec<String>,
+}
+
 /// `deny_unknown_fields` doesn't go with `flatten`, so the names are repeated here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -197,6 +207,17 @@ fn act(control: &Control, request: &Request<Bytes>) -> Result<Value, Refusal> {
         ("PUT", "client-secret") => {
             let Secret { secret } = body(request)?;
             control.set_client_secret(&secret);
+            Ok(done)
+        }
+        ("PUT", "certificates") => {
+            let Certificates { certificates } = body(request)?;
+            let decoded: Result<Vec<_>, _> = certificates.iter().map(|text| STANDARD.decode(text)).collect();
+            let decoded = decoded.map_err(|error| (400, format!("certificates: {error}")))?;
+            control.set_certificates(&decoded);
+            Ok(done)
+        }
+        ("PUT", "federation") => {
+            control.set_federation(body(request)?);
             Ok(done)
         }
         ("POST", "revoke-tokens") => {

@@ -158,7 +158,7 @@ fn with_mailbox(world: &World, identity: &str) -> Result<Seen, UnknownObject> {
 /// Whom an entry is for, and the SID in it. A SID that is new makes an account known that was there once.
 fn trustee(world: &mut World, identity: &str) -> Result<(Uuid, String), UnknownObject> {
     if let Some(seen) = find(world, identity).or_else(|| find_deleted(world, identity)) {
-        return Ok((seen.id, seen.sid.clone()));
+        return Ok((seen.id, seen.entry_sid().to_owned()));
     }
     if !identity.starts_with("S-1-") {
         return Err(UnknownObject(identity.to_owned()));

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::cmdlets::{self, Call};
+use crate::credentials::Federation;
 use crate::directory::{Seen, View};
 use crate::error::CmdletError;
 use crate::faults::{FaultRule, Faults, Origin};
@@ -162,7 +163,17 @@ impl Control {
 
     /// Replaces the app's secret. Tokens issued before keep working.
     pub fn set_client_secret(&self, secret: &str) {
-        self.with(|world| world.tokens.set_secret(secret.to_owned()));
+        self.with(|world| world.tokens.credentials_mut().set_secret(secret.to_owned()));
+    }
+
+    /// Replaces the certificates that the app registration knows, each in DER. Tokens issued before keep working.
+    pub fn set_certificates(&self, certificates: &[Vec<u8>]) {
+        self.with(|world| world.tokens.credentials_mut().set_certificates(certificates));
+    }
+
+    /// Replaces the app's federated credential. Tokens issued before keep working.
+    pub fn set_federation(&self, federation: Option<Federation>) {
+        self.with(|world| world.tokens.credentials_mut().set_federation(federation));
     }
 
     /// Every token issued so far is refused from now on.
@@ -252,9 +263,16 @@ impl Control {
         })
     }
 
-    /// The object id of a person, mailbox or group.
+    /// The object id of a person, mailbox or group; also by the SID that their entries carry.
     pub fn object_id(&self, identity: &str) -> Option<Uuid> {
-        self.with(|world| find(world, identity).map(|seen| seen.id))
+        self.with(|world| {
+            let named = find(world, identity);
+            let by_entry = || {
+                let mut all = world.directory.all(View::Newest);
+                all.find(|seen| seen.entry_sid() == identity)
+            };
+            named.or_else(by_entry).map(|seen| seen.id)
+        })
     }
 
     /// The security identifier of a person, mailbox or group.

@@ -81,6 +81,17 @@ impl Control {
         })
     }
 
+    /// Hides who is in a group, or shows it again.
+    pub fn set_hidden_membership(&self, group: &str, hidden: bool) -> Result<(), UnknownObject> {
+        self.on_directory(group, json!({"hiddenMembership": hidden}), |world, seen| {
+            world.update(seen.handle, Origin::Directory, |object| {
+                if let Some(group) = &mut object.group {
+                    group.hidden_membership = hidden;
+                }
+            })
+        })
+    }
+
     /// Takes somebody out of a group, also somebody who was deleted.
     pub fn remove_group_member(&self, group: &str, member: &str) -> Result<(), UnknownObject> {
         self.change_members(group, member, |members, id| members.retain(|own| *own != id))
@@ -163,6 +174,15 @@ impl Control {
             })
         })?;
         Ok(new)
+    }
+
+    /// Has an object mastered on premises, or in the cloud.
+    pub fn set_dir_synced(&self, user: &str, synced: bool) -> Result<(), UnknownObject> {
+        self.on_directory(user, json!({"onPremisesSyncEnabled": synced}), |world, seen| {
+            world.update(seen.handle, Origin::Directory, |object| {
+                object.dir_synced = synced;
+            })
+        })
     }
 
     /// Gives somebody a licence or takes it away. The mailbox stays for the time that is simulated.

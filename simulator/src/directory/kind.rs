@@ -5,13 +5,13 @@ use crate::seed::GroupKind;
 
 impl GroupKind {
     pub(crate) fn has_mail(self) -> bool {
-        self != Self::PlainSecurity
+        !matches!(self, Self::PlainSecurity | Self::Role)
     }
 
     /// Can stand in an access control list.
     pub(crate) fn is_security(self) -> bool {
         match self {
-            Self::MailEnabledSecurity | Self::PlainSecurity => true,
+            Self::MailEnabledSecurity | Self::PlainSecurity | Self::Role => true,
             Self::Distribution | Self::Microsoft365 | Self::Dynamic => false,
         }
     }
@@ -20,14 +20,14 @@ impl GroupKind {
     pub(crate) fn has_listed_members(self) -> bool {
         match self {
             Self::MailEnabledSecurity | Self::Distribution => true,
-            Self::PlainSecurity | Self::Microsoft365 | Self::Dynamic => false,
+            Self::PlainSecurity | Self::Microsoft365 | Self::Dynamic | Self::Role => false,
         }
     }
 
     pub(crate) fn recipient_type(self) -> &'static str {
         match self {
             Self::MailEnabledSecurity => "MailUniversalSecurityGroup",
-            Self::PlainSecurity => "Group",
+            Self::PlainSecurity | Self::Role => "Group",
             Self::Distribution | Self::Microsoft365 => "MailUniversalDistributionGroup",
             Self::Dynamic => "DynamicDistributionGroup",
         }
@@ -37,6 +37,7 @@ impl GroupKind {
         match self {
             Self::MailEnabledSecurity => "MailUniversalSecurityGroup",
             Self::PlainSecurity => "UniversalSecurityGroup",
+            Self::Role => "RoleGroup",
             Self::Distribution => "MailUniversalDistributionGroup",
             Self::Microsoft365 => "GroupMailbox",
             Self::Dynamic => "DynamicDistributionGroup",

@@ -18,14 +18,19 @@ impl Directory {
             .collect()
     }
 
-    /// Everybody and every group below `group`, each once, nearest first. Circles end.
-    pub fn transitive_members(&self, group: &Seen, view: View) -> Vec<Seen> {
+    /// Everybody and every group below `group`, each once, nearest first. Circles end, and nothing below a group that
+    /// is not `open` is shown.
+    pub fn transitive_members(&self, group: &Seen, view: View, open: impl Fn(&Seen) -> bool) -> Vec<Seen> {
         let mut known: BTreeSet<Uuid> = BTreeSet::from([group.id]);
         let mut found: Vec<Seen> = Vec::new();
         let mut at = 0;
         let mut next = Some(group.clone());
         while let Some(group) = next {
-            let fresh = self.members(&group, view);
+            let fresh = if open(&group) {
+                self.members(&group, view)
+            } else {
+                Vec::new()
+            };
             found.extend(fresh.into_iter().filter(|member| known.insert(member.id)));
             next = found.get(at).cloned();
             at += 1;

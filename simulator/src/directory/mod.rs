@@ -184,6 +184,9 @@ impl Directory {
 
     fn index(&mut self, handle: Handle, object: &Object) {
         self.sids.insert(object.sid.to_lowercase(), object.id);
+        let master = object.master_sid.iter();
+        self.sids
+            .extend(master.map(|sid| (sid.to_lowercase(), object.id)));
         for name in object.identities() {
             let handles = self.names.entry(name).or_default();
             if !handles.contains(&handle) {

@@ -20,6 +20,8 @@ pub struct Object {
     pub guid: Uuid,
     /// Security identifier; survives renames.
     pub sid: String,
+    /// The identifier of the account in another forest that signs in for it; entries carry this one then.
+    pub master_sid: Option<String>,
     /// Identifiers that it had before a move between forests, say; entries created then still carry them.
     pub sid_history: Vec<String>,
     pub name: String,
@@ -48,6 +50,7 @@ pub struct Group {
     pub kind: GroupKind,
     /// Direct members; for a dynamic group those whom its filter happens to find.
     pub members: Vec<Uuid>,
+    pub hidden_membership: bool,
 }
 
 /// A recipient without a mailbox in this tenant.
@@ -133,6 +136,11 @@ impl Object {
         entries.unwrap_or_default()
     }
 
+    /// The identifier that new entries for it carry.
+    pub fn entry_sid(&self) -> &str {
+        self.master_sid.as_deref().unwrap_or(&self.sid)
+    }
+
     pub fn is_live(&self) -> bool {
         self.soft_deleted.is_none()
     }
@@ -161,11 +169,11 @@ impl Object {
         }
     }
 
-    /// Known to Entra; a dynamic distribution group is Exchange's own.
+    /// Known to Entra; dynamic distribution groups and role groups are Exchange's own.
     pub fn is_in_entra(&self) -> bool {
         self.group
             .as_ref()
-            .is_none_or(|group| group.kind != GroupKind::Dynamic)
+            .is_none_or(|group| !matches!(group.kind, GroupKind::Dynamic | GroupKind::Role))
     }
 
     pub fn recipient_type(&self) -> &'static str {

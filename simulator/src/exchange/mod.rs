@@ -11,7 +11,7 @@ use crate::cmdlets::{self, Call, Done};
 use crate::error::CmdletError;
 use crate::faults::{Fault, Origin, Surface};
 use crate::journal::{Actor, JournalKind, Outcome};
-use crate::quirks::BatchErrors;
+use crate::quirks::{BatchErrors, NextLink};
 use crate::token::Resource;
 use crate::wire::{Delivery, Http, Reply};
 use crate::world::World;
@@ -196,7 +196,14 @@ fn forgetting(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply
 /// Runs one cmdlet and puts its rows into the envelope.
 fn invoke(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply, Outcome) {
     if let Some(token) = &invocation.continuation {
-        return match world.pages.next(token, invocation.page_size, world.elapsed()) {
+        let page = may_continue(world, invocation)
+            .then(|| {
+                world
+                    .pages
+                    .next(token, page_size(world, invocation), world.elapsed())
+            })
+            .flatten();
+        return match page {
             Some(page) => {
                 let done = Done {
                     rows: page.rows,
@@ -213,7 +220,7 @@ fn invoke(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply, Ou
             None => failed(&CmdletError::new(
                 400,
                 "Microsoft.Exchange.Admin.OData.Core.ODataServiceException",
-                "The pagination request has expired or is invalid. Links are valid for 30 minutes.",
+                "Expired or Invalid pagination request. Default Expiry time is 00:30:00",
             )),
         };
     }
@@ -231,7 +238,8 @@ fn invoke(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply, Ou
             let rows = std::mem::take(&mut done.rows);
             let id = world.random.uuid();
             let now = world.elapsed();
-            let page = world.pages.first(rows, invocation.page_size, id, now);
+            let size = page_size(world, invocation);
+            let page = world.pages.first(rows, size, id, now);
             done.rows = page.rows;
             let reply = envelope(world, http, done, page.next);
             (
@@ -244,6 +252,24 @@ fn invoke(world: &mut World, http: &Http, invocation: &Invocation) -> (Reply, Ou
             )
         }
         Err(error) => failed(&error),
+    }
+}
+
+/// Links lead to one back end; a request with another anchor reaches another one.
+fn may_continue(world: &World, invocation: &Invocation) -> bool {
+    let end = format!("@{}", world.tenant.initial_domain);
+    let anchor = invocation.anchor.as_deref().unwrap_or_default();
+    match world.quirks.lists.next_link {
+        NextLink::AnyAnchor => true,
+        NextLink::InitialDomain => anchor.to_lowercase().ends_with(&end.to_lowercase()),
+        NextLink::Nobody => false,
+    }
+}
+
+fn page_size(world: &World, invocation: &Invocation) -> usize {
+    match world.quirks.lists.largest_page {
+        0 => invocation.page_size,
+        largest => largest.min(invocation.page_size),
     }
 }
 

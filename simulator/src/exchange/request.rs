@@ -19,6 +19,8 @@ pub struct Invocation {
     pub select: Select,
     pub page_size: usize,
     pub continuation: Option<String>,
+    /// `X-AnchorMailbox`: which back end is asked.
+    pub anchor: Option<String>,
 }
 
 /// One cmdlet of a request, or what is wrong with it.
@@ -30,7 +32,8 @@ pub struct Item {
 pub fn single_item(http: &Http) -> Result<Vec<Item>, Reply> {
     let body: Value = serde_json::from_slice(&http.body)
         .map_err(|error| Reply::error(400, &format!("The request body is not valid JSON: {error}")))?;
-    let invocation = invocation(&body, &http.query, http.header("prefer"))?;
+    let headers = (http.header("prefer"), http.header("x-anchormailbox"));
+    let invocation = invocation(&body, &http.query, headers)?;
     Ok(vec![Item {
         id: None,
         invocation: Ok(invocation),
@@ -80,20 +83,23 @@ fn batch_invocation(request: &Value) -> Result<Invocation, Reply> {
         return Err(Reply::error(404, "Resource not found."));
     }
     let headers = request.get("headers").and_then(Value::as_object);
-    let prefer = headers.and_then(|headers| {
-        headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case("prefer"))
-            .and_then(|(_, value)| value.as_str())
-    });
+    let header = |wanted: &str| {
+        let mut all = headers.into_iter().flatten();
+        let (_, value) = all.find(|(name, _)| name.eq_ignore_ascii_case(wanted))?;
+        value.as_str()
+    };
     invocation(
         request.get("body").unwrap_or(&Value::Null),
         &query(options),
-        prefer,
+        (header("prefer"), header("x-anchormailbox")),
     )
 }
 
-fn invocation(body: &Value, options: &[(String, String)], prefer: Option<&str>) -> Result<Invocation, Reply> {
+fn invocation(
+    body: &Value,
+    options: &[(String, String)],
+    (prefer, anchor): (Option<&str>, Option<&str>),
+) -> Result<Invocation, Reply> {
     let missing = || Reply::error(400, "The request has no CmdletInput with a CmdletName.");
     let input = body.get("CmdletInput").ok_or_else(missing)?;
     let name = input
@@ -111,6 +117,7 @@ fn invocation(body: &Value, options: &[(String, String)], prefer: Option<&str>) 
         select: selected(options).map_or_else(Select::all, Select::only),
         page_size: page_size(prefer),
         continuation: option(options, "$skiptoken").map(str::to_owned),
+        anchor: anchor.map(str::to_owned),
     })
 }
 

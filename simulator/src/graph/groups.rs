@@ -7,6 +7,7 @@ use super::users;
 use crate::directory::{OutsideKind, Seen};
 use crate::grants::AppGrants;
 use crate::paging::Page;
+use crate::quirks::HiddenMembers;
 use crate::seed::GroupKind;
 use crate::wire::{Http, Reply, option, selected};
 use crate::world::World;
@@ -26,7 +27,7 @@ pub fn read(world: &mut World, http: &Http, group: &str) -> Acted {
     let select = selected(&http.query).unwrap_or_else(default);
     let context = "https://graph.microsoft.com/v1.0/$metadata#groups/$entity";
     let mut body = Map::from_iter([("@odata.context".to_owned(), context.into())]);
-    body.extend(properties(&group, &select));
+    body.extend(properties(world, &group, &select));
     Ok((Reply::json(200, body.into()), false))
 }
 
@@ -64,10 +65,17 @@ pub fn members(world: &mut World, http: &Http, group: &str, relation: &str, cast
         return Ok((envelope(world, http, page, None), false));
     }
     let group = find(world, group)?;
+    let shows_all = world.quirks.groups.hidden_members == HiddenMembers::Shown;
+    let is_open =
+        |seen: &Seen| shows_all || !seen.group.as_ref().is_some_and(|group| group.hidden_membership);
     let found = if transitive {
-        world.directory.transitive_members(&group, world.graph_view())
-    } else {
+        world
+            .directory
+            .transitive_members(&group, world.graph_view(), is_open)
+    } else if is_open(&group) {
         world.directory.members(&group, world.graph_view())
+    } else {
+        Vec::new()
     };
     let reads_people = may_read_people(world, http);
     let select = selected(&http.query);
@@ -75,7 +83,7 @@ pub fn members(world: &mut World, http: &Http, group: &str, relation: &str, cast
         .iter()
         .filter(|member| member.is_in_entra())
         .filter(|member| wanted.is_none_or(|kind| Kind::of(member) == kind))
-        .map(|member| item(member, select.as_deref(), reads_people))
+        .map(|member| item(world, member, select.as_deref(), reads_people))
         .collect();
     let count = counts.then_some(rows.len());
     let (id, now) = (world.random.uuid(), world.elapsed());
@@ -124,7 +132,7 @@ fn may_read_people(world: &World, http: &Http) -> bool {
 
 /// A member in a list. Of what the app may not read only kind and id are shown, the rest is null
 /// (Microsoft's page "List group transitive members"); contacts would need a role of their own.
-fn item(member: &Seen, select: Option<&[String]>, reads_people: bool) -> Value {
+fn item(world: &World, member: &Seen, select: Option<&[String]>, reads_people: bool) -> Value {
     let kind = Kind::of(member);
     let select = select.map_or_else(
         || match kind {
@@ -135,7 +143,7 @@ fn item(member: &Seen, select: Option<&[String]>, reads_people: bool) -> Value {
     );
     let known = match kind {
         Kind::User if reads_people => users::properties(member, &select),
-        Kind::Group => properties(member, &select),
+        Kind::Group => properties(world, member, &select),
         Kind::User | Kind::Contact => {
             let hidden = select.iter().map(|name| match name.as_str() {
                 "id" => (name.clone(), member.id.to_string().into()),
@@ -209,7 +217,7 @@ fn default() -> Vec<String> {
 }
 
 /// Those of the selected properties that are simulated.
-fn properties(seen: &Seen, select: &[String]) -> Map<String, Value> {
+fn properties(world: &World, seen: &Seen, select: &[String]) -> Map<String, Value> {
     let Some(group) = &seen.group else {
         return Map::new();
     };
@@ -225,6 +233,8 @@ fn properties(seen: &Seen, select: &[String]) -> Map<String, Value> {
             "groupTypes" if group.kind == GroupKind::Microsoft365 => json!(["Unified"]),
             "groupTypes" => json!([]),
             "onPremisesSyncEnabled" => seen.dir_synced.then_some(true).into(),
+            "visibility" if !world.quirks.groups.show_visibility => continue,
+            "visibility" => group.hidden_membership.then_some("HiddenMembership").into(),
             "proxyAddresses" => seen.addresses.clone().into(),
             _ => continue,
         };

@@ -12,7 +12,7 @@ pub fn one(world: &mut World, http: &Http) -> (Reply, Option<Fault>) {
     let fault = world.faults.on_request(Surface::Graph);
     let made_up = fault.as_ref().and_then(crate::inject::reply);
     let (reply, changed) = match (&fault, made_up) {
-        (Some(Fault::LostRequest), _) => (Reply::empty(0), false),
+        (Some(Fault::LostRequest | Fault::Silent), _) => (Reply::empty(0), false),
         (_, Some(reply)) => (reply, false),
         (_, None) => act(world, http).unwrap_or_else(|refusal| (refusal, false)),
     };
@@ -26,7 +26,7 @@ pub fn one(world: &mut World, http: &Http) -> (Reply, Option<Fault>) {
         changed,
         answer_lost: matches!(
             fault,
-            Some(Fault::LostRequest | Fault::LostAnswer | Fault::CutAnswer)
+            Some(Fault::LostRequest | Fault::LostAnswer | Fault::CutAnswer | Fault::Silent)
         ),
         exception: None,
         injected: fault.is_some(),
@@ -39,6 +39,7 @@ pub fn deliver(reply: Reply, fault: Option<&Fault>) -> Delivery {
     match fault {
         Some(Fault::LostRequest | Fault::LostAnswer) => Delivery::Lost,
         Some(Fault::CutAnswer) => Delivery::Cut(reply),
+        Some(Fault::Silent) => Delivery::Silent,
         _ => Delivery::Whole(reply),
     }
 }

@@ -19,6 +19,9 @@ pub struct SeedGroup {
     /// Mastered on premises.
     #[serde(default)]
     pub dir_synced: bool,
+    /// Who is in it is hidden.
+    #[serde(default)]
+    pub hidden_membership: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub enum GroupKind {
     Microsoft365,
     /// Receives mail; a filter decides who is in it, and Entra doesn't know it.
     Dynamic,
+    /// A role group of Exchange's own, such as "Discovery Management", which Entra doesn't know.
+    Role,
 }
 
 /// Somebody outside in the address book: a mail contact.
@@ -56,6 +61,7 @@ impl SeedGroup {
             members: members.iter().map(|member| (*member).to_owned()).collect(),
             object_id: None,
             dir_synced: false,
+            hidden_membership: false,
         }
     }
 }

@@ -24,4 +24,5 @@ mod regional;
 mod settings;
 mod sign_in;
 mod trustees;
+mod unkind;
 mod wire;

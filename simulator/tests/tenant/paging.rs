@@ -64,5 +64,5 @@ async fn a_made_up_link_is_refused() {
         .await
         .unwrap();
     assert_eq!(answer.status, 400);
-    assert!(answer.message().contains("expired or is invalid"));
+    assert!(answer.message().contains("Expired or Invalid pagination"));
 }

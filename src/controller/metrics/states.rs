@@ -58,7 +58,7 @@ impl States {
         states.read_queue(&state.queue, now);
         (states.owed, states.owed_oldest) = state.pending().owed(now);
         for tenant in &mut states.tenants {
-            tenant.credential_expires = state.tenants.credential_expiry(&tenant.name);
+            tenant.credential_expires = state.tenants.credentials(&tenant.name).first_end();
             if let Some(TenantState::Ready(ready)) = state.tenants.get(&tenant.name) {
                 tenant.gateway = Some(ready.gateway.reading());
             }
@@ -318,7 +318,7 @@ impl States {
             ),
             family(
                 "sharedmailbox_credential_expiry_timestamp_seconds",
-                "When the credential ends, where that is known",
+                "When the first of the credentials ends, where that is known",
                 &|tenant| tenant.credential_expires.map(seconds),
             ),
             gateway(
@@ -372,6 +372,7 @@ fn flag(value: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::state::read_mailbox::ReadMailbox;
     use serde_json::json;
 
     fn mailbox(name: &str, conditions: &serde_json::Value) -> SharedMailbox {
@@ -408,7 +409,7 @@ mod tests {
             condition("Reconciling", "True", "Creating")
         ]);
         for (name, conditions) in [("a", open), ("b", fine), ("c", under_way), ("d", json!([]))] {
-            index.apply_mailbox(mailbox(name, &conditions), Instant::now());
+            index.apply_mailbox(ReadMailbox::of(mailbox(name, &conditions)), Instant::now());
         }
         let mut states = States::empty();
         states.read_index(&index, "2026-11-22T09:31:00Z".parse().unwrap());

@@ -31,6 +31,18 @@ pub struct Snapshot {
     pub execution: Execution,
 }
 
+impl Applied {
+    /// The same with another end, and with what is left to do according to `rest`.
+    pub fn with(self, outcome: Outcome, rest: Plan) -> Self {
+        let snapshot = self.snapshot.map(|snapshot| Snapshot { rest, ..snapshot });
+        Self {
+            outcome,
+            snapshot,
+            ..self
+        }
+    }
+}
+
 impl From<Outcome> for Applied {
     fn from(outcome: Outcome) -> Self {
         Self {

@@ -9,7 +9,7 @@ use super::begin::{Reconcile, Restraint};
 use super::execute::{Execution, Executor};
 use super::hold::WeighedPlan;
 use super::observation::Seen;
-use super::outcome::{Outcome, Progress};
+use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::remember::{remembered, without_unmade};
 use super::report::Names;
@@ -18,15 +18,18 @@ use super::verdict;
 use crate::controller::state::memory::Memory;
 use crate::lane::Lane;
 use crate::ledger::{Ledger, Why};
-use crate::mail::{Holder, ObjectId};
-use crate::plan::{self, Change, Desired, Observed, Plan, Step};
+use crate::mail::{Holder, ObjectId, Right};
+use crate::plan::{self, Change, Desired, Observed, Plan, Purpose, Step};
 
 impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
         let judged = planned.judged();
         self.reattached = judged.reattached;
-        if let Some(stall) = &judged.refused {
-            self.restraint = Some(Restraint::Refused(stall.clone()));
+        match (&self.restraint, &judged.refused) {
+            (None | Some(Restraint::Observed), Some(stall)) => {
+                self.restraint = Some(Restraint::Refused(stall.clone()));
+            }
+            (Some(Restraint::Paused | Restraint::Refused(_)), Some(_)) | (_, None) => {}
         }
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {
@@ -54,26 +57,55 @@ impl Reconcile<'_> {
             return Ok(self.nothing_due(judged, seen, weighed, &due));
         }
         self.ledger.why = why(&weighed.plan);
-        self.announce(&weighed.plan.announced).await?;
+        self.ledger.has_due = Some(!weighed.plan.due.is_empty());
+        match self.announce(&weighed.plan.announced).await {
+            Ok(()) => {}
+            Err(Outcome::Stalled(stall @ Stall::LedgerRefused(_)))
+                if judged.prepared.purpose == Purpose::Keep =>
+            {
+                return self.only_remove(judged, seen, stall).await;
+            }
+            Err(outcome) => return Err(outcome),
+        }
         let execution = self.execute(&judged, &weighed, &due.plan, &seen.observed).await;
         Ok(self.confirm(judged, &weighed, execution, &seen.observed).await)
     }
 
-    /// Observe: what would be done is reported, and nothing is written.
+    /// The ledger can't hold what is declared: what needs no more memory is done all the same.
+    async fn only_remove(&mut self, mut judged: Judged, seen: Seen, why: Stall) -> Result<Applied, Outcome> {
+        self.restraint = Some(Restraint::Refused(why));
+        judged.prepared.purpose = Purpose::OnlyRemove;
+        judged.desired.purpose = Purpose::OnlyRemove;
+        let plan = judged.plan(&seen.observed);
+        Box::pin(self.change(judged, seen, plan)).await
+    }
+
+    /// The tenant is only observed: what would be done is reported, and nothing is written.
     fn only_observe(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
-        let names = Names::of(&judged.desired, &judged.prepared.ledger);
-        let steps: Vec<String> = plan.describe().iter().map(|step| names.in_text(step)).collect();
+        let applied = judged.end(Outcome::Observed, None, seen, plan, Execution::default());
+        self.observed(applied)
+    }
+
+    /// What was read is reported, with what Enforce would do.
+    pub(super) fn observed(&self, applied: Applied) -> Applied {
+        let Some(snapshot) = &applied.snapshot else {
+            return applied;
+        };
+        let remembered = applied.ledger.as_ref().unwrap_or(&snapshot.prepared.ledger);
+        let whole = plan::whole(&snapshot.desired, &snapshot.observed, remembered);
+        let names = Names::of(&snapshot.desired, remembered);
+        let steps: Vec<String> = whole.describe().iter().map(|step| names.in_text(step)).collect();
         if self.is_drift() && self.is_news(&steps) {
-            self.context.metrics.drift_found(&plan.changes());
+            self.context.metrics.drift_found(&whole.changes());
         }
-        let outcome = if plan.is_empty() {
-            verdict::unread(&judged.wanted, &seen.observed, &plan, true)
-                .or_else(|| verdict::unsettled(&plan.standings, true))
+        let outcome = if whole.is_empty() {
+            verdict::unread(&snapshot.wanted, &snapshot.observed, &whole, true)
+                .or_else(|| verdict::unsettled(&whole.standings, true))
                 .unwrap_or(Outcome::Observed)
         } else {
             Outcome::Drift(steps)
         };
-        judged.end(outcome, None, seen, plan, Execution::default())
+        applied.with(outcome, whole)
     }
 
     /// Whether the status does not show these steps yet.
@@ -88,10 +120,17 @@ impl Reconcile<'_> {
         let (plan, is_unseen) = weighed.free_steps().without(&prepared.remembered.acknowledged);
         let now = self.context.clock.instant();
         let generation = self.object.metadata.generation;
-        let contested = self
-            .context
-            .state
-            .remember(self.key, |memory| memory.contested(generation, now));
+        let unverified = &prepared.remembered.unverified;
+        let (contested, resting) = self.context.state.remember(self.key, |memory| {
+            memory.tries.keep(&weighed.plan.changes());
+            // This reconcile has asked.
+            memory.tries.misnamed.clear();
+            let rests = |grant: &&(ObjectId, Right)| memory.tries.rests(grant, now);
+            let resting: BTreeSet<(ObjectId, Right)> = unverified.iter().filter(rests).copied().collect();
+            (memory.contested(generation, now), resting)
+        });
+        let (plan, is_unverified) =
+            plan.keeping(|change| !change.granted().is_some_and(|grant| resting.contains(&grant)));
         // Whatever somebody else does, taking access away and blocking sign-in continue.
         let (plan, is_contested) = plan.keeping(|change| {
             change.removes_a_grant()
@@ -102,6 +141,7 @@ impl Reconcile<'_> {
             plan,
             is_unseen,
             is_contested,
+            is_unverified,
         }
     }
 
@@ -117,6 +157,12 @@ impl Reconcile<'_> {
             let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
             let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
             let outcome = unread.unwrap_or(outcome);
+            let ledger = Some(plan.announced.clone());
+            return judged.end(outcome, ledger, seen, plan, Execution::default());
+        }
+        if due.is_unverified {
+            let names = Names::of(&judged.desired, &judged.prepared.ledger);
+            let outcome = verdict::unverified(&plan, &judged.prepared.remembered.unverified, &names);
             let ledger = Some(plan.announced.clone());
             return judged.end(outcome, ledger, seen, plan, Execution::default());
         }
@@ -155,6 +201,8 @@ impl Reconcile<'_> {
             guid: observed.guid,
             object_id: observed.object_id,
             ledger: &weighed.plan.announced,
+            observed,
+            failing: &judged.prepared.remembered.failing,
         };
         if self.is_drift() {
             self.context.metrics.drift_found(&due.changes());
@@ -189,18 +237,28 @@ impl Reconcile<'_> {
         self.context.state.remember(self.key, |memory| {
             if drift {
                 self.context.metrics.drift_repaired(&execution.acknowledged);
-                memory.repaired(&execution.acknowledged, generation, now);
+                // What Exchange had already was nobody's to change back.
+                let is_proven = |change: &&Change| {
+                    let grant = change.granted();
+                    grant.is_some_and(|grant| execution.proven.contains(&grant))
+                };
+                let repaired = execution.acknowledged.iter().filter(|change| !is_proven(change));
+                memory.repaired(repaired, generation, now);
             }
             memory.acknowledge(execution.acknowledged.iter().cloned(), now);
             for (through, (allowed, why)) in &execution.sign_in_refused {
                 memory.sign_in.tried(*through, *allowed, Some(why.clone()), now);
             }
-            memory.said_missing(&execution.undeletable, now);
+            memory.tries.succeeded(&execution.acknowledged, now);
+            memory.tries.failed(&execution.failed, now);
             for (family, write) in execution.written_families() {
                 memory.settings_written(family, desired, observed, write.said_equal, now);
             }
             for refused in &execution.refused {
-                for family in &refused.families {
+                // A default is tried until it is set or refused, and an outage is no refusal.
+                let is_tried_on =
+                    |family: &&&str| refused.keeps_failing && desired.defaults.contains(**family);
+                for family in refused.families.iter().filter(|family| !is_tried_on(family)) {
                     memory.settings_refused(family, desired, (&refused.why, refused.may_pass), now);
                 }
             }
@@ -219,6 +277,7 @@ impl Reconcile<'_> {
             &weighed.plan,
             &execution,
             &judged.prepared.ledger,
+            judged.prepared.purpose,
             judged.desired.now,
         );
         let confirmed = match execution.error.take() {
@@ -249,13 +308,26 @@ impl Reconcile<'_> {
         mut ledger: Ledger,
         mut confirmed: Seen,
     ) -> Applied {
+        let mut misnamed = BTreeSet::new();
         for (id, right) in &execution.proven {
-            let sid = ledger.sid_of(id).cloned();
+            let sid = ledger.sid_for(id, *right).cloned();
+            let is_shown = sid
+                .as_ref()
+                .is_some_and(|sid| confirmed.observed.shows(sid, *right));
+            if !is_shown {
+                misnamed.insert((*id, *right));
+            }
             confirmed.observed.assume_present(*id, *right, sid.as_ref());
         }
         let now = (self.context.clock.instant(), self.context.clock.now());
         judged.desired.sign_in_attempts = self.context.state.remember(self.key, |memory| {
             memory.was_read(&judged.desired, &confirmed.observed, now);
+            let is_shown = |(holder, right): &(Holder, Right)| match holder {
+                Holder::Sid(sid) => confirmed.observed.shows(sid, *right),
+                Holder::ObjectId(_) => true,
+            };
+            memory.said_missing(&execution.undeletable, is_shown, now.0);
+            memory.tries.misnamed = misnamed;
             memory.sign_in.attempts(now.0)
         });
         let acknowledged = execution.acknowledged.iter().cloned().collect();
@@ -268,10 +340,11 @@ impl Reconcile<'_> {
         );
         let free = weighed.without_held(&rest);
         let (generation, now) = (self.object.metadata.generation, self.context.clock.instant());
-        let contested = self
-            .context
-            .state
-            .remember(self.key, |memory| memory.contested(generation, now));
+        let contested = self.context.state.remember(self.key, |memory| {
+            memory.tries.keep(&rest.changes());
+            memory.contested(generation, now)
+        });
+        let names = Names::of(&judged.desired, &ledger);
         let unread = verdict::unread(
             &judged.wanted,
             &confirmed.observed,
@@ -281,9 +354,10 @@ impl Reconcile<'_> {
         let outcome = verdict::after(
             &free,
             &execution,
-            &judged.prepared.remembered.acknowledged,
+            &judged.prepared.remembered,
             &contested,
             unread.as_ref(),
+            &names,
         )
         .unwrap_or_else(|| {
             self.context.state.remember(self.key, Memory::settled);
@@ -319,6 +393,8 @@ struct Due {
     is_unseen: bool,
     /// Somebody else keeps changing something back.
     is_contested: bool,
+    /// A grant that no read ever showed is not repeated yet.
+    is_unverified: bool,
 }
 
 impl Judged {

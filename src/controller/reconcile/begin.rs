@@ -10,7 +10,7 @@ use super::ledger::LedgerFile;
 use super::outcome::{Outcome, Stall};
 use super::requeue::{Completed, RECHECK, requeue};
 use super::stand_in;
-use crate::api::{MailboxPermission, SharedMailbox};
+use crate::api::{MailboxPermission, SharedMailbox, SignIn};
 use crate::controller::context::Context;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::key::MailboxKey;
@@ -25,8 +25,10 @@ const GATHERING: Duration = Duration::from_millis(800);
 pub enum Restraint {
     /// It is refused: access is taken away, and nothing else happens.
     Refused(Stall),
-    /// Its team paused it: the mailbox is read, and nothing else happens.
+    /// Its team paused it: the mailbox is read, and only what protects is done.
     Paused,
+    /// Its team observes it: only what protects is done, and what else Enforce would do is reported.
+    Observed,
 }
 
 /// One reconcile of one mailbox.
@@ -40,6 +42,9 @@ pub struct Reconcile<'a> {
     pub is_gone: bool,
     pub ledger: LedgerFile,
     pub permissions: Vec<Arc<MailboxPermission>>,
+    /// What a resource says of sign-in that is being deleted, or that has not taken the mailbox up: it counts for as long
+    /// as that is there.
+    pub last_word: Option<SignIn>,
     /// What the manifest does not get, once that is known.
     pub restraint: Option<Restraint>,
     /// Sign-in as it was read, until it is written.
@@ -59,7 +64,9 @@ impl<'a> Reconcile<'a> {
         let found = found.map_err(|error| ended(&Outcome::of_kube(&error)))?;
         // Somebody else's finalizer may hold it up for as long as they like: it is as good as gone.
         let deleting = |object: &SharedMailbox| object.metadata.deletion_timestamp.is_some();
-        let is_terminating = found.as_ref().is_some_and(deleting);
+        let terminating = found.as_ref().filter(|object| deleting(object));
+        let last_word = terminating.map(|object| object.spec.sign_in.unwrap_or(SignIn::Blocked));
+        let is_terminating = terminating.is_some();
         let found = found.filter(|object| !deleting(object));
         let is_gone = found.is_none();
         let mut reconcile = Self {
@@ -70,6 +77,7 @@ impl<'a> Reconcile<'a> {
             is_gone,
             ledger: LedgerFile::default(),
             permissions: Vec::new(),
+            last_word,
             restraint: None,
             seen_account: None,
             created: false,

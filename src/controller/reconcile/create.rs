@@ -64,7 +64,11 @@ impl Reconcile<'_> {
         let planned = judged.plan(&observed);
         // From now on the mailbox is known by its GUID, whatever happens.
         self.note_mailbox(guid, &observed);
-        self.announce(&planned.announced).await?;
+        match self.announce(&planned.announced).await {
+            // The plan is announced once more before it is carried out; whose the mailbox is must be known in any case.
+            Err(Outcome::Stalled(Stall::LedgerRefused(_))) => self.announce(&judged.prepared.ledger).await?,
+            announced @ (Ok(()) | Err(_)) => announced?,
+        }
         let note = format!("created the mailbox {} with ExchangeGuid {guid}", intent.address);
         self.publish(false, "Created", "Create", &note).await;
         self.created = true;

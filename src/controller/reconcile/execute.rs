@@ -5,12 +5,13 @@ use std::fmt;
 
 use futures::future::join_all;
 
+use super::fetch::rows;
 use crate::api::SignInControl;
 use crate::exchange::{Concerns, ExchangeError, Gateway, Receipt};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
-use crate::mail::{Holder, MailboxGuid, ObjectId, Right};
-use crate::plan::{Change, Eviction, Plan, Step};
+use crate::mail::{Holder, MailboxGuid, ObjectId, Right, Sid};
+use crate::plan::{Change, Eviction, Observed, Plan, Step};
 
 /// What came of the steps of a plan.
 #[derive(Default)]
@@ -33,6 +34,10 @@ pub struct Execution {
     pub undeletable: BTreeSet<(Holder, Right)>,
     /// The first error that may go away; what depended on it was not tried.
     pub error: Option<ExchangeError>,
+    /// What failed for a reason that may pass.
+    pub failed: Vec<Change>,
+    /// The SIDs in the entries that were added.
+    pub learned: BTreeMap<ObjectId, Sid>,
     /// The first such error of a setting, on which nothing depends.
     pub setting_error: Option<ExchangeError>,
     /// Through which API a change of sign-in was refused, whether it was to allow it, and why: the other one is tried.
@@ -61,6 +66,8 @@ pub struct Refused {
     pub why: String,
     /// It depends on a role, which may be given.
     pub may_pass: bool,
+    /// Nothing speaks against the values: the service fails at them again and again.
+    pub keeps_failing: bool,
 }
 
 impl Refused {
@@ -68,8 +75,12 @@ impl Refused {
         Self {
             what: what.to_string(),
             families: families(changes).collect(),
-            why: format!("Exchange refuses it: {why}"),
+            why: match why.class.concerns() {
+                Concerns::Service => format!("Exchange keeps failing at it: {why}"),
+                Concerns::Call | Concerns::App => format!("Exchange refuses it: {why}"),
+            },
             may_pass: !why.class.is_permanent(),
+            keeps_failing: why.class.concerns() == Concerns::Service,
         }
     }
 }
@@ -87,6 +98,10 @@ pub struct Executor<'a> {
     pub object_id: Option<ObjectId>,
     /// Knows the SIDs of members, by which accounts that are gone are revoked.
     pub ledger: &'a Ledger,
+    /// Knows further SIDs of theirs.
+    pub observed: &'a Observed,
+    /// What failed several times in a row: nothing waits for it.
+    pub failing: &'a BTreeSet<Change>,
 }
 
 impl Executor<'_> {
@@ -126,6 +141,8 @@ impl Executor<'_> {
             guid,
             object_id: account,
             ledger: _,
+            observed: _,
+            failing: _,
         } = *self;
         let result = match step {
             Step::Set { call, changes } => return self.set(*call, changes, execution).await,
@@ -166,6 +183,11 @@ impl Executor<'_> {
                 None => return,
             },
         };
+        if let (Ok(receipt), Step::Grant { object_id, .. } | Step::Remap { object_id, .. }) = (&result, step)
+        {
+            let holder = receipt.holder.iter().map(|sid| (*object_id, sid.clone()));
+            execution.learned.extend(holder);
+        }
         match (result, step) {
             (Ok(receipt), _) => execution.did(step.changes(), step.to_string(), &receipt),
             (Err(error), Step::Grant { object_id, right, .. }) if error.does_not_find(object_id) => {
@@ -194,8 +216,27 @@ impl Executor<'_> {
             (Err(error), _) if error.refuses_what_was_asked() => {
                 execution.refused.push(Refused::of(step, &[], &error));
             }
-            (Err(error), _) => execution.error = Some(error),
+            (Err(error), _) => self.failed(step, error, execution),
         }
+    }
+
+    /// It may pass, and what follows waits for it, unless it failed too often for that.
+    fn failed(&self, step: &Step, error: ExchangeError, execution: &mut Execution) {
+        let changes = step.changes();
+        let is_throttled = error.class.is_throttling();
+        if self.keep_failing(&changes) && !is_throttled {
+            execution.refused.push(Refused::of(step, &[], &error));
+        } else {
+            execution.error = Some(error);
+        }
+        if !is_throttled {
+            execution.failed.extend(changes);
+        }
+    }
+
+    /// Whether one of these changes failed several times in a row.
+    pub(super) fn keep_failing(&self, changes: &[Change]) -> bool {
+        changes.iter().any(|change| self.failing.contains(change))
     }
 
     /// Automapping is set with the grant only. A crash in between is repaired first: the ledger says so.
@@ -237,30 +278,64 @@ impl Executor<'_> {
         removed
     }
 
-    /// Revokes by object id, and by the SID of the grant when that removes nothing: the account may be gone, and its
-    /// permission would be back with it when it is restored; or it has another SID now, and the entry the old one.
+    /// Revokes by object id, and by SID what that leaves: the account may be gone, and its permission would be back with it
+    /// when it is restored; or it has another SID now, and an entry with the old one. A warning that there was nothing does
+    /// not say so for sure, and an entry may be left beside the one that was removed, so the list is read again.
     async fn revoke(
         &self,
         member: &ObjectId,
         right: Right,
         execution: &mut Execution,
     ) -> Result<Receipt, ExchangeError> {
-        let by_id = self.remove(&Holder::ObjectId(*member), right).await;
-        let removed_nothing = match &by_id {
-            Ok(receipt) => receipt.say_not_present(),
-            Err(error) => error.does_not_find(member),
+        let removed = self.remove(&Holder::ObjectId(*member), right).await;
+        let mut sids: BTreeSet<&Sid> = self.ledger.sid_for(member, right).into_iter().collect();
+        sids.extend(self.observed.sids_of(member));
+        let left = match &removed {
+            Ok(receipt) if sids.len() > 1 || receipt.say_not_present() => {
+                // A removal of what is gone is only a warning, and a list that can't be read stops nothing.
+                self.shown(&sids, right).await.unwrap_or(sids)
+            }
+            Err(error) if error.does_not_find(member) => sids,
+            Ok(_) | Err(_) => BTreeSet::new(),
         };
-        let sid = self.ledger.sid_of(member).filter(|_| removed_nothing);
-        let Some(sid) = sid else { return by_id };
-        let removed = match self.remove(&Holder::Sid(sid.clone()), right).await {
-            // Neither the account nor anything of it on the mailbox is left.
-            Err(error) if error.does_not_find(sid.as_str()) => Ok(Receipt::default()),
-            other => other,
-        };
-        if removed.as_ref().is_ok_and(Receipt::say_not_present) {
-            execution.undeletable.insert((Holder::Sid(sid.clone()), right));
+        let mut last = removed;
+        for sid in left {
+            let holder = Holder::Sid(sid.clone());
+            let receipt = match self.remove(&holder, right).await {
+                // Neither the account nor anything of it on the mailbox is left.
+                Err(error) if error.does_not_find(sid.as_str()) => Receipt::default(),
+                other => other?,
+            };
+            if receipt.say_not_present() {
+                execution.undeletable.insert((holder, right));
+            }
+            last = Ok(receipt);
         }
-        removed
+        last
+    }
+
+    /// Those of these SIDs to which the list shows an entry that allows the right. Send on Behalf has none.
+    async fn shown<'s>(
+        &self,
+        sids: &BTreeSet<&'s Sid>,
+        right: Right,
+    ) -> Result<BTreeSet<&'s Sid>, ExchangeError> {
+        if sids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let (gateway, lane) = (self.gateway, Lane::Revocation.min(self.lane));
+        let shown: BTreeSet<Sid> = match right {
+            Right::FullAccess => {
+                let rows = gateway.full_access(lane, self.guid, None).await?;
+                rows.iter().filter_map(rows::full_access_holder).collect()
+            }
+            Right::SendAs => {
+                let rows = gateway.send_as(lane, self.guid, None).await?;
+                rows.iter().filter_map(rows::send_as_holder).collect()
+            }
+            Right::SendOnBehalf => BTreeSet::new(),
+        };
+        Ok(sids.iter().copied().filter(|sid| shown.contains(*sid)).collect())
     }
 
     async fn remove(&self, holder: &Holder, right: Right) -> Result<Receipt, ExchangeError> {
@@ -327,6 +402,9 @@ impl Execution {
         } else {
             &mut self.error
         };
+        if !error.class.is_throttling() {
+            self.failed.extend(changes.iter().cloned());
+        }
         slot.get_or_insert(error);
     }
 
@@ -347,10 +425,14 @@ impl Execution {
             proven,
             undeletable,
             error,
+            failed,
+            learned,
             setting_error,
             sign_in_refused,
             sign_out_refused,
         } = other;
+        self.failed.extend(failed);
+        self.learned.extend(learned);
         self.acknowledged.extend(acknowledged);
         self.writes.extend(writes);
         self.proven.extend(proven);

@@ -1,8 +1,9 @@
 //! A mailbox whose resource is gone and which stays, as Retain wants it.
 //!
 //! Nobody waits for it: the resource has no finalizer, and Exchange is not asked. What outlives the resource is carried
-//! out by its ledger: the first settings of a mailbox that was just created, removals that were announced before,
-//! people who have left, and rights whose time is over.
+//! out by its ledger: the first settings of a mailbox that was just created, removals that were announced before and the
+//! recheck of those that are done, a change of automapping that was cut in half, people who have left, and rights whose
+//! time is over.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,22 +16,26 @@ use super::ledger::{LedgerFile, delete};
 use super::outcome::{Outcome, Progress, Stall};
 use super::permission;
 use super::prepared::Prepared;
-use super::requeue::{Completed, requeue};
+use super::requeue::{Completed, RECHECK, requeue};
 use super::stand_in;
-use super::validate::{Admitted, declared_settings};
-use crate::api::Management;
+use super::validate::{Admitted, admitted_sign_in, declared_settings};
 use crate::api::condition::whole_seconds;
+use crate::api::{Management, SignIn};
 use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
-use crate::ledger::{self, Ledger, RecordedGrant};
+use crate::ledger::{self, Ledger, RecordedGrant, Withdrawn};
+use crate::mail::SmtpAddress;
 use crate::plan::{People, Purpose};
 
 /// A mailbox that was announced and never seen is looked for so long.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
 /// The ledger of a mailbox that Exchange does not have any more is kept so long.
 const GONE_KEPT: Duration = Duration::from_hours(90 * 24);
+/// What Exchange acknowledged lately is rechecked so often: once at least after the last replica shows what was written, and
+/// before it is no longer remembered.
+const RECHECKED: Duration = Duration::from_mins(5);
 /// How often mailboxes without a resource are looked at for people who have left.
 const SWEEP: Duration = Duration::from_hours(24);
 
@@ -80,6 +85,7 @@ impl Reconcile<'_> {
             is_gone: true,
             ledger: LedgerFile::of(object.clone()),
             permissions: Vec::new(),
+            last_word: Some(self.object.spec.sign_in.unwrap_or(SignIn::Blocked)),
             restraint: None,
             seen_account: None,
             created: false,
@@ -141,9 +147,22 @@ impl Reconcile<'_> {
         }
     }
 
+    /// A backup may be older than what took a right away since: nothing is granted because of it.
+    fn remembered_without_resource(&self) -> Ledger {
+        let mut remembered = self.remembered_ledger().unwrap_or_default();
+        let is_intact = self.ledger.object().is_some_and(ledger::is_intact);
+        let spec = self.ledger.spec().filter(|spec| spec.restored);
+        let restored_at = spec.and_then(|spec| spec.taken_up_at);
+        for grant in &mut remembered.grants {
+            let is_older = restored_at.is_some_and(|restored| grant.at.is_none_or(|at| at < restored));
+            grant.remapping &= is_intact && !is_older;
+        }
+        remembered
+    }
+
     /// `Outcome::Released`: nothing is to be done for the mailbox now.
     pub(super) fn prepare_without_resource(&mut self) -> Result<Prepared, Outcome> {
-        let remembered = self.remembered_ledger().unwrap_or_default();
+        let remembered = self.remembered_without_resource();
         let Some(spec) = self.ledger.spec() else {
             return Err(Outcome::Released);
         };
@@ -162,21 +181,29 @@ impl Reconcile<'_> {
         if !self.owes(&remembered, Some(&tenant)) || tenant.management != Management::Enforce {
             return Err(Outcome::Released);
         }
-        let address = self.object.spec.email_address.parse();
+        let address: Result<SmtpAddress, _> = self.object.spec.email_address.parse();
         let address = address.map_err(|_| Outcome::Released)?;
         let owner = self.owner(&tenant);
         let settings = declared_settings(&self.object.spec).map_err(Outcome::Stalled)?;
+        let addresses = BTreeSet::from([address.clone()]);
+        let rules = tenant.rules.of(&self.key.namespace, &addresses);
+        let sign_in = admitted_sign_in(self.last_word.unwrap_or(SignIn::Blocked), &rules);
+        let purpose = if self.is_still_there() {
+            Purpose::Protect
+        } else {
+            Purpose::Released
+        };
         Ok(Prepared {
-            tenant,
-            purpose: Purpose::Released,
+            purpose,
             writes: true,
             ledger: remembered,
             owner,
-            admitted: Admitted::without_resource(address, settings),
+            admitted: Admitted::without_resource(address, settings, sign_in),
+            tenant: tenant.clone(),
             remembered: self.remembered(),
             take_up: self.taken_up(),
             remove_orphans: false,
-            has_unreadable_permissions: false,
+            has_unread_permissions: false,
             now: whole_seconds(self.context.clock.now()),
         })
     }
@@ -190,11 +217,26 @@ impl Reconcile<'_> {
             ledger.weighed.iter().any(|one| one.what == what)
         };
         let is_due = |grant: &RecordedGrant| {
-            ended(grant) || announced(grant) || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
+            ended(grant)
+                || announced(grant)
+                || grant.remapping
+                || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
         };
         ledger.intent.is_some()
+            || self.is_still_there()
             || ledger.grants.iter().any(is_due)
+            || has_open_removals(ledger, now)
             || tenant.is_some_and(|tenant| self.is_to_be_swept(tenant))
+    }
+
+    /// Whether the resource is held up by somebody, or another one stands in its place, and the mailbox is marked: then its
+    /// sign-in is kept blocked.
+    fn is_still_there(&self) -> bool {
+        let has_mailbox = self
+            .ledger
+            .draft()
+            .is_some_and(|spec| spec.mailbox.is_some() && spec.gone_at.is_none() && spec.intent.is_none());
+        self.last_word.is_some() && has_mailbox
     }
 
     /// People who have left may have got something from somebody else; or somebody waits for an address of the mailbox.
@@ -250,10 +292,11 @@ impl Reconcile<'_> {
         if self.is_over() {
             return self.delete_ledger().await;
         }
-        match ledger.or_else(|| self.remembered_ledger()) {
-            Some(ledger) => self.announce(&ledger).await,
-            None => Ok(()),
+        if self.ledger.object().is_none() {
+            return Ok(());
         }
+        let ledger = ledger.unwrap_or_else(|| self.remembered_without_resource());
+        self.announce(&ledger).await
     }
 
     /// Nothing came of an announced create, or the mailbox has long been gone.
@@ -322,7 +365,7 @@ impl Reconcile<'_> {
     fn next_duty(&self) -> Option<(Duration, Lane)> {
         let spec = self.ledger.draft()?;
         let now = self.context.clock.now();
-        let remembered = self.remembered_ledger().unwrap_or_default();
+        let remembered = self.remembered_without_resource();
         let ends = remembered.grants.iter().filter_map(|grant| grant.until);
         // What came meanwhile waits until a restored ledger is believed.
         let has_waiting = remembered.grants.iter().any(|grant| grant.until.is_some());
@@ -332,12 +375,23 @@ impl Reconcile<'_> {
             .map(|take_up| take_up.until);
         let next = ends.chain(believed).filter(|until| *until > now).min();
         let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
+        let is_open =
+            has_open_removals(&remembered, now) || remembered.grants.iter().any(|grant| grant.remapping);
+        let wait = wait.into_iter().chain(is_open.then_some(RECHECKED)).min();
         let name = &spec.tenant.name;
         let has_departed = matches!(
             self.context.state.tenants.get(name),
             Some(TenantState::Ready(tenant)) if tenant.departed != People::default()
         );
         let is_kept = spec.gone_at.is_some() || has_departed;
+        if self.is_still_there() {
+            let interval = match self.context.state.tenants.get(name) {
+                Some(TenantState::Ready(tenant)) => tenant.interval,
+                Some(TenantState::NotReady { .. }) | None => RECHECK,
+            };
+            let wait = wait.map_or(interval, |wait| wait.min(interval));
+            return Some((wait, Lane::Sweep));
+        }
         match (wait, is_kept) {
             (Some(wait), true) if wait > SWEEP => Some((SWEEP, Lane::Sweep)),
             (Some(wait), true | false) => Some((wait, Lane::Revocation)),
@@ -351,4 +405,12 @@ impl Reconcile<'_> {
 fn names(people: &People, grant: &RecordedGrant) -> bool {
     let by_sid = grant.sid.as_ref().is_some_and(|sid| people.sids.contains(sid));
     by_sid || people.include_holder_of(grant)
+}
+
+/// Whether a right was removed so lately that a replica may hide that it is there.
+fn has_open_removals(ledger: &Ledger, now: Timestamp) -> bool {
+    ledger.removed.iter().any(|removed| match &removed.what {
+        Withdrawn::Grant(_) => removed.until > now,
+        Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
+    })
 }

@@ -56,6 +56,7 @@ impl Reconcile<'_> {
         if !weighed.new_removals.is_empty() {
             let removals = Removals {
                 tenant: &self.object.spec.tenant_ref.name,
+                namespace: &self.key.namespace,
                 ledger: &self.ledger_name_now(),
                 limits: judged.prepared.tenant.safety,
                 count: weighed.new_removals.len(),

@@ -36,7 +36,7 @@ pub enum Outcome {
 /// Whose `management` says Paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PausedBy {
-    /// The SharedMailbox's: what is read goes on being reported.
+    /// The SharedMailbox's: what protects is done, and what is read goes on being reported.
     Team,
     /// The ExchangeTenant's: nothing is read.
     Tenant,
@@ -62,6 +62,8 @@ pub enum Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stall {
     InvalidSpec(String),
+    /// Its namespace has more than it may.
+    OverLimit(String),
     AccessDenied(String),
     AddressClaimed(String),
     /// A mailbox whose resource is gone has the address.
@@ -85,6 +87,8 @@ pub enum Stall {
     SignInNotEffective(String),
     /// Exchange shows an entry and says that it does not exist.
     GrantStuck(String),
+    /// Exchange acknowledged grants and shows no entry of theirs.
+    GrantUnverified(String),
     LedgerUnreadable(String),
     /// What is remembered of the mailbox is another cluster's.
     LedgerOfAnotherCluster(String),
@@ -182,24 +186,13 @@ impl Outcome {
         }
     }
 
-    /// How a reconcile ends that could only take access away, because of `stall`. Once that is reported, a failure of
-    /// Exchange's is tried again as soon as any other.
-    pub fn of_refused(self, stall: Stall, reported: bool) -> Self {
-        if reported && matches!(self, Self::Unavailable(_)) {
-            return self;
-        }
-        self.replaced_by(Self::Stalled(stall))
-    }
-
-    /// How a reconcile ends whose team paused the mailbox: whatever became of its reads.
-    pub fn of_paused(self) -> Self {
-        self.replaced_by(Self::Paused(PausedBy::Team))
-    }
-
-    /// Nothing takes the place of a conflict: it is reconciled again, and nothing is reported.
-    fn replaced_by(self, other: Self) -> Self {
+    /// How a reconcile ends that could do little, because the manifest is refused or paused: `always`. Once that is
+    /// reported, a failure of Exchange's is tried again as soon as any other. Nothing takes the place of a conflict: it is
+    /// reconciled again, and nothing is reported.
+    pub fn restrained(self, always: Self, is_reported: bool) -> Self {
         match self {
             Self::Conflict => Self::Conflict,
+            Self::Unavailable(why) if is_reported => Self::Unavailable(why),
             Self::UpToDate
             | Self::Observed
             | Self::Drift(_)
@@ -209,7 +202,7 @@ impl Outcome {
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::TenantPending
-            | Self::Released => other,
+            | Self::Released => always,
         }
     }
 
@@ -231,10 +224,7 @@ impl Outcome {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::UpToDate => settled("UpToDate", "the mailbox is as declared"),
-            Self::Observed => settled(
-                "Observed",
-                "the mailbox is as declared; management is Observe, so nothing is written",
-            ),
+            Self::Observed => settled("Observed", "the mailbox is as declared; management is Observe"),
             Self::Drift(steps) => {
                 let text = format!("management is Observe; Enforce would {}", steps.join("; "));
                 stalled("DriftDetected", &text, Requeue::Interval)
@@ -242,8 +232,9 @@ impl Outcome {
             Self::Paused(by) => {
                 let text = match by {
                     PausedBy::Team => {
-                        "management is Paused by spec.management: nothing is written, and whether people can sign in goes on \
-                         being reported"
+                        "management is Paused by spec.management: only what protects is done (people who have left and \
+                         rights that have ended are revoked, removals that were announced are finished, sign-in is kept \
+                         blocked), and everything else waits"
                     }
                     PausedBy::Tenant => {
                         "management is Paused by the ExchangeTenant's spec.management: nothing is read and nothing is written"
@@ -346,6 +337,7 @@ impl Stall {
     fn words(&self) -> (&'static str, &str) {
         match self {
             Self::InvalidSpec(text) => ("InvalidSpec", text),
+            Self::OverLimit(text) => ("OverLimit", text),
             Self::AccessDenied(text) => ("AccessDenied", text),
             Self::AddressClaimed(text) => ("AddressClaimed", text),
             Self::AddressHeldByRetained(text) => ("AddressHeldByRetained", text),
@@ -364,6 +356,7 @@ impl Stall {
             Self::Contested(text) => ("Contested", text),
             Self::SignInNotEffective(text) => ("SignInNotEffective", text),
             Self::GrantStuck(text) => ("GrantStuck", text),
+            Self::GrantUnverified(text) => ("GrantUnverified", text),
             Self::LedgerUnreadable(text) => ("LedgerUnreadable", text),
             Self::LedgerOfAnotherCluster(text) => ("LedgerOfAnotherCluster", text),
             Self::LedgerRefused(text) => ("LedgerRefused", text),

@@ -12,8 +12,10 @@ use super::prepared::{Prepared, Remembered};
 use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings, Validated};
 use crate::api::condition::whole_seconds;
 use crate::api::{Management, SharedMailbox, last_reconcile_request};
-use crate::controller::state::index::{Index, claims_of};
-use crate::controller::state::key::{MailboxKey, Work};
+use crate::controller::state::index::Index;
+use crate::controller::state::key::{MAILBOX, MailboxKey, Work};
+use crate::controller::state::read_mailbox::claims_of;
+use crate::controller::state::share::MAILBOXES;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
 use crate::mail::{MarkerOwner, SmtpAddress};
@@ -31,54 +33,65 @@ impl Reconcile<'_> {
             return self.prepare_paused();
         }
         let (prepared, refusal) = self.prepare_to_keep()?;
-        let Some(stall) = refusal else {
-            self.take_up(&prepared.tenant);
-            return Ok(Prepared {
-                take_up: self.taken_up(),
-                ..prepared
-            });
+        let is_observed = self.object.spec.management == Management::Observe;
+        let purpose = match &refusal {
+            _ if is_observed && self.is_ours_to_protect(&prepared) => Purpose::Protect,
+            None => Purpose::Keep,
+            Some(_) => Purpose::OnlyRemove,
         };
-        // Only a mailbox that was created, and marked, has something that could be taken away; and what an earlier
-        // resource left is no business of one that the rules refuse.
-        if self.known_mailbox(&prepared.ledger).is_none() || !self.has_own_ledger() {
-            return Err(Outcome::Stalled(stall));
+        match refusal {
+            // What an earlier resource left is no business of one that the rules refuse.
+            Some(stall) if !self.has_marked_mailbox(&prepared) => return Err(Outcome::Stalled(stall)),
+            Some(stall) => self.restraint = Some(Restraint::Refused(stall)),
+            None if purpose == Purpose::Protect => self.restraint = Some(Restraint::Observed),
+            None => {}
         }
-        if prepared.ledger.intent.is_some() {
-            return Err(Outcome::Stalled(stall));
-        }
-        self.restraint = Some(Restraint::Refused(stall));
         self.take_up(&prepared.tenant);
         Ok(Prepared {
-            purpose: Purpose::OnlyRemove,
+            purpose,
+            writes: prepared.writes || purpose == Purpose::Protect,
             take_up: self.taken_up(),
             ..prepared
         })
     }
 
-    /// The team wants nothing to be written. What is reported of an existing mailbox stays true all the same.
+    /// The team wants nothing to be written. What protects is done all the same, and what is reported stays true.
     fn prepare_paused(&mut self) -> Result<Prepared, Outcome> {
         let paused = Outcome::Paused(PausedBy::Team);
         let Ok((prepared, _)) = self.prepare_to_keep() else {
             return Err(paused);
         };
-        let is_marked = prepared.ledger.intent.is_none();
-        if self.known_mailbox(&prepared.ledger).is_none() || !self.has_own_ledger() || !is_marked {
+        if !self.has_marked_mailbox(&prepared) {
             return Err(paused);
         }
         self.restraint = Some(Restraint::Paused);
+        self.take_up(&prepared.tenant);
         Ok(Prepared {
-            purpose: Purpose::OnlyRemove,
-            writes: false,
+            purpose: Purpose::Protect,
+            writes: self.is_ours_to_protect(&prepared),
+            take_up: self.taken_up(),
             ..prepared
         })
+    }
+
+    /// Only a mailbox that was created, and marked, has something that could be taken away.
+    fn has_marked_mailbox(&self, prepared: &Prepared) -> bool {
+        let is_known = self.known_mailbox(&prepared.ledger).is_some() && self.has_own_ledger();
+        is_known && prepared.ledger.intent.is_none()
+    }
+
+    /// Whether what protects is done whatever the team writes: only the owner of the tenant stops it.
+    fn is_ours_to_protect(&self, prepared: &Prepared) -> bool {
+        self.has_marked_mailbox(prepared) && prepared.tenant.management == Management::Enforce
     }
 
     /// `Err`: the mailbox was read for its facts alone.
     pub(super) fn may_plan(&self, validated: &Validated) -> Result<(), Outcome> {
         match &self.restraint {
+            Some(_) if validated.writes() => Ok(()),
             Some(Restraint::Paused) => Err(Outcome::Paused(PausedBy::Team)),
-            Some(Restraint::Refused(stall)) if !validated.writes() => Err(Outcome::Stalled(stall.clone())),
-            Some(Restraint::Refused(_)) | None => Ok(()),
+            Some(Restraint::Refused(stall)) => Err(Outcome::Stalled(stall.clone())),
+            Some(Restraint::Observed) | None => Ok(()),
         }
     }
 
@@ -115,7 +128,11 @@ impl Reconcile<'_> {
             remembered: self.remembered(),
             take_up: None,
             remove_orphans: self.wants_orphans_removed(),
-            has_unreadable_permissions: state.index().has_unreadable_permissions(&self.key.namespace),
+            has_unread_permissions: {
+                let index = state.index();
+                index.has_unreadable_permissions(&self.key.namespace)
+                    || index.has_permissions_beyond(self.key)
+            },
             now: whole_seconds(self.context.clock.now()),
         };
         Ok((prepared, refusal))
@@ -143,6 +160,8 @@ impl Reconcile<'_> {
             Remembered {
                 acknowledged: memory.acknowledged(now),
                 stuck: memory.stuck(now),
+                unverified: memory.tries.unverified(now),
+                failing: memory.tries.failing(),
                 earlier: memory.settings.earlier(now),
                 sign_in: memory.sign_in.attempts(now),
             }
@@ -217,10 +236,28 @@ impl Reconcile<'_> {
                 None
             },
             accepted_domains: &tenant.accepted_domains,
+            over_limit: self.over_limit(),
+            known: self
+                .ledger
+                .spec()
+                .and_then(|spec| spec.mailbox.as_ref()?.address.clone()),
             departed: &tenant.departed.addresses,
             now: self.context.clock.now(),
         };
         validate::admit(&self.object, &self.permissions, &around)
+    }
+
+    /// That the namespace has no room for the manifest, as a sentence.
+    fn over_limit(&self) -> Option<String> {
+        let MailboxKey { namespace, name } = self.key;
+        let is_beyond = self.context.state.index().is_beyond(MAILBOX, namespace, name);
+        is_beyond.then(|| {
+            format!(
+                "the SharedMailboxes of the namespace take more room than {} addresses, and this is one of the youngest: \
+                 nothing that it declares is written. Shorten or delete others, or use another namespace",
+                MAILBOXES.parts
+            )
+        })
     }
 
     /// Another resource that has a better right to one of the addresses. Rules are evaluated while nobody waits for the
@@ -236,14 +273,16 @@ impl Reconcile<'_> {
     /// Addresses of the mailboxes that count for the namespace before this one, be their resources gone. None: it has its
     /// mailbox.
     fn earlier_mailboxes(&self) -> Vec<BTreeSet<SmtpAddress>> {
-        let (others, released) = self.others_of_namespace(&self.context.state.index());
+        let (others, present) = self.others_of_namespace(&self.context.state.index());
         others
             .iter()
             .map(|other| claims_of(other))
-            .chain(released)
+            .chain(present)
             .collect()
     }
 
+    /// Those that have no mailbox yet, and the addresses of the mailboxes that are there. What one has counts, and not what
+    /// its manifest asks for: nobody gets room by asking for what no rule admits.
     fn others_of_namespace(&self, index: &Index) -> (Vec<Arc<SharedMailbox>>, Vec<BTreeSet<SmtpAddress>>) {
         let has_mailbox = |mailbox: &SharedMailbox| {
             let key = MailboxKey::of(mailbox);
@@ -258,10 +297,14 @@ impl Reconcile<'_> {
         let tenant = &self.object.spec.tenant_ref.name;
         let released = index.ledgers().released_in(tenant, namespace, since);
         let others = index.mailboxes_in(namespace).into_iter();
-        let others = others
-            .filter(|other| other.uid() != self.object.uid())
-            .filter(|other| has_mailbox(other) || validate::is_older(other, &self.object));
-        (others.collect(), released)
+        let others = others.filter(|other| other.uid() != self.object.uid());
+        let (with_mailbox, without): (Vec<_>, Vec<_>) = others.partition(|other| has_mailbox(other));
+        let keys = with_mailbox.iter().filter_map(|other| MailboxKey::of(other));
+        let present = keys.map(|key| index.ledgers().addresses_of(&key));
+        let older = without
+            .into_iter()
+            .filter(|other| validate::is_older(other, &self.object));
+        (older.collect(), present.chain(released).collect())
     }
 
     /// Who holds one of the addresses although their resource is gone, as a sentence. Perhaps their mailbox is gone, too:

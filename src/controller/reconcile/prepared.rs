@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::validate::Admitted;
 use crate::controller::state::tenants::Tenant;
 use crate::ledger::Ledger;
-use crate::mail::{Holder, MarkerOwner, Right};
-use crate::plan::{Acknowledged, Earlier, Purpose, SignInAttempts, TakeUp};
+use crate::mail::{Holder, MarkerOwner, ObjectId, Right};
+use crate::plan::{Acknowledged, Change, Earlier, Purpose, SignInAttempts, TakeUp};
 
 /// What one reconcile is about, and what it may do.
 pub struct Prepared {
@@ -26,8 +26,9 @@ pub struct Prepared {
     pub take_up: Option<TakeUp>,
     /// Somebody asked for grants of accounts that are gone to be removed.
     pub remove_orphans: bool,
-    /// A MailboxPermission of the namespace can't be decoded: nobody knows what it declares.
-    pub has_unreadable_permissions: bool,
+    /// A MailboxPermission of the namespace can't be decoded, or there is no room for one of the mailbox: nobody knows what
+    /// it declares.
+    pub has_unread_permissions: bool,
     /// In whole seconds.
     pub now: Timestamp,
 }
@@ -38,6 +39,10 @@ pub struct Remembered {
     pub acknowledged: Acknowledged,
     /// Rows that Exchange shows and says do not exist when they are to be removed.
     pub stuck: BTreeSet<(Holder, Right)>,
+    /// Grants that Exchange acknowledged so long ago that every replica would show them, and that none shows.
+    pub unverified: BTreeSet<(ObjectId, Right)>,
+    /// Changes that failed several times in a row.
+    pub failing: BTreeSet<Change>,
     /// What became of settings.
     pub earlier: BTreeMap<&'static str, Earlier>,
     /// What became of sign-in.

@@ -7,9 +7,9 @@ use kube::ResourceExt;
 
 use super::applied::{Applied, Snapshot};
 use super::begin::{Reconcile, Restraint};
-use super::outcome::{Disposition, Outcome, Stall};
+use super::outcome::{Disposition, Outcome, PausedBy, Stall};
 use super::permission;
-use super::remaining::remaining;
+use super::remaining;
 use super::report::{self, Findings, Names};
 use super::requeue::{Completed, requeue_as};
 use super::validate::{MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX};
@@ -29,15 +29,21 @@ impl Reconcile<'_> {
         if self.is_gone {
             return Box::pin(self.finish_without_resource(applied)).await;
         }
+        let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
+        let is_to_be_continued = self.restraint.is_some()
+            && applied
+                .snapshot
+                .as_ref()
+                .is_some_and(|snapshot| !snapshot.rest.is_empty());
         let applied = self.restrained(applied);
         if let Outcome::Unavailable(why) = &applied.outcome {
             tracing::warn!(why, "the reconcile could not be finished; it is tried again");
         }
-        let remaining = remaining(&applied, self.remembered_ledger().as_ref());
-        let awaits_somebody = applied
-            .snapshot
-            .as_ref()
-            .is_some_and(|snapshot| snapshot.awaits_somebody() || snapshot.awaits_proof());
+        let remaining = remaining::of(&applied.outcome, owed);
+        let is_paused = matches!(self.restraint, Some(Restraint::Paused));
+        let awaits_somebody = applied.snapshot.as_ref().is_some_and(|snapshot| {
+            snapshot.awaits_proof() || is_to_be_continued || (!is_paused && snapshot.awaits_somebody())
+        });
         let due = applied.snapshot.as_ref().and_then(Snapshot::due_at);
         let outcome = Box::pin(self.publish_all(applied)).await;
         self.context.update_pending(self.key, remaining);
@@ -52,16 +58,30 @@ impl Reconcile<'_> {
         }
     }
 
-    /// A refused manifest stays refused, whatever was taken away meanwhile, and a paused one paused.
+    /// A refused manifest stays refused, whatever was taken away meanwhile, a paused one paused, and an observed one is
+    /// compared with what Enforce would do.
     fn restrained(&self, applied: Applied) -> Applied {
-        let outcome = match self.restraint.clone() {
-            None => applied.outcome,
-            Some(Restraint::Paused) => applied.outcome.of_paused(),
-            Some(Restraint::Refused(stall)) => {
-                let is_reported = self.shows(&Outcome::Stalled(stall.clone()).disposition());
-                applied.outcome.of_refused(stall, is_reported)
+        let always = match self.restraint.clone() {
+            None => return applied,
+            Some(Restraint::Observed) => {
+                return match applied.outcome {
+                    Outcome::Conflict | Outcome::Unavailable(_) => applied,
+                    Outcome::UpToDate
+                    | Outcome::Observed
+                    | Outcome::Drift(_)
+                    | Outcome::Paused(_)
+                    | Outcome::Progressing(_)
+                    | Outcome::Stalled(_)
+                    | Outcome::Held(_)
+                    | Outcome::TenantPending
+                    | Outcome::Released => self.observed(applied),
+                };
             }
+            Some(Restraint::Paused) => Outcome::Paused(PausedBy::Team),
+            Some(Restraint::Refused(stall)) => Outcome::Stalled(stall),
         };
+        let is_reported = self.shows(&always.disposition());
+        let outcome = applied.outcome.restrained(always, is_reported);
         Applied { outcome, ..applied }
     }
 
@@ -92,7 +112,6 @@ impl Reconcile<'_> {
         } else {
             outcome.of_unreported()
         };
-        let disposition = outcome.disposition();
         let now = self.context.clock.now();
         // As announced before the writes: it names those who have lost something, too.
         let announced = self.remembered_ledger().unwrap_or_default();
@@ -102,13 +121,20 @@ impl Reconcile<'_> {
         if has_no_orphans_left && let Some(draft) = self.ledger.draft_mut() {
             draft.orphans_removed = before.annotations().get(REMOVE_ORPHANS).cloned();
         }
-        if let Err(failed) = self.settle(&outcome, ledger.as_ref()).await {
-            return failed;
+        if let Some(snapshot) = &snapshot {
+            self.ledger.has_due = Some(!snapshot.rest.due.is_empty());
         }
+        let outcome = match self.settle(&outcome, ledger.as_ref()).await {
+            Ok(()) => outcome,
+            // Somebody has to act, and has to read why.
+            Err(failed @ Outcome::Stalled(_)) => failed,
+            Err(failed) => return failed,
+        };
+        let disposition = outcome.disposition();
         let known = self.ledger.draft();
         let findings = snapshot
             .as_ref()
-            .map(|snapshot| Findings::of(snapshot, &ledger_now, known));
+            .map(|snapshot| Findings::of(snapshot, &ledger_now, known, self.restraint.as_ref()));
         let account = self.seen_account.as_ref();
         let mut status = report::mailbox(&before, &disposition, findings.as_ref(), known, account, now);
         if let Outcome::Drift(steps) = &outcome {
@@ -179,7 +205,7 @@ impl Reconcile<'_> {
                             return None;
                         }
                         // An end comes whatever the mailbox's manifest says; nothing else follows from a refused one.
-                        if findings.manifest_is_refused && !permission.expired {
+                        if findings.is_restrained && !permission.expired {
                             return report::permission_without_mailbox(object, disposition, &lost, now);
                         }
                         Some(report::permission(permission, verdicts, findings, &lost, now))

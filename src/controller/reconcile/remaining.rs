@@ -6,23 +6,27 @@ use crate::controller::state::pending::{Edits, Remaining};
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 
-/// `ledger` is what is remembered of the mailbox.
-pub fn remaining(applied: &Applied, ledger: Option<&Ledger>) -> Remaining {
-    let edits = match &applied.outcome {
+/// After a reconcile that is reported to have ended like this.
+pub fn of(outcome: &Outcome, owed: Option<usize>) -> Remaining {
+    let edits = match outcome {
         Outcome::UpToDate | Outcome::Observed | Outcome::Released => Edits::Effective,
         Outcome::Progressing(_) | Outcome::Unavailable(_) | Outcome::Conflict | Outcome::TenantPending => {
             Edits::Waiting
         }
         Outcome::Drift(_) | Outcome::Paused(_) | Outcome::Stalled(_) | Outcome::Held(_) => Edits::Stuck,
     };
-    let owed = match (&applied.snapshot, &applied.outcome) {
+    Remaining { edits, owed }
+}
+
+/// Rights that are still to be taken away, where that is known; `ledger` is what is remembered of the mailbox.
+pub fn owed(applied: &Applied, ledger: Option<&Ledger>) -> Option<usize> {
+    match (&applied.snapshot, &applied.outcome) {
         (Some(snapshot), _) if snapshot.prepared.writes => Some(revocations(&snapshot.rest)),
         // By somebody's decision nothing is taken away.
         (Some(_), _) | (None, Outcome::Paused(_) | Outcome::Drift(_)) => Some(0),
         (None, _) if ledger.is_none_or(|ledger| ledger.grants.is_empty()) => Some(0),
         (None, _) => None,
-    };
-    Remaining { edits, owed }
+    }
 }
 
 /// Rights that a plan takes away for good.

@@ -5,11 +5,20 @@ use jiff::Timestamp;
 use super::execute::Execution;
 use crate::ledger::Ledger;
 use crate::mail::Right;
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, Plan, Purpose};
 
 /// What must be remembered after a plan was carried out, perhaps in part: everything announced. What Exchange
 /// acknowledged as taken away stays until a read shows it.
-pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Ledger, now: Timestamp) -> Ledger {
+///
+/// A change of automapping that the deletion of the resource cut in half is rechecked: that it was acknowledged is not
+/// enough where no regular recheck follows.
+pub(super) fn remembered(
+    planned: &Plan,
+    execution: &Execution,
+    before: &Ledger,
+    purpose: Purpose,
+    now: Timestamp,
+) -> Ledger {
     let done = |change: Change| execution.acknowledged.contains(&change);
     let mut ledger = planned.announced.clone();
     let cleared = done(Change::AutoMappingCleared);
@@ -19,7 +28,16 @@ pub(super) fn remembered(planned: &Plan, execution: &Execution, before: &Ledger,
         let remapped = grant.right == Right::FullAccess && [true, false].iter().any(remapped);
         if again || remapped {
             grant.at = Some(now);
+            grant.remapping &= purpose == Purpose::Released;
+        }
+        if purpose == Purpose::Released && execution.not_found.contains(&grant.key()) {
+            // There is nobody any more who could be granted it.
             grant.remapping = false;
+        }
+        if let Some(sid) = execution.learned.get(&grant.object_id)
+            && done(Change::Granted(grant.object_id, grant.right)) | remapped
+        {
+            grant.sid = Some(sid.clone());
         }
         if cleared && grant.right == Right::FullAccess {
             grant.auto_mapping = Some(false);

@@ -9,8 +9,12 @@ use crate::setting::Call;
 
 impl Executor<'_> {
     /// All changes in one call. When Exchange refuses them together, the family that it names is left out; when it names
-    /// none, each goes by itself, what protects first, so that the refused one holds nothing hostage.
+    /// none, each goes by itself, what protects first, so that the refused one holds nothing hostage. So does what failed
+    /// several times in a row, for whatever reason.
     pub(super) async fn set(&self, call: Call, changes: &[Change], execution: &mut Execution) {
+        if self.keep_failing(changes) {
+            return self.set_apart(call, changes, execution).await;
+        }
         let mut rest = changes.to_vec();
         let error = loop {
             if rest.is_empty() {
@@ -45,7 +49,11 @@ impl Executor<'_> {
             execution.refuse(name, &rest, &error);
             return;
         }
-        for (name, part) in parts {
+        self.set_apart(call, &rest, execution).await;
+    }
+
+    async fn set_apart(&self, call: Call, changes: &[Change], execution: &mut Execution) {
+        for (name, part) in parts(changes) {
             let Err(error) = self.send(call, &part, execution).await else {
                 continue;
             };
@@ -58,6 +66,9 @@ impl Executor<'_> {
                 Box::pin(self.set_one_by_one(call, &part, execution)).await;
             } else if is_refusal(&error, call) || named_change(&error, &part).is_some() {
                 execution.refuse(name, &part, &error);
+            } else if self.keep_failing(&part) && !error.class.is_throttling() {
+                execution.refuse(name, &part, &error);
+                execution.failed.extend(part);
             } else {
                 execution.fail(error, &part);
             }

@@ -1,15 +1,17 @@
 //! How a reconcile ends, given what a read still finds to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::begin::Reconcile;
 use super::execute::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
+use super::prepared::Remembered;
 use super::report::{Names, first_of};
 use super::validate::Wanted;
 use crate::api::{APPROVE, ForeignState};
 use crate::controller::state::key::MailboxKey;
 use crate::ledger::Ledger;
+use crate::mail::{ObjectId, Right};
 use crate::plan::{
     self, Acknowledged, Change, Desired, Held, Observed, Plan, SignInStanding, Standing, Unread,
 };
@@ -18,9 +20,10 @@ use crate::plan::{
 pub(super) fn after(
     rest: &Plan,
     execution: &Execution,
-    acknowledged: &Acknowledged,
+    remembered: &Remembered,
     contested: &Acknowledged,
     unread: Option<&Outcome>,
+    names: &Names,
 ) -> Option<Outcome> {
     if !execution.refused.is_empty() {
         let refused: Vec<String> = execution.refused.iter().map(Refused::to_string).collect();
@@ -51,6 +54,11 @@ pub(super) fn after(
     if rest.is_empty() {
         return None;
     }
+    let (others, has_unverified) = rest.keeping(|change| !is_unverified(change, &remembered.unverified));
+    if others.is_empty() && has_unverified {
+        return Some(unverified(&rest, &remembered.unverified, names));
+    }
+    let acknowledged = &remembered.acknowledged;
     let is_sent = |change: &Change| execution.acknowledged.contains(change) || acknowledged.contains(change);
     let (unsent, _) = rest.keeping(|change| !is_sent(change));
     let is_contested = |change: &Change| contested.iter().any(|other| change.is_contested_with(other));
@@ -72,6 +80,22 @@ pub(super) fn after(
         "still to do: {}",
         unsent.describe().join("; ")
     ))))
+}
+
+fn is_unverified(change: &Change, unverified: &BTreeSet<(ObjectId, Right)>) -> bool {
+    change.granted().is_some_and(|grant| unverified.contains(&grant))
+}
+
+/// Exchange acknowledged grants, and no read shows them although every replica would by now.
+pub(super) fn unverified(plan: &Plan, unverified: &BTreeSet<(ObjectId, Right)>, names: &Names) -> Outcome {
+    let (unverified, _) = plan.keeping(|change| is_unverified(change, unverified));
+    let steps = unverified.describe();
+    let steps = steps.iter().map(|step| names.in_text(step));
+    Outcome::Stalled(Stall::GrantUnverified(format!(
+        "Exchange acknowledged rights and shows no entry that is theirs: {}; nobody knows whether they hold them. They are \
+         granted again once an hour. Look at the mailbox's permissions in Exchange",
+        first_of(steps)
+    )))
 }
 
 /// Somebody else changes back what is declared.

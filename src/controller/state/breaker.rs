@@ -1,5 +1,6 @@
 //! How much may be taken away at once without somebody's approval.
 //!
+//! One namespace may use half of it, and has a tenth of the count in any case: nobody's storm holds the others' removals.
 //! What was taken away lately is not stored anywhere by itself: each removal that was weighed carries its time in the
 //! mailbox's ledger, and what was weighed within the period counts.
 
@@ -24,6 +25,16 @@ impl Limits {
     fn allowed(&self, grants: usize) -> usize {
         self.most.max(grants.saturating_mul(self.percent) / 100)
     }
+
+    /// Of these, one namespace may use at most half.
+    fn share(allowed: usize) -> usize {
+        allowed.div_ceil(2)
+    }
+
+    /// So much each namespace always has, whatever the others used.
+    fn reserved(&self) -> usize {
+        self.most / 10
+    }
 }
 
 /// What was admitted and is not in a ledger yet. One process at a time writes, so nobody else admits anything.
@@ -35,6 +46,7 @@ pub struct Breaker {
 struct Admitted {
     ledger: String,
     tenant: String,
+    namespace: String,
     count: usize,
     at: Timestamp,
 }
@@ -42,6 +54,7 @@ struct Admitted {
 /// Removals for which somebody asks the breaker.
 pub struct Removals<'a> {
     pub tenant: &'a str,
+    pub namespace: &'a str,
     /// The ledger into which they will be written.
     pub ledger: &'a str,
     pub limits: Limits,
@@ -55,6 +68,7 @@ impl Breaker {
     pub fn try_acquire(&self, index: &Mutex<Index>, removals: &Removals<'_>) -> bool {
         let Removals {
             tenant,
+            namespace,
             ledger,
             limits,
             count,
@@ -64,22 +78,30 @@ impl Breaker {
         let since = start_of(limits.period, now);
         let mut admitted = self.admitted.lock();
         admitted.retain(|other| other.ledger != *ledger && other.at > since);
-        let (written, grants) = {
+        let (written, written_here, grants) = {
             let index = index.lock();
+            let ledgers = index.ledgers();
             (
-                index.ledgers().weighed(tenant, since),
-                index.ledgers().granted(tenant),
+                ledgers.weighed(tenant, None, since),
+                ledgers.weighed(tenant, Some(namespace), since),
+                ledgers.granted(tenant),
             )
         };
         let of_tenant = admitted.iter().filter(|other| other.tenant == *tenant);
-        let unwritten: usize = of_tenant.map(|other| other.count).sum();
-        let used = written.saturating_add(unwritten).saturating_add(*count);
-        if used > limits.allowed(grants) {
+        let here = of_tenant.clone().filter(|other| other.namespace == *namespace);
+        let with =
+            |written: usize, unwritten: usize| written.saturating_add(unwritten).saturating_add(*count);
+        let used = with(written, of_tenant.map(|other| other.count).sum());
+        let used_here = with(written_here, here.map(|other| other.count).sum());
+        let allowed = limits.allowed(grants);
+        let is_within = used <= allowed && used_here <= Limits::share(allowed);
+        if !is_within && used_here > limits.reserved() {
             return false;
         }
         admitted.push(Admitted {
             ledger: (*ledger).to_owned(),
             tenant: (*tenant).to_owned(),
+            namespace: (*namespace).to_owned(),
             count: *count,
             at: now,
         });
@@ -136,11 +158,24 @@ mod tests {
         Mutex::new(index)
     }
 
+    /// For a ledger of the namespace `other`.
     fn ask(breaker: &Breaker, index: &Mutex<Index>, clock: Clock, ledger: &str, count: usize) -> bool {
+        ask_in("other", breaker, index, clock, ledger, count)
+    }
+
+    fn ask_in(
+        namespace: &str,
+        breaker: &Breaker,
+        index: &Mutex<Index>,
+        clock: Clock,
+        ledger: &str,
+        count: usize,
+    ) -> bool {
         breaker.try_acquire(
             index,
             &Removals {
                 tenant: "default",
+                namespace,
                 ledger,
                 limits: LIMITS,
                 count,
@@ -152,7 +187,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_larger_of_count_and_percent_counts() {
         let clock = Clock::starting_at("2026-11-28T09:00:00Z".parse().unwrap());
-        for (granted, count, admitted) in [(2, 50, true), (2, 51, false), (200, 60, true), (200, 61, false)] {
+        // One namespace may use half of 50, and half of 60.
+        for (granted, count, admitted) in [(2, 25, true), (2, 26, false), (200, 30, true), (200, 31, false)] {
             let index = index(clock, 0, 0, granted);
             assert_eq!(
                 ask(&Breaker::default(), &index, clock, "second", count),
@@ -168,8 +204,10 @@ mod tests {
         let lately = index(clock, 40, 29, 0);
         assert!(!ask(&Breaker::default(), &lately, clock, "second", 11));
         assert!(ask(&Breaker::default(), &lately, clock, "second", 10));
+        let here = |count| ask_in("team", &Breaker::default(), &lately, clock, "second", count);
+        assert!(!here(1), "its own namespace has used up its share");
         let long_ago = index(clock, 40, 31, 0);
-        assert!(ask(&Breaker::default(), &long_ago, clock, "second", 50));
+        assert!(ask(&Breaker::default(), &long_ago, clock, "second", 25));
     }
 
     #[tokio::test(start_paused = true)]
@@ -177,19 +215,44 @@ mod tests {
         let clock = Clock::starting_at("2026-11-28T09:00:00Z".parse().unwrap());
         let index = index(clock, 0, 0, 0);
         let breaker = Breaker::default();
-        assert!(ask(&breaker, &index, clock, "second", 40));
-        assert!(!ask(&breaker, &index, clock, "third", 11));
+        assert!(ask(&breaker, &index, clock, "second", 20));
+        assert!(!ask(&breaker, &index, clock, "third", 6));
         assert!(
-            ask(&breaker, &index, clock, "second", 40),
+            ask(&breaker, &index, clock, "second", 20),
             "the write failed, and it asks again"
         );
-        assert!(!ask(&breaker, &index, clock, "third", 11));
+        assert!(!ask(&breaker, &index, clock, "third", 6));
         breaker.written("second");
-        assert!(ask(&breaker, &index, clock, "third", 11));
+        assert!(ask(&breaker, &index, clock, "third", 6));
         clock.sleep(Duration::from_mins(31)).await;
         assert!(
-            ask(&breaker, &index, clock, "fourth", 50),
+            ask(&breaker, &index, clock, "fourth", 25),
             "nobody counts what is old"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_namespace_has_at_most_half_and_always_a_tenth() {
+        let clock = Clock::starting_at("2026-11-28T09:00:00Z".parse().unwrap());
+        let index = index(clock, 0, 0, 0);
+        let breaker = Breaker::default();
+        let ask = |namespace: &str, count| {
+            ask_in(
+                namespace,
+                &breaker,
+                &index,
+                clock,
+                &format!("{namespace}-{count}"),
+                count,
+            )
+        };
+        assert!(ask("storm", 20) && !ask("storm", 6) && ask("storm", 5));
+        assert!(ask("other", 25), "the other half is left");
+        assert!(!ask("calm", 6), "all of it is used");
+        assert!(
+            ask("calm", 4) && ask("calm", 1) && !ask("calm", 2),
+            "a tenth of 50"
+        );
+        assert!(!ask("storm", 1));
     }
 }

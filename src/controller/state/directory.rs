@@ -47,6 +47,8 @@ pub enum Expansion {
     TooLarge(usize),
     /// It could not be read: nobody knows.
     Unread(Unread),
+    /// It, or a group in it, hides its members.
+    Hidden,
 }
 
 impl Expansion {
@@ -67,6 +69,9 @@ pub struct DirectoryCache {
 const MEMBER_FRESH: Duration = Duration::from_mins(30);
 /// Misses are looked up again soon: the person may just have been created.
 const MISS_FRESH: Duration = Duration::from_secs(30);
+/// Whose row it is takes a question for each; a replica that lags answers it wrong, and may not keep a departed person's
+/// row for long.
+const UNTIED_FRESH: Duration = Duration::from_mins(5);
 /// How long the members of a group are taken as they were: mailboxes that share a group read it once a round.
 const GROUP_FRESH: Duration = Duration::from_mins(2);
 const MOST_ANSWERS: usize = 50_000;
@@ -102,9 +107,10 @@ impl DirectoryCache {
 
     pub fn identity(&self, holder: &Holder, now: Instant) -> Option<Identity> {
         self.identities.get(holder, now, |identity| match identity {
-            Identity::Known { .. } => MEMBER_FRESH,
+            Identity::Known { .. } | Identity::RoleGroup => MEMBER_FRESH,
             // Somebody may be restored, and their grant is about to be removed as a leftover.
             Identity::Gone => MISS_FRESH,
+            Identity::Untied => UNTIED_FRESH,
         })
     }
 

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::deadlines::Deadlines;
 use super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
 use super::ledgers::{LedgerGlance, Ledgers, SeenLedger};
+use super::read_mailbox::ReadMailbox;
 use super::requests::{first_lane, permission_lane, prune, same_mailbox_request};
+use super::share::{Beyond, MAILBOXES, PERMISSIONS, Share};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox, reconcile_requests};
 use crate::lane::Lane;
 use crate::mail::{Right, SmtpAddress};
@@ -28,12 +30,21 @@ pub struct Index {
     tenants: BTreeMap<String, Arc<ExchangeTenant>>,
     /// Objects, by kind, namespace and name, that could not be decoded: nobody knows what they declare.
     unreadable: BTreeSet<(&'static str, String, String)>,
+    /// What each namespace has, by kind.
+    shares: HashMap<(&'static str, String), Share>,
+    /// Permissions that are known by name and size only, by mailbox.
+    beyond: BTreeMap<MailboxKey, BTreeSet<String>>,
+    /// Objects that are to be read again, because there is room for them.
+    to_be_read: BTreeSet<(&'static str, String, String)>,
+    /// Those for which there is no room any more, or room again, until somebody sees to them.
+    moved: Vec<Beyond>,
     ledgers: Ledgers,
     deadlines: Deadlines,
 }
 
 struct SeenMailbox {
     object: Arc<SharedMailbox>,
+    claims: BTreeSet<SmtpAddress>,
     first_seen: Instant,
 }
 
@@ -148,33 +159,59 @@ impl Index {
             .map(|object| &**object)
     }
 
-    pub fn apply_mailbox(&mut self, mut object: SharedMailbox, now: Instant) -> Changes {
-        prune(&mut object.metadata);
-        let Some(key) = MailboxKey::of(&object) else {
+    /// Nothing is parsed here: everybody waits for the index.
+    pub fn apply_mailbox(&mut self, read: ReadMailbox, now: Instant) -> Changes {
+        let Some(key) = MailboxKey::of(&read.object) else {
             return Changes::new();
         };
         self.readable(MAILBOX, &key.namespace, &key.name);
+        let created = created(&read.object.metadata);
+        let share = self.share(MAILBOX, &key.namespace);
+        let was_out = share.is_out(&key.name);
+        let moved = share.set(&key.name, created, read.size, MAILBOXES);
+        let is_out = share.is_out(&key.name);
+        let mut changes = self.note_moved(MAILBOX, &key.namespace, moved);
+        self.to_be_read
+            .remove(&(MAILBOX, key.namespace.clone(), key.name.clone()));
+        if was_out != is_out {
+            changes.push((Work::Mailbox(key.clone()), Lane::Edit));
+        }
+        let read = if is_out {
+            ReadMailbox::by_name_and_size(&read.object, &read.claims, read.size)
+        } else {
+            read
+        };
+        changes.extend(self.keep_mailbox(key, read, now));
+        changes
+    }
+
+    fn keep_mailbox(&mut self, key: MailboxKey, read: ReadMailbox, now: Instant) -> Changes {
+        let ReadMailbox {
+            object,
+            claims,
+            size: _,
+        } = read;
         let mut changes = Changes::new();
-        let before = self.mailboxes.get(&key).map(|seen| Arc::clone(&seen.object));
-        match &before {
+        let before = self
+            .mailboxes
+            .get(&key)
+            .map(|seen| (Arc::clone(&seen.object), seen.claims.clone()));
+        match before.as_ref().map(|(before, _)| before) {
             Some(before) if same_mailbox_request(before, &object) => {}
             Some(_) => changes.push((Work::Mailbox(key.clone()), Lane::Edit)),
             None => changes.push((Work::Mailbox(key.clone()), first_lane(&object))),
         }
-        if let Some(before) = &before {
-            let released = claims_of(before)
-                .difference(&claims_of(&object))
-                .cloned()
-                .collect();
+        if let Some((before, claimed)) = &before {
+            let released = claimed.difference(&claims).cloned().collect();
             self.unclaim(&key, &before.spec.tenant_ref.name, &released, &mut changes);
             self.uids.remove(&before.uid().unwrap_or_default());
         }
-        for address in claims_of(&object) {
-            let claim = (object.spec.tenant_ref.name.clone(), address);
+        for address in &claims {
+            let claim = (object.spec.tenant_ref.name.clone(), address.clone());
             self.claims.entry(claim).or_default().insert(key.clone());
         }
         self.uids.insert(object.uid().unwrap_or_default());
-        let replaced = before.is_some_and(|before| before.uid() != object.uid());
+        let replaced = before.is_some_and(|(before, _)| before.uid() != object.uid());
         let first_seen = self
             .mailboxes
             .get(&key)
@@ -184,6 +221,7 @@ impl Index {
             key,
             SeenMailbox {
                 object: Arc::new(object),
+                claims,
                 first_seen,
             },
         );
@@ -193,13 +231,11 @@ impl Index {
     pub fn delete_mailbox(&mut self, key: &MailboxKey) -> Changes {
         let mut changes = Changes::new();
         self.readable(MAILBOX, &key.namespace, &key.name);
+        let moved = self.share(MAILBOX, &key.namespace).remove(&key.name, MAILBOXES);
+        changes.extend(self.note_moved(MAILBOX, &key.namespace, moved));
+        self.forget_empty_share(MAILBOX, &key.namespace);
         if let Some(gone) = self.mailboxes.remove(key) {
-            self.unclaim(
-                key,
-                &gone.object.spec.tenant_ref.name,
-                &claims_of(&gone.object),
-                &mut changes,
-            );
+            self.unclaim(key, &gone.object.spec.tenant_ref.name, &gone.claims, &mut changes);
             self.uids.remove(&gone.object.uid().unwrap_or_default());
             // Its permissions must say that their mailbox is gone.
             changes.push((Work::Mailbox(key.clone()), Lane::Edit));
@@ -249,13 +285,28 @@ impl Index {
         {
             changes.extend(self.delete_permission(&namespace, &name));
         }
+        let (created, size) = (created(&object.metadata), object.spec.members.len());
+        let share = self.share(PERMISSION, &namespace);
+        let moved = share.set(&name, created, size, PERMISSIONS);
+        let is_out = share.is_out(&name);
+        changes.extend(self.note_moved(PERMISSION, &namespace, moved));
+        self.to_be_read
+            .remove(&(PERMISSION, namespace.clone(), name.clone()));
+        self.permission_homes
+            .insert((namespace.clone(), name.clone()), home.clone());
+        if is_out {
+            changes.extend(self.put_out(&home, &name));
+            self.moved.push(Beyond::new(PERMISSION, &namespace, &name));
+            return changes;
+        }
+        if self.is_let_in(&home, &name) {
+            changes.push((Work::Mailbox(home.clone()), Lane::Edit));
+        }
         let before = self.permissions.get(&home).and_then(|all| all.get(&name));
         if let Some(lane) = permission_lane(before.map(Arc::as_ref), &object) {
             changes.push((Work::Mailbox(home.clone()), lane));
         }
         self.deadlines.set(&home, &name, &object);
-        self.permission_homes
-            .insert((namespace, name.clone()), home.clone());
         self.permissions
             .entry(home)
             .or_default()
@@ -265,12 +316,18 @@ impl Index {
 
     pub fn delete_permission(&mut self, namespace: &str, name: &str) -> Changes {
         let mut changes = self.readable_again(namespace, name);
+        let moved = self.share(PERMISSION, namespace).remove(name, PERMISSIONS);
+        changes.extend(self.note_moved(PERMISSION, namespace, moved));
+        self.forget_empty_share(PERMISSION, namespace);
+        self.to_be_read
+            .remove(&(PERMISSION, namespace.to_owned(), name.to_owned()));
         let Some(home) = self
             .permission_homes
             .remove(&(namespace.to_owned(), name.to_owned()))
         else {
             return changes;
         };
+        self.is_let_in(&home, name);
         self.deadlines.forget(&home, name);
         if let Some(all) = self.permissions.get_mut(&home) {
             all.remove(name);
@@ -428,11 +485,10 @@ fn rights_of(permission: &MailboxPermission) -> impl Iterator<Item = (SmtpAddres
         .flat_map(|address| spec.rights.iter().map(move |right| (address.clone(), *right)))
 }
 
-/// The addresses a manifest asks for; malformed ones claim nothing.
-pub fn claims_of(mailbox: &SharedMailbox) -> BTreeSet<SmtpAddress> {
-    let written = std::iter::once(&mailbox.spec.email_address).chain(&mailbox.spec.aliases);
-    written.filter_map(|text| text.parse().ok()).collect()
+fn created(metadata: &ObjectMeta) -> Option<Timestamp> {
+    metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
+mod room;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use kube::ResourceExt;
 use tracing::Span;
 
 use crate::api::SharedMailbox;
+use crate::fair::{Owned, Owner};
 use crate::lane::Lane;
 
 /// The custom resources, as the API server names them.
@@ -53,6 +54,16 @@ impl Work {
         match self {
             Self::Mailbox(_) => mailbox,
             Self::Tenant(_) => tenant,
+        }
+    }
+}
+
+impl Owned for Work {
+    /// The namespace of a mailbox; a tenant is everybody's.
+    fn owner(&self) -> Owner {
+        match self {
+            Self::Mailbox(key) => Owner::from(key.namespace.as_str()),
+            Self::Tenant(_) => Owner::from(""),
         }
     }
 }

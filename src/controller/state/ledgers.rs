@@ -3,6 +3,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::Resource;
@@ -67,7 +68,7 @@ impl From<&MailboxLedger> for LedgerGlance {
 /// What is kept of one ledger: of thousands, so nothing has room to grow.
 #[derive(Clone, Debug)]
 pub struct SeenLedger {
-    pub name: String,
+    name: Arc<str>,
     /// The resource that has the mailbox, or had it last.
     pub key: MailboxKey,
     pub tenant: String,
@@ -76,20 +77,22 @@ pub struct SeenLedger {
     pub is_gone: bool,
     /// The primary address and those that were added.
     addresses: Box<[SmtpAddress]>,
-    granted: usize,
+    granted: u32,
     weighed: Box<[Timestamp]>,
-    /// Of each right that is not gone, by its place: the names of its holder, each with the right.
-    rights: Box<[(usize, u64)]>,
+    /// Of each right that is not gone: the names of its holder, each with the right. The first of each right is odd, the
+    /// others are even.
+    rights: Box<[u32]>,
     /// Who holds one, by id, SID and names.
-    people: Box<[u64]>,
+    people: Box<[u32]>,
 }
 
 /// People and rights are looked for by a number: they need no more memory than that, and two that have the same number
 /// only cost a reconcile that finds nothing to do.
-fn number(what: &impl Hash) -> u64 {
+#[expect(clippy::cast_possible_truncation, reason = "half of a hash is one, too")]
+fn number(what: &impl Hash) -> u32 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
-    hasher.finish()
+    hasher.finish() as u32
 }
 
 impl SeenLedger {
@@ -110,9 +113,9 @@ impl SeenLedger {
         let entries = || people.iter().flat_map(|person| person.rights.values());
         let evictions = evictions.iter().map(|eviction| eviction.weighed_at);
         let held: Vec<(&LedgerPerson, Right)> = people.iter().flat_map(held_by).collect();
-        let holders: BTreeSet<u64> = held.iter().flat_map(|(person, _)| numbers(person)).collect();
+        let holders: BTreeSet<u32> = held.iter().flat_map(|(person, _)| numbers(person)).collect();
         Self {
-            name: metadata.name.unwrap_or_default(),
+            name: metadata.name.unwrap_or_default().into(),
             key: MailboxKey {
                 namespace: resource_ref.namespace,
                 name: resource_ref.name,
@@ -123,12 +126,12 @@ impl SeenLedger {
             is_gone: gone_at.is_some(),
             addresses: addresses.into(),
             granted: entries()
-                .filter(|entry| entry.state == GrantState::Granted)
-                .count(),
+                .map(|entry| u32::from(entry.state == GrantState::Granted))
+                .sum(),
             weighed: evictions
                 .chain(entries().filter_map(|entry| entry.weighed_at))
                 .collect(),
-            rights: held.iter().enumerate().flat_map(names_of_right).collect(),
+            rights: held.iter().flat_map(names_of_right).collect(),
             people: holders.into_iter().collect(),
         }
     }
@@ -144,25 +147,34 @@ fn held_by(person: &LedgerPerson) -> impl Iterator<Item = (&LedgerPerson, Right)
 }
 
 /// By which a person is looked for.
-fn numbers(person: &LedgerPerson) -> impl Iterator<Item = u64> {
+fn numbers(person: &LedgerPerson) -> impl Iterator<Item = u32> {
     let id = number(&Holder::ObjectId(person.id));
     let sid = person.sid.clone().map(|sid| number(&Holder::Sid(sid)));
     person.written_as.iter().map(number).chain([id]).chain(sid)
 }
 
 /// One whom no manifest names has their id in place of a name, with which nobody declares a right.
-fn names_of_right((place, (person, right)): (usize, &(&LedgerPerson, Right))) -> Vec<(usize, u64)> {
+fn names_of_right((person, right): &(&LedgerPerson, Right)) -> Vec<u32> {
     let names = person.written_as.iter().map(|name| number(&(name, right)));
     let nameless = person.written_as.is_empty().then(|| number(&(person.id, right)));
-    names.chain(nameless).map(|name| (place, name)).collect()
+    let names = names.chain(nameless).map(even);
+    names
+        .enumerate()
+        .map(|(place, name)| name | u32::from(place == 0))
+        .collect()
+}
+
+fn even(number: u32) -> u32 {
+    number & !1
 }
 
 #[derive(Default)]
 pub struct Ledgers {
-    seen: BTreeMap<String, SeenLedger>,
-    by_key: HashMap<MailboxKey, BTreeSet<String>>,
+    seen: BTreeMap<Arc<str>, Box<SeenLedger>>,
+    /// By the number of the resource's key; mostly one, and sorted.
+    by_key: HashMap<u32, Vec<Arc<str>>>,
     /// Of mailboxes whose resource is gone: each resource asks whether one of its addresses is theirs.
-    by_released_address: HashMap<u64, BTreeSet<String>>,
+    by_released_address: HashMap<u32, Vec<Arc<str>>>,
 }
 
 impl Ledgers {
@@ -176,19 +188,13 @@ impl Ledgers {
         let seen = SeenLedger::of(glance);
         let key = seen.key.clone();
         self.remove(&seen.name);
-        self.by_key
-            .entry(key.clone())
-            .or_default()
-            .insert(seen.name.clone());
+        put_in(&mut self.by_key, number(&key), &seen.name);
         if seen.released_at.is_some() && !seen.is_gone {
             for address in &seen.addresses {
-                self.by_released_address
-                    .entry(number(address))
-                    .or_default()
-                    .insert(seen.name.clone());
+                put_in(&mut self.by_released_address, number(address), &seen.name);
             }
         }
-        self.seen.insert(seen.name.clone(), seen);
+        self.seen.insert(Arc::clone(&seen.name), Box::new(seen));
         if is_ours {
             Changes::new()
         } else {
@@ -203,33 +209,45 @@ impl Ledgers {
             .collect()
     }
 
-    fn remove(&mut self, name: &str) -> Option<SeenLedger> {
+    fn remove(&mut self, name: &str) -> Option<Box<SeenLedger>> {
         let gone = self.seen.remove(name)?;
-        take_out(&mut self.by_key, &gone.key, name);
+        take_out(&mut self.by_key, number(&gone.key), name);
         for address in &gone.addresses {
-            take_out(&mut self.by_released_address, &number(address), name);
+            take_out(&mut self.by_released_address, number(address), name);
         }
         Some(gone)
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.seen.keys().cloned().collect()
+        self.seen.keys().map(ToString::to_string).collect()
     }
 
     pub fn all(&self) -> impl Iterator<Item = &SeenLedger> {
-        self.seen.values()
+        self.seen.values().map(AsRef::as_ref)
     }
 
     /// The ledgers of a resource of this name, whatever its uid.
     pub fn of(&self, key: &MailboxKey) -> Vec<&SeenLedger> {
-        let names = self.by_key.get(key).into_iter().flatten();
-        names.filter_map(|name| self.seen.get(name)).collect()
+        let names = self.by_key.get(&number(key)).into_iter().flatten();
+        let ledgers = names.filter_map(|name| self.seen.get(name));
+        ledgers
+            .filter(|ledger| ledger.key == *key)
+            .map(AsRef::as_ref)
+            .collect()
     }
 
     /// Whether a ledger shows a mailbox for the resource with this name, and that it is not gone.
     pub fn has_mailbox(&self, key: &MailboxKey) -> bool {
         let mut ledgers = self.of(key).into_iter();
         ledgers.any(|ledger| ledger.mailbox.is_some() && !ledger.is_gone)
+    }
+
+    /// The addresses that the mailbox of this resource had when it was read last, of those that count.
+    pub fn addresses_of(&self, key: &MailboxKey) -> BTreeSet<SmtpAddress> {
+        let present = self.of(key).into_iter().filter(|ledger| !ledger.is_gone);
+        present
+            .flat_map(|ledger| ledger.addresses.iter().cloned())
+            .collect()
     }
 
     /// Whether the mailbox of this resource had the address when it was read last.
@@ -247,7 +265,10 @@ impl Ledgers {
         but: &MailboxKey,
     ) -> Option<&SeenLedger> {
         let names = self.by_released_address.get(&number(address))?;
-        let mut ledgers = names.iter().filter_map(|name| self.seen.get(name));
+        let mut ledgers = names
+            .iter()
+            .filter_map(|name| self.seen.get(name))
+            .map(AsRef::as_ref);
         ledgers.find(|ledger| {
             ledger.tenant == tenant && ledger.key != *but && ledger.addresses.contains(address)
         })
@@ -255,18 +276,22 @@ impl Ledgers {
 
     /// Rights that a read has shown on the mailboxes of a tenant that have a resource.
     pub fn granted(&self, tenant: &str) -> usize {
+        let granted = |ledger: &SeenLedger| usize::try_from(ledger.granted).unwrap_or(usize::MAX);
         let serving = self
             .seen
             .values()
             .filter(|ledger| ledger.released_at.is_none() && !ledger.is_gone);
         let of_tenant = serving.filter(|ledger| ledger.tenant == tenant);
-        of_tenant.map(|ledger| ledger.granted).sum()
+        of_tenant.map(|ledger| granted(ledger)).sum()
     }
 
-    /// How many removals were weighed in the tenant after `since`.
-    pub fn weighed(&self, tenant: &str, since: Timestamp) -> usize {
-        let of_tenant = self.seen.values().filter(|ledger| ledger.tenant == tenant);
-        of_tenant
+    /// How many removals were weighed in the tenant after `since`, or in one namespace of it.
+    pub fn weighed(&self, tenant: &str, namespace: Option<&str>, since: Timestamp) -> usize {
+        let is_there = |ledger: &SeenLedger| {
+            ledger.tenant == tenant && namespace.is_none_or(|namespace| ledger.key.namespace == namespace)
+        };
+        let there = self.seen.values().filter(|ledger| is_there(ledger));
+        there
             .flat_map(|ledger| &ledger.weighed)
             .filter(|at| **at > since)
             .count()
@@ -281,7 +306,7 @@ impl Ledgers {
                 && ledger.tenant == tenant
                 && ledger.key.namespace == namespace
         };
-        let released = self.seen.values().filter(counts);
+        let released = self.all().filter(counts);
         released
             .map(|ledger| ledger.addresses.iter().cloned().collect())
             .collect()
@@ -292,7 +317,7 @@ impl Ledgers {
         let ids = people.ids.iter().map(|id| number(&Holder::ObjectId(*id)));
         let sids = people.sids.iter().map(|sid| number(&Holder::Sid(sid.clone())));
         let written = people.addresses.iter().map(number);
-        let wanted: HashSet<u64> = ids.chain(sids).chain(written).collect();
+        let wanted: HashSet<u32> = ids.chain(sids).chain(written).collect();
         // Asked when somebody has left: an index by person would be most of the memory, all the time.
         self.seen
             .values()
@@ -318,20 +343,32 @@ impl SeenLedger {
         if self.rights.is_empty() {
             return false;
         }
-        let declared: HashSet<u64> = declared
+        let declared: HashSet<u32> = declared
             .iter()
-            .map(|(address, right)| number(&(address, right)))
+            .map(|(address, right)| even(number(&(address, right))))
             .collect();
-        let is_declared = |names: &[(usize, u64)]| names.iter().any(|(_, name)| declared.contains(name));
-        !self.rights.chunk_by(|one, next| one.0 == next.0).all(is_declared)
+        let is_declared = |names: &[u32]| names.iter().any(|name| declared.contains(&even(*name)));
+        let is_of_same_right = |_: &u32, next: &u32| *next == even(*next);
+        !self.rights.chunk_by(is_of_same_right).all(is_declared)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
-fn take_out<K: Hash + Eq>(index: &mut HashMap<K, BTreeSet<String>>, key: &K, name: &str) {
-    if let Some(names) = index.get_mut(key) {
-        names.remove(name);
+fn put_in(index: &mut HashMap<u32, Vec<Arc<str>>>, key: u32, name: &Arc<str>) {
+    let names = index.entry(key).or_insert_with(|| Vec::with_capacity(1));
+    if let Err(place) = names.binary_search(name) {
+        names.insert(place, Arc::clone(name));
+    }
+}
+
+fn take_out(index: &mut HashMap<u32, Vec<Arc<str>>>, key: u32, name: &str) {
+    if let Some(names) = index.get_mut(&key) {
+        names.retain(|other| **other != *name);
         if names.is_empty() {
-            index.remove(key);
+            index.remove(&key);
         }
     }
 }

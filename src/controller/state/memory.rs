@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::sign_in::SignInMemory;
-use super::written_settings::{SETTLING, WrittenSettings};
+use super::tries::Tries;
+use super::written_settings::WrittenSettings;
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, OneTimeName, Right};
 use crate::plan::{Acknowledged, Change, Desired, Family, Observed, Repairs};
@@ -45,6 +46,8 @@ pub struct Memory {
     pub settings: WrittenSettings,
     /// What is known of sign-in.
     pub sign_in: SignInMemory,
+    /// What was tried and did not help.
+    pub tries: Tries,
 }
 
 /// So many repairs of one property within [`CONTEST`] mean that somebody else keeps changing it.
@@ -57,9 +60,17 @@ const REST: Duration = Duration::from_hours(1);
 const TRIES: u32 = 3;
 
 impl Memory {
-    /// Exchange said that these rows do not exist when they were to be removed.
-    pub fn said_missing(&mut self, rows: &BTreeSet<(Holder, Right)>, now: Instant) {
-        for row in rows {
+    /// Exchange said that these rows do not exist when they were to be removed. Only those that a read shows nevertheless
+    /// count: it says so too of what it has just removed.
+    pub fn said_missing(
+        &mut self,
+        rows: &BTreeSet<(Holder, Right)>,
+        is_shown: impl Fn(&(Holder, Right)) -> bool,
+        now: Instant,
+    ) {
+        self.undeletable
+            .retain(|row, _| !rows.contains(row) || is_shown(row));
+        for row in rows.iter().filter(|row| is_shown(row)) {
             let (count, last) = self.undeletable.entry(row.clone()).or_insert((0, now));
             *count = count.saturating_add(1);
             *last = now;
@@ -174,8 +185,9 @@ impl Memory {
     }
 
     pub fn acknowledged(&mut self, now: Instant) -> Acknowledged {
+        let tries = &self.tries;
         self.acknowledged
-            .retain(|(when, _)| now.saturating_duration_since(*when) < SETTLING);
+            .retain(|(when, change)| now.saturating_duration_since(*when) < tries.settling(change));
         self.acknowledged
             .iter()
             .map(|(_, change)| change.clone())
@@ -249,12 +261,14 @@ mod tests {
         let row = (Holder::Sid("S-1-5-21-1".parse().unwrap()), Right::FullAccess);
         let rows = BTreeSet::from([row]);
         let (mut memory, now) = (Memory::default(), Instant::now());
-        memory.said_missing(&rows, now);
-        memory.said_missing(&rows, now + 3 * MINUTE);
+        memory.said_missing(&rows, |_| true, now);
+        memory.said_missing(&rows, |_| true, now + 3 * MINUTE);
         assert!(memory.stuck(now + 4 * MINUTE).is_empty(), "a replica may lag");
-        memory.said_missing(&rows, now + 6 * MINUTE);
+        memory.said_missing(&rows, |_| true, now + 6 * MINUTE);
         assert_eq!(memory.stuck(now + 7 * MINUTE), rows);
         assert!(memory.stuck(now + 67 * MINUTE).is_empty(), "tried again");
+        memory.said_missing(&rows, |_| false, now + 8 * MINUTE);
+        assert!(memory.stuck(now + 8 * MINUTE).is_empty(), "it is gone");
     }
 
     #[test]

@@ -9,9 +9,12 @@ pub mod ledgers;
 pub mod memory;
 pub mod pending;
 pub mod queue;
+pub mod read_mailbox;
 mod requests;
+pub mod share;
 pub mod sign_in;
 pub mod tenants;
+pub mod tries;
 mod written_settings;
 
 use std::collections::HashMap;
@@ -58,7 +61,8 @@ impl State {
 
     /// The ledger was written, and counts what was acquired for it.
     pub fn written(&self, ledger: &MailboxLedger) {
-        self.index.lock().ledgers_mut().apply(ledger.into());
+        let glance = ledger.into();
+        self.index.lock().ledgers_mut().apply(glance);
         self.breaker.written(&ledger.name_any());
     }
 

@@ -4,7 +4,7 @@
 //! is queued again when it was touched while running. kube's `Controller` can't do this: due work above its
 //! concurrency limit can't be expedited, so a revocation would wait behind the whole backlog.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::fair::{Fair, Owned, Owner};
 use crate::lane::Lane;
 
 /// Shared by the watches that add and the workers that take. Cheap to clone.
@@ -35,16 +36,47 @@ struct Shared<K> {
 
 struct State<K> {
     /// A key may stand in several lanes; only the one its entry names counts.
-    ready: BTreeMap<Lane, VecDeque<K>>,
+    ready: BTreeMap<Lane, Fair<K>>,
+    /// How much of each owner's runs, by the place of the pool.
+    running: HashMap<(usize, Owner), usize>,
     timers: BTreeMap<(Instant, u64), (K, Lane)>,
     entries: HashMap<K, Entry>,
     next_timer: u64,
 }
 
 enum Entry {
-    Ready { lane: Lane, since: Instant },
+    Ready {
+        lane: Lane,
+        since: Instant,
+    },
     Due((Instant, u64)),
-    Running { since: Instant, again: Option<Lane> },
+    Running {
+        since: Instant,
+        again: Option<Lane>,
+        pool: usize,
+    },
+}
+
+/// Which work some workers take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Its place among the pools.
+    pub place: usize,
+    pub slots: usize,
+    pub most_urgent: Lane,
+    pub least_urgent: Lane,
+}
+
+impl Pool {
+    /// So many of its slots one owner may have: the last quarter is for the others.
+    fn most_of_one_owner(self) -> usize {
+        (self.slots - self.slots / 4).max(1)
+    }
+
+    fn lanes(self) -> impl Iterator<Item = Lane> {
+        let lanes = Lane::ALL.into_iter();
+        lanes.filter(move |lane| (self.most_urgent..=self.least_urgent).contains(lane))
+    }
 }
 
 /// A key that is to run now.
@@ -65,10 +97,11 @@ pub enum Place {
     Running(Instant),
 }
 
-impl<K: Clone + Eq + Hash> Default for Queue<K> {
+impl<K: Clone + Eq + Hash + Owned> Default for Queue<K> {
     fn default() -> Self {
         let state = State {
             ready: BTreeMap::new(),
+            running: HashMap::new(),
             timers: BTreeMap::new(),
             entries: HashMap::new(),
             next_timer: 0,
@@ -82,16 +115,16 @@ impl<K: Clone + Eq + Hash> Default for Queue<K> {
     }
 }
 
-impl<K: Clone + Eq + Hash> Queue<K> {
+impl<K: Clone + Eq + Hash + Owned> Queue<K> {
     /// Wants `key` to run as soon as `lane` comes to it.
     pub fn add(&self, key: K, lane: Lane) {
         self.lock().add(key, lane);
         self.shared.changed.notify_waiters();
     }
 
-    /// The most urgent key of `least` or a more urgent lane that is due; waits for one. The caller must call
-    /// [`Self::done`] with it.
-    pub async fn next(&self, least: Lane) -> Taken<K> {
+    /// The most urgent key in the lanes of `pool` that is due; waits for one. Owners take turns, and one that has its share
+    /// of the pool waits. The caller must call [`Self::done`] with it.
+    pub async fn next(&self, pool: Pool) -> Taken<K> {
         loop {
             // Listening starts before the queue is read, so that nothing added in between is missed.
             let mut changed = std::pin::pin!(self.shared.changed.notified());
@@ -100,7 +133,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 let mut state = self.lock();
                 let now = Instant::now();
                 state.wake_timers(now);
-                if let Some(taken) = state.take(least, now) {
+                if let Some(taken) = state.take(pool, now) {
                     return taken;
                 }
                 state.timers.first_key_value().map(|((due, _), _)| *due)
@@ -127,7 +160,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         for (key, entry) in &self.lock().entries {
             match entry {
                 Entry::Ready { lane, since: _ } => see(key, Place::Ready(*lane)),
-                Entry::Running { since, again: _ } => see(key, Place::Running(*since)),
+                Entry::Running { since, .. } => see(key, Place::Running(*since)),
                 Entry::Due(_) => {}
             }
         }
@@ -138,10 +171,10 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     }
 }
 
-impl<K: Clone + Eq + Hash> State<K> {
+impl<K: Clone + Eq + Hash + Owned> State<K> {
     fn add(&mut self, key: K, lane: Lane) {
         match self.entries.get_mut(&key) {
-            Some(Entry::Running { since: _, again }) => {
+            Some(Entry::Running { again, .. }) => {
                 *again = Some(again.map_or(lane, |other| other.min(lane)));
                 return;
             }
@@ -149,7 +182,7 @@ impl<K: Clone + Eq + Hash> State<K> {
             // Raised: it keeps waiting, in a better place.
             Some(Entry::Ready { lane: present, .. }) => {
                 *present = lane;
-                self.ready.entry(lane).or_default().push_back(key);
+                self.ready.entry(lane).or_default().push(key.owner(), key);
                 return;
             }
             Some(Entry::Due(timer)) => {
@@ -163,7 +196,7 @@ impl<K: Clone + Eq + Hash> State<K> {
 
     fn make_ready(&mut self, key: K, lane: Lane, since: Instant) {
         self.entries.insert(key.clone(), Entry::Ready { lane, since });
-        self.ready.entry(lane).or_default().push_back(key);
+        self.ready.entry(lane).or_default().push(key.owner(), key);
     }
 
     fn wake_timers(&mut self, now: Instant) {
@@ -177,10 +210,14 @@ impl<K: Clone + Eq + Hash> State<K> {
         }
     }
 
-    fn take(&mut self, least: Lane, now: Instant) -> Option<Taken<K>> {
-        for lane in Lane::ALL.into_iter().filter(|lane| *lane <= least) {
-            let waiting = self.ready.entry(lane).or_default();
-            while let Some(key) = waiting.pop_front() {
+    fn take(&mut self, pool: Pool, now: Instant) -> Option<Taken<K>> {
+        for lane in pool.lanes() {
+            let (waiting, running) = (self.ready.entry(lane).or_default(), &self.running);
+            let has_room = |owner: &Owner| {
+                let theirs = running.get(&(pool.place, owner.clone()));
+                theirs.is_none_or(|count| *count < pool.most_of_one_owner())
+            };
+            while let Some(key) = waiting.pop(has_room) {
                 let ready_since = match self.entries.get(&key) {
                     Some(Entry::Ready { lane: present, since }) if *present == lane => *since,
                     _ => continue,
@@ -188,8 +225,10 @@ impl<K: Clone + Eq + Hash> State<K> {
                 let running = Entry::Running {
                     since: now,
                     again: None,
+                    pool: pool.place,
                 };
                 self.entries.insert(key.clone(), running);
+                *self.running.entry((pool.place, key.owner())).or_default() += 1;
                 let waited = now.saturating_duration_since(ready_since);
                 return Some(Taken { key, lane, waited });
             }
@@ -197,9 +236,26 @@ impl<K: Clone + Eq + Hash> State<K> {
         None
     }
 
+    fn has_run(&mut self, pool: usize, owner: Owner) {
+        let place = (pool, owner);
+        if let Some(count) = self.running.get_mut(&place) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.running.remove(&place);
+            }
+        }
+    }
+
     fn done(&mut self, key: K, again: Option<(Duration, Lane)>) {
         let touched = match self.entries.remove(&key) {
-            Some(Entry::Running { since: _, again }) => again,
+            Some(Entry::Running {
+                since: _,
+                again,
+                pool,
+            }) => {
+                self.has_run(pool, key.owner());
+                again
+            }
             Some(other) => {
                 self.entries.insert(key, other);
                 return;
@@ -223,12 +279,35 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    async fn next<K: Clone + Eq + Hash>(queue: &Queue<K>, least: Lane) -> (K, Lane) {
-        let Taken { key, lane, waited: _ } = queue.next(least).await;
+    impl Owned for &'static str {
+        /// As in owner/key.
+        fn owner(&self) -> Owner {
+            Arc::from(self.split_once('/').map_or("", |(owner, _)| owner))
+        }
+    }
+
+    impl Owned for i32 {
+        fn owner(&self) -> Owner {
+            Arc::from("")
+        }
+    }
+
+    /// All lanes down to `least`.
+    fn pool(least: Lane) -> Pool {
+        Pool {
+            place: 0,
+            slots: 10_000,
+            most_urgent: Lane::Revocation,
+            least_urgent: least,
+        }
+    }
+
+    async fn next<K: Clone + Eq + Hash + Owned>(queue: &Queue<K>, least: Lane) -> (K, Lane) {
+        let Taken { key, lane, waited: _ } = queue.next(pool(least)).await;
         (key, lane)
     }
 
-    fn ready<K: Clone + Eq + Hash>(queue: &Queue<K>) -> usize {
+    fn ready<K: Clone + Eq + Hash + Owned>(queue: &Queue<K>) -> usize {
         let mut count = 0;
         queue.survey(|_, place| count += usize::from(matches!(place, Place::Ready(_))));
         count
@@ -335,7 +414,7 @@ mod tests {
         tokio::time::advance(3 * SECOND).await;
         queue.add("waits", Lane::Edit);
         queue.add("runs", Lane::Revocation);
-        let taken = queue.next(Lane::Sweep).await;
+        let taken = queue.next(pool(Lane::Sweep)).await;
         assert_eq!((taken.key, taken.waited), ("runs", Duration::ZERO));
         let started = Instant::now();
         let mut places = Vec::new();
@@ -348,7 +427,7 @@ mod tests {
                 ("waits", Place::Ready(Lane::Edit))
             ]
         );
-        let taken = queue.next(Lane::Sweep).await;
+        let taken = queue.next(pool(Lane::Sweep)).await;
         assert_eq!(
             (taken.key, taken.waited),
             ("waits", 3 * SECOND),
@@ -357,9 +436,51 @@ mod tests {
         queue.done("runs", Some((60 * SECOND, Lane::Sweep)));
         tokio::time::advance(65 * SECOND).await;
         assert_eq!(
-            queue.next(Lane::Sweep).await.waited,
+            queue.next(pool(Lane::Sweep)).await.waited,
             5 * SECOND,
             "it counts from when it was due"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn owners_take_turns_in_a_lane_and_one_has_three_quarters_of_a_pool_at_most() {
+        let queue = Queue::default();
+        for key in ["storm/1", "storm/2", "storm/3", "storm/4", "storm/5", "calm/1"] {
+            queue.add(key, Lane::Edit);
+        }
+        let four = Pool {
+            slots: 4,
+            ..pool(Lane::Sweep)
+        };
+        let mut taken = Vec::new();
+        for _ in 0..4 {
+            taken.push(queue.next(four).await.key);
+        }
+        assert_eq!(taken, ["storm/1", "calm/1", "storm/2", "storm/3"]);
+        queue.done("calm/1", None);
+        let waits = tokio::time::timeout(SECOND, queue.next(four)).await;
+        assert!(waits.is_err(), "the last slot is for others");
+        queue.add("calm/2", Lane::Sweep);
+        assert_eq!(queue.next(four).await.key, "calm/2");
+        queue.done("storm/1", None);
+        assert_eq!(queue.next(four).await.key, "storm/4");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pool_for_what_is_not_urgent_takes_nothing_else() {
+        let queue = Queue::default();
+        queue.add("edit", Lane::Edit);
+        queue.add("sweep", Lane::Sweep);
+        let background = Pool {
+            place: 2,
+            most_urgent: Lane::Repair,
+            ..pool(Lane::Sweep)
+        };
+        assert_eq!(queue.next(background).await.key, "sweep");
+        assert!(
+            tokio::time::timeout(SECOND, queue.next(background))
+                .await
+                .is_err()
         );
     }
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::breaker::Limits;
 use super::directory::DirectoryCache;
 use crate::api::{Management, SignInControl};
-use crate::exchange::{Capabilities, Gateway, Missing};
+use crate::exchange::{Capabilities, CredentialKind, Gateway, Missing};
 use crate::leadership::TenantClaim;
 use crate::mail::{ClusterId, Domain, SmtpAddress, TenantGuid};
 use crate::plan::People;
@@ -85,13 +85,29 @@ pub struct Probed {
     pub request: Option<String>,
 }
 
+/// What was found in the Secrets that a tenant names.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialFacts {
+    /// When they end, where that is known.
+    pub ends: Vec<(CredentialKind, Timestamp)>,
+    /// Those that can't be used, and why.
+    pub unusable: Vec<(CredentialKind, String)>,
+}
+
+impl CredentialFacts {
+    /// When the first of them ends.
+    pub fn first_end(&self) -> Option<Timestamp> {
+        self.ends.iter().map(|(_, ends)| *ends).min()
+    }
+}
+
 /// All tenants that were checked, by name.
 #[derive(Default)]
 pub struct Tenants {
     states: RwLock<HashMap<String, TenantState>>,
     connections: Mutex<HashMap<String, Connected>>,
-    /// When each tenant's credential ends, where that is known: also while the tenant can't be used.
-    credential_expiries: RwLock<HashMap<String, Timestamp>>,
+    /// What is known of each tenant's credentials: also while the tenant can't be used.
+    credentials: RwLock<HashMap<String, CredentialFacts>>,
     /// What was found out about each tenant.
     probed: Mutex<HashMap<String, Probed>>,
     /// This installation's claims, each of which says by itself when it ends.
@@ -144,16 +160,12 @@ impl Tenants {
         known.is_none_or(|known| known != holder)
     }
 
-    pub fn credential_expiry(&self, name: &str) -> Option<Timestamp> {
-        self.credential_expiries.read().get(name).copied()
+    pub fn credentials(&self, name: &str) -> CredentialFacts {
+        self.credentials.read().get(name).cloned().unwrap_or_default()
     }
 
-    pub fn set_credential_expiry(&self, name: &str, expires: Option<Timestamp>) {
-        let mut all = self.credential_expiries.write();
-        match expires {
-            Some(expires) => all.insert(name.to_owned(), expires),
-            None => all.remove(name),
-        };
+    pub fn set_credentials(&self, name: &str, facts: CredentialFacts) {
+        self.credentials.write().insert(name.to_owned(), facts);
     }
 
     pub fn probed(&self, name: &str) -> Option<Probed> {
@@ -179,7 +191,7 @@ impl Tenants {
     pub fn remove(&self, name: &str) {
         self.probed.lock().remove(name);
         self.proof_written.lock().remove(name);
-        self.set_credential_expiry(name, None);
+        self.credentials.write().remove(name);
         self.connections.lock().remove(name);
         self.elsewhere.lock().remove(name);
         self.states.write().remove(name);

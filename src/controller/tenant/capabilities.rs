@@ -133,10 +133,6 @@ pub fn advisory(known: &Capabilities) -> Option<Verdict> {
         return None;
     }
     let lines: Vec<String> = known.missing.iter().take(MOST_MISSING).map(described).collect();
-    let is_permission = |missing: &Missing| match missing {
-        Missing::Permission(_) => true,
-        Missing::Cmdlet(_) | Missing::Parameter { .. } => false,
-    };
     let mut how = Vec::new();
     if let Some(first) = known.missing.iter().find(|missing| !is_permission(missing)) {
         how.push(format!(
@@ -153,6 +149,18 @@ pub fn advisory(known: &Capabilities) -> Option<Verdict> {
     }
     let text = format!("the app may not use {}; {}", lines.join(", "), how.join("; "));
     Some(Verdict::new(Kind::CapabilityMissing, true, "NotGranted", text))
+}
+
+/// Whether permissions on Microsoft Graph are all that is missing.
+pub fn lacks_permissions_only(known: &Capabilities) -> bool {
+    known.missing.iter().all(is_permission)
+}
+
+fn is_permission(missing: &Missing) -> bool {
+    match missing {
+        Missing::Permission(_) => true,
+        Missing::Cmdlet(_) | Missing::Parameter { .. } => false,
+    }
 }
 
 /// What was missing when the tenant was last probed, by whichever replica.

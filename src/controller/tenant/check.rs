@@ -174,13 +174,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         .tenant_id
         .parse()
         .map_err(|e| Fault::stalled("InvalidSpec", format!("spec.tenantId: {e}")))?;
-    let pinned = object
-        .status
-        .as_ref()
-        .and_then(|status| status.tenant_guid.clone());
-    if let Some(pinned) = pinned.filter(|pinned| *pinned != guid.to_string()) {
-        return Err(changed(&pinned, &guid.to_string()));
-    }
+    // The status proves nothing: the API server keeps spec.tenantId, the token names the tenant, and each ledger its own.
     if let Some(first) = rival(context, object) {
         let text = format!("the ExchangeTenant {first:?} is for the same tenant {guid}: keep one of the two");
         return Err(Fault::stalled("DuplicateTenant", text));
@@ -200,6 +194,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         gateway,
         directory,
     } = connected(context, object, guid).await?;
+    gateway.retry_refused_credentials().await;
     let answered = gateway
         .tenant_guid()
         .await
@@ -207,10 +202,10 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
     if answered != guid {
         return Err(changed(&guid.to_string(), &answered.to_string()));
     }
-    let domains = gateway
-        .accepted_domains(Lane::Edit)
-        .await
-        .map_err(|error| Fault::of_error(&error))?;
+    let domains = match gateway.accepted_domains(Lane::Edit).await {
+        Ok(domains) => domains,
+        Err(error) => return Err(Fault::of_exchange(&error, gateway.may_manage_exchange().await)),
+    };
     let initial = domains
         .iter()
         .find(|domain| domain.initial)

@@ -1,5 +1,6 @@
 //! Why a tenant can't be used.
 
+use super::refusals;
 use crate::exchange::{Concerns, ExchangeError, Stage};
 
 /// Why a tenant can't be used.
@@ -31,22 +32,39 @@ impl Fault {
         }
     }
 
+    /// What an error of Exchange means for the tenant. `has_app_role`: whether the token carries Exchange.ManageAsApp, where
+    /// that is known.
+    pub fn of_exchange(error: &ExchangeError, has_app_role: Option<bool>) -> Self {
+        match (error.class.concerns(), error.stage, has_app_role) {
+            (Concerns::App | Concerns::Call, Stage::Exchange, Some(false)) => Fault::Stalled {
+                reason: "ConsentMissing",
+                message: format!(
+                    "the app lacks Exchange.ManageAsApp: add this application permission of Office 365 Exchange Online to \
+                     the app registration and grant admin consent; it takes minutes to work: {error}"
+                ),
+                authenticated: true,
+            },
+            (Concerns::App | Concerns::Call, Stage::Exchange, Some(true)) => Fault::Stalled {
+                reason: "NotAuthorized",
+                message: format!(
+                    "the app has Exchange.ManageAsApp and no role in Exchange, or one that works only after some hours: \
+                     assign it Exchange Recipient Administrator or a role group: {error}"
+                ),
+                authenticated: true,
+            },
+            (_, Stage::Token | Stage::Exchange | Stage::Graph, _) => Self::of_error(error),
+        }
+    }
+
     /// What an error of Exchange, Graph or Entra means for the tenant.
     pub fn of_error(error: &ExchangeError) -> Self {
         let message = error.to_string();
         match (error.class.concerns(), error.stage) {
             (Concerns::Service, _) => Fault::Unreachable(message),
-            (Concerns::App | Concerns::Call, Stage::Token) if is_unknown_tenant(error) => {
-                let text =
-                    format!("Entra knows no such tenant; check spec.tenantId and spec.cloud: {message}");
-                Fault::stalled("TenantUnknown", text)
-            }
-            (Concerns::App | Concerns::Call, Stage::Token) => {
-                let text = format!(
-                    "Entra refuses the credentials; check spec.credentials and the Secret: {message}"
-                );
-                Fault::stalled("CredentialsRefused", text)
-            }
+            (Concerns::App | Concerns::Call, Stage::Token) => Fault::stalled(
+                refusals::reason(error),
+                format!("{}: {message}", refusals::advice(error)),
+            ),
             (Concerns::App | Concerns::Call, Stage::Exchange | Stage::Graph) => Fault::Stalled {
                 reason: "NotAuthorized",
                 message: format!(
@@ -57,10 +75,4 @@ impl Fault {
             },
         }
     }
-}
-
-/// AADSTS90002: tenant not found; AADSTS900023 and 900021: no valid tenant identifier.
-fn is_unknown_tenant(error: &ExchangeError) -> bool {
-    let code = error.exception.as_deref().unwrap_or_default();
-    ["AADSTS90002", "AADSTS900023", "AADSTS900021"].contains(&code)
 }

@@ -3,9 +3,11 @@
 mod capabilities;
 pub mod check;
 mod connection;
+mod credentials;
 mod endpoints;
 mod fault;
 mod people;
+mod refusals;
 mod report;
 mod serving;
 mod sign_in;

@@ -7,6 +7,7 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
 use super::capabilities;
+use super::credentials;
 use super::fault::Fault;
 use super::sign_in;
 use crate::api::condition::{self, Kind, Truth, Verdict};
@@ -14,7 +15,7 @@ use crate::api::{ExchangeTenant, ExchangeTenantStatus, last_reconcile_request};
 use crate::controller::context::Context;
 use crate::controller::events::Event;
 use crate::controller::state::tenants::Tenant;
-use crate::exchange::AcceptedDomain;
+use crate::exchange::{AcceptedDomain, Tried};
 
 /// Domains listed in status; a tenant may have 900.
 const SHOWN_DOMAINS: usize = 50;
@@ -48,12 +49,24 @@ pub async fn report(
         .as_ref()
         .ok()
         .and_then(|_| capabilities::known(context, object));
-    verdicts.extend(match &known {
+    let missing = match &known {
         Some(known) => capabilities::advisory(known),
         None => capabilities::as_before(&old.conditions),
-    });
+    };
+    let facts = context.state.tenants.credentials(&object.name_any());
+    let tried = tried(context, &object.name_any()).await;
+    verdicts.extend(credentials::expiring(&facts, context.clock.now()));
+    if checked.is_ok() {
+        verdicts.extend(credentials::refused(&facts, &tried));
+    }
     let proven = context.state.sign_in_of(&object.name_any());
-    verdicts.extend(sign_in::limited_view(&proven, &old.conditions));
+    let limited = sign_in::limited_view(&proven, &old.conditions);
+    let is_of_graph = known.as_ref().is_some_and(capabilities::lacks_permissions_only);
+    verdicts.extend(match (limited, missing) {
+        // What the one says is the reason for the other: one thing to do, one advisory.
+        (Some(limited), Some(missing)) if is_of_graph => vec![limited.adding(&missing.message)],
+        (limited, missing) => missing.into_iter().chain(limited).collect(),
+    });
     let mut status = ExchangeTenantStatus {
         observed_generation: Some(generation),
         conditions: condition::merge(&old.conditions, &verdicts, generation, context.clock.now()),
@@ -63,6 +76,9 @@ pub async fn report(
     };
     if let Ok((tenant, domains)) = checked {
         status.tenant_guid = Some(tenant.guid.to_string());
+        if let Some(kind) = tried.accepted {
+            status.credential = Some(credentials::in_use(&facts, kind));
+        }
         status.sign_in_proof = sign_in::proof(context, object, tenant.interval, &proven);
         status.initial_domain = Some(tenant.initial_domain.to_string());
         let names: BTreeSet<String> = domains.iter().map(|domain| domain.name.to_string()).collect();
@@ -85,21 +101,37 @@ pub async fn report(
     let written = api
         .replace_status(&object.name_any(), &PostParams::default(), &next)
         .await?;
-    if let Some(ready) = verdicts.first() {
-        let before = condition::find(&old.conditions, Kind::Ready);
-        if before.is_none_or(|before| before.reason != ready.reason || before.status != ready.truth.as_str())
-        {
-            let warning = ready.truth != Truth::True;
+    for verdict in verdicts.iter().filter(|verdict| is_told(verdict.kind)) {
+        let before = condition::find(&old.conditions, verdict.kind);
+        let truth = verdict.truth.as_str();
+        if before.is_none_or(|before| before.reason != verdict.reason || before.status != truth) {
             let event = Event {
-                warning,
-                reason: &ready.reason,
+                warning: verdict.kind != Kind::Ready || verdict.truth != Truth::True,
+                reason: if verdict.kind == Kind::Ready {
+                    &verdict.reason
+                } else {
+                    verdict.kind.as_str()
+                },
                 action: "Check",
-                note: &ready.message,
+                note: &verdict.message,
             };
             context.events.publish(object, event).await;
         }
     }
     Ok(written)
+}
+
+/// Conditions whose change is an event too: those that somebody has to act on before anything stops.
+fn is_told(kind: Kind) -> bool {
+    [Kind::Ready, Kind::CredentialExpiring, Kind::CredentialRefused].contains(&kind)
+}
+
+/// How the credentials did when a token was asked for last.
+async fn tried(context: &Context, name: &str) -> Tried {
+    match context.state.tenants.connection(name) {
+        Some(connected) => connected.gateway.tried_credentials().await,
+        None => Tried::default(),
+    }
 }
 
 /// The advisory that somebody has something to approve.

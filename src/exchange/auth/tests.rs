@@ -1,4 +1,5 @@
 use futures::future::join_all;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
 use super::*;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::sync::atomic::Ordering;
 
 use strum::IntoEnumIterator as _;
 use uuid::Uuid;
@@ -35,6 +36,11 @@ impl Gateway {
     /// What has been seen so far, without asking.
     pub fn learned(&self) -> Learned {
         self.core.learned.lock().clone()
+    }
+
+    /// How many conditions a filter may have, as far as longer ones were refused.
+    pub fn conditions_a_filter(&self) -> usize {
+        self.core.conditions.load(Ordering::Relaxed)
     }
 
     /// Finds out what the tenant's service and the app's role can do. `nobody` is an id that names nothing: a new random

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::exchange::error::Stage;
-use crate::exchange::gateway::{Core, answer_to};
+use crate::exchange::gateway::{Core, REQUEST_TIMEOUT, answer_to};
 
 #[derive(Deserialize)]
 struct Modules {
@@ -32,7 +32,7 @@ impl Core {
         self.wait_out_hold().await.ok()?;
         let request = self.api.cmdlets_of_role(&token.secret, Uuid::new_v4()).ok()?;
         self.metrics.requested(Stage::Exchange);
-        let answer = answer_to(&self.http, request).await.ok()?;
+        let answer = answer_to(&self.http, request, REQUEST_TIMEOUT).await.ok()?;
         (answer.status() == 200).then(|| listed(answer.body())).flatten()
     }
 }

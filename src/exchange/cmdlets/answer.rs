@@ -2,7 +2,7 @@
 
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::wire::{Answer, Row, Unreadable};
-use crate::mail::SmtpAddress;
+use crate::mail::{Sid, SmtpAddress};
 
 pub const CUSTOM_ATTRIBUTES: &[&str; 15] = with_custom_attributes![];
 
@@ -59,9 +59,28 @@ pub struct Receipt {
     warnings: Vec<String>,
     /// By which Microsoft's support finds the request.
     pub request_id: Option<String>,
+    /// The SID in the entry that was added. None: the answer shows no entry, or several people's.
+    pub holder: Option<Sid>,
 }
 
 impl Receipt {
+    /// Of a cmdlet that adds an entry and answers it.
+    pub fn of_added(answer: Answer, sid: &str) -> Self {
+        let shown = answer.rows.iter().map(|row| Row(row).optional::<Sid>(sid));
+        let mut sids: Vec<Option<Sid>> = shown
+            .filter(|sid| !sid.as_ref().is_some_and(Sid::is_self))
+            .collect();
+        sids.dedup();
+        let holder = match sids.as_slice() {
+            [one] => one.clone(),
+            _ => None,
+        };
+        Self {
+            holder,
+            ..Self::from(answer)
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.warnings.iter().map(String::as_str)
     }
@@ -97,6 +116,7 @@ impl From<Answer> for Receipt {
         Self {
             warnings: answer.warnings,
             request_id: answer.request_id,
+            holder: None,
         }
     }
 }
@@ -166,7 +186,7 @@ mod tests {
     fn known_warnings_are_recognised() {
         let warning = |text: &str| Receipt {
             warnings: vec![text.to_owned()],
-            request_id: None,
+            ..Receipt::default()
         };
         assert!(
             warning("The appropriate access control entry is already present on the object \"x\" for account \"y\".")

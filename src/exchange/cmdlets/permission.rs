@@ -83,6 +83,13 @@ fn write(name: &'static str, id: MailboxGuid) -> Cmdlet {
     Cmdlet::new(name, Effect::Repeatable).with("Identity", id.to_string())
 }
 
+fn send_as(name: &'static str, id: MailboxGuid, trustee: &str) -> Cmdlet {
+    write(name, id)
+        .with("Trustee", trustee)
+        .with("AccessRights", json!(["SendAs"]))
+        .with("Confirm", false)
+}
+
 impl Gateway {
     /// Who may open the mailbox; only rows of `user` when one is given. SELF and inherited rows are included, and in
     /// the whole list also rows of deleted accounts (Get-MailboxPermission, IncludeUnresolvedPermissions and
@@ -189,7 +196,7 @@ impl Gateway {
             .with("AccessRights", json!(["FullAccess"]))
             .with("InheritanceType", "All")
             .with("AutoMapping", auto_mapping);
-        Ok(self.call(lane, cmdlet).await?.into())
+        Ok(Receipt::of_added(self.call(lane, cmdlet).await?, "UserSid"))
     }
 
     /// Revokes Full Access; a permission that is not there is a warning. A deleted account is named by what is
@@ -235,8 +242,11 @@ impl Gateway {
         id: MailboxGuid,
         trustee: &ObjectId,
     ) -> Result<Receipt, ExchangeError> {
-        self.change_send_as("Add-RecipientPermission", lane, id, &trustee.to_string())
-            .await
+        let cmdlet = send_as("Add-RecipientPermission", id, &trustee.to_string());
+        Ok(Receipt::of_added(
+            self.call(lane, cmdlet).await?,
+            "TrusteeSidString",
+        ))
     }
 
     /// Revokes Send As; a permission that is not there is a warning. A deleted account is named by its SID.
@@ -246,21 +256,7 @@ impl Gateway {
         id: MailboxGuid,
         holder: &Holder,
     ) -> Result<Receipt, ExchangeError> {
-        self.change_send_as("Remove-RecipientPermission", lane, id, &holder.to_string())
-            .await
-    }
-
-    async fn change_send_as(
-        &self,
-        name: &'static str,
-        lane: Lane,
-        id: MailboxGuid,
-        trustee: &str,
-    ) -> Result<Receipt, ExchangeError> {
-        let cmdlet = write(name, id)
-            .with("Trustee", trustee)
-            .with("AccessRights", json!(["SendAs"]))
-            .with("Confirm", false);
+        let cmdlet = send_as("Remove-RecipientPermission", id, &holder.to_string());
         Ok(self.call(lane, cmdlet).await?.into())
     }
 }
@@ -356,6 +352,47 @@ mod tests {
         assert!(!rows[1].allow && rows[1].inherited);
         let expected = json!({"Identity": GUID, "ResultSize": "Unlimited"});
         assert_eq!(sent(&tenant), ("Get-RecipientPermission".to_owned(), expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_entry_that_is_answered_to_an_addition_says_which_sid_its_holder_has() {
+        let row = |sid: &str| json!({"User": "x", "UserSid": sid, "AccessRights": ["FullAccess"]});
+        for (rows, expected) in [
+            (json!([row("S-1-5-21-7")]), Some("S-1-5-21-7")),
+            (
+                json!([row("S-1-5-10"), row("S-1-5-21-7"), row("S-1-5-21-7")]),
+                Some("S-1-5-21-7"),
+            ),
+            (json!([row("S-1-5-21-7"), row("S-1-5-21-8")]), None),
+            (json!([row("")]), None),
+            (json!([{"User": "x"}, row("S-1-5-21-7")]), None),
+            (json!([]), None),
+        ] {
+            let tenant = answering(Reaction::rows(&rows));
+            let added = tenant
+                .gateway()
+                .add_full_access(Lane::Edit, guid(), &member(), true)
+                .await;
+            let holder = added.unwrap().holder.map(|sid| sid.to_string());
+            assert_eq!(holder.as_deref(), expected, "{rows}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_role_without_leftovers_is_asked_without_them_from_then_on() {
+        let tenant = Tenant::new(|call: &Call| {
+            if call.parameters.get("IncludeUnresolvedPermissions").is_some() {
+                let text = "Parameter set cannot be resolved using the specified named parameters. Invalid cmdlet \
+                            parameters specified. IncludeUnresolvedPermissions";
+                return Reaction::failed(400, "AmbiguousParameterSetException", text);
+            }
+            Tenant::default_reaction(call)
+        });
+        let gateway = tenant.gateway();
+        for requests in [2, 3] {
+            gateway.full_access(Lane::Edit, guid(), None).await.unwrap();
+            assert_eq!(tenant.requests().len(), requests);
+        }
     }
 
     #[tokio::test(start_paused = true)]

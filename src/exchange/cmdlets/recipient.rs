@@ -4,6 +4,8 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 
 pub use self::rows::{
@@ -12,13 +14,10 @@ pub use self::rows::{
 use self::rows::{GROUP_PROPERTIES, RECIPIENT_PROPERTIES, USER_PROPERTIES};
 use super::answer::{all, answered_another, exactly_one};
 use crate::exchange::Gateway;
-use crate::exchange::error::ExchangeError;
+use crate::exchange::error::{ErrorClass, ExchangeError};
 use crate::exchange::wire::{Cmdlet, Row, Unreadable};
 use crate::lane::Lane;
 use crate::mail::{MarkerOwner, ObjectId, OneTimeName, Sid, SmtpAddress};
-
-/// Conditions in one filter: with addresses of full length it stays below 30 KiB.
-const CONDITIONS_A_FILTER: usize = 80;
 
 /// What a filtered look-up asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +96,7 @@ impl Gateway {
 
     /// Every recipient of any kind, soft-deleted ones too, that answers at least one query.
     ///
-    /// One Get-Recipient for up to 80 queries. No queries, no call. Accounts without a mailbox and groups without
+    /// One Get-Recipient for up to 80 queries, or as many as the tenant takes. No queries, no call. Accounts without a mailbox and groups without
     /// mail are no recipients: see [`Self::find_users_by_upn`] and [`Self::groups_with_address`].
     pub async fn find_recipients(
         &self,
@@ -273,12 +272,23 @@ impl Gateway {
         read: impl Fn(Row<'_>) -> Result<T, Unreadable> + Copy,
         cmdlet: impl Fn(String) -> Cmdlet,
     ) -> Result<Vec<T>, ExchangeError> {
-        let calls = conditions.chunks(CONDITIONS_A_FILTER).map(|part| {
-            let cmdlet = cmdlet(any_of(part)).with("ResultSize", json!("Unlimited"));
-            self.list(lane, cmdlet)
-        });
+        let mut most = self.core.conditions.load(Ordering::Relaxed);
+        let answers = loop {
+            let calls = conditions.chunks(most).map(|part| {
+                let cmdlet = cmdlet(any_of(part)).with("ResultSize", json!("Unlimited"));
+                self.list(lane, cmdlet)
+            });
+            let longest = most.min(conditions.len());
+            match futures::future::try_join_all(calls).await {
+                // Nobody knows how long a filter may be.
+                Err(error) if error.class == ErrorClass::Invalid && longest > 1 => most = longest.div_ceil(2),
+                Err(error) => return Err(error),
+                Ok(answers) => break answers,
+            }
+        };
+        self.core.conditions.fetch_min(most, Ordering::Relaxed);
         let mut rows = Vec::new();
-        for answer in futures::future::try_join_all(calls).await? {
+        for answer in answers {
             rows.extend(all(name, &answer, read)?);
         }
         Ok(rows)

@@ -14,6 +14,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -24,10 +25,10 @@ use tracing::{Instrument as _, Span};
 use self::budget::{Hold, WriteBudget};
 use self::queue::{Outcome, Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
-pub(super) use self::send::{STALE_ROLES, answer_to};
+pub(super) use self::send::{REQUEST_TIMEOUT, STALE_ROLES, answer_to};
 pub(super) use self::shared::{Core, not_leading};
 use self::shared::{NOT_LEADING, Slot, State, throttled};
-use super::auth::TokenSource;
+use super::auth::{TokenSource, Tried};
 use super::connection::Connection;
 use super::error::{ErrorClass, ExchangeError, Retry, Stage};
 use super::http::HttpService;
@@ -35,6 +36,7 @@ use super::metrics::{GatewayMetrics, Wait};
 use super::trail;
 use super::wire::{AdminApi, Answer, Cmdlet, Effect, Failure};
 use crate::clock::Clock;
+use crate::fair;
 use crate::lane::Lane;
 use crate::leadership::Leadership;
 use crate::mail::TenantGuid;
@@ -43,11 +45,17 @@ use crate::mail::TenantGuid;
 /// same batch. Nothing beside the half second that a cmdlet takes.
 const GATHER: Duration = Duration::from_millis(2);
 
+/// Conditions in one filter: with addresses of full length it stays below 30 KiB.
+const MOST_CONDITIONS: usize = 80;
+
 /// Pages of one list; 200,000 rows.
 const PAGES: usize = 200;
 
 /// Graph requests in flight at a time. Graph allows far more; a pool of connections does not.
 const GRAPH_REQUESTS: usize = 4;
+
+/// The application permission without which Exchange answers no app.
+const APP_ROLE: &str = "Exchange.ManageAsApp";
 
 /// Talks to one tenant. Clones share queue, tokens and budget; the last one dropped stops what is in flight.
 ///
@@ -145,6 +153,7 @@ impl Gateway {
             clock,
             metrics,
             leadership,
+            conditions: AtomicUsize::new(MOST_CONDITIONS),
         });
         let dispatcher = tokio::spawn(dispatch(core.clone())).abort_handle();
         Self {
@@ -164,6 +173,23 @@ impl Gateway {
             let message = "the access token does not say which tenant it is for";
             ExchangeError::new(ErrorClass::Transient, Stage::Token, "Token request", message)
         })
+    }
+
+    /// Whether the token for Exchange carries `Exchange.ManageAsApp`; None: it can't be read.
+    pub async fn may_manage_exchange(&self) -> Option<bool> {
+        let roles = self.core.exchange_tokens.get().await.ok()?.roles?;
+        Some(roles.contains(APP_ROLE))
+    }
+
+    /// The next calls try credentials again that were refused while another one worked.
+    pub async fn retry_refused_credentials(&self) {
+        self.core.exchange_tokens.retry_refused().await;
+        self.core.graph_tokens.retry_refused().await;
+    }
+
+    /// How the credentials did when a token for Exchange was asked for last.
+    pub async fn tried_credentials(&self) -> Tried {
+        self.core.exchange_tokens.tried().await
     }
 
     /// The next calls come with new tokens.
@@ -310,6 +336,7 @@ impl Core {
             cmdlet: cmdlet.clone(),
             url,
             lane,
+            owner: fair::owner(),
             alone,
             answer,
             span: Span::current(),
@@ -364,9 +391,9 @@ impl Core {
         } = &mut *state;
         // One slot stays free of background work, so that whoever waits for an answer never waits for a sweep.
         let background_slots = (*max_in_flight - 1).max(1);
-        for urgency in [Urgency::Urgent, Urgency::Background] {
+        for urgency in queue.order() {
             if urgency == Urgency::Background && *background_in_flight >= background_slots {
-                break;
+                continue;
             }
             let batch = queue.take_batch(urgency, writes, now);
             if !batch.is_empty() {

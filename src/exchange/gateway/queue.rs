@@ -1,6 +1,5 @@
 //! What waits to be sent, by urgency.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -9,6 +8,7 @@ use tracing::Span;
 
 use super::budget::WriteBudget;
 use crate::exchange::wire::{Answer, Cmdlet, Failure};
+use crate::fair::{Choice, Fair, Owner};
 use crate::lane::Lane;
 
 /// Items in one `$batch`: what Microsoft's own module sends at most.
@@ -23,6 +23,8 @@ pub struct Waiting {
     pub cmdlet: Arc<Cmdlet>,
     pub url: String,
     pub lane: Lane,
+    /// Whose it is: owners take turns.
+    pub owner: Owner,
     /// Never in a batch: creates, and calls whose last batch failed as a whole.
     pub alone: bool,
     pub answer: oneshot::Sender<Outcome>,
@@ -46,17 +48,27 @@ pub enum Urgency {
 }
 
 impl Urgency {
-    fn lanes(self) -> [Lane; 2] {
+    /// In the order in which they are served. `turn` is the number of batches before: with every fifth the less urgent lane
+    /// is first, so that nothing starves it.
+    fn lanes(self, turn: usize) -> [Lane; 2] {
         match self {
+            Self::Urgent if turn % TURNS == 2 => [Lane::Edit, Lane::Revocation],
             Self::Urgent => [Lane::Revocation, Lane::Edit],
+            // Among urgent calls one in five is of these at all.
+            Self::Background if (turn / TURNS) % TURNS == TURNS - 1 => [Lane::Sweep, Lane::Repair],
             Self::Background => [Lane::Repair, Lane::Sweep],
         }
     }
 }
 
+/// One batch of so many is of those who would otherwise wait.
+const TURNS: usize = 5;
+
 #[derive(Debug, Default)]
 pub struct Queue {
-    lanes: [VecDeque<Waiting>; Lane::ALL.len()],
+    lanes: [Fair<Waiting>; Lane::ALL.len()],
+    /// How many batches were taken.
+    turn: usize,
 }
 
 impl Queue {
@@ -68,12 +80,12 @@ impl Queue {
         if self.len() >= LONGEST_QUEUE {
             return Err(waiting);
         }
-        self.lane(waiting.lane).push_back(waiting);
+        self.lane(waiting.lane).push(waiting.owner.clone(), waiting);
         Ok(())
     }
 
     pub fn len(&self) -> usize {
-        self.lanes.iter().map(VecDeque::len).sum()
+        self.lanes.iter().map(Fair::count).sum()
     }
 
     /// Drops the calls whose callers no longer wait.
@@ -83,39 +95,50 @@ impl Queue {
         }
     }
 
+    /// Who is served first now: with every fifth batch what nobody waits for.
+    pub fn order(&self) -> [Urgency; 2] {
+        if self.turn % TURNS == TURNS - 1 {
+            [Urgency::Background, Urgency::Urgent]
+        } else {
+            [Urgency::Urgent, Urgency::Background]
+        }
+    }
+
     /// Up to ten calls that may go out together, the most urgent first. Writes go as far as their budget.
     pub fn take_batch(&mut self, urgency: Urgency, writes: &mut WriteBudget, now: Instant) -> Vec<Waiting> {
         let mut batch: Vec<Waiting> = Vec::new();
-        for lane in urgency.lanes() {
-            let waiting = std::mem::take(self.lane(lane));
-            let mut left = VecDeque::new();
-            for call in waiting {
-                let full = batch.len() >= BATCH || batch.first().is_some_and(|first| first.alone);
-                let fits = !full && (batch.is_empty() || !call.alone);
-                if fits && (!call.cmdlet.effect.is_write() || writes.take(now)) {
-                    batch.push(call);
-                } else {
-                    left.push_back(call);
+        let (mut count, mut is_alone) = (0, false);
+        for lane in urgency.lanes(self.turn) {
+            let taken = self.lane(lane).take(|_, call| {
+                if count >= BATCH || is_alone {
+                    return Choice::Stop;
                 }
-            }
-            *self.lane(lane) = left;
+                if (call.alone && count > 0) || (call.cmdlet.effect.is_write() && !writes.take(now)) {
+                    return Choice::Skip;
+                }
+                count += 1;
+                is_alone = call.alone;
+                Choice::Take
+            });
+            batch.extend(taken);
         }
+        self.turn = self.turn.wrapping_add(usize::from(!batch.is_empty()));
         batch
     }
 
     /// Everything that waits, to be refused.
     pub fn drain(&mut self) -> Vec<Waiting> {
-        self.lanes.iter_mut().flat_map(std::mem::take).collect()
+        self.lanes.iter_mut().flat_map(Fair::drain).collect()
     }
 
     pub fn has_writes(&self) -> bool {
         self.lanes
             .iter()
-            .flatten()
+            .flat_map(Fair::iter)
             .any(|waiting| waiting.cmdlet.effect.is_write())
     }
 
-    fn lane(&mut self, lane: Lane) -> &mut VecDeque<Waiting> {
+    fn lane(&mut self, lane: Lane) -> &mut Fair<Waiting> {
         &mut self.lanes[lane as usize]
     }
 }
@@ -142,8 +165,13 @@ mod tests {
         }
 
         fn add(&mut self, lane: Lane, name: &'static str, effect: Effect) {
+            self.add_for("", lane, name, effect);
+        }
+
+        fn add_for(&mut self, owner: &str, lane: Lane, name: &'static str, effect: Effect) {
             let (answer, caller) = oneshot::channel();
             let waiting = Waiting {
+                owner: Owner::from(owner),
                 cmdlet: Arc::new(Cmdlet::new(name, effect)),
                 url: String::new(),
                 lane,
@@ -226,6 +254,7 @@ mod tests {
         }
         let (answer, _caller) = oneshot::channel();
         let one_more = Waiting {
+            owner: Owner::from(""),
             cmdlet: Arc::new(Cmdlet::new("more", Effect::Read)),
             url: String::new(),
             lane: Lane::Edit,
@@ -236,5 +265,39 @@ mod tests {
         let refused = bench.queue.push(one_more).unwrap_err();
         bench.callers.pop();
         assert!(bench.queue.push(refused).is_ok());
+    }
+
+    #[test]
+    fn owners_take_turns_in_a_batch_and_with_the_budget_of_writes() {
+        let mut bench = Bench::new(1);
+        for _ in 0..50 {
+            bench.add_for("storm", Lane::Edit, "storm", Effect::Read);
+        }
+        bench.add_for("calm", Lane::Edit, "calm", Effect::Read);
+        assert_eq!(bench.take(Urgency::Urgent)[..2], ["storm", "calm"]);
+        let mut bench = Bench::new(1);
+        for name in ["one", "two"] {
+            bench.add_for("storm", Lane::Edit, name, Effect::Repeatable);
+        }
+        bench.add_for("calm", Lane::Edit, "calm", Effect::Repeatable);
+        assert_eq!(bench.take(Urgency::Urgent), ["one"]);
+        bench.writes = WriteBudget::new(1, Instant::now());
+        assert_eq!(bench.take(Urgency::Urgent), ["calm"]);
+    }
+
+    #[test]
+    fn one_batch_of_five_is_of_what_is_less_urgent() {
+        let mut bench = Bench::new(1000);
+        for _ in 0..100 {
+            bench.add(Lane::Revocation, "revoke", Effect::Read);
+            bench.add(Lane::Edit, "edit", Effect::Read);
+            bench.add(Lane::Repair, "repair", Effect::Read);
+        }
+        let mut firsts = Vec::new();
+        for _ in 0..5 {
+            let [urgency, _] = bench.queue.order();
+            firsts.push(bench.take(urgency)[0]);
+        }
+        assert_eq!(firsts, ["revoke", "revoke", "edit", "revoke", "repair"]);
     }
 }

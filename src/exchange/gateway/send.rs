@@ -103,7 +103,7 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
         return whole(batch, &not_leading(Stage::Exchange, ""));
     }
     core.metrics.requested(Stage::Exchange);
-    let response = answer_to(&core.http, request).await;
+    let response = answer_to(&core.http, request, REQUEST_TIMEOUT).await;
     if let Some(writing) = writing.flatten() {
         writing.ended();
     }
@@ -139,16 +139,17 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
     outcomes
 }
 
-/// The answer, or that it is lost.
+/// The answer, or that it is lost: there is none within `limit`.
 pub async fn answer_to(
     http: &HttpService,
     request: Request<Bytes>,
+    limit: Duration,
 ) -> Result<Response<Bytes>, TransportError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, http.clone().oneshot(request)).await {
+    match tokio::time::timeout(limit, http.clone().oneshot(request)).await {
         Ok(result) => result,
         Err(_) => Err(TransportError::lost(format!(
             "no answer within {} s",
-            REQUEST_TIMEOUT.as_secs()
+            limit.as_secs()
         ))),
     }
 }

@@ -1,6 +1,7 @@
 //! What clones of a gateway share, and when a request may leave.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -41,6 +42,8 @@ pub struct Core {
     /// What answers have shown of the tenant.
     pub learned: Mutex<Learned>,
     pub leadership: Leadership,
+    /// Conditions that a filter may have, as far as the tenant has refused longer ones.
+    pub conditions: AtomicUsize,
 }
 
 pub struct State {

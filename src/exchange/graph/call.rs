@@ -1,5 +1,7 @@
 //! One request to Graph: sent within its own limits, repeated where that may help, and what an error answer means.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use secrecy::ExposeSecret as _;
@@ -11,24 +13,29 @@ use crate::exchange::auth::Token;
 use crate::exchange::capabilities::{BLOCK_USERS, READ_MEMBERS, READ_USERS, REVOKE_SESSIONS};
 use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::gateway::{
-    Attempts, Core, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to, not_leading,
+    Attempts, Core, REQUEST_TIMEOUT, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to, not_leading,
 };
 use crate::exchange::metrics::{Attempt, Wait};
 use crate::exchange::wire::{Effect, Failure, retry_after};
 use crate::exchange::{text, trail};
 use crate::lane::Lane;
 
+pub const GET_GROUP: &str = "Graph GET group";
 pub const GET_MEMBERS: &str = "Graph GET group members";
 pub const GET_USER: &str = "Graph GET user";
 pub const PATCH_USER: &str = "Graph PATCH user";
 pub const SIGN_OUT: &str = "Graph POST revokeSignInSessions";
+
+/// What Graph shows only explains, and what Exchange shows of the mailbox waits for it: not for longer than this, and with
+/// all repetitions about a minute. An answer usually takes less than a second.
+const READ_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The least permission that is enough for `operation`.
 fn permission_for(operation: &str) -> &'static str {
     match operation {
         PATCH_USER => BLOCK_USERS,
         SIGN_OUT => REVOKE_SESSIONS,
-        GET_MEMBERS => READ_MEMBERS,
+        GET_GROUP | GET_MEMBERS => READ_MEMBERS,
         _ => READ_USERS,
     }
 }
@@ -135,7 +142,11 @@ impl Core {
         Span::current().record("client_request_id", tracing::field::display(id));
         let started = self.clock.instant();
         self.metrics.requested(Stage::Graph);
-        let answer = answer_to(&self.http, request).await;
+        let limit = match effect_of(body) {
+            Effect::Read => READ_TIMEOUT,
+            Effect::Repeatable | Effect::Create => REQUEST_TIMEOUT,
+        };
+        let answer = answer_to(&self.http, request, limit).await;
         if let Some(writing) = writing.flatten() {
             writing.ended();
         }

@@ -183,3 +183,51 @@ async fn retry_after_holds_all_of_graph_and_not_exchange() {
     assert!(patches[1..].iter().all(|at| *at >= 40), "{patches:?}");
     assert!(at("Get-")[0] < 10);
 }
+
+fn member(number: u8, more: &serde_json::Value) -> serde_json::Value {
+    let mut row = json!({"@odata.type": "#microsoft.graph.user",
+        "id": format!("00000000-0000-4000-8000-0000000000{number:02}")});
+    for (name, value) in more.as_object().unwrap() {
+        row[name] = value.clone();
+    }
+    row
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_hides_its_members_or_contains_one_that_does_shows_nobody_for_certain() {
+    let inner = json!({"@odata.type": "#microsoft.graph.group", "visibility": "HiddenMembership"});
+    let plain = json!({"id": "x"});
+    for (group, rows, hidden) in [
+        (
+            json!({"id": "x", "visibility": "HiddenMembership"}),
+            json!([]),
+            true,
+        ),
+        (
+            json!({"id": "x", "visibility": null}),
+            json!([member(1, &json!({}))]),
+            false,
+        ),
+        (
+            plain.clone(),
+            json!([member(1, &json!({})), member(2, &inner)]),
+            true,
+        ),
+        (plain, json!([member(1, &json!({"visibility": null}))]), false),
+    ] {
+        let tenant = Tenant::new(move |call: &Call| {
+            if call.name.ends_with("/transitiveMembers") {
+                Reaction::rows(&rows)
+            } else if call.name.starts_with("GET /v1.0/groups/") {
+                Reaction::status(200, &group)
+            } else {
+                Tenant::default_reaction(call)
+            }
+        });
+        let membership = tenant.gateway().group_members(Lane::Edit, &id()).await.unwrap();
+        match membership {
+            Membership::Hidden => assert!(hidden),
+            Membership::People(people) => assert!(!hidden && people.len() == 1),
+        }
+    }
+}

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::exchange::http::{HttpService, TransportError};
-use crate::exchange::{Cloud, Connection, Endpoints, Gateway, GatewayMetrics};
+use crate::exchange::{Cloud, Connection, Credential, Endpoints, Gateway, GatewayMetrics};
 
 pub const TENANT: &str = "11111111-2222-3333-4444-555555555555";
 pub const SECRET: &str = "planted-client-secret";
@@ -168,7 +168,7 @@ impl Tenant {
             tenant: TENANT.parse().unwrap(),
             endpoints: Endpoints::for_cloud(Cloud::Worldwide),
             client_id: Uuid::from_u128(7),
-            secret: SecretString::from(SECRET),
+            credentials: vec![Credential::ClientSecret(SecretString::from(SECRET))],
             max_concurrent: 2,
             writes_per_minute: 600,
         }

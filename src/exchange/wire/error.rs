@@ -8,7 +8,7 @@ mod reported;
 #[cfg(test)]
 mod tests;
 
-use self::class::{classify, refused_parameter, short_name};
+use self::class::{WriteScope, classify, refused_parameter, short_name};
 use self::reported::Reported;
 use super::reply::Reply;
 use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
@@ -69,6 +69,9 @@ fn message(reply: &Reply, class: ErrorClass, reported: &Reported, parameter: Opt
             "the app's role may not use {parameter}, or the service does not know it; the service says: {}",
             reported.text
         );
+    }
+    if let Some(refusal) = WriteScope::told_by(&reported.text) {
+        return format!("{}; the service says: {}", refusal.advice(), reported.text);
     }
     let advice = match reply.status {
         401 => {

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::{Delay, Fault, FaultRule, Faults, Lag, Rename, Seed, SeedUser, Surface};
+use simulator::{Delay, Fault, FaultRule, Faults, Lag, Profile, Rename, Seed, SeedUser, Surface};
 
 use super::crash::on_paused_time;
 use super::rng::Rng;
 use super::schedule::{disturbance, finish, is_the_operators};
-use super::settings::{quirks, some_settings};
+use super::settings::{in_profile, quirks, some_settings};
 use super::{Action, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant, with};
 
@@ -20,13 +20,13 @@ const DAY: Duration = Duration::from_hours(24);
 /// From one action to the next: about four hundred in a day.
 const PAUSE_SECONDS: (u64, u64) = (30, 400);
 
-/// Runs the day of this seed and judges its end.
-pub fn replay_day(seed: u64) -> Result<(), String> {
+/// Runs the day of this seed in a tenant of this kind, and judges its end.
+pub fn replay_day(seed: u64, profile: Option<Profile>) -> Result<(), String> {
     on_paused_time(async {
         let mut rng = Rng::seeded(seed);
         let mut rules = tenant();
         rules["spec"]["access"][0]["maxMailboxes"] = json!(2 * MAILBOXES);
-        let mut simulation = Simulation::under(directory(), &rules).await;
+        let mut simulation = Simulation::under(in_profile(directory(), profile), &rules).await;
         simulation.observe_every(Duration::from_mins(1));
         for action in morning(&mut rng) {
             simulation.run(&action).await?;

@@ -99,6 +99,7 @@ fn operator(
             operator_namespace: OPERATOR_NAMESPACE.to_owned(),
             tenant_lease_namespace: "kube-system".to_owned(),
             allowed_endpoints: Vec::new(),
+            federated_token_file: None,
             concurrency: 16,
         },
         metrics: Metrics::register(registry),

@@ -36,12 +36,12 @@ use tracing::subscriber::DefaultGuard;
 pub use action::{Action, Actions};
 pub use crash::{Scenario, crash_everywhere, replay_crash};
 pub use day::replay_day;
-pub use line::replay_line;
+pub use line::{replay_line, with_profile};
 pub use oracle::Patience;
 pub use rng::Rng;
 pub use schedule::{replay_schedule, schedules, trace_schedule};
 pub use secrets::Secrets;
-pub use sequence::{ABOUT_LEDGERS, ABOUT_PEOPLE, actions_of, replay_sequence};
+pub use sequence::{ABOUT_LEDGERS, ABOUT_PEOPLE, STORY, actions_of, replay_sequence};
 pub use wire::Phase;
 
 use self::expectations::Expectations;
@@ -117,6 +117,7 @@ impl Simulation {
                 let namespace_objects = kube::api::DeleteParams::default();
                 if *kind == "SharedMailbox" {
                     self.expected.release(&self.world, name);
+                    self.slips.has_deleted = true;
                     let _ = self
                         .world
                         .api::<SharedMailbox>()

@@ -73,12 +73,17 @@ pub fn view_of(world: &World, mailbox: &Value) -> Option<MailboxView> {
 /// there is one.
 fn guid_of(world: &World, mailbox: &Value) -> Option<String> {
     let reported = mailbox["status"]["mailboxGuid"].as_str();
+    remembered_guid(world, mailbox).or(reported.map(str::to_owned))
+}
+
+/// As the ledger of this very resource has it.
+fn remembered_guid(world: &World, mailbox: &Value) -> Option<String> {
     let all = super::ledgers::ledgers(world);
     let mut own = all
         .iter()
         .filter(|ledger| ledger["spec"]["resourceRef"]["uid"] == mailbox["metadata"]["uid"]);
     let listed = own.find_map(|ledger| ledger["spec"]["mailbox"]["guid"].as_str());
-    listed.or(reported).map(str::to_owned)
+    listed.map(str::to_owned)
 }
 
 /// The name of the resource that the marker names.
@@ -324,8 +329,30 @@ impl Judged<'_> {
         match view_of(self.world, self.mailbox) {
             None if served => found.push(format!("{own}: there is no such mailbox")),
             Some(view) if served => self.tenant(&view, found),
-            Some(view) if !matches!(fate, Fate::Paused | Fate::Observed) => self.refused(&view, found),
-            None | Some(_) => {}
+            Some(view) if matches!(fate, Fate::Paused | Fate::Observed) => self.protected(&view, found),
+            Some(view) => self.refused(&view, found),
+            None => {}
+        }
+    }
+
+    /// On a mailbox that is ours and that its team pauses or observes: nobody who has left holds anything, and nobody can
+    /// sign in whom the manifest does not let in.
+    fn protected(&self, view: &MailboxView, found: &mut Vec<String>) {
+        let own = name(self.mailbox);
+        let is_ours = marked_name(view) == Some(own.clone()) && view.type_details == "SharedMailbox";
+        if !is_ours || remembered_guid(self.world, self.mailbox).is_none() {
+            return;
+        }
+        let departed = departed(self.world);
+        for (member, right) in held(view) {
+            if departed.contains(&member) {
+                found.push(format!(
+                    "{own} is not enforced, and {member} still holds {right:?}"
+                ));
+            }
+        }
+        if self.mailbox["spec"]["signIn"] != "Allowed" && !view.account_disabled {
+            found.push(format!("{own} is not enforced, and its account is open"));
         }
     }
 

@@ -6,11 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use simulator::{Delay, Fault, FaultRule, Faults, Lag, Surface};
+use simulator::{Delay, Fault, FaultRule, Faults, Lag, Profile, Seed, Surface};
 
 use super::crash::on_paused_time;
+use super::line::with_profile;
 use super::oracle::MEMORY_HOLDS;
 use super::rng::Rng;
+use super::settings::in_profile;
 use super::{Action, Actions, Patience, Scenario, Simulation};
 use crate::api_server::{Call, Disturbance, Staleness, Verb};
 
@@ -58,8 +60,9 @@ pub fn schedules(scenarios: &[Scenario], seeds: impl Iterator<Item = u64>) -> us
         count += 1;
         let index = usize::try_from(Rng::seeded(seed).below(scenarios.len() as u64)).unwrap();
         let scenario = &scenarios[index];
-        if let Err(why) = replay_schedule(scenario, seed) {
-            let line = format!("schedule {} {seed}", scenario.name);
+        let profile = Profile::drawn(seed);
+        if let Err(why) = replay_schedule(scenario, seed, profile) {
+            let line = with_profile(format!("schedule {} {seed}", scenario.name), profile);
             eprintln!(
                 "{line} fails: {}",
                 why.lines().take(4).collect::<Vec<_>>().join("\n")
@@ -82,9 +85,12 @@ pub fn schedules(scenarios: &[Scenario], seeds: impl Iterator<Item = u64>) -> us
     count
 }
 
-/// One schedule.
-pub fn replay_schedule(scenario: &Scenario, seed: u64) -> Result<(), String> {
-    on_paused_time(async { run(&mut Simulation::start().await, scenario, seed).await })
+/// One schedule, in a tenant of this kind.
+pub fn replay_schedule(scenario: &Scenario, seed: u64, profile: Option<Profile>) -> Result<(), String> {
+    on_paused_time(async {
+        let mut simulation = Simulation::of(in_profile(Seed::contoso(), profile)).await;
+        run(&mut simulation, scenario, seed).await
+    })
 }
 
 /// Everything that was asked of either side in one schedule, to the last id.

@@ -59,8 +59,13 @@ impl Simulation {
                 .ledgers
                 .iter()
                 .all(|ledger| is_released_since(ledger, long_ago));
-        let only_revokes = !removed.is_empty() && added.is_empty();
-        if has_no_resource && !only_revokes {
+        // Automapping was being changed when the resource went.
+        let is_remapped = |pair| {
+            let mut entries = sent.ledgers.iter().filter_map(|ledger| entry(ledger, pair));
+            entries.any(|entry| entry["remapping"] == true)
+        };
+        let outlives = !(removed.is_empty() && added.is_empty()) && added.iter().all(is_remapped);
+        if has_no_resource && !outlives {
             wrongs.push(sent.wrong("its mailbox has no resource"));
         }
     }
@@ -76,7 +81,7 @@ impl Simulation {
         if evictions.any(is_evicted) {
             return true;
         }
-        if self.has_left(sent, holder) {
+        if self.had_left(sent, holder, long_ago) {
             return true;
         }
         let Some(entry) = entry(ledger, pair) else {
@@ -91,10 +96,15 @@ impl Simulation {
             || until.is_some_and(|until| until <= sent.at)
     }
 
-    pub(super) fn has_left(&self, sent: &Sent, holder: &str) -> bool {
-        let who = self.world.tenant.object_id(holder);
+    /// Whether the holder had left when it was sent, or when it was planned.
+    pub(super) fn had_left(&self, sent: &Sent, holder: &str, planned: Timestamp) -> bool {
+        let Some(who) = self.world.tenant.object_id(holder) else {
+            return false;
+        };
         let mut departed = sent.departed.iter();
-        departed.any(|name| who.is_some() && self.world.tenant.object_id(name) == who)
+        let times = self.versions.departed.get(&who);
+        departed.any(|name| self.world.tenant.object_id(name) == Some(who))
+            || times.is_some_and(|times| times.range(planned..=sent.at).next().is_some())
     }
 }
 

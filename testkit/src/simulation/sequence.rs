@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use simulator::{Rename, Seed, SeedUser};
+use simulator::{Fault, FaultRule, Faults, Profile, Rename, Seed, SeedUser};
 
 use super::crash::on_paused_time;
 use super::rng::Rng;
 use super::schedule::finish;
-use super::settings::{quirks, some_settings};
+use super::settings::{in_profile, quirks, some_settings};
 use super::slips::Slip;
 use super::{Action, Actions, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant as usual_tenant, with};
@@ -18,7 +18,7 @@ use crate::world::START;
 
 const MAILBOXES: [&str; 4] = ["sales", "info", "help", "events"];
 /// A mailbox that was there before the operator.
-const LEGACY: &str = "legacy@contoso.com";
+pub const LEGACY: &str = "legacy@contoso.com";
 /// The last five can't be had: a foreign domain, two people, one without a mailbox, a foreign mailbox.
 const ADDRESSES: [&str; 10] = [
     "sales@contoso.com",
@@ -39,7 +39,7 @@ const ALIASES: [&str; 5] = [
     "info@contoso.com",
     "no-address",
 ];
-const USERS: [&str; 8] = [
+pub const USERS: [&str; 8] = [
     "first.member@contoso.com",
     "second.member@contoso.com",
     "third.member@contoso.com",
@@ -70,9 +70,11 @@ pub fn actions_of(steps: &[u64]) -> Actions {
 pub const ABOUT_PEOPLE: u64 = 1 << 32;
 /// And from here on about the operator's memory.
 pub const ABOUT_LEDGERS: u64 = 1 << 33;
+/// And from here on each step is a story of several actions, which lead where single ones seldom do.
+pub const STORY: u64 = 1 << 34;
 
 /// Small numbers are plain things, so that shrinking ends at them.
-fn actions_of_step(step: u64) -> [Action; 2] {
+fn actions_of_step(step: u64) -> Actions {
     let number = step % ABOUT_PEOPLE / 64;
     let mut rng = Rng::seeded(number);
     // The first choices of each list are the plain ones.
@@ -80,13 +82,16 @@ fn actions_of_step(step: u64) -> [Action; 2] {
         let most = number.min(count as u64 - 1) + 1;
         usize::try_from(rng.below(most)).unwrap()
     };
+    if step >= STORY {
+        return story(step, &mut choose);
+    }
     if step >= ABOUT_LEDGERS {
         let what = Action::Slip(about_ledgers(step, &mut choose));
-        return [what, wait(step, &mut choose)];
+        return vec![what, wait(step, &mut choose)];
     }
     if step >= ABOUT_PEOPLE {
         let what = about_people(step % 16, &mut choose);
-        return [what, wait(step, &mut choose)];
+        return vec![what, wait(step, &mut choose)];
     }
     let name = MAILBOXES[choose(MAILBOXES.len())];
     let address = ADDRESSES[choose(ADDRESSES.len())];
@@ -113,7 +118,7 @@ fn actions_of_step(step: u64) -> [Action; 2] {
         14 => Action::Rename(USERS[choose(5)].to_owned(), renamed(choose(3))),
         _ => Action::Crash,
     };
-    [what, wait(step, &mut choose)]
+    vec![what, wait(step, &mut choose)]
 }
 
 fn wait(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Action {
@@ -176,6 +181,71 @@ fn about_ledgers(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Slip {
         12..=14 => Slip::Rebuild(name, step),
         _ => Slip::Stray(LEGACY.to_owned()),
     }
+}
+
+/// A mailbox that two people use, and then: it comes back without its permission, or stays away while one of them leaves,
+/// or its ledger is restored as it was before one of them was taken out, or it goes between the revoke and the grant of a
+/// change of automapping.
+fn story(step: u64, choose: &mut impl FnMut(usize) -> usize) -> Actions {
+    let which = choose(MAILBOXES.len());
+    let (name, team) = (MAILBOXES[which], format!("{}-0", MAILBOXES[which]));
+    let apply_mailbox = || Action::Apply(mailbox(name, ADDRESSES[which]));
+    let manifest = |members: &[&str]| permission(&team, name, members, &["FullAccess", "SendAs"]);
+    let members = |members: &[&str]| Action::Apply(manifest(members));
+    // Switching automapping off for all is one call; switching it on is a revoke and a grant for each person.
+    let unmapped = with(
+        manifest(&USERS[..2]),
+        &json!({ "spec": { "autoMapping": false } }),
+    );
+    let begin = if step % 4 == 3 {
+        Action::Apply(unmapped)
+    } else {
+        members(&USERS[..2])
+    };
+    let mut actions = vec![apply_mailbox(), begin, Action::Settle];
+    actions.extend(match step % 4 {
+        0 => vec![
+            Action::delete_mailbox(name),
+            Action::delete_permission(&team),
+            Action::seconds(60),
+            apply_mailbox(),
+            Action::Settle,
+        ],
+        1 => vec![
+            Action::delete_mailbox(name),
+            Action::seconds(60),
+            Action::Apply(with(
+                usual_tenant(),
+                &json!({ "spec": { "departed": [USERS[0]] } }),
+            )),
+        ],
+        2 => vec![
+            Action::Slip(Slip::Backup),
+            members(&USERS[..1]),
+            Action::Settle,
+            Action::seconds(60),
+            Action::Slip(Slip::RestoreAtRest(name.to_owned())),
+        ],
+        _ => {
+            let busy = Fault::Throttled {
+                retry_after_seconds: Some(20),
+            };
+            vec![
+                Action::Faults(Faults {
+                    rules: vec![FaultRule::always(busy).on(&["Add-MailboxPermission"])],
+                    ..Faults::default()
+                }),
+                members(&USERS[..2]),
+                Action::seconds(30),
+                Action::delete_mailbox(name),
+                // The request that waits for its turn would be sent all the same.
+                Action::Crash,
+                Action::Faults(Faults::default()),
+            ]
+        }
+    });
+    actions.push(wait(step, choose));
+    actions
 }
 
 fn send_as(mailbox: &str, user: &str) -> Value {
@@ -275,10 +345,10 @@ fn renamed(what: usize) -> Rename {
     }
 }
 
-/// Runs the actions of these steps and judges their end.
-pub fn replay_sequence(steps: &[u64]) -> Result<(), String> {
+/// Runs the actions of these steps in a tenant of this kind, and judges their end.
+pub fn replay_sequence(steps: &[u64], profile: Option<Profile>) -> Result<(), String> {
     on_paused_time(async {
-        let mut simulation = Simulation::of(tenant()).await;
+        let mut simulation = Simulation::of(in_profile(tenant(), profile)).await;
         simulation.run_all(&actions_of(steps)).await?;
         finish(&mut simulation, Patience::usual()).await?;
         simulation

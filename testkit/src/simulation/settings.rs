@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use simulator::{MailboxView, Quirks};
+use simulator::{MailboxView, Profile, Quirks, Seed};
 
 /// Settings that are on or off, by their path in the manifest.
 const FLAGS: [(&str, &str); 10] = [
@@ -44,6 +44,14 @@ pub fn quirks(seed: u64) -> Quirks {
         missing: BTreeSet::new(),
         ..Quirks::drawn(seed)
     }
+}
+
+/// The same tenant, of this kind.
+pub fn in_profile(mut seed: Seed, profile: Option<Profile>) -> Seed {
+    if let Some(profile) = profile {
+        profile.apply(&mut seed);
+    }
+    seed
 }
 
 /// The settings of the `number`th kind of manifest.

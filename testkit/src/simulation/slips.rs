@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxLedger, MailboxPermission, SharedMailbox};
@@ -15,6 +16,7 @@ use super::model::{self, home, name};
 use super::rights::{Pair, changes};
 use super::rng::Rng;
 use super::sent::{Sent, entry};
+use super::sequence::{LEGACY, USERS};
 use super::wishes::{self, Right};
 use super::{Action, INTERVAL, Patience, Simulation};
 
@@ -32,6 +34,8 @@ pub enum Slip {
     Forget(String),
     /// As it was at the last backup, in place of what there is. With true the backup lacks one of its permissions.
     Restore(String, bool),
+    /// As it was at the last backup, while nothing is under way.
+    RestoreAtRest(String),
     /// As it was at the last backup, or as it is, beside the living one.
     Copy(String),
     /// The mailbox and its permissions are deleted and come back one by one, in an order that is drawn.
@@ -44,8 +48,10 @@ pub enum Slip {
 #[derive(Default)]
 pub struct Slips {
     backup: BTreeMap<String, MailboxLedger>,
-    /// When the ledger of a mailbox (GUID) was restored.
-    pub restored: BTreeMap<String, Vec<Timestamp>>,
+    /// When the ledger of a mailbox (GUID) was restored, and how long what was under way may still be done.
+    pub restored: BTreeMap<String, Vec<(Timestamp, SignedDuration)>>,
+    /// A SharedMailbox was deleted: once it is back, what its permissions drop may stay for the hour.
+    pub has_deleted: bool,
     /// When any ledger was touched: what was announced before may be sent with no ledger around.
     pub touched: Vec<Timestamp>,
     /// Resources (uid) of whose mailboxes nothing is known any more.
@@ -68,24 +74,20 @@ impl Simulation {
             Slip::Forget(name) => {
                 self.forget_ledger(name).await;
             }
+            Slip::RestoreAtRest(name) => {
+                self.restore(name, SignedDuration::ZERO).await;
+            }
             Slip::Restore(name, lacks_one) => {
-                let Some(copy) = self.slips.backup.get(name).cloned() else {
+                if !self.restore(name, UNDER_WAY).await {
                     return Ok(());
-                };
-                if self.forget_ledger(name).await {
-                    self.create(&copy.metadata.name.clone().unwrap_or_default(), &copy)
-                        .await;
-                    let guid = copy.spec.mailbox.map(|mailbox| mailbox.guid.to_string());
-                    let times = self.slips.restored.entry(guid.unwrap_or_default()).or_default();
-                    times.push(self.world.server.now());
-                    let all = model::permissions(&self.world);
-                    let lost = all
-                        .iter()
-                        .find(|permission| lacks_one & (home(permission) == *name));
-                    if let Some(lost) = lost {
-                        let lost = Action::delete_permission(&model::name(lost));
-                        Box::pin(self.run(&lost)).await?;
-                    }
+                }
+                let all = model::permissions(&self.world);
+                let lost = all
+                    .iter()
+                    .find(|permission| lacks_one & (home(permission) == *name));
+                if let Some(lost) = lost {
+                    let lost = Action::delete_permission(&model::name(lost));
+                    Box::pin(self.run(&lost)).await?;
                 }
             }
             Slip::Copy(name) => {
@@ -126,6 +128,21 @@ impl Simulation {
         let api: Api<MailboxLedger> = Api::all(self.world.client.clone());
         let name = ledger.metadata.name.unwrap_or_default();
         api.delete(&name, &DeleteParams::default()).await.is_ok()
+    }
+
+    async fn restore(&mut self, name: &str, under_way: SignedDuration) -> bool {
+        let Some(copy) = self.slips.backup.get(name).cloned() else {
+            return false;
+        };
+        if !self.forget_ledger(name).await {
+            return false;
+        }
+        self.create(&copy.metadata.name.clone().unwrap_or_default(), &copy)
+            .await;
+        let guid = copy.spec.mailbox.map(|mailbox| mailbox.guid.to_string());
+        let times = self.slips.restored.entry(guid.unwrap_or_default()).or_default();
+        times.push((self.world.server.now(), under_way));
+        true
     }
 
     async fn create(&self, name: &str, of: &MailboxLedger) {
@@ -180,6 +197,10 @@ impl Simulation {
 
     async fn scramble(&mut self, name: &str, how: u64) {
         let mut rng = Rng::seeded(how);
+        // Somebody else's mailbox, and somebody else's account, which may sign in.
+        let tenant = &self.world.tenant;
+        let forged = json!({ "mailboxGuid": tenant.mailbox(LEGACY).map(|view| view.exchange_guid),
+                             "objectId": tenant.object_id(USERS[0]) });
         self.label::<SharedMailbox>(self.world.api(), name, &mut rng)
             .await;
         if let Some(ledger) = self.ledger_of(name).await {
@@ -192,7 +213,7 @@ impl Simulation {
         };
         let api = self.world.api::<SharedMailbox>();
         if let Ok(Some(object)) = api.get_opt(name).await
-            && let Some(object) = scrambled(&object, &mut rng)
+            && let Some(object) = scrambled(&object, &forged, &mut rng)
         {
             let _ = api.replace_status(name, &params, &object).await;
         }
@@ -205,7 +226,7 @@ impl Simulation {
             self.label::<MailboxPermission>(self.world.api(), &own, &mut rng)
                 .await;
             if let Ok(Some(object)) = api.get_opt(&own).await
-                && let Some(object) = scrambled(&object, &mut rng)
+                && let Some(object) = scrambled(&object, &forged, &mut rng)
             {
                 let _ = api.replace_status(&own, &params, &object).await;
             }
@@ -305,19 +326,19 @@ impl Simulation {
         sent.ledgers.iter().any(|ledger| {
             let guid = ledger["spec"]["mailbox"]["guid"].as_str().unwrap_or_default();
             let mut times = self.slips.restored.get(guid).into_iter().flatten();
-            let is_fresh = times.any(|since| {
+            let is_fresh = times.any(|(since, under_way)| {
                 let long = sent.at.duration_since(*since);
-                long > UNDER_WAY && long < GRACE
+                long >= *under_way && long < GRACE
             });
             is_fresh
                 && entry(ledger, pair)
                     .is_some_and(|entry| entry["remapping"] != true && entry["state"] != "Removed")
-        }) && !self.has_left(sent, &pair.0)
+        }) && !self.had_left(sent, &pair.0, sent.at.saturating_sub(UNDER_WAY).unwrap())
     }
 
     /// How long what was restored or brought back may take.
     pub(super) fn grace(&self) -> Duration {
-        if self.slips.touched.is_empty() {
+        if self.slips.touched.is_empty() && !self.slips.has_deleted {
             Duration::ZERO
         } else {
             Duration::from_mins(65)
@@ -333,7 +354,7 @@ fn is_settled(ledger: &MailboxLedger) -> bool {
 }
 
 /// The object with some of its status lost, or forged to say less or something else than is so.
-fn scrambled<T: serde::Serialize + serde::de::DeserializeOwned>(object: &T, rng: &mut Rng) -> Option<T> {
+fn scrambled<T: Serialize + DeserializeOwned>(object: &T, forged: &Value, rng: &mut Rng) -> Option<T> {
     let mut value = serde_json::to_value(object).ok()?;
     if rng.percent(30) {
         value.as_object_mut()?.remove("status");
@@ -345,9 +366,7 @@ fn scrambled<T: serde::Serialize + serde::de::DeserializeOwned>(object: &T, rng:
                 (_, 0) => {
                     status.remove(&field);
                 }
-                ("mailboxGuid", 1) => {
-                    status[&field] = json!("99999999-0000-4000-8000-000000000001");
-                }
+                ("mailboxGuid" | "objectId", 1) => status[&field] = forged[&field].clone(),
                 ("observedGeneration", 1) => status[&field] = json!(0),
                 ("conditions", 1) => {
                     for condition in status[&field].as_array_mut().into_iter().flatten() {

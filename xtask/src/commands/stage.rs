@@ -1,13 +1,15 @@
 //! What some commands run on: a control plane, a simulated tenant and the operator, and how to talk to them.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::control_plane::{Binaries, ControlPlane, Options};
 use xtask::process::{free_port, http_status, wait_until};
 use xtask::supervised::{Program, Supervised, tail};
@@ -44,6 +46,8 @@ pub struct Stage {
     pub control_plane: ControlPlane,
     binaries: Binaries,
     programs: Programs,
+    /// With which the operator runs; None: as an administrator.
+    operator_kubeconfig: Option<PathBuf>,
     /// `host:port` of the simulated tenant.
     simulator_address: String,
 }
@@ -62,6 +66,7 @@ impl Stage {
             control_plane,
             binaries,
             programs,
+            operator_kubeconfig: None,
             simulator_address,
         })
     }
@@ -101,7 +106,9 @@ impl Stage {
         let mut program = Program::new(name, program);
         program.arguments = arguments;
         program.grace = OPERATOR_GRACE;
-        let kubeconfig = self.control_plane.kubeconfig().display().to_string();
+        let kubeconfig = self.operator_kubeconfig.as_deref();
+        let kubeconfig = kubeconfig.unwrap_or(self.control_plane.kubeconfig());
+        let kubeconfig = kubeconfig.display().to_string();
         program.environment.push(("KUBECONFIG".to_owned(), kubeconfig));
         let operator = Supervised::start(&self.binaries.supervise, &program, &self.logs())?;
         let operator = self.operator.insert(operator);
@@ -110,6 +117,27 @@ impl Stage {
             Ok((http_status(&listen, "/readyz") == Some(200)).then_some(()))
         })?;
         ready.ok_or_else(|| operator.failure("the operator did not become ready in time"))
+    }
+
+    /// Has the operator run as the service account that was installed, as its pods would: the policies refuse what an
+    /// administrator writes into a ledger.
+    pub fn use_service_account(&mut self) -> Result<()> {
+        let line = format!("create token {OPERATOR} -n {OPERATOR_NAMESPACE} --duration=24h");
+        let token = quietly(&mut self.kubectl(&line))?;
+        let token = String::from_utf8(token).context("a token is text")?;
+        let mut config = self.kubectl_json("config view --raw --minify")?;
+        config["users"][0]["user"] = json!({ "token": token.trim() });
+        let path = self.control_plane.directory().join("operator.kubeconfig");
+        let mut file = OpenOptions::new();
+        let mut file = file
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)?;
+        file.write_all(config.to_string().as_bytes())?;
+        self.operator_kubeconfig = Some(path);
+        Ok(())
     }
 
     /// Stops the operator in order, and returns when it is gone.

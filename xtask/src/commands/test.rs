@@ -17,6 +17,32 @@ use crate::console::{Outcome, Steps};
 const IMAGE_ROOT_VARIABLE: &str = "SMO_IMAGE_ROOT";
 /// With optional parts, so that these are tested too; the image is the program without them.
 const TESTS: [&str; 4] = ["test", "--workspace", "--all-features", "--locked"];
+/// The kinds of tenant under which the flows run again (`simulator::Profile`), and the variable that names one.
+const PROFILES: [&str; 5] = ["2020", "2026", "narrow-role", "hybrid", "linked-accounts"];
+const PROFILE_VARIABLE: &str = "SMO_PROFILE";
+/// The build of all tests has built these.
+const FLOWS: [&str; 6] = [
+    "test",
+    "--workspace",
+    "--all-features",
+    "--locked",
+    "--test",
+    "flows",
+];
+/// What draws its own tenants, or none.
+const SKIPPED: [&str; 11] = [
+    "--",
+    "--skip",
+    "schedules::",
+    "--skip",
+    "sequences::",
+    "--skip",
+    "day::",
+    "--skip",
+    "crash::",
+    "--skip",
+    "architecture::",
+];
 /// Installed by CI when it is missing, into the target folder.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
@@ -67,6 +93,12 @@ fn all(steps: &mut Steps) -> Result<()> {
         environment.push((IMAGE_ROOT_VARIABLE, &root));
         cargo(&TESTS, &environment)
     })?;
+    for profile in PROFILES {
+        steps.run(&format!("flows of the main job, tenant {profile}"), || {
+            let environment = [(PROFILE_VARIABLE, Path::new(profile))];
+            cargo(&[&FLOWS[..], &SKIPPED[..]].concat(), &environment)
+        })?;
+    }
     steps.run_or_skip("licences and sources of dependencies", cargo_deny)
 }
 

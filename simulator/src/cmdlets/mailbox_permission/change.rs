@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::list;
 use crate::cmdlets::call::{Call, Done, inherited_ignored, is_live_mailbox};
-use crate::cmdlets::recipient_permission::{account, holder};
+use crate::cmdlets::recipient_permission::{account, former_sids, holder};
 use crate::directory::{AccessEntry, AccessRight, Seen, Standing};
 use crate::error::CmdletError;
 use crate::parameters::Parameters;
@@ -18,7 +19,8 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     let mailbox = call.resolve_newest(&identity, is_live_mailbox)?;
     let trustee = call.trustee(&user)?;
     let deny = parameters.is_on("Deny");
-    let own = |entry: &AccessEntry| entry.sid == trustee.sid && entry.deny == deny && is_of_mailbox(entry);
+    let own =
+        |entry: &AccessEntry| entry.sid == trustee.entry_sid() && entry.deny == deny && is_of_mailbox(entry);
     let present = mailbox.full_access().iter().find(|entry| own(entry));
     if present.is_some_and(|entry| rights.is_subset(&entry.rights)) {
         // Also when only AutoMapping differs: it stays as it was.
@@ -42,7 +44,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         && !deny
         && trustee.is_user();
     let inheritance = inheritance(parameters)?;
-    Ok(change_all(call, &mailbox, |entries| {
+    let mut done = change_all(call, &mailbox, |entries| {
         match entries.iter_mut().find(|entry| own(entry)) {
             Some(entry) => {
                 entry.rights.extend(&rights);
@@ -50,7 +52,7 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
             }
             None => entries.push(AccessEntry {
                 trustee: trustee.id,
-                sid: trustee.sid.clone(),
+                sid: trustee.entry_sid().to_owned(),
                 rights,
                 deny,
                 standing: Standing::Explicit,
@@ -58,7 +60,11 @@ pub fn add(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
                 auto_mapping: maps,
             }),
         }
-    }))
+    });
+    if call.world.quirks.access.adding_answers_the_row {
+        done.rows = list::entries_of(call, &mailbox, trustee.entry_sid());
+    }
+    Ok(done)
 }
 
 /// Stands on the mailbox itself instead of coming down from the organisation.
@@ -107,6 +113,10 @@ fn remove_of_one(call: &mut Call<'_>, parameters: &Parameters, mailbox: &Seen) -
         }
         entries.retain(|entry| !entry.rights.is_empty());
     });
+    let former = former_sids(call, &user).into_iter();
+    let mut done = done;
+    done.warnings
+        .extend(former.map(|sid| not_present(&mailbox.name, &sid)));
     if done.changed {
         return Ok(done);
     }
@@ -116,11 +126,15 @@ fn remove_of_one(call: &mut Call<'_>, parameters: &Parameters, mailbox: &Seen) -
     if mailbox.full_access().iter().any(inherited) {
         return Ok(Done::warned(inherited_ignored(&mailbox.name, deny)));
     }
-    Ok(Done::warned(format!(
-        "Can't remove the access control entry on the object \"{}\" for account \"{account}\" because the ACE doesn't \
-         exist on the object.",
-        mailbox.name
-    )))
+    done.warnings.insert(0, not_present(&mailbox.name, &account));
+    Ok(done)
+}
+
+fn not_present(object: &str, account: &str) -> String {
+    format!(
+        "Can't remove the access control entry on the object \"{object}\" for account \"{account}\" because the ACE doesn't \
+         exist on the object."
+    )
 }
 
 fn change_all(call: &mut Call<'_>, mailbox: &Seen, change: impl FnOnce(&mut Vec<AccessEntry>)) -> Done {

@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::cmdlets::call::{Account, Call, Done, shown_name};
 use crate::cmdlets::query;
 use crate::cmdlets::recipient_permission::{SELF, SELF_SID, holder};
-use crate::directory::{AccessEntry, MailboxType, Seen, Standing};
+use crate::directory::{AccessEntry, MailboxType, Seen, Standing, View};
 use crate::error::CmdletError;
 use crate::parameters::Parameters;
+use crate::quirks::{OrganizationRows, UserFilter};
 use crate::row::Row;
 
 /// Which entries of accounts that aren't there are shown (page of Get-MailboxPermission).
@@ -34,7 +35,16 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     if let Some(user) = parameters.text("User") {
         let sids = entries.iter().map(|entry| entry.sid.as_str());
         let (sid, _) = holder(call, sids, &user)?;
-        let own = entries.iter().filter(|entry| entry.sid == sid);
+        let former = match call.world.quirks.access.user_filter {
+            UserFilter::PresentSid => Vec::new(),
+            UserFilter::EverySid => call
+                .trustee(&user)
+                .map(|trustee| trustee.sid_history.clone())
+                .unwrap_or_default(),
+        };
+        let own = entries
+            .iter()
+            .filter(|entry| entry.sid == sid || former.contains(&entry.sid));
         rows.extend(own.filter_map(|entry| entry_row(call, &mailbox, entry, scope)));
     } else {
         rows.extend(self_rows(call, &mailbox));
@@ -43,7 +53,7 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
                 .iter()
                 .filter_map(|entry| entry_row(call, &mailbox, entry, scope)),
         );
-        rows.extend(inherited_rows(call, &mailbox));
+        rows.extend(organization_rows(call, &mailbox));
     }
     let mut done = Done {
         rows,
@@ -126,7 +136,52 @@ fn self_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
         .collect()
 }
 
-/// What comes down from the organisation: an allowance and a refusal that are nobody's grant.
+/// What Add-MailboxPermission answers: all that the mailbox has for this SID.
+pub fn entries_of(call: &Call<'_>, mailbox: &Seen, sid: &str) -> Vec<Value> {
+    let all = Scope {
+        soft_deleted: true,
+        unresolved: true,
+    };
+    let newest = call.world.directory.seen(mailbox.handle, View::Newest);
+    let newest = newest.as_ref().unwrap_or(mailbox);
+    let own = newest.full_access().iter().filter(|entry| entry.sid == sid);
+    own.filter_map(|entry| entry_row(call, mailbox, entry, all))
+        .collect()
+}
+
+/// What comes from the organisation: an allowance and a refusal that are nobody's grant, or a role group that looks as
+/// if it had been granted something.
+fn organization_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
+    match call.world.quirks.access.organization_rows {
+        OrganizationRows::Inherited => inherited_rows(call, mailbox),
+        OrganizationRows::OnTheMailbox => vec![discovery_row(call, mailbox)],
+    }
+}
+
+/// A tenant where Get-Group knows the role group has it in its directory.
+fn discovery_row(call: &Call<'_>, mailbox: &Seen) -> Value {
+    const NAME: &str = "Discovery Management";
+    let known = call
+        .world
+        .directory
+        .matching(NAME, View::Newest)
+        .into_iter()
+        .next();
+    let sid = known.map_or_else(
+        || "S-1-5-21-3787293746-1043275628-2190718315-514".to_owned(),
+        |group| group.sid.clone(),
+    );
+    let shown = Shown {
+        user: NAME,
+        sid: &sid,
+        rights: "FullAccess",
+        deny: false,
+        inherited: false,
+        inheritance: "All",
+    };
+    row(call, mailbox, &shown)
+}
+
 fn inherited_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
     let rows = [
         (

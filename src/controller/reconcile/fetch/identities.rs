@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::future::join_all;
+
 use super::failed::Failed;
 use super::reads::Reads;
 use crate::api::ForeignState;
 use crate::exchange::{ExchangeError, ProxyAddress, RecipientQuery, RecipientRow, UserRow};
 use crate::ledger::Ledger;
-use crate::mail::{Holder, ObjectId, Sid, SmtpAddress};
+use crate::mail::{Holder, MailboxGuid, ObjectId, Right, Sid, SmtpAddress};
 use crate::plan::{self, Desired, Identity, Observed, Read};
 
 impl Reads<'_> {
@@ -20,27 +22,25 @@ impl Reads<'_> {
         ledger: &Ledger,
         failed: &mut Failed,
     ) -> BTreeMap<Holder, Identity> {
-        // Each with the sign-in names that its rows show.
-        let mut strangers: BTreeMap<Holder, BTreeSet<SmtpAddress>> = BTreeMap::new();
+        let mut strangers: BTreeMap<Holder, Shown> = BTreeMap::new();
         for row in plan::foreign(desired, observed, ledger) {
             if let (Some(holder), false) = (row.holder, row.state == ForeignState::Denied) {
-                strangers
-                    .entry(holder)
-                    .or_default()
-                    .extend(row.shown.parse().ok());
+                let shown = strangers.entry(holder).or_default();
+                shown.names.insert(row.shown);
+                shown.stores.insert(row.store);
             }
         }
         let directory = &self.tenant.directory;
         let mut identities = BTreeMap::new();
         let (mut sids, mut ids) = (BTreeMap::new(), Vec::new());
-        for (stranger, names) in strangers {
+        for (stranger, shown) in strangers {
             if let Some(known) = directory.identity(&stranger, self.now) {
                 identities.insert(stranger, known);
                 continue;
             }
             match stranger {
                 Holder::Sid(sid) => {
-                    sids.insert(sid, names);
+                    sids.insert(sid, shown);
                 }
                 Holder::ObjectId(id) => ids.push(id),
             }
@@ -50,7 +50,7 @@ impl Reads<'_> {
             Ok(found) => delegates = found,
             Err(error) => failed.note(Read::Recipients, &error),
         }
-        let rows = self.behind_sids(&sids, failed).await;
+        let rows = self.behind_sids(observed.guid, &sids, failed).await;
         for (holder, identity) in rows.into_iter().chain(delegates) {
             directory.remember_identity(holder.clone(), identity.clone(), self.now);
             identities.insert(holder, identity);
@@ -61,7 +61,8 @@ impl Reads<'_> {
     /// Whoever has these SIDs. Left out is who is neither there nor gone for sure.
     async fn behind_sids(
         &self,
-        shown: &BTreeMap<Sid, BTreeSet<SmtpAddress>>,
+        guid: MailboxGuid,
+        shown: &BTreeMap<Sid, Shown>,
         failed: &mut Failed,
     ) -> Vec<(Holder, Identity)> {
         let gateway = &self.tenant.gateway;
@@ -72,14 +73,16 @@ impl Reads<'_> {
         );
         let mut known: BTreeMap<Sid, Identity> = BTreeMap::new();
         for user in users.iter().flatten() {
-            let sign_in_name = user.user_principal_name.parse().ok();
-            let addresses = sign_in_name.into_iter().chain(user.address.clone());
             let sid = user.sid.clone();
-            known.extend(sid.map(|sid| (sid, identity(user.object_id, addresses))));
+            known.extend(sid.map(|sid| (sid, identity(user.object_id, names_of_user(user)))));
         }
         for group in groups.iter().flatten() {
-            let sid = group.sid.clone();
-            known.extend(sid.map(|sid| (sid, identity(group.object_id, group.address.clone()))));
+            let who = if group.is_role_group() {
+                Identity::RoleGroup
+            } else {
+                identity(group.object_id, group.address.clone())
+            };
+            known.extend(group.sid.clone().map(|sid| (sid, who)));
         }
         // What one of them found, the other need not explain.
         let is_explained = sids.iter().all(|sid| known.contains_key(sid));
@@ -90,73 +93,112 @@ impl Reads<'_> {
                 failed.note(read, &error);
             }
         }
+        let mut unfound = BTreeMap::new();
+        if is_complete {
+            let nameless = shown.iter().filter(|(sid, _)| !known.contains_key(*sid));
+            unfound = self
+                .behind_names(guid, &nameless.collect::<Vec<_>>(), failed)
+                .await;
+        }
+        let tied = unfound
+            .iter()
+            .filter(|(_, who)| matches!(who, Identity::Known { .. }));
+        known.extend(tied.map(|(sid, who)| (sid.clone(), who.clone())));
         if let Err(error) = self.add_aliases(&mut known).await {
             // By an address that nobody knows they may be whom a manifest names, or whom nothing is taken from.
             failed.note(Read::Recipients, &error);
             return Vec::new();
         }
-        let gone = if is_complete {
-            self.gone(shown, &known, failed).await
-        } else {
-            BTreeSet::new()
-        };
-        let known = known
+        unfound.extend(known);
+        let holders = unfound
             .into_iter()
             .map(|(sid, identity)| (Holder::Sid(sid), identity));
-        let gone = gone.into_iter().map(|sid| (Holder::Sid(sid), Identity::Gone));
-        known.chain(gone).collect()
+        holders.collect()
     }
 
-    /// Which of these SIDs nobody has. An entry may carry a SID that its account had before, under which nobody is found,
-    /// while Exchange goes on showing who it is. A name proves nobody's identity, but that there is somebody: it is no
-    /// leftover.
-    async fn gone(
+    /// Who is behind these SIDs, under which nobody is found. An entry may carry a SID that its account had before, or that
+    /// of an account in another forest, while Exchange goes on showing who it is. A name proves nobody's identity, only that
+    /// there is somebody and the entry is no leftover. It is theirs for sure when Exchange answers it to the question what
+    /// they hold.
+    async fn behind_names(
         &self,
-        shown: &BTreeMap<Sid, BTreeSet<SmtpAddress>>,
-        known: &BTreeMap<Sid, Identity>,
+        guid: MailboxGuid,
+        nameless: &[(&Sid, &Shown)],
         failed: &mut Failed,
-    ) -> BTreeSet<Sid> {
-        let nameless: Vec<_> = shown.iter().filter(|(sid, _)| !known.contains_key(sid)).collect();
-        let names: Vec<SmtpAddress> = nameless
+    ) -> BTreeMap<Sid, Identity> {
+        let names: BTreeSet<SmtpAddress> = nameless
             .iter()
-            .flat_map(|(_, names)| names.iter().cloned())
+            .flat_map(|(_, shown)| shown.names.iter().filter_map(|name| name.parse().ok()))
             .collect();
+        let names: Vec<SmtpAddress> = names.into_iter().collect();
         let there = match self.tenant.gateway.find_users_by_address(self.lane, &names).await {
             Ok(there) => there,
             Err(error) => {
                 failed.note(Read::Accounts, &error);
-                return BTreeSet::new();
+                return BTreeMap::new();
             }
         };
-        let is_there = |name: &SmtpAddress| {
-            let answers = |user: &UserRow| {
-                user.user_principal_name.eq_ignore_ascii_case(name.as_str())
-                    || user.address.as_ref() == Some(name)
+        let answers = nameless.iter().map(|(sid, shown)| async {
+            let identity = match shown.somebody(&there) {
+                Somebody::Nobody => Identity::Gone,
+                Somebody::Unclear => Identity::Untied,
+                Somebody::One(id, user) => match self.holds(guid, id, sid, shown).await {
+                    Ok(true) => identity(Some(id), names_of_user(user)),
+                    Ok(false) => Identity::Untied,
+                    Err(_) => return None,
+                },
             };
-            there.iter().any(answers)
-        };
-        let gone = nameless
-            .into_iter()
-            .filter(|(_, names)| !names.iter().any(is_there));
-        gone.map(|(sid, _)| sid.clone()).collect()
+            Some(((*sid).clone(), identity))
+        });
+        join_all(answers).await.into_iter().flatten().collect()
     }
 
-    /// Accounts come with their sign-in name and primary address; a pattern may name them by any other.
-    async fn add_aliases(&self, known: &mut BTreeMap<Sid, Identity>) -> Result<(), ExchangeError> {
-        let id_of = |identity: &Identity| match identity {
-            Identity::Known { object_id, .. } => *object_id,
-            Identity::Gone => None,
+    /// Whether Exchange shows an entry with this SID when it is asked what this person holds on the mailbox.
+    async fn holds(
+        &self,
+        guid: MailboxGuid,
+        id: ObjectId,
+        sid: &Sid,
+        shown: &Shown,
+    ) -> Result<bool, ExchangeError> {
+        let gateway = &self.tenant.gateway;
+        let found: Vec<Option<Sid>> = if shown.stores.contains(&Right::FullAccess) {
+            let rows = gateway.full_access(self.lane, guid, Some(&id)).await?.into_iter();
+            rows.map(|row| row.sid).collect()
+        } else {
+            let rows = gateway.send_as(self.lane, guid, Some(&id)).await?.into_iter();
+            rows.map(|row| row.sid).collect()
         };
-        let ids: Vec<ObjectId> = known.values().filter_map(id_of).collect();
-        let recipients: BTreeMap<Holder, Identity> = self.behind_ids(&ids).await?.into_iter().collect();
-        for identity in known.values_mut() {
-            if let Identity::Known {
-                object_id: Some(id),
+        Ok(found.iter().flatten().any(|found| found == sid))
+    }
+
+    /// Accounts come with their sign-in name and primary address; a pattern may name them by any other. Groups come without
+    /// an object id in some tenants: their address leads to it.
+    async fn add_aliases(&self, known: &mut BTreeMap<Sid, Identity>) -> Result<(), ExchangeError> {
+        let query = |identity: &Identity| match identity {
+            Identity::Known {
+                object_id: Some(id), ..
+            } => Some(RecipientQuery::ObjectId(*id)),
+            Identity::Known {
+                object_id: None,
                 addresses,
-            } = identity
-                && let Some(Identity::Known { addresses: all, .. }) = recipients.get(&Holder::ObjectId(*id))
-            {
-                addresses.extend(all.iter().cloned());
+            } => addresses.first().cloned().map(RecipientQuery::Address),
+            Identity::Gone | Identity::Untied | Identity::RoleGroup => None,
+        };
+        let queries: Vec<RecipientQuery> = known.values().filter_map(query).collect();
+        let rows = self.tenant.gateway.find_recipients(self.lane, &queries).await?;
+        let rows: Vec<&RecipientRow> = rows.iter().filter(|row| !row.soft_deleted).collect();
+        for identity in known.values_mut() {
+            let Identity::Known { object_id, addresses } = identity else {
+                continue;
+            };
+            let is_theirs = |row: &&&RecipientRow| match object_id {
+                Some(id) => row.object_id == Some(*id),
+                None => addresses.iter().any(|address| row.has_address(address)),
+            };
+            if let Some(row) = rows.iter().find(is_theirs) {
+                *object_id = row.object_id.or(*object_id);
+                addresses.extend(names_of(row));
             }
         }
         Ok(())
@@ -173,15 +215,68 @@ impl Reads<'_> {
         Ok(ids
             .iter()
             .map(|id| {
-                let who = known.get(id).map_or(Identity::Gone, |row| {
-                    let upn = row.user_principal_name.as_ref().and_then(|upn| upn.parse().ok());
-                    let aliases = row.addresses.iter().filter_map(ProxyAddress::smtp);
-                    identity(Some(*id), row.primary.iter().cloned().chain(upn).chain(aliases))
-                });
+                let who = known
+                    .get(id)
+                    .map_or(Identity::Gone, |row| identity(Some(*id), names_of(row)));
                 (Holder::ObjectId(*id), who)
             })
             .collect())
     }
+}
+
+/// What rows show of one holder instead of an object id.
+#[derive(Default)]
+struct Shown {
+    names: BTreeSet<String>,
+    /// In which of the lists.
+    stores: BTreeSet<Right>,
+}
+
+/// Whom the names of a row find.
+enum Somebody<'a> {
+    Nobody,
+    /// There is somebody, and perhaps more than one.
+    Unclear,
+    One(ObjectId, &'a UserRow),
+}
+
+impl Shown {
+    fn somebody<'a>(&self, there: &'a [UserRow]) -> Somebody<'a> {
+        let addresses: Vec<SmtpAddress> = self.names.iter().filter_map(|name| name.parse().ok()).collect();
+        let is_named = |user: &&UserRow| {
+            addresses.iter().any(|address| {
+                user.user_principal_name.eq_ignore_ascii_case(address.as_str())
+                    || user.address.as_ref() == Some(address)
+            })
+        };
+        let mut users = there.iter().filter(is_named);
+        match (users.next(), users.next()) {
+            (None, _) if self.names.iter().any(|name| is_name(name)) => Somebody::Unclear,
+            (None, _) => Somebody::Nobody,
+            (Some(user), None) => user
+                .object_id
+                .map_or(Somebody::Unclear, |id| Somebody::One(id, user)),
+            (Some(_), Some(_)) => Somebody::Unclear,
+        }
+    }
+}
+
+fn names_of_user(user: &UserRow) -> impl Iterator<Item = SmtpAddress> {
+    let sign_in_name = user.user_principal_name.parse().ok();
+    sign_in_name.into_iter().chain(user.address.clone())
+}
+
+/// By which manifests and patterns may name a recipient.
+fn names_of(row: &RecipientRow) -> impl Iterator<Item = SmtpAddress> {
+    let upn = row.user_principal_name.as_ref().and_then(|upn| upn.parse().ok());
+    let aliases = row.addresses.iter().filter_map(ProxyAddress::smtp);
+    row.primary.iter().cloned().chain(upn).chain(aliases)
+}
+
+/// Whether a row shows somebody under a name of their own. Of accounts that are gone it shows the SID, or a name of the
+/// data centre (`EURPR05A001\\$…`).
+fn is_name(shown: &str) -> bool {
+    !shown.starts_with("S-1-") && !shown.contains(['\\', '@']) && !shown.trim().is_empty()
 }
 
 fn identity(object_id: Option<ObjectId>, addresses: impl IntoIterator<Item = SmtpAddress>) -> Identity {

@@ -8,7 +8,9 @@ use super::failed::unread;
 use super::reads::Reads;
 use crate::controller::reconcile::validate::{Admitted, Directory};
 use crate::controller::state::directory::{Expansion, Resolution, Resolved};
-use crate::exchange::{ErrorClass, ExchangeError, RecipientIdentity, RecipientQuery, RecipientRow};
+use crate::exchange::{
+    ErrorClass, ExchangeError, Membership, RecipientIdentity, RecipientQuery, RecipientRow,
+};
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::rules::MemberKind;
 
@@ -88,7 +90,10 @@ impl Reads<'_> {
             return known;
         }
         let read = async {
-            let people = self.tenant.gateway.group_members(self.lane, group).await?;
+            let members = self.tenant.gateway.group_members(self.lane, group).await?;
+            let Membership::People(people) = members else {
+                return Ok(Expansion::Hidden);
+            };
             Ok::<_, ExchangeError>(if people.len() > Expansion::MOST_PEOPLE {
                 Expansion::TooLarge(people.len())
             } else {

@@ -6,7 +6,7 @@ mod identities;
 mod locate;
 mod members;
 mod reads;
-mod rows;
+pub(super) mod rows;
 
 use std::time::Duration;
 
@@ -65,6 +65,7 @@ impl Reconcile<'_> {
                 .of(&self.key.namespace, &prepared.admitted.judged),
             &prepared.tenant.departed,
             &directory,
+            &prepared.ledger,
         );
         let desired = validate::desired(prepared, &wanted);
         let found = match located {
@@ -93,6 +94,10 @@ impl Reconcile<'_> {
             tenant: &prepared.tenant,
             lane: self.lane,
             now: self.context.clock.instant(),
+            misnamed: self
+                .context
+                .state
+                .remember(self.key, |memory| memory.tries.misnamed.clone()),
         }
     }
 

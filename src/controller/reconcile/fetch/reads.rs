@@ -9,11 +9,13 @@ use super::failed::{Failed, unread};
 use super::rows;
 use crate::controller::reconcile::observation::Seen;
 use crate::controller::state::tenants::Tenant;
-use crate::exchange::{ErrorClass, ExchangeError, FullAccessRow, RecipientIdentity, SettingsRow};
+use crate::exchange::{ErrorClass, ExchangeError, RecipientIdentity, SettingsRow};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
-use crate::mail::{MailboxGuid, ObjectId, Right};
-use crate::plan::{Account, Desired, Holders, OnBehalf, Read, ShownSettings, Unread, WantedGrant, shown_by};
+use crate::mail::{MailboxGuid, ObjectId, Right, Sid};
+use crate::plan::{
+    Account, Asked, Desired, Holders, OnBehalf, Read, ShownSettings, Unread, WantedGrant, shown_by,
+};
 use crate::setting::{Source, Value, Values, Who};
 
 /// Reads of one reconcile.
@@ -21,6 +23,8 @@ pub struct Reads<'a> {
     pub tenant: &'a Tenant,
     pub lane: Lane,
     pub now: Instant,
+    /// Rights whose entry carries another SID than the one that is known.
+    pub misnamed: BTreeSet<(ObjectId, Right)>,
 }
 
 impl Reads<'_> {
@@ -35,7 +39,7 @@ impl Reads<'_> {
         ledger: &Ledger,
     ) -> Result<Seen, ExchangeError> {
         let gateway = &self.tenant.gateway;
-        let asks = questions(&desired.grants, ledger);
+        let asks = questions(&desired.grants, ledger, &self.misnamed);
         let of = |right: Right| {
             asks.iter()
                 .filter(move |(_, asked)| *asked == right)
@@ -72,7 +76,6 @@ impl Reads<'_> {
             shown_account = self.account(id).await;
         }
         let on_behalf = self.on_behalf(&row.on_behalf).await;
-        let first_sid = |rows: &[FullAccessRow]| rows.iter().find_map(rows::full_access_holder);
         let mut shown = ShownSettings::from([(Source::Mailbox, Ok(row.settings.clone()))]);
         let further = further.into_iter();
         shown.extend(further.map(|(source, answer)| (source, of_account(source, answer, row.object_id))));
@@ -89,7 +92,7 @@ impl Reads<'_> {
                 .collect(),
             asked: failed
                 .answered(asked_full_access)
-                .map(|(id, rows)| (id, first_sid(&rows)))
+                .map(|(id, rows)| (id, one_of(rows.iter().filter_map(rows::full_access_holder))))
                 .collect(),
         };
         observed.send_as = Holders {
@@ -100,7 +103,7 @@ impl Reads<'_> {
                 .collect(),
             asked: failed
                 .answered(asked_send_as)
-                .map(|(id, answer)| (id, answer.iter().find_map(rows::send_as_holder)))
+                .map(|(id, rows)| (id, one_of(rows.iter().filter_map(rows::send_as_holder))))
                 .collect(),
         };
         observed.on_behalf = on_behalf;
@@ -258,10 +261,26 @@ fn none_if_gone<T>(rows: Result<Vec<T>, ExchangeError>, member: &ObjectId) -> Re
     }
 }
 
-/// One question for each wanted member without a known SID, about the right whose row shows it first.
+/// The SID of somebody's entries. Who has entries under several, of which one is a former one, has none that stands for
+/// all of them.
+fn one_of(sids: impl Iterator<Item = Sid>) -> Asked {
+    let mut sids: BTreeSet<Sid> = sids.collect();
+    match (sids.len(), sids.pop_first()) {
+        (0, _) | (_, None) => Asked::Nothing,
+        (1, Some(sid)) => Asked::One(sid),
+        (_, Some(first)) => {
+            sids.insert(first);
+            Asked::Several(sids)
+        }
+    }
+}
+
+/// One question for each wanted member without a known SID, about the right whose row shows it first; and about each right
+/// whose entry turned out to carry another SID than the one that is known.
 fn questions(
     wanted: &BTreeMap<(ObjectId, Right), WantedGrant>,
     ledger: &Ledger,
+    misnamed: &BTreeSet<(ObjectId, Right)>,
 ) -> BTreeSet<(ObjectId, Right)> {
     let mut asks = BTreeMap::new();
     for (id, right) in wanted.keys() {
@@ -270,7 +289,9 @@ fn questions(
             asks.entry(*id).or_insert(*right);
         }
     }
-    asks.into_iter().collect()
+    let unnamed = asks.into_iter();
+    let misnamed = misnamed.iter().filter(|key| wanted.contains_key(key));
+    unnamed.chain(misnamed.copied()).collect()
 }
 
 #[cfg(test)]

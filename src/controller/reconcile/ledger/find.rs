@@ -29,7 +29,7 @@ impl Reconcile<'_> {
         let known: Vec<String> = {
             let index = self.context.state.index();
             let known = index.ledgers().of(self.key);
-            known.into_iter().map(|ledger| ledger.name.clone()).collect()
+            known.into_iter().map(|ledger| ledger.name().to_owned()).collect()
         };
         let mut found = Listed::default();
         for name in &known {

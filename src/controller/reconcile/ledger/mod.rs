@@ -71,6 +71,8 @@ pub struct LedgerFile {
     pub is_foreign: bool,
     /// The next write is the first of a resource to have this ledger, or the first after it was restored.
     pub is_taken_up: bool,
+    /// Whether rights wait since a take-up for the permissions that declared them; None: nobody knows yet.
+    pub has_due: Option<bool>,
     /// The mailbox that this ledger's own is created in place of.
     pub after_lost: Option<MailboxGuid>,
     /// The mailbox is ours, and nothing was remembered of it.

@@ -9,6 +9,9 @@ use crate::api::condition::whole_seconds;
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::{self, Ledger};
 
+/// As etcd says it, through the API server.
+const TOO_LARGE: &str = "request is too large";
+
 impl Reconcile<'_> {
     /// What is remembered of the mailbox, as the API server has acknowledged it.
     pub fn remembered_ledger(&self) -> Option<Ledger> {
@@ -49,7 +52,11 @@ impl Reconcile<'_> {
             spec.restored = true;
         }
         ledger::write(&mut spec, remembered);
-        ledger::lifecycle(&spec, self.ledger.is_foreign).clone_into(&mut spec.shown.state);
+        let waits = self
+            .ledger
+            .has_due
+            .unwrap_or(spec.shown.state == ledger::TAKING_UP);
+        ledger::lifecycle(&spec, self.ledger.is_foreign, waits).clone_into(&mut spec.shown.state);
         let before = self.ledger.object();
         if before.is_some_and(|before| {
             ledger::is_intact(before) && ledger::is_same_but_for_time(&before.spec, &spec, now)
@@ -63,6 +70,9 @@ impl Reconcile<'_> {
             now,
         );
         spec.seal = Some(ledger::seal(before));
+        if ledger::outgrows(before.map(|before| &before.spec), &spec) {
+            return Err(refused("more than 1 MiB"));
+        }
         let written = self.put(before.cloned(), spec).await?;
         self.context.state.written(&written);
         self.ledger.is_taken_up = false;
@@ -90,13 +100,9 @@ impl Reconcile<'_> {
         };
         answer.map_err(|error| {
             if let kube::Error::Api(status) = &error
-                && matches!(status.code, 413 | 422)
+                && (matches!(status.code, 413 | 422) || status.message.contains(TOO_LARGE))
             {
-                return Outcome::Stalled(Stall::LedgerRefused(format!(
-                    "what must be remembered of this mailbox is more than a MailboxLedger may hold, and nothing is \
-                     written before it is remembered: declare fewer people, aliases or permissions ({})",
-                    status.message
-                )));
+                return refused(&status.message);
             }
             Outcome::of_kube(&error)
         })
@@ -121,4 +127,13 @@ impl Reconcile<'_> {
             Some(_) | None => spec.resource_ref.uid.clone(),
         }
     }
+}
+
+fn refused(why: &str) -> Outcome {
+    Outcome::Stalled(Stall::LedgerRefused(format!(
+        "what must be remembered of this mailbox is more than a MailboxLedger may hold (1 MiB, which is about 2,000 people \
+         with three rights each), and nothing is written before it is remembered; removals and the block of sign-in go \
+         on. To have the rest, declare fewer people, aliases or permissions, or a mail-enabled security group in place of \
+         its members ({why})"
+    )))
 }

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::MailboxLedgerSpec;
 use crate::api::condition;
 use crate::controller::reconcile::applied::Snapshot;
+use crate::controller::reconcile::begin::Restraint;
 use crate::controller::reconcile::execute::Refused;
 use crate::controller::reconcile::validate::MemberVerdict;
 use crate::ledger::{Ledger, is_grant, last_changes};
@@ -28,12 +29,16 @@ pub struct Findings<'a> {
     /// What Exchange refuses for good.
     pub refused: &'a [Refused],
     pub refused_grants: &'a BTreeMap<(ObjectId, Right), String>,
+    /// What Exchange acknowledged long ago and no read shows.
+    pub unverified: &'a BTreeSet<(ObjectId, Right)>,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
-    /// False under Observe.
+    /// False where what is declared is not written: under Observe.
     pub writes: bool,
-    /// Only what holds whatever is declared is reported.
-    pub manifest_is_refused: bool,
+    /// Sign-in that is open is blocked.
+    pub blocks_sign_in: bool,
+    /// The manifest is refused or paused: only what holds whatever is declared is reported.
+    pub is_restrained: bool,
     /// After how long people may use what was granted.
     pub propagation: Duration,
     /// Since when somebody has a right, as far as the history knows.
@@ -42,7 +47,16 @@ pub struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     /// `known` is what `ledger` was written to.
-    pub fn of(snapshot: &'a Snapshot, ledger: &'a Ledger, known: Option<&MailboxLedgerSpec>) -> Self {
+    pub fn of(
+        snapshot: &'a Snapshot,
+        ledger: &'a Ledger,
+        known: Option<&MailboxLedgerSpec>,
+        restraint: Option<&Restraint>,
+    ) -> Self {
+        let is_restrained = match restraint {
+            Some(Restraint::Refused(_) | Restraint::Paused) => true,
+            Some(Restraint::Observed) | None => false,
+        };
         let Snapshot {
             prepared,
             wanted,
@@ -64,11 +78,13 @@ impl<'a> Findings<'a> {
             rest,
             refused: &execution.refused,
             refused_grants: &execution.refused_grants,
+            unverified: &prepared.remembered.unverified,
             members_refused: verdicts
                 .filter(|verdict| matches!(verdict, MemberVerdict::Refused(_)))
                 .count(),
-            writes: prepared.writes,
-            manifest_is_refused: prepared.purpose == Purpose::OnlyRemove,
+            writes: prepared.writes && prepared.purpose != Purpose::Protect,
+            blocks_sign_in: prepared.writes,
+            is_restrained,
             propagation: prepared.tenant.propagation,
             since: known.map(granted_since).unwrap_or_default(),
         }

@@ -79,7 +79,7 @@ pub fn mailbox(
                 report_sign_in(&mut unchanged, &mut status, &facts, now);
             }
         }
-        Some(findings) if findings.manifest_is_refused => {
+        Some(findings) if findings.is_restrained => {
             unchanged = kept(&status.conditions);
             report_sign_in(&mut unchanged, &mut status, &SignInFacts::of(findings), now);
             status.held = held(findings);
@@ -198,7 +198,9 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         refused_grants,
         members_refused: _,
         writes: _,
-        manifest_is_refused: _,
+        unverified: _,
+        blocks_sign_in: _,
+        is_restrained: _,
         propagation: _,
         since: _,
     } = findings;

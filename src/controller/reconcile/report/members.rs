@@ -11,8 +11,14 @@ use crate::controller::reconcile::validate::{
     AdmittedMember, AdmittedPermission, MemberVerdict, PersonVerdict, Refusal,
 };
 use crate::ledger::RecordedGrant;
-use crate::mail::{ObjectId, Right};
+use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::Presence;
+
+/// A message on one member is no longer, in bytes.
+const LONGEST: usize = 512;
+/// Members that one status lists at most: with the largest legal manifest beside them, less than etcd takes (1.5 MiB). All
+/// are counted.
+pub(super) const LISTED: usize = 600;
 
 /// What is reported of the members of one permission.
 #[derive(Default)]
@@ -35,6 +41,8 @@ impl Members {
                 let has = |state| entry.rights.iter().any(|right| right.state == state);
                 if has(RightState::Refused) {
                     self.refused.extend(entry.message.clone());
+                } else if has(RightState::Pending) && reporter.is_unverified(*object_id) {
+                    self.count.unverified += 1;
                 } else if has(RightState::Pending) {
                     self.count.pending += 1;
                 } else {
@@ -50,6 +58,7 @@ impl Members {
     /// A group counts as one member; it is complete when everybody in it is who can be.
     fn add_group(&mut self, reporter: &Reporter<'_>, member: &AdmittedMember, people: &[PersonVerdict]) {
         let mut pending = 0_usize;
+        let mut unverified = 0_usize;
         let mut skipped = 0_usize;
         let mut refused = Vec::new();
         let mut entries = Vec::with_capacity(people.len());
@@ -60,6 +69,7 @@ impl Members {
                 refused.extend(entry.message.clone());
             } else if has(RightState::Pending) {
                 pending += 1;
+                unverified += usize::from(reporter.is_unverified(person.object_id));
             } else if has(RightState::Skipped) {
                 skipped += 1;
             }
@@ -79,6 +89,8 @@ impl Members {
         };
         if !refused.is_empty() {
             self.refused.append(&mut refused);
+        } else if pending > 0 && pending == unverified {
+            self.count.unverified += 1;
         } else if pending > 0 {
             self.count.pending += 1;
         } else {
@@ -102,6 +114,8 @@ pub(super) struct Reporter<'a> {
     now: Timestamp,
     missing: BTreeSet<(ObjectId, Right)>,
     recorded: BTreeMap<(ObjectId, Right), &'a RecordedGrant>,
+    /// Names of those who hold something.
+    holders: BTreeSet<&'a SmtpAddress>,
     /// What was reported before, by address and group.
     old: BTreeMap<(&'a str, Option<&'a str>), &'a MemberStatus>,
 }
@@ -115,6 +129,7 @@ impl<'a> Reporter<'a> {
             findings,
             now,
             missing: missing_grants(findings.rest),
+            holders: recorded.clone().flat_map(RecordedGrant::written_as).collect(),
             recorded: recorded
                 .map(|grant| ((grant.object_id, grant.right), grant))
                 .collect(),
@@ -127,11 +142,11 @@ impl<'a> Reporter<'a> {
 
 impl Reporter<'_> {
     fn refused(&self, member: &AdmittedMember, refusal: &Refusal) -> MemberStatus {
-        let keeps = |grant: &RecordedGrant| {
-            let as_written = |address| grant.written_as().any(|written| written == address);
-            member.address.as_ref().is_some_and(as_written)
-        };
-        let kept = if refusal.reason != "Departed" && self.findings.ledger.grants.iter().any(keeps) {
+        let keeps = member
+            .address
+            .as_ref()
+            .is_some_and(|address| self.holders.contains(address));
+        let kept = if refusal.reason != "Departed" && keeps {
             "; what was granted before stays until the member is taken out"
         } else {
             ""
@@ -141,7 +156,11 @@ impl Reporter<'_> {
             via: None,
             object_id: None,
             rights: states(&self.permission.rights, |_| RightState::Refused),
-            message: Some(format!("{}: {}{kept}", refusal.reason, refusal.message)),
+            message: Some(format!(
+                "{}: {}{kept}",
+                refusal.reason,
+                cut(&refusal.message, LONGEST)
+            )),
         }
     }
 
@@ -181,12 +200,14 @@ impl Reporter<'_> {
             .map(|right| self.right(id, *right, old))
             .collect();
         let message = if !refusals.is_empty() {
-            Some(cut(&refusals.join("; "), 512))
+            Some(cut(&refusals.join("; "), LONGEST))
         } else if rights.iter().any(|right| right.state == RightState::Pending) {
-            let text = if findings.writes {
-                "Exchange does not show it yet"
-            } else {
+            let text = if !findings.writes {
                 "management is Observe"
+            } else if self.is_unverified(id) {
+                "Exchange acknowledged it and shows no entry that is theirs: nobody knows whether they hold it"
+            } else {
+                "Exchange does not show it yet"
             };
             Some(text.to_owned())
         } else {
@@ -201,11 +222,18 @@ impl Reporter<'_> {
         }
     }
 
+    /// Whether all that Exchange does not show of them was acknowledged long ago.
+    fn is_unverified(&self, id: ObjectId) -> bool {
+        let lacks = |right: &&Right| self.missing.contains(&(id, **right));
+        let mut missing = self.permission.rights.iter().filter(lacks).peekable();
+        missing.peek().is_some() && missing.all(|right| self.findings.unverified.contains(&(id, *right)))
+    }
+
     fn right(&self, id: ObjectId, right: Right, old: Option<&MemberStatus>) -> RightStatus {
         let findings = self.findings;
         let sid = findings
             .ledger
-            .sid_of(&id)
+            .sid_for(&id, right)
             .or_else(|| findings.observed.tied_sid(&id));
         let state = if findings.refused_grants.contains_key(&(id, right)) {
             RightState::Refused
@@ -271,6 +299,8 @@ impl Reporter<'_> {
 pub(super) struct Count {
     pub complete: usize,
     pub pending: usize,
+    /// Acknowledged long ago, and shown by no read.
+    pub unverified: usize,
     pub declared: usize,
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::findings::Findings;
-use super::members::{Count, Members, Reporter};
+use super::members::{Count, LISTED, Members, Reporter};
 use super::names::first_of;
 use super::revoked::revoked_from;
 use crate::api::condition::{self, Kind, Truth, Verdict};
@@ -45,6 +45,7 @@ pub fn permission(
     for (member, verdict) in permission.members.iter().zip(verdicts) {
         members.add(&reporter, member, verdict);
     }
+    members.entries.truncate(LISTED);
     let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.writes);
     let report = Report {
         members: members.entries,
@@ -93,6 +94,7 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
     let Count {
         complete,
         pending,
+        unverified,
         declared,
     } = count;
     if !refused.is_empty() {
@@ -101,7 +103,7 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
             refused.len(),
             first_of(refused.iter())
         );
-        let reason = if *complete == 0 && *pending == 0 {
+        let reason = if *complete == 0 && *pending == 0 && *unverified == 0 {
             "MembersRefused"
         } else {
             "PartiallyGranted"
@@ -123,6 +125,17 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
         };
         let ready = Verdict::new(Kind::Ready, false, reason, text.clone());
         return (ready, Some(Verdict::new(kind, true, reason, text)));
+    }
+    if *unverified > 0 {
+        let text = format!(
+            "Exchange acknowledged the rights of {unverified} of {declared} members and shows no entries that are theirs: \
+             nobody knows whether they hold them; they are granted again once an hour"
+        );
+        let ready = Verdict::new(Kind::Ready, false, "GrantUnverified", text.clone());
+        return (
+            ready,
+            Some(Verdict::new(Kind::Stalled, true, "GrantUnverified", text)),
+        );
     }
     let text = match declared {
         0 => "no members are declared, so nobody gets a right".to_owned(),

@@ -8,7 +8,7 @@ use crate::plan::{Account, SignInStanding};
 /// What is known of sign-in, and what is done about it.
 pub struct SignInFacts<'a> {
     account: &'a Account,
-    /// A manifest that is not refused allows it.
+    /// The manifest allows it, and the rules do.
     is_allowed: bool,
     /// It is blocked when it is open.
     is_repaired: bool,
@@ -19,8 +19,8 @@ impl<'a> SignInFacts<'a> {
     pub fn of(findings: &Findings<'a>) -> Self {
         Self {
             account: &findings.observed.account,
-            is_allowed: findings.desired.sign_in == SignIn::Allowed && !findings.manifest_is_refused,
-            is_repaired: findings.writes,
+            is_allowed: findings.desired.sign_in == SignIn::Allowed,
+            is_repaired: findings.blocks_sign_in,
             standing: Some(&findings.rest.sign_in),
         }
     }

@@ -36,7 +36,11 @@ pub struct Admitted {
 
 impl Admitted {
     /// For a mailbox whose resource is gone: nothing is declared but what a new mailbox needs.
-    pub fn without_resource(address: SmtpAddress, settings: BTreeMap<&'static str, Values>) -> Self {
+    pub fn without_resource(
+        address: SmtpAddress,
+        settings: BTreeMap<&'static str, Values>,
+        sign_in: SignIn,
+    ) -> Self {
         Self {
             judged: BTreeSet::from([address.clone()]),
             address,
@@ -45,7 +49,7 @@ impl Admitted {
             settings,
             refused_settings: BTreeMap::new(),
             denied: BTreeMap::new(),
-            sign_in: SignIn::Blocked,
+            sign_in,
             permissions: Vec::new(),
             exclusive: false,
             ignore: Vec::new(),
@@ -122,6 +126,10 @@ pub struct Surroundings<'a> {
     /// A mailbox whose resource is gone has one of the addresses: a sentence for people.
     pub retained: Option<String>,
     pub accepted_domains: &'a BTreeSet<Domain>,
+    /// The namespace has no room for the manifest: a sentence for people.
+    pub over_limit: Option<String>,
+    /// The primary address of the mailbox, where it was read before.
+    pub known: Option<SmtpAddress>,
     /// People who have left, as written.
     pub departed: &'a BTreeSet<SmtpAddress>,
     pub now: Timestamp,
@@ -131,7 +139,7 @@ pub struct Surroundings<'a> {
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub stall: Stall,
-    /// What its permissions ask for all the same, each member judged by the rules; None where the addresses can't be
-    /// read, by which rules judge.
+    /// What its permissions ask for all the same, each member judged by the rules; None where no address can be read, by
+    /// which rules judge.
     pub declared: Option<Box<Admitted>>,
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use crate::api::{Management, SharedMailbox};
-use crate::controller::state::index::{Index, claims_of};
+use crate::controller::state::index::Index;
 use crate::controller::state::key::MailboxKey;
+use crate::controller::state::read_mailbox::claims_of;
 use crate::mail::SmtpAddress;
 use crate::rules::{AccessRules, Wish};
 

@@ -79,7 +79,9 @@ pub fn validate(
         Found::Mailbox(seen) => seen,
         Found::Nowhere(nickname) => {
             return match judged.prepared.purpose {
-                Purpose::Keep | Purpose::OnlyRemove => Ok(Validated::New { judged, nickname }),
+                Purpose::Keep | Purpose::OnlyRemove | Purpose::Protect => {
+                    Ok(Validated::New { judged, nickname })
+                }
                 Purpose::Released => {
                     let why = "its mailbox is not shown yet".to_owned();
                     Err(Outcome::Progressing(Progress::WaitingForExchange(why)))
@@ -174,7 +176,7 @@ impl Judged {
             ..
         } = &mut self.prepared;
         // A mailbox that was just created is marked and blocked first; it is judged with the next reconcile.
-        if *purpose != Purpose::Keep || ledger.intent.is_some() {
+        if *purpose == Purpose::Released || ledger.intent.is_some() {
             return Ok(());
         }
         let mut addresses = admitted.judged.clone();
@@ -198,10 +200,11 @@ impl Judged {
                 "the mailbox has addresses that are not declared, and access rules judge all that it has: {denial}; or \
                  have a mail administrator take the addresses away that it should not have"
             ));
-            if self.reattached {
-                return Err(Outcome::Stalled(stall));
+            match purpose {
+                Purpose::Keep if self.reattached => return Err(Outcome::Stalled(stall)),
+                Purpose::Keep => *purpose = Purpose::OnlyRemove,
+                Purpose::OnlyRemove | Purpose::Protect | Purpose::Released => {}
             }
-            *purpose = Purpose::OnlyRemove;
             admitted.sign_in = admitted_sign_in(admitted.sign_in, &rules);
             admitted.exclusive = false;
             admitted.settings.clear();
@@ -209,7 +212,14 @@ impl Judged {
         } else {
             admitted.denied = denials(&rules);
         }
-        self.wanted = resolve(admitted, observed.object_id, &rules, &tenant.departed, directory);
+        self.wanted = resolve(
+            admitted,
+            observed.object_id,
+            &rules,
+            &tenant.departed,
+            directory,
+            ledger,
+        );
         self.desired = desired(&self.prepared, &self.wanted);
         Ok(())
     }
@@ -242,15 +252,9 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         remembered,
         take_up,
         remove_orphans,
-        has_unreadable_permissions,
+        has_unread_permissions,
         now,
     } = prepared;
-    let mut kept = wanted.kept.clone();
-    if *has_unreadable_permissions {
-        // Nobody knows what such a permission declares, so nothing counts as undeclared.
-        let grants = &ledger.grants;
-        kept.extend(grants.iter().map(|grant| (grant.member.clone(), grant.right)));
-    }
     let WantedSettings {
         settings,
         refused,
@@ -269,16 +273,16 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         .chain(refused)
         .collect();
     let defaults = match (purpose, ledger.defaults) {
-        (Purpose::Keep, Some(DefaultsState::Pending)) => {
+        (Purpose::Keep | Purpose::Protect, Some(DefaultsState::Pending)) => {
             let is_left_out =
                 |name: &&'static str| !settings.contains_key(name) && !unwritten.contains_key(name);
             tenant.defaults.keys().copied().filter(is_left_out).collect()
         }
-        (Purpose::Keep | Purpose::OnlyRemove | Purpose::Released, _) => BTreeSet::new(),
+        (Purpose::Keep | Purpose::OnlyRemove | Purpose::Protect | Purpose::Released, _) => BTreeSet::new(),
     };
     let is_declared = |name: &str| settings.contains_key(name) || unwritten.contains_key(name);
     let withdrawn = match purpose {
-        Purpose::Keep => withdrawn(ledger, take_up.as_ref(), *now, is_declared),
+        Purpose::Keep | Purpose::Protect => withdrawn(ledger, take_up.as_ref(), *now, is_declared),
         // Nothing that a manifest says is dropped while the manifest is refused or gone.
         Purpose::OnlyRemove | Purpose::Released => BTreeMap::new(),
     };
@@ -292,11 +296,12 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         sign_in_control: tenant.sign_in_control,
         sign_in_attempts: remembered.sign_in.clone(),
         grants: wanted.grants.clone(),
-        kept,
+        kept: wanted.kept.clone(),
+        has_unread_permissions: *has_unread_permissions,
         policy: GrantPolicy {
             // Nor does anything count as declared nowhere.
-            exclusive: admitted.exclusive && !has_unreadable_permissions,
-            remove_orphans: *remove_orphans && *purpose == Purpose::Keep,
+            exclusive: admitted.exclusive && !has_unread_permissions,
+            remove_orphans: *remove_orphans && matches!(purpose, Purpose::Keep | Purpose::Protect),
             ignore: admitted.ignore.clone(),
             protected: tenant.protected.clone(),
             departed: tenant.departed.clone(),

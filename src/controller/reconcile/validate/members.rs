@@ -276,6 +276,14 @@ impl Bench<'_> {
                 &format!("who is in {text}"),
                 unread,
             )),
+            Some(Expansion::Hidden) => {
+                let text = format!(
+                    "{text}, or a group in it, hides its members (HiddenMembership), so nobody knows whether what the \
+                     directory shows of them is all: grant to a mail-enabled security group itself (leave out expand), or \
+                     name the people"
+                );
+                Err(Refusal::new("HiddenMembership", text))
+            }
             None => Err(Refusal::new(
                 GROUP_UNREADABLE,
                 format!("who is in {text} was not read"),

@@ -16,4 +16,4 @@ pub use claims::{Rival, Rivals, is_older, preferred};
 pub use judge::{Judged, Planned, Validated, desired, validate};
 pub use members::{Directory, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict};
 pub use wanted::{Wanted, resolve};
-pub use written::{admit, declared_settings, judged_addresses};
+pub use written::{admit, admitted_sign_in, declared_settings, judged_addresses};

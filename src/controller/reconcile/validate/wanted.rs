@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 
-use super::admitted::{Admitted, AdmittedPermission};
+use super::admitted::{Admitted, AdmittedPermission, Refusal};
 use super::members::{self, Directory, GROUP_UNREADABLE, MemberVerdict};
 use super::recipients::WantedSettings;
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::{People, Read, UnreadReads, WantedGrant};
 use crate::rules::MailboxRules;
+
+/// People with rights on one mailbox, over all its permissions: what one ledger holds, and the entries that Exchange takes.
+pub const MOST_PEOPLE: usize = 500;
+const TOO_MANY_MEMBERS: &str = "TooManyMembers";
 
 /// Which grants are wanted, and who stays as they are.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +25,8 @@ pub struct Wanted {
     pub kept: BTreeSet<(SmtpAddress, Right)>,
     /// MailboxPermissions, by name, whose end has come.
     pub expired: BTreeSet<String>,
+    /// Everybody in `grants`, and who holds something as declared.
+    people: BTreeSet<ObjectId>,
     /// Who gets rights with each group that is expanded.
     pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
     /// One entry for each member of each permission of [`Admitted`], in the same order.
@@ -33,6 +40,7 @@ pub fn resolve(
     rules: &MailboxRules<'_>,
     departed: &People,
     directory: &Directory,
+    ledger: &Ledger,
 ) -> Wanted {
     let bench = members::Bench {
         mailbox,
@@ -42,6 +50,7 @@ pub fn resolve(
     };
     let mut wanted = Wanted {
         settings: bench.settings(admitted),
+        people: declared_holders(admitted, ledger),
         ..Wanted::default()
     };
     for permission in &admitted.permissions {
@@ -53,7 +62,7 @@ pub fn resolve(
         }
         let mut verdicts = Vec::with_capacity(permission.members.len());
         for member in &permission.members {
-            let verdict = bench.judge(member, permission);
+            let verdict = wanted.with_room(bench.judge(member, permission));
             if let Some(address) = &member.address {
                 wanted.take(&verdict, address, permission, &name);
             }
@@ -62,6 +71,15 @@ pub fn resolve(
         wanted.verdicts.push(verdicts);
     }
     wanted
+}
+
+/// Who holds something and is declared to: nobody new takes their place.
+fn declared_holders(admitted: &Admitted, ledger: &Ledger) -> BTreeSet<ObjectId> {
+    let members = admitted.permissions.iter().flat_map(|one| &one.members);
+    let declared: BTreeSet<&SmtpAddress> = members.filter_map(|member| member.address.as_ref()).collect();
+    let is_declared = |grant: &&RecordedGrant| grant.written_as().any(|name| declared.contains(name));
+    let holders = ledger.grants.iter().filter(is_declared);
+    holders.map(|grant| grant.object_id).collect()
 }
 
 impl Wanted {
@@ -84,6 +102,32 @@ impl Wanted {
             }
         }
         unread
+    }
+
+    /// The verdict, unless the mailbox would have too many people by it: then nobody is granted anything by this member,
+    /// and who holds a right keeps it.
+    fn with_room(&mut self, verdict: MemberVerdict) -> MemberVerdict {
+        let more: BTreeSet<ObjectId> = match &verdict {
+            MemberVerdict::One { object_id, note: _ } => BTreeSet::from([*object_id]),
+            MemberVerdict::Everybody(people) => people
+                .iter()
+                .filter(|person| person.skipped.is_none())
+                .map(|person| person.object_id)
+                .collect(),
+            MemberVerdict::Refused(_) => return verdict,
+        };
+        let new = more.difference(&self.people).count();
+        if self.people.len().saturating_add(new) > MOST_PEOPLE {
+            return MemberVerdict::Refused(Refusal::new(
+                TOO_MANY_MEMBERS,
+                format!(
+                    "all MailboxPermissions of the mailbox together name more than {MOST_PEOPLE} people; grant to a \
+                     mail-enabled security group instead"
+                ),
+            ));
+        }
+        self.people.extend(more);
+        verdict
     }
 
     fn take(

@@ -19,13 +19,17 @@ pub fn admit(
     around: &Surroundings<'_>,
 ) -> Result<Admitted, Refused> {
     let spec = &mailbox.spec;
-    let (address, aliases) = parse_addresses(spec).map_err(|stall| Refused {
+    let Addresses {
+        primary,
+        aliases,
+        fault,
+    } = parse_addresses(spec, around.known.as_ref()).map_err(|stall| Refused {
         stall,
         declared: None,
     })?;
     let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, around);
     let admitted = Admitted {
-        address,
+        address: primary,
         aliases,
         alias: None,
         judged: around.rules.addresses().clone(),
@@ -37,7 +41,11 @@ pub fn admit(
         exclusive: false,
         ignore: Vec::new(),
     };
-    match admit_mailbox(spec, around) {
+    let over_limit = around.over_limit.clone().map(Stall::OverLimit);
+    match over_limit
+        .or(fault)
+        .map_or_else(|| admit_mailbox(spec, around), Err)
+    {
         Ok(Mailbox {
             alias,
             ignore,
@@ -59,7 +67,7 @@ pub fn admit(
 }
 
 /// What nobody admits counts as not written: a refused manifest opens no account.
-pub(super) fn admitted_sign_in(declared: SignIn, rules: &MailboxRules<'_>) -> SignIn {
+pub fn admitted_sign_in(declared: SignIn, rules: &MailboxRules<'_>) -> SignIn {
     match declared {
         SignIn::Allowed if rules.admits(Wish::Power(Power::AllowSignIn)) => SignIn::Allowed,
         SignIn::Allowed | SignIn::Blocked => SignIn::Blocked,
@@ -75,19 +83,42 @@ pub(super) fn needed_powers(sign_in: SignIn, exclusive: bool) -> impl Iterator<I
     powers.into_iter().flatten().map(Wish::Power)
 }
 
-/// The primary address and the others.
-fn parse_addresses(spec: &SharedMailboxSpec) -> Result<(SmtpAddress, BTreeSet<SmtpAddress>), Stall> {
+/// The addresses of a manifest, as far as they can be read.
+struct Addresses {
+    primary: SmtpAddress,
+    aliases: BTreeSet<SmtpAddress>,
+    /// The first that can't.
+    fault: Option<Stall>,
+}
+
+/// `known` is the primary address that the mailbox has: it counts while the manifest's is none.
+fn parse_addresses(spec: &SharedMailboxSpec, known: Option<&SmtpAddress>) -> Result<Addresses, Stall> {
     let parse = |text: &String, field: &str| {
         text.parse::<SmtpAddress>()
             .map_err(|error| Stall::InvalidSpec(format!("spec.{field}: {error}")))
     };
-    let address = parse(&spec.email_address, "emailAddress")?;
+    let (primary, mut fault) = match (parse(&spec.email_address, "emailAddress"), known) {
+        (Ok(primary), _) => (primary, None),
+        (Err(stall), Some(known)) => (known.clone(), Some(stall)),
+        (Err(stall), None) => return Err(stall),
+    };
     let mut aliases = BTreeSet::new();
     for (position, text) in spec.aliases.iter().enumerate() {
-        aliases.insert(parse(text, &format!("aliases[{position}]"))?);
+        match parse(text, &format!("aliases[{position}]")) {
+            Ok(alias) => {
+                aliases.insert(alias);
+            }
+            Err(stall) => {
+                fault.get_or_insert(stall);
+            }
+        }
     }
-    aliases.remove(&address);
-    Ok((address, aliases))
+    aliases.remove(&primary);
+    Ok(Addresses {
+        primary,
+        aliases,
+        fault,
+    })
 }
 
 /// The addresses that access rules judge: all that are `written`, and the one that a declared nickname has in the tenant's
@@ -131,7 +162,7 @@ fn admit_mailbox(spec: &SharedMailboxSpec, around: &Surroundings<'_>) -> Result<
     let settings = declared_settings(spec)?;
     let is_exclusive = spec.permissions.mode == PermissionsMode::Exclusive;
     let powers = needed_powers(spec.sign_in.unwrap_or(SignIn::Blocked), is_exclusive);
-    admit_addresses(powers, around)?;
+    admit_addresses(spec, powers, around)?;
     Ok(Mailbox {
         alias,
         settings,
@@ -171,7 +202,25 @@ fn parse_ignored(patterns: &[String]) -> Result<Vec<AddressPattern>, Stall> {
     patterns.iter().enumerate().map(parse).collect()
 }
 
+/// Nobody wrote the address that a nickname takes: where it comes from, and what to do.
+fn about_nickname(spec: &SharedMailboxSpec, rules: &MailboxRules<'_>) -> String {
+    let written: Vec<String> = std::iter::once(&spec.email_address)
+        .chain(&spec.aliases)
+        .map(|text| text.to_ascii_lowercase())
+        .collect();
+    let mut judged = rules.addresses().iter();
+    let taken = judged.find(|address| !written.iter().any(|text| text == address.as_str()));
+    let (Some(taken), Some(alias)) = (taken, &spec.alias) else {
+        return String::new();
+    };
+    format!(
+        ". spec.alias {alias:?} asks for {taken}, the address that a nickname has in the tenant's initial domain: leave \
+         spec.alias out if nobody needs that"
+    )
+}
+
 fn admit_addresses(
+    spec: &SharedMailboxSpec,
     powers: impl Iterator<Item = Wish<'static>>,
     around: &Surroundings<'_>,
 ) -> Result<(), Stall> {
@@ -181,6 +230,8 @@ fn admit_addresses(
         rival,
         retained,
         accepted_domains,
+        over_limit: _,
+        known: _,
         departed: _,
         now: _,
     } = around;
@@ -199,7 +250,7 @@ fn admit_addresses(
     }
     rules
         .admit(Wish::Mailbox { earlier })
-        .map_err(Stall::AccessDenied)?;
+        .map_err(|denial| Stall::AccessDenied(format!("{denial}{}", about_nickname(spec, rules))))?;
     for power in powers {
         rules.admit(power).map_err(Stall::AccessDenied)?;
     }

@@ -1,5 +1,9 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::super::share::Beyond;
 use super::*;
 use crate::api::{FLUX_REQUESTED_AT, RECONCILE_REQUESTED_AT};
+use crate::mail::parsed;
 use serde_json::json;
 
 fn mailbox(name: &str, address: &str, generation: i64) -> SharedMailbox {
@@ -36,7 +40,7 @@ async fn a_status_write_of_our_own_asks_for_nothing_and_an_edit_does() {
     let mut index = Index::default();
     let now = Instant::now();
     assert_eq!(
-        index.apply_mailbox(mailbox("sales", "sales@contoso.com", 1), now),
+        index.apply_mailbox(ReadMailbox::of(mailbox("sales", "sales@contoso.com", 1)), now),
         sales(Lane::Edit)
     );
     let mut written = mailbox("sales", "sales@contoso.com", 1);
@@ -51,23 +55,32 @@ async fn a_status_write_of_our_own_asks_for_nothing_and_an_edit_does() {
         ],
         ..Default::default()
     });
-    assert_eq!(index.apply_mailbox(written, now), vec![]);
+    assert_eq!(index.apply_mailbox(ReadMailbox::of(written), now), vec![]);
     let wiped = mailbox("sales", "sales@contoso.com", 1);
-    assert_eq!(index.apply_mailbox(wiped, now), sales(Lane::Edit));
     assert_eq!(
-        index.apply_mailbox(mailbox("sales", "sales@contoso.com", 2), now),
+        index.apply_mailbox(ReadMailbox::of(wiped), now),
+        sales(Lane::Edit)
+    );
+    assert_eq!(
+        index.apply_mailbox(ReadMailbox::of(mailbox("sales", "sales@contoso.com", 2)), now),
         sales(Lane::Edit)
     );
     let mut asked = mailbox("sales", "sales@contoso.com", 2);
     asked
         .annotations_mut()
         .insert(RECONCILE_REQUESTED_AT.into(), "now".into());
-    assert_eq!(index.apply_mailbox(asked.clone(), now), sales(Lane::Edit));
+    assert_eq!(
+        index.apply_mailbox(ReadMailbox::of(asked.clone()), now),
+        sales(Lane::Edit)
+    );
     asked
         .annotations_mut()
         .insert(FLUX_REQUESTED_AT.into(), "an older time".into());
-    assert_eq!(index.apply_mailbox(asked.clone(), now), sales(Lane::Edit));
-    assert_eq!(index.apply_mailbox(asked, now), vec![]);
+    assert_eq!(
+        index.apply_mailbox(ReadMailbox::of(asked.clone()), now),
+        sales(Lane::Edit)
+    );
+    assert_eq!(index.apply_mailbox(ReadMailbox::of(asked), now), vec![]);
 }
 
 #[test]
@@ -100,7 +113,10 @@ fn taking_somebody_away_is_a_revocation_and_adding_somebody_is_an_edit() {
 #[tokio::test]
 async fn a_mailbox_that_granted_what_nobody_declares_any_more_owes_a_revocation() {
     let mut index = Index::default();
-    index.apply_mailbox(mailbox("sales", "sales@contoso.com", 1), Instant::now());
+    index.apply_mailbox(
+        ReadMailbox::of(mailbox("sales", "sales@contoso.com", 1)),
+        Instant::now(),
+    );
     let ledger = json!({
         "metadata": { "name": "uid-sales", "uid": "u", "generation": 1 },
         "spec": { "seal": { "uid": "u", "generation": 1 },
@@ -129,8 +145,8 @@ async fn a_mailbox_that_granted_what_nobody_declares_any_more_owes_a_revocation(
 async fn whoever_waits_for_an_address_hears_when_it_is_free() {
     let mut index = Index::default();
     let now = Instant::now();
-    index.apply_mailbox(mailbox("sales", "sales@contoso.com", 1), now);
-    index.apply_mailbox(mailbox("rival", "sales@contoso.com", 1), now);
+    index.apply_mailbox(ReadMailbox::of(mailbox("sales", "sales@contoso.com", 1)), now);
+    index.apply_mailbox(ReadMailbox::of(mailbox("rival", "sales@contoso.com", 1)), now);
     let address = "sales@contoso.com".parse().unwrap();
     assert_eq!(index.claimants("default", &address).len(), 2);
     let rival = MailboxKey {
@@ -141,4 +157,118 @@ async fn whoever_waits_for_an_address_hears_when_it_is_free() {
     assert!(changes.contains(&sales(Lane::Edit)[0]), "{changes:?}");
     assert_eq!(index.claimants("default", &address).len(), 1);
     assert!(!index.uid_is_alive("uid-rival") && index.uid_is_alive("uid-sales"));
+}
+
+/// A mailbox with as many aliases as are legal.
+fn with_aliases(name: &str, generation: i64) -> SharedMailbox {
+    let mut object = mailbox(name, "sales@contoso.com", generation);
+    let aliases = (0..300).map(|number| format!("{number:a>60}-{generation}@contoso.com"));
+    object.spec.aliases = aliases.collect();
+    object
+}
+
+#[tokio::test]
+async fn nothing_is_parsed_while_everybody_waits_for_the_index() {
+    let mut index = Index::default();
+    let now = Instant::now();
+    parsed::take();
+    let reads: Vec<ReadMailbox> = (1..=2)
+        .map(|edit| ReadMailbox::of(with_aliases("sales", edit)))
+        .collect();
+    let rival = ReadMailbox::of(with_aliases("rival", 1));
+    assert_eq!(parsed::take(), 3 * 301);
+    for read in reads.into_iter().chain([rival]) {
+        index.apply_mailbox(read, now);
+    }
+    let address = "sales@contoso.com".parse().unwrap();
+    parsed::take();
+    assert_eq!(index.claimants("default", &address).len(), 2);
+    let sales = MailboxKey::of(&with_aliases("sales", 1)).unwrap();
+    index.delete_mailbox(&sales);
+    index.apply_permission(permission("p", &["a@contoso.com"], 1));
+    index.delete_permission("team", "p");
+    assert_eq!(parsed::take(), 0);
+}
+
+/// A permission with so many members, by its place in time.
+fn of_size(place: usize, members: usize) -> MailboxPermission {
+    let members: Vec<String> = (0..members)
+        .map(|number| format!("p{number}@contoso.com"))
+        .collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let mut object = permission(&format!("p{place:04}"), &members, 1);
+    object.metadata.creation_timestamp = Some(Time(
+        Timestamp::from_second(1000 + i64::try_from(place).unwrap()).unwrap(),
+    ));
+    object
+}
+
+fn names(index: &Index) -> usize {
+    index.permissions().count()
+}
+
+#[tokio::test]
+async fn permissions_over_the_limit_of_a_namespace_are_known_by_name_and_size_only() {
+    for (count, members, kept) in [(503, 1, 500), (53, 500, 50)] {
+        // Whatever the order in which a list shows them.
+        for backwards in [false, true] {
+            let mut index = Index::default();
+            let mut places: Vec<usize> = (0..count).collect();
+            if backwards {
+                places.reverse();
+            }
+            for place in places {
+                index.apply_permission(of_size(place, members));
+            }
+            assert_eq!(names(&index), kept);
+            let out: BTreeSet<String> = index.take_moved().into_iter().map(|moved| moved.name).collect();
+            let youngest = format!("p{:04}", count - 1);
+            assert!(out.contains(&youngest) && index.is_beyond(PERMISSION, "team", &youngest));
+            assert!(!index.is_beyond(PERMISSION, "team", "p0000"));
+            let Work::Mailbox(home) = sales(Lane::Edit)[0].0.clone() else {
+                panic!("it is a mailbox")
+            };
+            assert!(index.has_permissions_beyond(&home));
+            // There is room for one more, which has to be read.
+            index.delete_permission("team", "p0000");
+            let again = index.take_moved();
+            assert_eq!(again.len(), 1);
+            let Beyond {
+                kind,
+                namespace,
+                name,
+            } = &again[0];
+            assert!(index.is_to_be_read(kind, namespace, name));
+            assert_eq!(names(&index), kept - 1);
+            for place in 1..count {
+                index.delete_permission("team", &format!("p{place:04}"));
+            }
+            assert!(!index.has_permissions_beyond(&home));
+            assert_eq!((names(&index), index.shares.len()), (0, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_largest_mailboxes_of_a_namespace_take_no_more_room_than_it_may_have() {
+    let mut index = Index::default();
+    let aliases: Vec<String> = (0..300)
+        .map(|number| format!("{number:a>60}@{:b>60}.{:c>60}.com", "b", "c"))
+        .collect();
+    for number in 0..400 {
+        let mut object = mailbox(&format!("m{number:04}"), &format!("m{number}@contoso.com"), 1);
+        object.spec.aliases.clone_from(&aliases);
+        index.apply_mailbox(ReadMailbox::of(object), Instant::now());
+    }
+    let words = |mailbox: &SharedMailbox| mailbox.spec.aliases.iter().map(String::len).sum::<usize>();
+    let room: usize = index.mailboxes().map(words).sum();
+    assert!(room < 8_000_000, "{room}");
+    assert_eq!(index.mailboxes().count(), 400, "each is known by name");
+    let last = "m399@contoso.com".parse().unwrap();
+    assert_eq!(
+        index.claimants("default", &last).len(),
+        1,
+        "and claims its primary address"
+    );
+    assert!(index.is_beyond(MAILBOX, "team", "m0399") && !index.is_beyond(MAILBOX, "team", "m0000"));
 }

@@ -239,6 +239,11 @@ pub struct GroupRow {
 }
 
 impl GroupRow {
+    /// A group of Exchange's own, by which it gives roles: no member of an organisation's directory.
+    pub fn is_role_group(&self) -> bool {
+        self.kind == "RoleGroup"
+    }
+
     /// False for groups that Exchange takes no permissions for.
     pub fn is_mail_enabled(&self) -> bool {
         self.kind.starts_with("Mail") || self.kind == "GroupMailbox"

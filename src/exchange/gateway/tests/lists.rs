@@ -174,3 +174,34 @@ async fn a_refused_second_page_is_asked_for_by_the_initial_domain_from_then_on()
         Some(crate::exchange::Anchor::InitialDomain)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_is_too_long_is_halved_and_the_length_remembered() {
+    let conditions = |call: &Call| {
+        call.parameters["Filter"]
+            .as_str()
+            .unwrap_or_default()
+            .matches("-eq")
+            .count()
+    };
+    let tenant = Tenant::new(move |call: &Call| match call.name.as_str() {
+        "Get-Recipient" if conditions(call) > 10 => Reaction::failed(
+            400,
+            "ParameterBindingException",
+            "Cannot bind parameter 'Filter' to the target.",
+        ),
+        "Get-Recipient" => Reaction::rows(&json!([])),
+        _ => Tenant::default_reaction(call),
+    });
+    let gateway = tenant.gateway();
+    let query = |n: usize| RecipientQuery::Address(format!("member{n}@contoso.com").parse().unwrap());
+    let queries: Vec<RecipientQuery> = (0..40).map(query).collect();
+    gateway.find_recipients(Lane::Edit, &queries).await.unwrap();
+    let before = tenant.requests().len();
+    gateway.find_recipients(Lane::Edit, &queries).await.unwrap();
+    let calls: Vec<usize> = tenant.requests()[before..]
+        .iter()
+        .flat_map(|request| request.calls.iter().map(conditions))
+        .collect();
+    assert_eq!(calls, [10, 10, 10, 10]);
+}

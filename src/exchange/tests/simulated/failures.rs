@@ -70,8 +70,11 @@ async fn what_the_app_lacks_is_reported_in_words() {
     assert_eq!(error.class, ErrorClass::Denied);
     assert!(error.message.contains("directory role"), "{error}");
 
-    let wrong_secret =
-        Bench::with(|connection| connection.secret = SecretString::from("planted-wrong-secret"));
+    let wrong_secret = Bench::with(|connection| {
+        connection.credentials = vec![Credential::ClientSecret(SecretString::from(
+            "planted-wrong-secret",
+        ))];
+    });
     let error = denied_with(&wrong_secret).await;
     assert_eq!((error.class, error.stage), (ErrorClass::Denied, Stage::Token));
     assert_eq!(error.exception.as_deref(), Some("AADSTS7000215"));

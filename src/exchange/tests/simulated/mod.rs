@@ -12,9 +12,9 @@ use simulator::{Control, Fault, FaultRule, Seed, Simulator, Surface};
 
 use crate::clock::Clock;
 use crate::exchange::{
-    Cloud, Connection, Endpoints, ErrorClass, ExchangeError, Gateway, GatewayMetrics, HttpService,
-    NewMailbox, Parameters, Receipt, RecipientIdentity, RecipientKind, RecipientQuery, RecipientRow, Stage,
-    TransportError,
+    Cloud, Connection, Credential, Endpoints, ErrorClass, ExchangeError, Gateway, GatewayMetrics,
+    HttpService, NewMailbox, Parameters, Receipt, RecipientIdentity, RecipientKind, RecipientQuery,
+    RecipientRow, Stage, TransportError,
 };
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, ObjectId, OneTimeName, SmtpAddress};
@@ -41,7 +41,9 @@ impl Bench {
             tenant: seed.tenant_id.to_string().parse().unwrap(),
             endpoints: Endpoints::for_cloud(Cloud::Worldwide),
             client_id: seed.client_id,
-            secret: SecretString::from(seed.client_secret.as_str()),
+            credentials: vec![Credential::ClientSecret(SecretString::from(
+                seed.client_secret.as_str(),
+            ))],
             max_concurrent: 4,
             writes_per_minute: 120,
         };

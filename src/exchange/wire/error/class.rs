@@ -116,21 +116,57 @@ fn invalid_operation(text: &str) -> Option<ErrorClass> {
     if text.contains("maximum allowed access control entries") {
         Some(ErrorClass::Invalid)
     } else {
-        write_scope(text)
+        WriteScope::told_by(text).map(WriteScope::class)
     }
 }
 
-/// One first sentence for three refusals; what follows says which it is.
-fn write_scope(text: &str) -> Option<ErrorClass> {
-    let text = text.to_ascii_lowercase();
-    let has = |part: &str| text.contains(part);
-    if !has("out of the current user's write scope") {
-        None
-    } else if has("synchronized from your on-premises") || has("exceeds the maximum allowed") {
-        // Mastered elsewhere, or more than the mailbox's licence allows.
-        Some(ErrorClass::Invalid)
-    } else {
-        Some(ErrorClass::Denied)
+/// What "out of the current user's write scope" means: one first sentence for three refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteScope {
+    /// The app's role group does not reach the mailbox.
+    Outside,
+    /// The mailbox is mastered on premises.
+    Synced,
+    /// The value is above what the mailbox's licence gives.
+    Licence,
+}
+
+impl WriteScope {
+    /// The second sentence says which it is.
+    pub fn told_by(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let has = |part: &str| text.contains(part);
+        if !has("out of the current user's write scope") {
+            None
+        } else if has("synchronized from your on-premises") {
+            Some(Self::Synced)
+        } else if has("exceeds the maximum allowed") {
+            Some(Self::Licence)
+        } else {
+            Some(Self::Outside)
+        }
+    }
+
+    fn class(self) -> ErrorClass {
+        match self {
+            Self::Outside => ErrorClass::Denied,
+            Self::Synced | Self::Licence => ErrorClass::Invalid,
+        }
+    }
+
+    /// What to do, before the service's own words.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Outside => {
+                "the write scope of the app's role group does not reach this mailbox: widen it, or take the mailbox out \
+                 of the manifests"
+            }
+            Self::Synced => {
+                "the mailbox is mastered on premises: change it there, or have its Exchange attributes managed in the \
+                 cloud (IsExchangeCloudManaged)"
+            }
+            Self::Licence => "the value is above what the licence of the mailbox allows",
+        }
     }
 }
 
@@ -156,7 +192,7 @@ fn by_text(text: &str) -> Option<ErrorClass> {
     } else if has("object '") && (has("couldn't be found") || has("wasn't found")) {
         Some(ErrorClass::NotFound)
     } else {
-        write_scope(written)
+        WriteScope::told_by(written).map(WriteScope::class)
     }
 }
 

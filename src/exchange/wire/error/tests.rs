@@ -350,16 +350,22 @@ fn a_parameter_is_named_only_where_the_answer_is_about_one() {
 #[test]
 fn the_second_sentence_distinguishes_the_refusals_of_a_write_scope() {
     use ErrorClass::{Denied, Invalid};
-    for (second, expected) in [
-        ("'x' isn't within your current write scopes.", Denied),
+    for (second, expected, advice) in [
+        (
+            "'x' isn't within your current write scopes.",
+            Denied,
+            "the write scope of the app's role group does not reach this mailbox",
+        ),
         (
             "This action should be performed on the object in your on-premises organization: the object is being \
              synchronized from your on-premises organization.",
             Invalid,
+            "the mailbox is mastered on premises",
         ),
         (
             "The value exceeds the maximum allowed for user 'x' with license 'y'.",
             Invalid,
+            "the value is above what the licence",
         ),
     ] {
         let text = format!(
@@ -369,6 +375,8 @@ fn the_second_sentence_distinguishes_the_refusals_of_a_write_scope() {
         for status in [400, 500] {
             let reply = typed(status, "System.InvalidOperationException", &text);
             assert_eq!(class(&reply), expected, "{status} {second}");
+            let error = Failure::from_reply("Set-Mailbox", &reply).error;
+            assert!(error.message.starts_with(advice), "{}", error.message);
         }
     }
 }

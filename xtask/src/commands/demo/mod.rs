@@ -88,10 +88,15 @@ fn play(stage: &mut Stage) -> Result<()> {
 }
 
 fn install(stage: &mut Stage) -> Result<()> {
-    show(&mut stage.kubectl("apply -f crds/"))?;
-    show(&mut stage.kubectl("wait --for=condition=Established -f crds/ --timeout=60s"))?;
-    show(&mut stage.kubectl(&format!("create namespace {OPERATOR_NAMESPACE}")))?;
+    // The namespace first: nothing is created in one that is not there.
+    show(&mut stage.kubectl("apply --server-side -f deploy/base/namespace.yaml"))?;
+    show(&mut stage.kubectl("apply --server-side -k deploy/base"))?;
+    show(&mut stage.kubectl("wait --for=condition=Established crd --all --timeout=60s"))?;
     create_secret(stage)?;
+    say(
+        "No node is here to run the Deployment. The operator runs beside it, with its service account and rights:\n",
+    );
+    stage.use_service_account()?;
     let arguments = stage.operator_arguments()?;
     say(&format!("$ {}", typed(Command::new(OPERATOR).args(&arguments))));
     stage.start_operator(OPERATOR, &stage.program(OPERATOR)?, arguments)?;
