@@ -198,10 +198,17 @@ impl Credentials {
         }
         let ends = jwt.claims["exp"].as_i64().unwrap_or_default();
         if ends <= app.now.as_second() {
-            return refused(700_024, "Client assertion is not within its valid time range.");
+            return refused(700_024, outside_its_time(app.now));
         }
         Ok(())
     }
+}
+
+/// Another text each time.
+fn outside_its_time(now: Timestamp) -> String {
+    format!(
+        "Client assertion is not within its valid time range. Current time: {now}, expiry time of assertion"
+    )
 }
 
 /// A signed token, taken apart.
@@ -229,13 +236,13 @@ impl<'a> Jwt<'a> {
         self.claims[claim].as_str().unwrap_or_default()
     }
 
-    fn check_time(&self, now: Timestamp) -> Result<(), Refused> {
+    fn check_time(&self, at: Timestamp) -> Result<(), Refused> {
         let seconds = |claim: &str| self.claims[claim].as_i64().unwrap_or_default();
-        let (from, to, now) = (seconds("nbf"), seconds("exp"), now.as_second());
+        let (from, to, now) = (seconds("nbf"), seconds("exp"), at.as_second());
         if from <= now && now < to && to - from <= LONGEST_LIFE {
             Ok(())
         } else {
-            refused(700_024, "Client assertion is not within its valid time range.")
+            refused(700_024, outside_its_time(at))
         }
     }
 }

@@ -36,6 +36,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a failure answers for everybody, so that many callers send one request.
 const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 const REFUSAL_HOLDS: Duration = Duration::from_secs(10);
+/// When a new token is asked for again that was not given while the old one is good.
+const RETRY_LATER: Duration = Duration::from_mins(1);
 
 /// An access token. Debug shows no part of it.
 #[derive(Clone, Debug)]
@@ -147,7 +149,14 @@ impl TokenSource {
             return usable.ok_or_else(|| error.clone());
         }
         let (answer, tried) = self.ask().await;
-        state.tried = tried;
+        let is_answered = answer
+            .as_ref()
+            .err()
+            .is_none_or(|error| error.class.concerns() != Concerns::Service);
+        // An outage says nothing about a credential.
+        if is_answered {
+            state.tried = tried;
+        }
         match answer {
             Ok(granted) => {
                 state.numbered += 1;
@@ -161,7 +170,12 @@ impl TokenSource {
                     Concerns::App | Concerns::Call => REFUSAL_HOLDS,
                     Concerns::Service => error.retry_after.unwrap_or(FAILURE_HOLDS),
                 };
-                state.failed = Some((self.clock.instant() + holds, error.clone()));
+                let now = self.clock.instant();
+                state.failed = Some((now + holds, error.clone()));
+                // Nobody waits for Entra again and again while the token is good.
+                if let Some(token) = &mut state.token {
+                    token.refresh_at = now + RETRY_LATER;
+                }
                 usable.ok_or(error)
             }
         }
@@ -327,6 +341,8 @@ impl TokenSource {
                     .next()
                     .unwrap_or_default();
                 let sentence = sentence.lines().next().unwrap_or_default();
+                // AADSTS700024 goes on with the time: a condition would be rewritten with each try.
+                let sentence = sentence.split(" Current time:").next().unwrap_or_default();
                 text::bounded(&proof.hidden_in(sentence))
             }
             Some(reported) => text::bounded(&reported.error),

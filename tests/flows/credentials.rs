@@ -11,7 +11,7 @@ use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::ExchangeTenant;
-use simulator::{Federation, Seed};
+use simulator::{Fault, FaultRule, Federation, Seed, Surface};
 use testkit::{AppCertificate, OPERATOR_NAMESPACE, START, World, condition, tenant};
 
 const SUBJECT: &str = "system:serviceaccount:shared-mailbox-system:shared-mailbox-operator";
@@ -271,6 +271,57 @@ async fn workload_identity_says_what_is_missing() {
         says(&stalled(&object, reason), &parts);
         std::fs::remove_file(&file).unwrap();
     }
+}
+
+/// Entra's words hold the time.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_wrong_is_reported_once() {
+    let seed = Seed {
+        start: Some("2026-11-22T21:00:00Z".parse().unwrap()),
+        ..Seed::contoso()
+    };
+    let mut world = World::without_operator(seed).await;
+    let certificate = AppCertificate::ending("2028-05-01");
+    world
+        .tenant
+        .set_certificates(std::slice::from_ref(&certificate.der));
+    keep_certificate(&world, &certificate).await;
+    world.apply(&certificate_only()).await;
+    world.apply(&sales(json!({}))).await;
+    world.start_operator();
+    let object = world.wait_tenant("False", "ClockSkew").await;
+    says(
+        &stalled(&object, "ClockSkew"),
+        &["the clock of the operator's node"],
+    );
+    world.sleep(5).await;
+    world.server.forget_requests();
+    world.sleep(3600).await;
+    let writes = (world.kubernetes_writes(), world.tenant_status_writes());
+    assert_eq!(writes, (vec![], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_entra_refuses_no_credential() {
+    let mut world = without_operator().await;
+    let certificate = AppCertificate::ending("2028-05-01");
+    world
+        .tenant
+        .set_certificates(std::slice::from_ref(&certificate.der));
+    keep_certificate(&world, &certificate).await;
+    world.apply(&certificate_only()).await;
+    world.start_operator();
+    world.wait_tenant("True", "Connected").await;
+    let busy = Fault::ServerError {
+        status: 503,
+        exception: None,
+        message: None,
+    };
+    world.tenant.add_fault(FaultRule::always(busy).at(Surface::Token));
+    world.sleep(58 * 60).await;
+    let object = world.wait_tenant("True", "Connected").await;
+    assert_eq!(condition(&object, "CredentialRefused"), None);
+    assert_eq!(in_use(&object)["kind"], "Certificate");
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxPermission, all_crds};
 use simulator::Rename;
+use testkit::api_server::{Disturbance, Verb, on};
 use testkit::kstatus::{Kstatus, of};
 use testkit::{World, condition, permission, with};
 
@@ -204,6 +205,25 @@ async fn an_object_that_cannot_be_read_revokes_nobody_and_comes_back_when_it_can
     assert_eq!(view(&world).full_access.len(), 0);
     world.wait_permission("more", "True", "Granted").await;
     assert!(world.metric(unreadable).abs() < 1e-9);
+}
+
+/// Each of these statuses is tried for ten seconds.
+#[tokio::test(start_paused = true)]
+async fn the_status_of_an_unreadable_object_holds_up_no_watch() {
+    let world = sales_with(&[FIRST]).await;
+    world.server.install_crd(newer_definition());
+    world.server.disturb(
+        u32::MAX,
+        on(Verb::Get, "mailboxpermissions"),
+        Disturbance::ignored(),
+    );
+    for number in 0..20 {
+        let newer = permission(&format!("newer-{number}"), "elsewhere", &[SECOND], &["ReadItems"]);
+        apply_newer(&world, &newer).await;
+    }
+    world.apply(&team(&[FIRST, THIRD])).await;
+    world.sleep(5).await;
+    assert_eq!(view(&world).full_access.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

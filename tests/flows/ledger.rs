@@ -172,6 +172,26 @@ async fn a_lost_mailbox_that_was_restored_is_not_created_anew() {
     assert_eq!((world.ledgers().await.len(), holders(&world)), (1, (1, 1)));
 }
 
+/// Otherwise a lost mailbox would be the way to an address that no rule admits.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_created_again_for_a_manifest_that_is_refused_or_paused() {
+    for spec in [
+        json!({ "emailAddress": "chief@fabrikam.com" }),
+        json!({ "management": "Paused" }),
+        json!({ "management": "Observe" }),
+    ] {
+        let world = sales_with(&[]).await;
+        let guid = view(&world).exchange_guid.to_string();
+        purge(&world, SALES);
+        world.wait_mailbox("sales", "False", "MailboxGone").await;
+        forget(&world);
+        let asked = json!({ "metadata": { "annotations": { "sharedmailbox.dev/recreate": guid } } });
+        world.apply(&with(sales(spec.clone()), &asked)).await;
+        world.sleep(3600).await;
+        assert_eq!(sent(&world, "New-Mailbox"), 0, "{spec}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_ledger_does_not_hold_is_not_sent_and_removals_follow_once_it_does() {
     let world = sales_with(&[FIRST]).await;

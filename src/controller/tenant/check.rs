@@ -195,10 +195,10 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         directory,
     } = connected(context, object, guid).await?;
     gateway.retry_refused_credentials().await;
-    let answered = gateway
-        .tenant_guid()
-        .await
-        .map_err(|error| Fault::of_error(&error))?;
+    let answered = gateway.tenant_guid().await.map_err(|error| {
+        let facts = context.state.tenants.credentials(&object.name_any());
+        Fault::of_error(&error).beside(&facts.unusable)
+    })?;
     if answered != guid {
         return Err(changed(&guid.to_string(), &answered.to_string()));
     }

@@ -48,7 +48,7 @@ pub async fn read(context: &Context, object: &ExchangeTenant) -> Result<Vec<Cred
         ));
     }
     let mut facts = CredentialFacts::default();
-    let (mut usable, mut faults) = (Vec::new(), Vec::new());
+    let (mut usable, mut first_reason) = (Vec::new(), None);
     for (kind, read) in found {
         match read {
             Ok(Usable { credential, ends }) => {
@@ -60,26 +60,20 @@ pub async fn read(context: &Context, object: &ExchangeTenant) -> Result<Vec<Cred
             Err(Fault::Stalled {
                 reason,
                 message,
-                authenticated,
+                authenticated: _,
             }) => {
-                facts.unusable.push((kind, message.clone()));
-                faults.push(Fault::Stalled {
-                    reason,
-                    message,
-                    authenticated,
-                });
+                facts.unusable.push((kind, message));
+                first_reason.get_or_insert(reason);
             }
         }
     }
+    let unusable: Vec<String> = facts.unusable.iter().map(|(_, why)| why.clone()).collect();
     context.state.tenants.set_credentials(&object.name_any(), facts);
-    match faults.into_iter().next() {
-        Some(first) if usable.is_empty() => Err(first),
-        Some(_) | None if !usable.is_empty() => Ok(usable),
-        Some(_) | None => Err(Fault::stalled(
-            "InvalidSpec",
-            "spec.credentials names no credential",
-        )),
+    if usable.is_empty() {
+        let reason = first_reason.unwrap_or("InvalidSpec");
+        return Err(Fault::stalled(reason, unusable.join("; ")));
     }
+    Ok(usable)
 }
 
 fn workload_identity(context: &Context) -> Result<Usable, Fault> {
@@ -195,7 +189,7 @@ pub fn expiring(facts: &CredentialFacts, now: Timestamp) -> Option<Verdict> {
     let soon: Vec<String> = facts
         .ends
         .iter()
-        .filter(|(_, ends)| *ends - SOON <= now)
+        .filter(|(_, ends)| ends.duration_since(now) <= SOON)
         .map(|(kind, ends)| {
             let verb = if *ends <= now { "ended" } else { "ends" };
             format!("the {} {verb} on {}", kind.words(), ends.strftime("%Y-%m-%d"))
@@ -222,13 +216,16 @@ pub fn refused(facts: &CredentialFacts, tried: &Tried) -> Option<Verdict> {
         .chain(denied)
         .map(|(kind, why)| format!("{}: {why}", kind.words()))
         .collect();
-    let instead = match tried.accepted {
-        Some(kind) => format!("the {} is used instead", kind.words()),
-        None => "the last token is used until it ends".to_owned(),
+    let (reason, instead) = match tried.accepted {
+        Some(kind) => ("AnotherIsUsed", format!("the {} is used instead", kind.words())),
+        None => (
+            "LastTokenIsUsed",
+            "the last token is used until it ends".to_owned(),
+        ),
     };
     (!each.is_empty()).then(|| {
         let text = format!("{}; {instead}", each.join("; "));
-        Verdict::new(Kind::CredentialRefused, true, "AnotherIsUsed", text)
+        Verdict::new(Kind::CredentialRefused, true, reason, text)
     })
 }
 

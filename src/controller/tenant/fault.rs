@@ -1,7 +1,7 @@
 //! Why a tenant can't be used.
 
 use super::refusals;
-use crate::exchange::{Concerns, ExchangeError, Stage};
+use crate::exchange::{Concerns, CredentialKind, ExchangeError, Stage};
 
 /// Why a tenant can't be used.
 pub enum Fault {
@@ -56,11 +56,38 @@ impl Fault {
         }
     }
 
+    /// The same, with the credentials that could not even be tried.
+    pub fn beside(self, unusable: &[(CredentialKind, String)]) -> Self {
+        match self {
+            Self::Stalled {
+                reason,
+                message,
+                authenticated,
+            } => {
+                let others = unusable.iter().map(|(_, why)| why.clone());
+                let all: Vec<String> = std::iter::once(message).chain(others).collect();
+                Self::Stalled {
+                    reason,
+                    message: all.join("; "),
+                    authenticated,
+                }
+            }
+            fault @ (Self::Unreachable(_) | Self::ServedByAnother { .. }) => fault,
+        }
+    }
+
     /// What an error of Exchange, Graph or Entra means for the tenant.
     pub fn of_error(error: &ExchangeError) -> Self {
         let message = error.to_string();
         match (error.class.concerns(), error.stage) {
             (Concerns::Service, _) => Fault::Unreachable(message),
+            (Concerns::App | Concerns::Call, Stage::Token) if refusals::may_pass(error) => {
+                Fault::Unreachable(refusals::advice(error))
+            }
+            // Without a code it is this side that can't prove anything.
+            (Concerns::App | Concerns::Call, Stage::Token) if error.exception.is_none() => {
+                Fault::stalled(refusals::reason(error), message)
+            }
             (Concerns::App | Concerns::Call, Stage::Token) => Fault::stalled(
                 refusals::reason(error),
                 format!("{}: {message}", refusals::advice(error)),

@@ -2,6 +2,9 @@
 
 use crate::exchange::ExchangeError;
 
+/// What may pass: issuers are slow at times.
+const ISSUER_UNREACHABLE: &str = "IssuerUnreachable";
+
 struct Refusal {
     /// Entra's codes, without their prefix AADSTS.
     codes: &'static [u32],
@@ -12,7 +15,7 @@ struct Refusal {
 /// Codes as in learn.microsoft.com/entra/identity-platform/reference-error-codes, those of federation as
 /// azure/azure-workload-identity meets them. Microsoft may change them: what is not listed is `CredentialsRefused`, with
 /// Entra's own words.
-const REFUSALS: [Refusal; 10] = [
+const REFUSALS: [Refusal; 11] = [
     Refusal {
         codes: &[90_002, 900_021, 900_023],
         reason: "TenantUnknown",
@@ -57,6 +60,11 @@ const REFUSALS: [Refusal; 10] = [
                  (system:serviceaccount:NAMESPACE:NAME) and audience must be equal, in upper and lower case too",
     },
     Refusal {
+        codes: &[50_166, 501_661, 90_061],
+        reason: ISSUER_UNREACHABLE,
+        advice: "Entra can't read the keys of the cluster's issuer: it must be reachable over the internet",
+    },
+    Refusal {
         codes: &[700_024],
         reason: "ClockSkew",
         advice: "Entra finds the proof outside its time: the clock of the operator's node is wrong",
@@ -72,6 +80,11 @@ const REFUSALS: [Refusal; 10] = [
 fn refusal(error: &ExchangeError) -> Option<&'static Refusal> {
     let code: u32 = error.exception.as_deref()?.strip_prefix("AADSTS")?.parse().ok()?;
     REFUSALS.iter().find(|refusal| refusal.codes.contains(&code))
+}
+
+/// Whether it may go away by itself.
+pub fn may_pass(error: &ExchangeError) -> bool {
+    refusal(error).is_some_and(|refusal| refusal.reason == ISSUER_UNREACHABLE)
 }
 
 /// The reason of the condition.

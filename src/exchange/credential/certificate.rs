@@ -60,12 +60,15 @@ pub enum UnusableCertificate {
 }
 
 impl ClientCertificate {
-    /// Of a kubernetes.io/tls Secret: `certificates` with the app's own first, and `key`; or twice the same text that holds
-    /// both.
+    /// Of a kubernetes.io/tls Secret: `certificates`, in any order, and `key`; or twice the same text that holds both. The
+    /// app's own certificate is the one of the key.
     pub fn parse(certificates: &[u8], key: &[u8]) -> Result<Self, UnusableCertificate> {
-        let der =
-            CertificateDer::from_pem_slice(certificates).map_err(|_| UnusableCertificate::NoCertificate)?;
-        let certificate = Certificate::from_der(&der).map_err(|_| UnusableCertificate::Unreadable)?;
+        let chain: Result<Vec<CertificateDer<'_>>, _> =
+            CertificateDer::pem_slice_iter(certificates).collect();
+        let chain = chain.map_err(|_| UnusableCertificate::NoCertificate)?;
+        if chain.is_empty() {
+            return Err(UnusableCertificate::NoCertificate);
+        }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| UnusableCertificate::NoKey)?;
         let key = match &key {
             PrivateKeyDer::Pkcs8(key) => KeyPair::from_pkcs8(key.secret_pkcs8_der()),
@@ -73,21 +76,27 @@ impl ClientCertificate {
             PrivateKeyDer::Sec1(_) | _ => return Err(UnusableCertificate::NotRsa),
         }
         .map_err(|_| UnusableCertificate::NotRsa)?;
-        let tbs = &certificate.tbs_certificate;
-        let public = tbs.subject_public_key_info.subject_public_key.raw_bytes();
-        if public != key.public_key().as_ref() {
-            return Err(UnusableCertificate::AnotherKey);
+        let mut why = UnusableCertificate::AnotherKey;
+        for der in chain {
+            let Ok(certificate) = Certificate::from_der(&der) else {
+                why = UnusableCertificate::Unreadable;
+                continue;
+            };
+            let tbs = &certificate.tbs_certificate;
+            let public = tbs.subject_public_key_info.subject_public_key.raw_bytes();
+            if public != key.public_key().as_ref() {
+                continue;
+            }
+            let seconds = tbs.validity.not_after.to_unix_duration().as_secs();
+            let not_after = i64::try_from(seconds).map(Timestamp::from_second);
+            return Ok(Self {
+                key,
+                thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, &der)),
+                // One without an end has a date that is later than any here.
+                not_after: not_after.ok().and_then(Result::ok).unwrap_or(Timestamp::MAX),
+            });
         }
-        let seconds = tbs.validity.not_after.to_unix_duration().as_secs();
-        let not_after = i64::try_from(seconds)
-            .ok()
-            .and_then(|seconds| Timestamp::from_second(seconds).ok())
-            .ok_or(UnusableCertificate::Unreadable)?;
-        Ok(Self {
-            key,
-            thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, &der)),
-            not_after,
-        })
+        Err(why)
     }
 
     /// When it ends.

@@ -22,7 +22,7 @@ use crate::api::condition::whole_seconds;
 use crate::exchange::{ErrorClass, ExchangeError};
 use crate::ledger::Ledger;
 use crate::mail::MailboxGuid;
-use crate::plan::Desired;
+use crate::plan::{Desired, Purpose};
 
 use locate::Located;
 use reads::Reads;
@@ -103,6 +103,10 @@ impl Reconcile<'_> {
 
     /// A mailbox that is gone stays gone until somebody asks for a new one in its place; and it must be gone now.
     async fn begin_again_if_asked(&mut self, prepared: &mut Prepared) -> Result<(), Outcome> {
+        // What is refused, paused or only observed creates nothing.
+        if prepared.purpose != Purpose::Keep {
+            return Ok(());
+        }
         let spec = self.ledger.spec().filter(|spec| spec.gone_at.is_some());
         let lost = spec.and_then(|spec| spec.mailbox.as_ref().map(|mailbox| mailbox.guid));
         let asked = self.object.annotations().get(RECREATE);

@@ -60,12 +60,13 @@ fn it_signs_what_microsoft_documents_and_the_certificate_verifies_it() {
 }
 
 #[test]
-fn one_text_may_hold_both_and_a_chain_may_follow() {
+fn one_text_may_hold_both_and_a_chain_in_any_order() {
     let key = rsa();
     let (own, other) = (certificate_of(&key).pem(), certificate_of(&rsa()).pem());
     for text in [
         format!("{own}{}", key.serialize_pem()),
         format!("{}{own}{other}", key.serialize_pem()),
+        format!("{other}{own}{}", key.serialize_pem()),
         format!(
             "Bag Attributes\n  friendlyName: app\n{own}{}",
             key.serialize_pem()
