@@ -126,6 +126,25 @@ pub fn merge(old: &[Condition], verdicts: &[Verdict], generation: i64, now: Time
         .collect()
 }
 
+/// The conditions of an object that is not read: it is stalled for `reason`, and the others stay as they were.
+pub fn of_unread(
+    old: &[Condition],
+    reason: &'static str,
+    text: &str,
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let verdicts = [
+        Verdict::new(Kind::Ready, false, reason, text),
+        Verdict::new(Kind::Stalled, true, reason, text),
+    ];
+    let replaced = [Kind::Ready, Kind::Stalled, Kind::Reconciling].map(Kind::as_str);
+    let others = old.iter().filter(|old| !replaced.contains(&old.type_.as_str()));
+    let mut conditions = merge(old, &verdicts, generation, now);
+    conditions.extend(others.cloned());
+    conditions
+}
+
 pub fn find(conditions: &[Condition], kind: Kind) -> Option<&Condition> {
     conditions
         .iter()

@@ -15,7 +15,7 @@ use super::state::index::Index;
 use super::state::key::{Changes, MAILBOX};
 use super::state::read_mailbox::ReadMailbox;
 use super::state::share::{Beyond, Limit, PERMISSIONS};
-use crate::api::condition::{self, Kind, Verdict};
+use crate::api::condition;
 use crate::api::{MailboxPermission, SharedMailbox};
 
 /// The next object waits meanwhile.
@@ -120,20 +120,10 @@ async fn tell(
          apart from people who have left and rights that end. Delete others, name groups in place of people, or use \
          another namespace"
     );
-    let verdicts = [
-        Verdict::new(Kind::Ready, false, REASON, text.as_str()),
-        Verdict::new(Kind::Stalled, true, REASON, text.as_str()),
-    ];
     let generation = object.metadata.generation.unwrap_or_default();
     let before = object.status.clone().unwrap_or_default();
-    let mut conditions = condition::merge(&before.conditions, &verdicts, generation, context.clock.now());
-    let replaced = [Kind::Ready, Kind::Stalled, Kind::Reconciling].map(Kind::as_str);
-    let others = before.conditions.iter();
-    conditions.extend(
-        others
-            .filter(|old| !replaced.contains(&old.type_.as_str()))
-            .cloned(),
-    );
+    let now = context.clock.now();
+    let conditions = condition::of_unread(&before.conditions, REASON, &text, generation, now);
     if conditions == before.conditions {
         return Ok(());
     }

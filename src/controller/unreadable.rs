@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::context::Context;
-use crate::api::condition::{self, Kind, Verdict};
+use crate::api::condition;
 
 /// The next object waits meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,17 +82,7 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
     let text = format!(
         "this version of the operator can't read the resource, and does nothing about it until it can: {error}"
     );
-    let verdicts = [
-        Verdict::new(Kind::Ready, false, REASON, text.as_str()),
-        Verdict::new(Kind::Stalled, true, REASON, text),
-    ];
-    let mut conditions = condition::merge(&old, &verdicts, generation, context.clock.now());
-    let replaced = [Kind::Ready, Kind::Stalled, Kind::Reconciling].map(Kind::as_str);
-    conditions.extend(
-        old.iter()
-            .filter(|old| !replaced.contains(&old.type_.as_str()))
-            .cloned(),
-    );
+    let conditions = condition::of_unread(&old, REASON, &text, generation, context.clock.now());
     if conditions == old {
         return Ok(());
     }

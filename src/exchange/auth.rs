@@ -12,13 +12,12 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use super::connection::Connection;
 use super::credential::{Credential, CredentialKind, Proof};
 use super::error::{Concerns, ErrorClass, ExchangeError, Stage};
-use super::http::HttpService;
+use super::http::{HttpService, answer_to};
 use super::metrics::GatewayMetrics;
 use super::text;
 use super::wire::retry_after;
@@ -148,16 +147,7 @@ impl TokenSource {
         if let Some((_, error)) = state.failed.as_ref().filter(|(until, _)| now < *until) {
             return usable.ok_or_else(|| error.clone());
         }
-        let (answer, tried) = self.ask().await;
-        let is_answered = answer
-            .as_ref()
-            .err()
-            .is_none_or(|error| error.class.concerns() != Concerns::Service);
-        // An outage says nothing about a credential.
-        if is_answered {
-            state.tried = tried;
-        }
-        match answer {
+        match self.ask(&mut state.tried).await {
             Ok(granted) => {
                 state.numbered += 1;
                 let token = self.token(granted, state.numbered);
@@ -236,23 +226,20 @@ impl TokenSource {
         self.state.lock().await.tried.clone()
     }
 
-    /// Asks with one credential after the other until one is accepted. When Entra gives no answer the next one would get
-    /// none either.
-    async fn ask(&self) -> (Result<Granted, ExchangeError>, Tried) {
+    /// Asks with one credential after the other until one is accepted, and notes how they did. When Entra gives no answer
+    /// the next one would get none either, and nothing was said about any.
+    async fn ask(&self, noted: &mut Tried) -> Result<Granted, ExchangeError> {
         let mut tried = Tried::default();
         for credential in &self.connection.credentials {
             let kind = credential.kind();
             match self.ask_with(credential).await {
                 Ok(granted) => {
                     tried.accepted = Some(kind);
-                    return (Ok(granted), tried);
+                    *noted = tried;
+                    return Ok(granted);
                 }
+                Err(error) if error.class.concerns() == Concerns::Service => return Err(error),
                 Err(error) => {
-                    let is_last = error.class.concerns() == Concerns::Service;
-                    tried.refused.push((kind, error.clone()));
-                    if is_last {
-                        return (Err(error), tried);
-                    }
                     if self.connection.credentials.len() > 1 {
                         tracing::warn!(
                             credential = kind.words(),
@@ -260,10 +247,13 @@ impl TokenSource {
                             "Entra refuses a credential"
                         );
                     }
+                    tried.refused.push((kind, error));
                 }
             }
         }
-        (Err(all_refused(&tried.refused)), tried)
+        let error = all_refused(&tried.refused);
+        *noted = tried;
+        Err(error)
     }
 
     async fn ask_with(&self, credential: &Credential) -> Result<Granted, ExchangeError> {
@@ -299,14 +289,9 @@ impl TokenSource {
             .header("client-request-id", Uuid::new_v4().to_string())
             .body(Bytes::from(form(&fields)))
             .map_err(|error| failed(ErrorClass::Invalid, error.to_string()))?;
-        let answer = match tokio::time::timeout(TIMEOUT, self.http.clone().oneshot(request)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(failed(ErrorClass::Transient, text::bounded(&error.message))),
-            Err(_) => {
-                let message = format!("no answer within {} s", TIMEOUT.as_secs());
-                return Err(failed(ErrorClass::Transient, message));
-            }
-        };
+        let answer = answer_to(&self.http, request, TIMEOUT)
+            .await
+            .map_err(|error| failed(ErrorClass::Transient, text::bounded(&error.message)))?;
         if answer.status() == 200 {
             return serde_json::from_slice(answer.body()).map_err(|_| {
                 failed(

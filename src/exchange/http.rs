@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use http::{Request, Response};
+use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use super::text;
@@ -45,6 +46,21 @@ impl TransportError {
             sent: true,
             message: message.into(),
         }
+    }
+}
+
+/// The answer, or that it is lost: there is none within `limit`.
+pub(super) async fn answer_to(
+    http: &HttpService,
+    request: Request<Bytes>,
+    limit: Duration,
+) -> Result<Response<Bytes>, TransportError> {
+    match tokio::time::timeout(limit, http.clone().oneshot(request)).await {
+        Ok(result) => result,
+        Err(_) => Err(TransportError::lost(format!(
+            "no answer within {} s",
+            limit.as_secs()
+        ))),
     }
 }
 

@@ -28,6 +28,25 @@ pub enum Purpose {
     Released,
 }
 
+impl Purpose {
+    /// Whether what the manifest says is followed, be it that it is only reported what that would be.
+    pub fn follows_manifest(self) -> bool {
+        match self {
+            Self::Keep | Self::Protect => true,
+            Self::OnlyRemove | Self::Released => false,
+        }
+    }
+
+    /// Whether a removal that was announced stays so although the plan lacks it: nobody declares anything again where there
+    /// is no resource, or nothing follows from it.
+    pub(super) fn keeps_announced(self) -> bool {
+        match self {
+            Self::Released | Self::Protect => true,
+            Self::Keep | Self::OnlyRemove => false,
+        }
+    }
+}
+
 /// What one mailbox and all its permissions ask for, validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Desired {

@@ -180,9 +180,7 @@ impl Plan {
         for earlier in &self.announced.weighed {
             let is_stranger = matches!(earlier.what.holder, Holder::Sid(_));
             let counts = is_stranger && counts_until(earlier.at, period) > now;
-            // Nobody declares anything again where there is no resource, or nothing follows from it.
-            let stays = matches!(desired.purpose, Purpose::Released | Purpose::Protect);
-            if stays || counts || planned.contains(&removal(&earlier.what)) {
+            if desired.purpose.keeps_announced() || counts || planned.contains(&removal(&earlier.what)) {
                 weighed.insert(earlier.what.clone(), earlier.at);
             }
         }
@@ -193,9 +191,7 @@ impl Plan {
         let is_left = |what: &RightOf| self.settled.grants.iter().any(|grant| grant.right_of() == *what);
         let is_remembered = |one: &&WeighedRemoval| match one.what.holder {
             Holder::Sid(_) => counts_until(one.at, period) > now,
-            Holder::ObjectId(_) => {
-                matches!(desired.purpose, Purpose::Released | Purpose::Protect) && is_left(&one.what)
-            }
+            Holder::ObjectId(_) => desired.purpose.keeps_announced() && is_left(&one.what),
         };
         self.settled.weighed = weighed.iter().filter(is_remembered).cloned().collect();
         self.announced.weighed = weighed;

@@ -59,42 +59,35 @@ impl Plan {
             let names = is_new && change.names_a_new_mailbox();
             names || change.removes_a_grant() || change.closes_sign_in()
         });
-        let changes = only.changes();
-        let stays =
-            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
-        Self {
-            announced: Ledger {
-                sign_out_owed: self.announced.sign_out_owed,
-                ..ledger.clone()
-            },
-            settled: Ledger {
-                grants: ledger.grants.iter().filter(stays).cloned().collect(),
-                sign_out_owed: self.settled.sign_out_owed,
-                held: None,
-                weighed: Vec::new(),
-                ..ledger.clone()
-            },
-            ..only
-        }
+        let mut restrained = self.without_what_is_granted(only, ledger);
+        restrained.settled.held = None;
+        restrained.settled.weighed = Vec::new();
+        restrained
     }
 
     /// Only what outranks whatever a team writes: removals of those who have left, whose time is over, or whose removal
     /// was announced before; and the sign-in block. Everything else is as if nobody had planned it.
     pub fn only_what_protects(&self, ledger: &Ledger) -> Self {
         let outranks = self.outranks_a_team(ledger);
-        let (only, _) = self.keeping(|change| {
-            outranks(change) || change.closes_sign_in() || matches!(change, Change::SignedOut)
-        });
-        let changes = only.changes();
-        let stays =
-            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
+        let (only, _) = self.keeping(|change| outranks(change) || change.closes_sign_in());
+        self.without_what_is_granted(only, ledger)
+    }
+
+    /// `only` of this plan, of which the ledger says no more than it did: but who loses something, and who is signed out.
+    fn without_what_is_granted(&self, only: Self, ledger: &Ledger) -> Self {
+        let stays = staying(&only);
         Self {
             announced: Ledger {
                 sign_out_owed: self.announced.sign_out_owed,
                 ..ledger.clone()
             },
             settled: Ledger {
-                grants: ledger.grants.iter().filter(stays).cloned().collect(),
+                grants: ledger
+                    .grants
+                    .iter()
+                    .filter(|grant| stays(grant))
+                    .cloned()
+                    .collect(),
                 sign_out_owed: self.settled.sign_out_owed,
                 ..ledger.clone()
             },
@@ -120,7 +113,7 @@ impl Plan {
         let is_new = ledger.intent.is_some();
         let outlives = self.outranks_a_team(ledger);
         // Nothing else is granted where no manifest declares anything.
-        let is_cut_in_half = |id: ObjectId, right: Right| {
+        let was_being_remapped = |id: ObjectId, right: Right| {
             let mut grants = ledger.grants.iter();
             grants.any(|grant| grant.remapping && grant.key() == (id, right))
         };
@@ -129,7 +122,7 @@ impl Plan {
             Change::SignedOut => is_new || ledger.sign_out_owed,
             Change::Marker { .. } | Change::Set { .. } => is_new && change.names_a_new_mailbox(),
             Change::Revoked(..) | Change::Evicted(..) => outlives(change),
-            Change::Granted(id, right) => is_cut_in_half(*id, *right),
+            Change::Granted(id, right) => was_being_remapped(*id, *right),
             Change::SignIn { allowed: true, .. }
             | Change::Remapped(..)
             | Change::AutoMappingCleared
@@ -143,8 +136,7 @@ impl Plan {
             .any(|change| change.is_marker() || change.closes_sign_in())
             || self.sign_in == SignInStanding::Propagating;
         let owes_sign_out = self.announced.sign_out_owed && (is_new || ledger.sign_out_owed);
-        let stays =
-            |grant: &&RecordedGrant| !changes.contains(&Change::Revoked(grant.object_id, grant.right));
+        let stays = staying(&only);
         Self {
             announced: Ledger {
                 grants: with_remapped(&ledger.grants, &self.announced.grants),
@@ -154,7 +146,7 @@ impl Plan {
             settled: Ledger {
                 grants: with_remapped(&ledger.grants, &self.settled.grants)
                     .into_iter()
-                    .filter(|grant| stays(&grant))
+                    .filter(stays)
                     .collect(),
                 // A read shows the marker, and that nobody can sign in.
                 intent: ledger.intent.clone().filter(|_| is_begun),
@@ -164,6 +156,12 @@ impl Plan {
             ..only
         }
     }
+}
+
+/// Whether a grant is left once this is carried out.
+fn staying(only: &Plan) -> impl Fn(&RecordedGrant) -> bool + use<> {
+    let changes = only.changes();
+    move |grant| !changes.contains(&Change::Revoked(grant.object_id, grant.right))
 }
 
 /// The grants, but as `planned` has those whose automapping was being changed.

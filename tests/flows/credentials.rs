@@ -2,27 +2,39 @@
 
 use std::path::Path;
 
-use super::edits::set_secret;
+use super::edits::{keep_secret, set_secret};
 use super::kit::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::ExchangeTenant;
 use simulator::{Fault, FaultRule, Federation, Seed, Surface};
-use testkit::{AppCertificate, OPERATOR_NAMESPACE, START, World, condition, tenant};
+use testkit::{AppCertificate, START, World, condition, tenant};
 
 const SUBJECT: &str = "system:serviceaccount:shared-mailbox-system:shared-mailbox-operator";
 
 /// Contoso with the operator's clock: what is signed holds the time.
 async fn without_operator() -> World {
+    without_operator_at(START).await
+}
+
+/// Where Entra's clock begins at this time.
+async fn without_operator_at(start: &str) -> World {
     let seed = Seed {
-        start: Some(START.parse().unwrap()),
+        start: Some(start.parse().unwrap()),
         ..Seed::contoso()
     };
     World::without_operator(seed).await
+}
+
+/// Starts the operator with this certificate in its Secret, which the app registration knows, and this ExchangeTenant.
+async fn start_with(world: &mut World, certificate: &AppCertificate, tenant: &Value) {
+    world
+        .tenant
+        .set_certificates(std::slice::from_ref(&certificate.der));
+    keep_certificate(world, certificate).await;
+    world.apply(tenant).await;
+    world.start_operator();
 }
 
 /// The ExchangeTenant with these credentials beside the client id, and nothing else.
@@ -37,15 +49,7 @@ fn with_credentials(credentials: &Value) -> Value {
 
 async fn keep_certificate(world: &World, certificate: &AppCertificate) {
     let data = json!({ "tls.crt": certificate.pem, "tls.key": certificate.key_pem });
-    keep(world, "exchange-certificate", "kubernetes.io/tls", data).await;
-}
-
-async fn keep(world: &World, name: &str, kind: &str, data: Value) {
-    let api: Api<Secret> = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
-    let _ = api.delete(name, &DeleteParams::default()).await;
-    let secret = json!({ "metadata": { "name": name, "namespace": OPERATOR_NAMESPACE }, "type": kind, "stringData": data });
-    let secret: Secret = serde_json::from_value(secret).unwrap();
-    api.create(&PostParams::default(), &secret).await.unwrap();
+    keep_secret(world, "exchange-certificate", "kubernetes.io/tls", data).await;
 }
 
 /// The credential in use, as the status shows it.
@@ -57,16 +61,18 @@ fn certificate_only() -> Value {
     with_credentials(&json!({ "certificateSecretRef": { "name": "exchange-certificate" } }))
 }
 
+fn certificate_and_secret() -> Value {
+    with_credentials(&json!({
+        "certificateSecretRef": { "name": "exchange-certificate" },
+        "clientSecretRef": { "name": "exchange-credentials" }
+    }))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_certificate_is_enough_and_shows_when_it_ends() {
     let mut world = without_operator().await;
     let certificate = AppCertificate::ending("2028-05-01");
-    world
-        .tenant
-        .set_certificates(std::slice::from_ref(&certificate.der));
-    keep_certificate(&world, &certificate).await;
-    world.apply(&certificate_only()).await;
-    world.start_operator();
+    start_with(&mut world, &certificate, &certificate_only()).await;
     let object = world.wait_tenant("True", "Connected").await;
     let shown = json!({ "kind": "Certificate", "notAfter": "2028-05-01T00:00:00Z" });
     assert_eq!(in_use(&object), shown);
@@ -85,7 +91,7 @@ async fn certificate_and_key_may_lie_in_one_text() {
         .tenant
         .set_certificates(std::slice::from_ref(&certificate.der));
     let text = format!("{}{}", certificate.key_pem, certificate.pem);
-    keep(
+    keep_secret(
         &world,
         "exchange-certificate",
         "Opaque",
@@ -103,12 +109,8 @@ async fn certificate_and_key_may_lie_in_one_text() {
 async fn a_certificate_is_renewed_without_a_refused_call_while_another_credential_works() {
     let mut world = without_operator().await;
     let [old, new] = ["2026-12-10", "2028-05-01"].map(AppCertificate::ending);
-    world.tenant.set_certificates(std::slice::from_ref(&old.der));
-    keep_certificate(&world, &old).await;
-    let both = json!({ "certificateSecretRef": { "name": "exchange-certificate" }, "clientSecretRef": { "name": "exchange-credentials" } });
-    world.apply(&with_credentials(&both)).await;
     world.apply(&sales(json!({}))).await;
-    world.start_operator();
+    start_with(&mut world, &old, &certificate_and_secret()).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     let object = world.wait_tenant("True", "Connected").await;
     let told = condition(&object, "CredentialExpiring").unwrap();
@@ -232,7 +234,7 @@ async fn a_credential_that_cannot_be_used_says_which_and_why() {
     ] {
         let mut world = without_operator().await;
         world.tenant.set_certificates(std::slice::from_ref(&known.der));
-        keep(&world, "exchange-certificate", "kubernetes.io/tls", data).await;
+        keep_secret(&world, "exchange-certificate", "kubernetes.io/tls", data).await;
         world.apply(&certificate_only()).await;
         world.start_operator();
         let object = world.wait_tenant("False", reason).await;
@@ -276,19 +278,10 @@ async fn workload_identity_says_what_is_missing() {
 /// Entra's words hold the time.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_wrong_is_reported_once() {
-    let seed = Seed {
-        start: Some("2026-11-22T21:00:00Z".parse().unwrap()),
-        ..Seed::contoso()
-    };
-    let mut world = World::without_operator(seed).await;
+    let mut world = without_operator_at("2026-11-22T21:00:00Z").await;
     let certificate = AppCertificate::ending("2028-05-01");
-    world
-        .tenant
-        .set_certificates(std::slice::from_ref(&certificate.der));
-    keep_certificate(&world, &certificate).await;
-    world.apply(&certificate_only()).await;
     world.apply(&sales(json!({}))).await;
-    world.start_operator();
+    start_with(&mut world, &certificate, &certificate_only()).await;
     let object = world.wait_tenant("False", "ClockSkew").await;
     says(
         &stalled(&object, "ClockSkew"),
@@ -305,12 +298,7 @@ async fn a_clock_that_is_wrong_is_reported_once() {
 async fn an_outage_of_entra_refuses_no_credential() {
     let mut world = without_operator().await;
     let certificate = AppCertificate::ending("2028-05-01");
-    world
-        .tenant
-        .set_certificates(std::slice::from_ref(&certificate.der));
-    keep_certificate(&world, &certificate).await;
-    world.apply(&certificate_only()).await;
-    world.start_operator();
+    start_with(&mut world, &certificate, &certificate_only()).await;
     world.wait_tenant("True", "Connected").await;
     let busy = Fault::ServerError {
         status: 503,
@@ -329,8 +317,7 @@ async fn every_credential_that_fails_is_named() {
     let mut world = without_operator().await;
     keep_certificate(&world, &AppCertificate::ending("2028-05-01")).await;
     set_secret(&world, json!({ "clientSecret": "hunter2" })).await;
-    let both = json!({ "certificateSecretRef": { "name": "exchange-certificate" }, "clientSecretRef": { "name": "exchange-credentials" } });
-    world.apply(&with_credentials(&both)).await;
+    world.apply(&certificate_and_secret()).await;
     world.start_operator();
     let object = world.wait_tenant("False", "CertificateUnknown").await;
     says(
@@ -344,12 +331,7 @@ async fn every_credential_that_fails_is_named() {
 async fn a_certificate_that_ended_is_told_and_the_metric_shows_the_first_end() {
     let mut world = without_operator().await;
     let certificate = AppCertificate::ending("2026-12-10");
-    world
-        .tenant
-        .set_certificates(std::slice::from_ref(&certificate.der));
-    keep_certificate(&world, &certificate).await;
-    world.apply(&certificate_only()).await;
-    world.start_operator();
+    start_with(&mut world, &certificate, &certificate_only()).await;
     world.wait_tenant("True", "Connected").await;
     let ends: jiff::Timestamp = "2026-12-10T00:00:00Z".parse().unwrap();
     let line = format!(

@@ -11,10 +11,19 @@ use testkit::{OPERATOR_NAMESPACE, World, ready};
 
 /// Writes the client secret anew.
 pub async fn set_secret(world: &World, data: Value) {
+    keep_secret(world, "exchange-credentials", "Opaque", data).await;
+}
+
+/// Puts a Secret of this type into the operator's namespace, in place of one of this name that may be there.
+pub async fn keep_secret(world: &World, name: &str, kind: &str, data: Value) {
     let api: Api<Secret> = Api::namespaced(world.client.clone(), OPERATOR_NAMESPACE);
-    let _ = api.delete("exchange-credentials", &DeleteParams::default()).await;
+    match api.delete(name, &DeleteParams::default()).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => panic!("the Secret {name} could not be deleted: {error}"),
+    }
     let secret: Secret = serde_json::from_value(json!({
-        "metadata": { "name": "exchange-credentials", "namespace": OPERATOR_NAMESPACE }, "stringData": data
+        "metadata": { "name": name, "namespace": OPERATOR_NAMESPACE }, "type": kind, "stringData": data
     }))
     .expect("a Secret");
     api.create(&PostParams::default(), &secret)

@@ -28,6 +28,7 @@ mod doctor;
 mod drift;
 mod edits;
 mod ends;
+mod entries;
 mod exact;
 mod exclusive;
 mod families;

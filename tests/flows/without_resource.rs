@@ -262,10 +262,14 @@ fn entry_of_second(world: &World) -> Option<bool> {
     entry.map(|entry| entry.auto_mapping)
 }
 
-/// Where the app's role lacks something, what it has is looked for once an hour, which reads any mailbox.
-fn reads_of_a_mailbox(world: &World) -> usize {
+/// For three hours nothing is written, and the mailbox is not read. Where the app's role lacks something, what it has is
+/// looked for once an hour, which reads any mailbox.
+async fn nothing_is_left_to_do(world: &World) {
+    forget(world);
+    world.sleep(3 * HOUR).await;
     let reads = calls(world, "Get-Mailbox");
-    reads.iter().filter(|read| read["Identity"].is_string()).count()
+    let of_a_mailbox = reads.iter().filter(|read| read["Identity"].is_string());
+    assert_eq!((world.writes(), of_a_mailbox.count()), (vec![], 0));
 }
 
 /// The resource goes after the revoke and before the grant of a change of automapping.
@@ -304,13 +308,7 @@ async fn whose_automapping_was_being_changed_when_the_resource_went_has_access_a
     let grants = world.ledger().await.spec.people;
     let mut rights = grants.iter().flat_map(|person| person.rights.values());
     assert!(rights.all(|right| !right.remapping), "it is done: {grants:?}");
-    forget(&world);
-    world.sleep(3 * HOUR).await;
-    assert_eq!(
-        (world.writes(), reads_of_a_mailbox(&world)),
-        (vec![], 0),
-        "nothing is left to do"
-    );
+    nothing_is_left_to_do(&world).await;
     assert_eq!(entry_of_second(&world), Some(true));
 }
 
@@ -383,11 +381,5 @@ async fn a_removal_that_exchange_forgets_is_repeated_although_the_resource_went(
     world.tenant.set_faults(Faults::default());
     until(&world, "it is repeated", || holders(&world) == (1, 1)).await;
     world.sleep(HOUR).await;
-    forget(&world);
-    world.sleep(3 * HOUR).await;
-    assert_eq!(
-        (world.writes(), reads_of_a_mailbox(&world)),
-        (vec![], 0),
-        "nothing is left to do"
-    );
+    nothing_is_left_to_do(&world).await;
 }

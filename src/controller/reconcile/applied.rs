@@ -1,6 +1,6 @@
 //! What came of a reconcile.
 
-use super::execute::Execution;
+use super::execution::Execution;
 use super::outcome::Outcome;
 use super::prepared::Prepared;
 use super::validate::Wanted;

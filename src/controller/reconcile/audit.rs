@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::begin::Reconcile;
-use super::execute::Execution;
+use super::execution::Execution;
 use super::report::Names;
 use super::validate::Judged;
 use crate::ledger::{Ledger, RecordedGrant};

@@ -217,15 +217,12 @@ impl Reconcile<'_> {
             ledger.weighed.iter().any(|one| one.what == what)
         };
         let is_due = |grant: &RecordedGrant| {
-            ended(grant)
-                || announced(grant)
-                || grant.remapping
-                || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
+            ended(grant) || announced(grant) || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
         };
         ledger.intent.is_some()
             || self.is_still_there()
             || ledger.grants.iter().any(is_due)
-            || has_open_removals(ledger, now)
+            || is_to_be_rechecked(ledger, now)
             || tenant.is_some_and(|tenant| self.is_to_be_swept(tenant))
     }
 
@@ -375,9 +372,8 @@ impl Reconcile<'_> {
             .map(|take_up| take_up.until);
         let next = ends.chain(believed).filter(|until| *until > now).min();
         let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
-        let is_open =
-            has_open_removals(&remembered, now) || remembered.grants.iter().any(|grant| grant.remapping);
-        let wait = wait.into_iter().chain(is_open.then_some(RECHECKED)).min();
+        let rechecked = is_to_be_rechecked(&remembered, now).then_some(RECHECKED);
+        let wait = wait.into_iter().chain(rechecked).min();
         let name = &spec.tenant.name;
         let has_departed = matches!(
             self.context.state.tenants.get(name),
@@ -407,10 +403,11 @@ fn names(people: &People, grant: &RecordedGrant) -> bool {
     by_sid || people.include_holder_of(grant)
 }
 
-/// Whether a right was removed so lately that a replica may hide that it is there.
-fn has_open_removals(ledger: &Ledger, now: Timestamp) -> bool {
-    ledger.removed.iter().any(|removed| match &removed.what {
+/// Whether a right was removed so lately that a replica may hide that it is there, or automapping was being changed.
+fn is_to_be_rechecked(ledger: &Ledger, now: Timestamp) -> bool {
+    let may_be_hidden = ledger.removed.iter().any(|removed| match &removed.what {
         Withdrawn::Grant(_) => removed.until > now,
         Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
-    })
+    });
+    may_be_hidden || ledger.grants.iter().any(|grant| grant.remapping)
 }

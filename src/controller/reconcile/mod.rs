@@ -21,6 +21,7 @@ mod cascading_deletion;
 mod create;
 mod encode;
 mod execute;
+mod execution;
 mod fetch;
 mod gone;
 mod hold;

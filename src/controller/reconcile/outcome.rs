@@ -190,19 +190,23 @@ impl Outcome {
     /// reported, a failure of Exchange's is tried again as soon as any other. Nothing takes the place of a conflict: it is
     /// reconciled again, and nothing is reported.
     pub fn restrained(self, always: Self, is_reported: bool) -> Self {
+        if self.stands(is_reported) { self } else { always }
+    }
+
+    /// Whether this end is reported, whatever holds the reconcile back.
+    pub fn stands(&self, is_reported: bool) -> bool {
         match self {
-            Self::Conflict => Self::Conflict,
-            Self::Unavailable(why) if is_reported => Self::Unavailable(why),
+            Self::Conflict => true,
+            Self::Unavailable(_) => is_reported,
             Self::UpToDate
             | Self::Observed
             | Self::Drift(_)
             | Self::Paused(_)
             | Self::Progressing(_)
-            | Self::Unavailable(_)
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::TenantPending
-            | Self::Released => always,
+            | Self::Released => false,
         }
     }
 

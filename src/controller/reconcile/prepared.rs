@@ -14,9 +14,9 @@ use crate::plan::{Acknowledged, Change, Earlier, Purpose, SignInAttempts, TakeUp
 /// What one reconcile is about, and what it may do.
 pub struct Prepared {
     pub tenant: Arc<Tenant>,
-    /// What it may do: a refused manifest only takes access away.
+    /// What it may do: a refused manifest only takes access away, and one that its team pauses or observes only protects.
     pub purpose: Purpose,
-    /// False under Observe.
+    /// False where the tenant is only observed, or the team observes a mailbox that nothing protects yet.
     pub writes: bool,
     pub ledger: Ledger,
     pub owner: MarkerOwner,

@@ -63,20 +63,8 @@ impl Reconcile<'_> {
     fn restrained(&self, applied: Applied) -> Applied {
         let always = match self.restraint.clone() {
             None => return applied,
-            Some(Restraint::Observed) => {
-                return match applied.outcome {
-                    Outcome::Conflict | Outcome::Unavailable(_) => applied,
-                    Outcome::UpToDate
-                    | Outcome::Observed
-                    | Outcome::Drift(_)
-                    | Outcome::Paused(_)
-                    | Outcome::Progressing(_)
-                    | Outcome::Stalled(_)
-                    | Outcome::Held(_)
-                    | Outcome::TenantPending
-                    | Outcome::Released => self.observed(applied),
-                };
-            }
+            Some(Restraint::Observed) if applied.outcome.stands(true) => return applied,
+            Some(Restraint::Observed) => return self.observed(applied),
             Some(Restraint::Paused) => Outcome::Paused(PausedBy::Team),
             Some(Restraint::Refused(stall)) => Outcome::Stalled(stall),
         };

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::execute::Execution;
+use super::execution::Execution;
 use crate::ledger::Ledger;
 use crate::mail::Right;
 use crate::plan::{Change, Plan, Purpose};

@@ -2,7 +2,8 @@
 //! hostage.
 
 use super::encode::parameters;
-use super::execute::{Execution, Executor};
+use super::execute::Executor;
+use super::execution::Execution;
 use crate::exchange::{ErrorClass, ExchangeError, Stage};
 use crate::plan::{Change, Step, parts};
 use crate::setting::Call;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::begin::Reconcile;
-use super::execute::{Execution, Refused};
+use super::execution::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Remembered;
 use super::report::{Names, first_of};

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
 use super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
-use super::ledgers::{LedgerGlance, Ledgers, SeenLedger};
+use super::ledgers::Ledgers;
 use super::read_mailbox::ReadMailbox;
 use super::requests::{first_lane, permission_lane, prune, same_mailbox_request};
+use super::seen_ledger::{LedgerGlance, SeenLedger};
 use super::share::{Beyond, MAILBOXES, PERMISSIONS, Share};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox, reconcile_requests};
 use crate::lane::Lane;
@@ -192,31 +193,25 @@ impl Index {
             size: _,
         } = read;
         let mut changes = Changes::new();
-        let before = self
-            .mailboxes
-            .get(&key)
-            .map(|seen| (Arc::clone(&seen.object), seen.claims.clone()));
-        match before.as_ref().map(|(before, _)| before) {
-            Some(before) if same_mailbox_request(before, &object) => {}
+        let before = self.mailboxes.remove(&key);
+        match &before {
+            Some(before) if same_mailbox_request(&before.object, &object) => {}
             Some(_) => changes.push((Work::Mailbox(key.clone()), Lane::Edit)),
             None => changes.push((Work::Mailbox(key.clone()), first_lane(&object))),
         }
-        if let Some((before, claimed)) = &before {
-            let released = claimed.difference(&claims).cloned().collect();
-            self.unclaim(&key, &before.spec.tenant_ref.name, &released, &mut changes);
-            self.uids.remove(&before.uid().unwrap_or_default());
+        if let Some(before) = &before {
+            let released = before.claims.difference(&claims).cloned().collect();
+            let tenant = &before.object.spec.tenant_ref.name;
+            self.unclaim(&key, tenant, &released, &mut changes);
+            self.uids.remove(&before.object.uid().unwrap_or_default());
         }
         for address in &claims {
             let claim = (object.spec.tenant_ref.name.clone(), address.clone());
             self.claims.entry(claim).or_default().insert(key.clone());
         }
         self.uids.insert(object.uid().unwrap_or_default());
-        let replaced = before.is_some_and(|(before, _)| before.uid() != object.uid());
-        let first_seen = self
-            .mailboxes
-            .get(&key)
-            .filter(|_| !replaced)
-            .map_or(now, |seen| seen.first_seen);
+        let same = before.filter(|before| before.object.uid() == object.uid());
+        let first_seen = same.map_or(now, |before| before.first_seen);
         self.mailboxes.insert(
             key,
             SeenMailbox {

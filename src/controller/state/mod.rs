@@ -11,6 +11,7 @@ pub mod pending;
 pub mod queue;
 pub mod read_mailbox;
 mod requests;
+pub mod seen_ledger;
 pub mod share;
 pub mod sign_in;
 pub mod tenants;

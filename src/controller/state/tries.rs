@@ -61,7 +61,7 @@ impl Tries {
             .retain(|_, (_, last)| now.saturating_duration_since(*last) < FORGOTTEN);
     }
 
-    /// Only these changes are still to be made: every other grant is there, or declared no longer.
+    /// Only these changes are still planned. What a pause or a refused manifest holds back begins anew with them.
     pub fn keep(&mut self, missing: &BTreeSet<Change>) {
         self.unshown
             .retain(|(id, right), _| missing.contains(&Change::Granted(*id, *right)));

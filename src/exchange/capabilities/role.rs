@@ -10,7 +10,8 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::exchange::error::Stage;
-use crate::exchange::gateway::{Core, REQUEST_TIMEOUT, answer_to};
+use crate::exchange::gateway::{Core, REQUEST_TIMEOUT};
+use crate::exchange::http::answer_to;
 
 #[derive(Deserialize)]
 struct Modules {

@@ -25,7 +25,7 @@ use tracing::{Instrument as _, Span};
 use self::budget::{Hold, WriteBudget};
 use self::queue::{Outcome, Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
-pub(super) use self::send::{REQUEST_TIMEOUT, STALE_ROLES, answer_to};
+pub(super) use self::send::{REQUEST_TIMEOUT, STALE_ROLES};
 pub(super) use self::shared::{Core, not_leading};
 use self::shared::{NOT_LEADING, Slot, State, throttled};
 use super::auth::{TokenSource, Tried};

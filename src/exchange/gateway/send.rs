@@ -4,9 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use tower::ServiceExt as _;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -14,7 +11,7 @@ use super::queue::{Outcome, Waiting};
 use super::shared::{Core, Slot, not_leading};
 use crate::exchange::auth::Token;
 use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
-use crate::exchange::http::{HttpService, TransportError};
+use crate::exchange::http::answer_to;
 use crate::exchange::learned::AfterError;
 use crate::exchange::metrics::Attempt;
 use crate::exchange::text;
@@ -137,21 +134,6 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
     learn(core, &token, &outcomes).await;
     note(core, batch, &outcomes);
     outcomes
-}
-
-/// The answer, or that it is lost: there is none within `limit`.
-pub async fn answer_to(
-    http: &HttpService,
-    request: Request<Bytes>,
-    limit: Duration,
-) -> Result<Response<Bytes>, TransportError> {
-    match tokio::time::timeout(limit, http.clone().oneshot(request)).await {
-        Ok(result) => result,
-        Err(_) => Err(TransportError::lost(format!(
-            "no answer within {} s",
-            limit.as_secs()
-        ))),
-    }
 }
 
 fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> {

@@ -13,8 +13,9 @@ use crate::exchange::auth::Token;
 use crate::exchange::capabilities::{BLOCK_USERS, READ_MEMBERS, READ_USERS, REVOKE_SESSIONS};
 use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::gateway::{
-    Attempts, Core, REQUEST_TIMEOUT, STALE_ROLES, THROTTLED_PATIENCE, Verdict, answer_to, not_leading,
+    Attempts, Core, REQUEST_TIMEOUT, STALE_ROLES, THROTTLED_PATIENCE, Verdict, not_leading,
 };
+use crate::exchange::http::answer_to;
 use crate::exchange::metrics::{Attempt, Wait};
 use crate::exchange::wire::{Effect, Failure, retry_after};
 use crate::exchange::{text, trail};

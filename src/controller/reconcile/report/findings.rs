@@ -10,7 +10,7 @@ use crate::api::MailboxLedgerSpec;
 use crate::api::condition;
 use crate::controller::reconcile::applied::Snapshot;
 use crate::controller::reconcile::begin::Restraint;
-use crate::controller::reconcile::execute::Refused;
+use crate::controller::reconcile::execution::Refused;
 use crate::controller::reconcile::validate::MemberVerdict;
 use crate::ledger::{Ledger, is_grant, last_changes};
 use crate::mail::{ObjectId, Right};

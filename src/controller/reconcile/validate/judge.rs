@@ -272,19 +272,20 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         .map(|name| (name, None))
         .chain(refused)
         .collect();
-    let defaults = match (purpose, ledger.defaults) {
-        (Purpose::Keep | Purpose::Protect, Some(DefaultsState::Pending)) => {
+    let defaults = match ledger.defaults {
+        Some(DefaultsState::Pending) if purpose.follows_manifest() => {
             let is_left_out =
                 |name: &&'static str| !settings.contains_key(name) && !unwritten.contains_key(name);
             tenant.defaults.keys().copied().filter(is_left_out).collect()
         }
-        (Purpose::Keep | Purpose::OnlyRemove | Purpose::Protect | Purpose::Released, _) => BTreeSet::new(),
+        Some(DefaultsState::Pending | DefaultsState::Applied) | None => BTreeSet::new(),
     };
     let is_declared = |name: &str| settings.contains_key(name) || unwritten.contains_key(name);
-    let withdrawn = match purpose {
-        Purpose::Keep | Purpose::Protect => withdrawn(ledger, take_up.as_ref(), *now, is_declared),
-        // Nothing that a manifest says is dropped while the manifest is refused or gone.
-        Purpose::OnlyRemove | Purpose::Released => BTreeMap::new(),
+    // Nothing that a manifest says is dropped while the manifest is refused or gone.
+    let withdrawn = if purpose.follows_manifest() {
+        withdrawn(ledger, take_up.as_ref(), *now, is_declared)
+    } else {
+        BTreeMap::new()
     };
     Desired {
         purpose: *purpose,
@@ -301,7 +302,7 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         policy: GrantPolicy {
             // Nor does anything count as declared nowhere.
             exclusive: admitted.exclusive && !has_unread_permissions,
-            remove_orphans: *remove_orphans && matches!(purpose, Purpose::Keep | Purpose::Protect),
+            remove_orphans: *remove_orphans && purpose.follows_manifest(),
             ignore: admitted.ignore.clone(),
             protected: tenant.protected.clone(),
             departed: tenant.departed.clone(),

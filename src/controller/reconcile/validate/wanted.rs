@@ -12,7 +12,8 @@ use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::{People, Read, UnreadReads, WantedGrant};
 use crate::rules::MailboxRules;
 
-/// People with rights on one mailbox, over all its permissions: what one ledger holds, and the entries that Exchange takes.
+/// People with rights on one mailbox, over all its permissions: the entries that Exchange takes, which one ledger holds with
+/// room to spare.
 pub const MOST_PEOPLE: usize = 500;
 const TOO_MANY_MEMBERS: &str = "TooManyMembers";
 
