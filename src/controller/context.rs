@@ -63,7 +63,14 @@ impl Context {
     /// Queues the mailboxes of a tenant that waited for it, in the lanes in which they came, and the others in theirs;
     /// None: not the others.
     pub fn enqueue_mailboxes_of(&self, tenant: &str, others: Option<Lane>) {
-        let keys = self.state.index().of_tenant(tenant);
+        let keys: Vec<MailboxKey> = {
+            let index = self.state.index();
+            index
+                .of_tenant(tenant)
+                .into_iter()
+                .chain(index.orphaned())
+                .collect()
+        };
         let changes = keys.into_iter().filter_map(|key| {
             let waited = self.state.remember(&key, |memory| memory.waits_for_tenant.take());
             Some((Work::Mailbox(key), waited.or(others)?))

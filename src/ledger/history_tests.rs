@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::history::BYTES;
 use super::tests::{RIGHTS, address, any_ledger, at, empty, person};
-use super::{Access, Ledger, RecordedGrant, Why, held_on, merge, note, read, write};
+use super::{Access, Ledger, RecordedGrant, WeighedRemoval, Why, held_on, merge, note, read, write};
 use crate::api::{GrantState, HistoryLine, MailboxLedger, MailboxLedgerSpec};
 use crate::mail::{ObjectId, Right};
 
@@ -425,6 +425,36 @@ fn a_merge_keeps_what_only_the_other_history_knows_and_answers_from_then_on() {
 
     let same = merge(&object("a", winner.clone()), &object("b", shared), at(5 * DAY));
     assert_eq!(same, winner, "a backup that knows nothing more changes nothing");
+}
+
+#[test]
+fn what_a_merge_brings_back_is_not_taken_away_at_once_and_what_was_announced_stays_so() {
+    let address = address("info");
+    let mut winner = empty();
+    step(&mut winner, &having([]), &Why::default(), at(0));
+    let mut loser = winner.clone();
+    let with_address = Ledger {
+        addresses: vec![address],
+        ..having([])
+    };
+    step(&mut loser, &with_address, &Why::default(), at(0));
+    let object = |name: &str, spec: &MailboxLedgerSpec| MailboxLedger::new(name, spec.clone());
+    let merged = merge(&object("a", &winner), &object("b", &loser), at(60));
+    assert_eq!((merged.restored, merged.taken_up_at), (true, Some(at(60))));
+
+    let removing = grant(person(1), Right::SendAs);
+    let announced = WeighedRemoval {
+        what: removing.right_of(),
+        at: at(0),
+    };
+    let announced = Ledger {
+        weighed: vec![announced],
+        ..having([removing])
+    };
+    let mut loser = winner.clone();
+    step(&mut loser, &announced, &Why::default(), at(0));
+    let merged = merge(&object("a", &winner), &object("b", &loser), at(60));
+    assert_eq!(read(&merged).unwrap().weighed, announced.weighed);
 }
 
 #[test]

@@ -34,6 +34,11 @@ pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> M
     let revoked = revoked(&winner.spec);
     for grant in lost.grants {
         if !known.contains(&grant.key()) && !revoked.contains(&grant.key()) {
+            // A removal that was announced stays so.
+            let what = grant.right_of();
+            ledger
+                .weighed
+                .extend(lost.weighed.iter().find(|one| one.what == what).cloned());
             ledger.grants.push(grant);
         }
     }
@@ -45,7 +50,10 @@ pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> M
     ledger.opened.extend(lost.opened);
     encode::write(&mut spec, &ledger);
     history::join(&mut spec, &loser.spec, now);
-    if spec.people != winner.spec.people || spec.opened != winner.spec.opened {
+    let brings = spec.people != winner.spec.people
+        || spec.opened != winner.spec.opened
+        || spec.addresses != winner.spec.addresses;
+    if brings {
         spec.taken_up_at = Some(now);
         spec.restored = true;
         // The winner's history says nothing of what came from the other.

@@ -210,7 +210,7 @@ impl Change {
     }
 
     /// Whether it says of a mailbox that was just created whose it is, and how it is called.
-    pub(super) fn names_a_new_mailbox(&self) -> bool {
+    pub fn names_a_new_mailbox(&self) -> bool {
         self.is_marker() || matches!(self, Self::Set { family, .. } if *family == "displayName")
     }
 

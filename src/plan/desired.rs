@@ -26,6 +26,9 @@ pub enum Purpose {
     Protect,
     /// The resource is gone and the mailbox stays: only what outlives a resource is done.
     Released,
+    /// As [`Self::Released`], but the resource is held up by somebody, or another one stands in its place: what it says of
+    /// sign-in still counts.
+    HeldUp,
 }
 
 impl Purpose {
@@ -33,7 +36,23 @@ impl Purpose {
     pub fn follows_manifest(self) -> bool {
         match self {
             Self::Keep | Self::Protect => true,
-            Self::OnlyRemove | Self::Released => false,
+            Self::OnlyRemove | Self::Released | Self::HeldUp => false,
+        }
+    }
+
+    /// Whether a mailbox is created, and what is declared is granted.
+    pub fn grants(self) -> bool {
+        match self {
+            Self::Keep => true,
+            Self::OnlyRemove | Self::Protect | Self::Released | Self::HeldUp => false,
+        }
+    }
+
+    /// Whether the mailbox has no resource that serves it.
+    pub fn is_without_resource(self) -> bool {
+        match self {
+            Self::Released | Self::HeldUp => true,
+            Self::Keep | Self::OnlyRemove | Self::Protect => false,
         }
     }
 
@@ -41,8 +60,16 @@ impl Purpose {
     /// is no resource, or nothing follows from it.
     pub(super) fn keeps_announced(self) -> bool {
         match self {
-            Self::Released | Self::Protect => true,
+            Self::Released | Self::HeldUp | Self::Protect => true,
             Self::Keep | Self::OnlyRemove => false,
+        }
+    }
+
+    /// Whether nothing new is weighed, so that what waits goes on waiting.
+    pub(super) fn keeps_held(self) -> bool {
+        match self {
+            Self::HeldUp | Self::Protect => true,
+            Self::Keep | Self::OnlyRemove | Self::Released => false,
         }
     }
 }
@@ -64,6 +91,8 @@ pub struct Desired {
     /// Who is declared to hold what and can't be granted to now, be it that they are unknown or refused: what they were
     /// granted before stays, because it is not undeclared.
     pub kept: BTreeSet<(SmtpAddress, Right)>,
+    /// The same of people who are known by their ids: they came with a group.
+    pub kept_people: BTreeSet<(ObjectId, Right)>,
     /// Nobody knows what one of the permissions declares, so nothing counts as undeclared.
     pub has_unread_permissions: bool,
     /// What happens to grants that no manifest declares.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::removal::{Veto, removal};
-use super::{Cause, Change, Desired, Observed, Presence, Purpose, Step, WantedGrant, foreign, removed};
+use super::{Cause, Change, Desired, Observed, Presence, Step, WantedGrant, foreign, removed};
 use crate::ledger::{Ledger, RecordedGrant, RightOf};
 use crate::mail::{Holder, ObjectId, Right, Sid};
 
@@ -71,7 +71,7 @@ fn is_cut_in_half(grant: &RecordedGrant, desired: &Desired, is_announced: bool) 
         Ok(Cause::Departed | Cause::Expired | Cause::Exclusive | Cause::Orphaned)
         | Err(Veto::Stuck | Veto::Protected | Veto::StillDeclared) => false,
     };
-    desired.purpose == Purpose::Released && grant.remapping && !is_announced && stays()
+    desired.purpose.is_without_resource() && grant.remapping && !is_announced && stays()
 }
 
 impl GrantPlan {

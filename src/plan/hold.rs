@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Change, Desired, Plan, Purpose};
+use super::{Change, Desired, Plan};
 use crate::ledger::{HeldRemovals, Ledger, RecordedGrant, RightOf, WeighedRemoval};
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right, SmtpAddress};
 
@@ -55,35 +55,53 @@ pub fn weigh(plan: &Plan, ledger: &Ledger, sudden: &BTreeSet<Change>) -> Weighed
     Weighed { new_removals, held }
 }
 
-/// Grants and revocations that follow from a group that changed all at once, or that nobody is in any more: its owner sits
-/// outside the cluster.
+/// Grants and revocations that follow from groups that changed all at once, or that nobody is in any more: their owners sit
+/// outside the cluster. Who comes with, or stays in, another group or is named by themselves does not follow from it.
 pub fn sudden(desired: &Desired, ledger: &Ledger) -> BTreeSet<Change> {
-    let mut changes = BTreeSet::new();
+    let mut joined: BTreeMap<&SmtpAddress, BTreeSet<&ObjectId>> = BTreeMap::new();
+    let mut left: BTreeMap<&SmtpAddress, BTreeSet<&ObjectId>> = BTreeMap::new();
+    let kept: BTreeSet<&ObjectId> = desired.kept_people.iter().map(|(id, _)| id).collect();
+    let holders: BTreeMap<&SmtpAddress, BTreeSet<ObjectId>> = desired
+        .groups
+        .keys()
+        .map(|group| (group, granted_via(group, ledger)))
+        .collect();
     for (group, people) in &desired.groups {
-        let before = granted_via(group, ledger);
+        let before = &holders[group];
         if before.is_empty() {
             continue;
         }
         let most = FEW.max(before.len() * PERCENT / 100);
-        let joined: BTreeSet<&ObjectId> = people.difference(&before).collect();
-        let left: BTreeSet<&ObjectId> = before.difference(people).collect();
-        if joined.len() > most {
-            let keys = desired.grants.iter().filter(|((id, _), wanted)| {
-                joined.contains(id) && wanted.member == *group && wanted.also.is_empty()
-            });
-            changes.extend(keys.map(|((id, right), _)| Change::Granted(*id, *right)));
+        let new: BTreeSet<&ObjectId> = people.difference(before).collect();
+        let gone: BTreeSet<&ObjectId> = before
+            .difference(people)
+            .filter(|id| !kept.contains(id))
+            .collect();
+        if new.len() > most {
+            joined.insert(group, new);
         }
         // Perhaps the directory hides its members, and does not say so.
-        let is_emptied = people.is_empty();
-        if left.len() > most || is_emptied {
-            let gone = ledger
-                .grants
-                .iter()
-                .filter(|grant| left.contains(&grant.object_id) && grant.member == *group);
-            changes.extend(gone.map(|grant| Change::Revoked(grant.object_id, grant.right)));
+        if gone.len() > most || people.is_empty() {
+            left.insert(group, gone);
         }
     }
-    changes
+    let is_in = |groups: &BTreeMap<&SmtpAddress, BTreeSet<&ObjectId>>, name: &SmtpAddress, id: &ObjectId| {
+        groups.get(name).is_some_and(|people| people.contains(id))
+    };
+    let granted = desired.grants.iter().filter(|((id, _), wanted)| {
+        let mut names = std::iter::once(&wanted.member).chain(&wanted.also);
+        names.all(|name| is_in(&joined, name, id))
+    });
+    let granted = granted.map(|((id, right), _)| Change::Granted(*id, *right));
+    let revoked = ledger.grants.iter().filter(|grant| {
+        let mut groups = grant
+            .written_as()
+            .filter(|name| desired.groups.contains_key(*name))
+            .peekable();
+        groups.peek().is_some() && groups.all(|name| is_in(&left, name, &grant.object_id))
+    });
+    let revoked = revoked.map(|grant| Change::Revoked(grant.object_id, grant.right));
+    granted.chain(revoked).collect()
 }
 
 /// Whom the ledger says to hold something because they were in the group.
@@ -154,10 +172,12 @@ fn removal(entry: &RightOf) -> Change {
 
 impl Plan {
     /// The plan with what is held and what was approved written into its ledgers, so that neither a crash nor another
-    /// reconcile forgets it. Nothing that is held counts as granted. What was weighed within the period still counts.
+    /// reconcile forgets it. Nothing that is held, or is not confirmed yet, counts as granted. What was weighed within the
+    /// period still counts.
     pub fn remembering(
         mut self,
         held: Option<&Held>,
+        unconfirmed: &BTreeSet<Change>,
         approved: &BTreeSet<Change>,
         desired: &Desired,
     ) -> Self {
@@ -165,6 +185,7 @@ impl Plan {
         let not_granted: BTreeSet<(ObjectId, Right)> = held
             .into_iter()
             .flat_map(|held| &held.changes)
+            .chain(unconfirmed)
             .filter_map(Change::granted)
             .collect();
         let planned = self.changes();
@@ -172,15 +193,22 @@ impl Plan {
             .grants
             .retain(|grant| !not_granted.contains(&grant.key()));
         // While a team pauses or observes the mailbox nothing is weighed, and what waits goes on waiting.
-        if desired.purpose != Purpose::Protect {
+        if !desired.purpose.keeps_held() {
             self.announced.held = held.map(Held::to_ledger);
         }
+        // What is declared again and taken out later is weighed anew.
+        let stays_announced = |what: &RightOf| match what.holder {
+            Holder::ObjectId(id) => {
+                desired.purpose.keeps_announced() && !desired.grants.contains_key(&(id, what.right))
+            }
+            Holder::Sid(_) => desired.purpose.keeps_announced(),
+        };
         let approved = approved.iter().filter_map(removed);
         let mut weighed: BTreeMap<RightOf, Timestamp> = approved.map(|what| (what, now)).collect();
         for earlier in &self.announced.weighed {
             let is_stranger = matches!(earlier.what.holder, Holder::Sid(_));
             let counts = is_stranger && counts_until(earlier.at, period) > now;
-            if desired.purpose.keeps_announced() || counts || planned.contains(&removal(&earlier.what)) {
+            if stays_announced(&earlier.what) || counts || planned.contains(&removal(&earlier.what)) {
                 weighed.insert(earlier.what.clone(), earlier.at);
             }
         }
@@ -191,7 +219,7 @@ impl Plan {
         let is_left = |what: &RightOf| self.settled.grants.iter().any(|grant| grant.right_of() == *what);
         let is_remembered = |one: &&WeighedRemoval| match one.what.holder {
             Holder::Sid(_) => counts_until(one.at, period) > now,
-            Holder::ObjectId(_) => desired.purpose.keeps_announced() && is_left(&one.what),
+            Holder::ObjectId(_) => stays_announced(&one.what) && is_left(&one.what),
         };
         self.settled.weighed = weighed.iter().filter(is_remembered).cloned().collect();
         self.announced.weighed = weighed;

@@ -41,6 +41,7 @@ pub use hold::{Held, Weighed, sudden, weigh};
 pub use observed::{Asked, Creation, Entry, Holders, Identity, Observed, OnBehalf, Presence};
 pub use ownership::{NotOurs, Ownership, ownership};
 pub use reads::{NEEDS, Promise, Read, UnreadReads};
+pub use removal::{FoundIn, VETOES};
 pub use removed::{SHOWN_BY_THEN, confirm_removed, reopen};
 pub use settings::unlicensed;
 pub use standing::{Answer, Earlier, ShownSettings, Standing, Unread};
@@ -61,7 +62,8 @@ pub fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         Purpose::Keep => whole,
         Purpose::OnlyRemove => whole.only_taking_away(ledger),
         Purpose::Protect => whole.only_what_protects(ledger),
-        Purpose::Released => whole.only_what_outlives(ledger),
+        Purpose::Released => whole.only_what_outlives(ledger, false),
+        Purpose::HeldUp => whole.only_what_outlives(ledger, true),
     }
 }
 
@@ -106,8 +108,9 @@ pub fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
             .collect(),
         grants: grants.settled,
         removed: ledger.removed.clone(),
+        weighed: Vec::new(),
+        held: None,
         sign_out_owed: owes_sign_out && !signs_out,
-        ..Ledger::default()
     };
     let mut steps = grants.revocations;
     steps.extend(grants.interrupted);

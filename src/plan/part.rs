@@ -3,14 +3,21 @@
 use std::collections::BTreeSet;
 
 use super::{Acknowledged, Cause, Change, Plan, SignInStanding, Step, hold};
+use crate::api::Intent;
 use crate::ledger::{Ledger, RecordedGrant, RightOf};
 use crate::mail::{ObjectId, Right};
 
 impl Plan {
     /// The plan without what was acknowledged a moment ago, and whether something was left out. The sign-in block is
-    /// never left out.
+    /// never left out. A new mailbox keeps its one-time name until a read shows the marker: one that was acknowledged may be
+    /// lost, and nothing else would tell whose the mailbox is.
     pub fn without(&self, acknowledged: &Acknowledged) -> (Self, bool) {
-        self.keeping(|change| change.is_repeated() || !acknowledged.contains(change))
+        let mut changes = self.changes().into_iter();
+        let awaits_marker = changes.any(|change| change.is_marker() && acknowledged.contains(&change));
+        self.keeping(|change| {
+            let is_name = change.names_a_new_mailbox() && !change.is_marker();
+            !(is_name && awaits_marker) && (change.is_repeated() || !acknowledged.contains(change))
+        })
     }
 
     /// The plan with only those changes that `keep` admits, and whether something was left out. Its ledgers stay.
@@ -66,16 +73,22 @@ impl Plan {
     }
 
     /// Only what outranks whatever a team writes: removals of those who have left, whose time is over, or whose removal
-    /// was announced before; and the sign-in block. Everything else is as if nobody had planned it.
+    /// was announced before; and the sign-in block, with the marker of a mailbox that was just created. Everything else is
+    /// as if nobody had planned it.
     pub fn only_what_protects(&self, ledger: &Ledger) -> Self {
         let outranks = self.outranks_a_team(ledger);
-        let (only, _) = self.keeping(|change| outranks(change) || change.closes_sign_in());
+        let is_new = ledger.intent.is_some();
+        let (only, _) = self.keeping(|change| {
+            let names = is_new && change.names_a_new_mailbox();
+            names || outranks(change) || change.closes_sign_in()
+        });
         self.without_what_is_granted(only, ledger)
     }
 
     /// `only` of this plan, of which the ledger says no more than it did: but who loses something, and who is signed out.
     fn without_what_is_granted(&self, only: Self, ledger: &Ledger) -> Self {
         let stays = staying(&only);
+        let intent = self.intent_after(&only, ledger);
         Self {
             announced: Ledger {
                 sign_out_owed: self.announced.sign_out_owed,
@@ -88,11 +101,22 @@ impl Plan {
                     .filter(|grant| stays(grant))
                     .cloned()
                     .collect(),
+                intent,
                 sign_out_owed: self.settled.sign_out_owed,
                 ..ledger.clone()
             },
             ..only
         }
+    }
+
+    /// The intent of a new mailbox, until a read shows the marker and that nobody can sign in.
+    fn intent_after(&self, only: &Self, ledger: &Ledger) -> Option<Intent> {
+        let changes = only.changes();
+        let is_begun = changes
+            .iter()
+            .any(|change| change.is_marker() || change.closes_sign_in())
+            || self.sign_in == SignInStanding::Propagating;
+        ledger.intent.clone().filter(|_| is_begun)
     }
 
     /// Whether a change is a removal that nothing suspends: of somebody who has left, of a right whose time is over, or one
@@ -108,9 +132,10 @@ impl Plan {
     }
 
     /// Only what outlives the resource: the marker, the sign-in block and the name of a mailbox that was just created;
-    /// and removals that nothing suspends.
-    pub fn only_what_outlives(&self, ledger: &Ledger) -> Self {
+    /// and removals that nothing suspends. Sign-in is blocked again only where `keeps_blocked` says so.
+    pub fn only_what_outlives(&self, ledger: &Ledger, keeps_blocked: bool) -> Self {
         let is_new = ledger.intent.is_some();
+        let blocks = is_new || keeps_blocked;
         let outlives = self.outranks_a_team(ledger);
         // Nothing else is granted where no manifest declares anything.
         let was_being_remapped = |id: ObjectId, right: Right| {
@@ -118,8 +143,8 @@ impl Plan {
             grants.any(|grant| grant.remapping && grant.key() == (id, right))
         };
         let (only, _) = self.keeping(|change| match change {
-            Change::SignIn { allowed: false, .. } => is_new,
-            Change::SignedOut => is_new || ledger.sign_out_owed,
+            Change::SignIn { allowed: false, .. } => blocks,
+            Change::SignedOut => blocks || ledger.sign_out_owed,
             Change::Marker { .. } | Change::Set { .. } => is_new && change.names_a_new_mailbox(),
             Change::Revoked(..) | Change::Evicted(..) => outlives(change),
             Change::Granted(id, right) => was_being_remapped(*id, *right),
@@ -130,12 +155,8 @@ impl Plan {
             | Change::AddressAdded(_)
             | Change::AddressRemoved(_) => false,
         });
-        let changes = only.changes();
-        let is_begun = changes
-            .iter()
-            .any(|change| change.is_marker() || change.closes_sign_in())
-            || self.sign_in == SignInStanding::Propagating;
-        let owes_sign_out = self.announced.sign_out_owed && (is_new || ledger.sign_out_owed);
+        let intent = self.intent_after(&only, ledger);
+        let owes_sign_out = self.announced.sign_out_owed && (blocks || ledger.sign_out_owed);
         let stays = staying(&only);
         Self {
             announced: Ledger {
@@ -148,8 +169,7 @@ impl Plan {
                     .into_iter()
                     .filter(stays)
                     .collect(),
-                // A read shows the marker, and that nobody can sign in.
-                intent: ledger.intent.clone().filter(|_| is_begun),
+                intent,
                 sign_out_owed: owes_sign_out && self.settled.sign_out_owed,
                 ..ledger.clone()
             },

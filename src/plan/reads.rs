@@ -61,7 +61,8 @@ pub enum Promise {
     SendOnBehalf,
     /// People who join a group that is granted person by person are granted, and those who leave it are revoked.
     GroupMembers,
-    /// Entries that nobody declares are removed: under Exclusive, when orphans are to go, or of people who have left.
+    /// Entries that nobody declares are removed: under Exclusive, when orphans are to go, or of people who have left. Where a
+    /// group is expanded, who is in it must be known.
     Strangers,
 }
 
@@ -88,6 +89,7 @@ pub const NEEDS: [(Promise, &[Read]); 14] = [
         &[
             Read::FullAccess,
             Read::SendAs,
+            Read::Groups,
             Read::Accounts,
             Read::AccountGroups,
             Read::Recipients,

@@ -1,28 +1,57 @@
-//! Why a right that we granted is removed, and what may veto that.
-//!
-//! Everything that can stop or delay a removal, in the order in which it is found. docs/how-it-works.md says for how
-//! long.
-//!
-//! | veto | found by |
-//! | --- | --- |
-//! | the SharedMailbox is gone, or its namespace or the CRD is being deleted | `controller/reconcile/gone.rs`, `cascading_deletion.rs` |
-//! | `management` of the mailbox is Paused or Observe, and the removal is not one that protects | `Plan::only_what_protects` |
-//! | `management` of the tenant is Paused or Observe, the tenant can't be used, or the ledger can't be read | `controller/reconcile/prepare.rs` |
-//! | Exchange could not be read | `controller/reconcile/fetch` |
-//! | the mailbox is not ours, or no shared mailbox any more | `controller/reconcile/validate/judge.rs` |
-//! | a manifest declares the right, by this or another name of the same person | `grants::plan` |
-//! | [`Veto::Stuck`], [`Veto::Protected`], [`Veto::StillDeclared`], [`Veto::PerhapsDeclared`], [`Veto::TakenUp`] | [`removal`] |
-//! | a row that nobody declares: ignored, protected, unknown, denied | `foreign::foreign` |
-//! | a row that nobody declares, and the mailbox was taken up again less than an hour ago | `grants::plan` |
-//! | the breaker, or a group that changed all at once | `controller/reconcile/hold.rs`, by `hold::weigh` |
-//! | Exchange acknowledged it a moment ago | `controller/reconcile/apply.rs` |
-//! | the API server does not acknowledge the ledger that announces it | `controller/reconcile/ledger/write.rs` |
+//! Why a right that we granted is removed, and what may veto that: [`VETOES`] is the whole list.
 //!
 //! A manifest that is refused, and somebody else who contests settings, stop no removal.
 
 use super::desired::{Desired, TakeUp};
 use super::{Cause, removed};
 use crate::ledger::RecordedGrant;
+
+/// The step of a reconcile that finds what stops a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
+pub enum FoundIn {
+    Prepare,
+    Fetch,
+    Validate,
+    Plan,
+    Apply,
+}
+
+/// Everything that can stop or delay a removal, and where it is found. docs/how-it-works.md says what each of them stops, and
+/// for how long.
+pub const VETOES: [(&str, FoundIn); 22] = [
+    ("Another permission still declares it", FoundIn::Validate),
+    ("Somebody can't be resolved or is refused now", FoundIn::Validate),
+    ("An unreadable MailboxPermission", FoundIn::Prepare),
+    (
+        "A MailboxPermission [over the limit](status.md#limits)",
+        FoundIn::Prepare,
+    ),
+    ("`protectedTrustees`", FoundIn::Plan),
+    ("The breaker", FoundIn::Apply),
+    ("A sudden change of a group", FoundIn::Apply),
+    ("Cascading deletion", FoundIn::Prepare),
+    ("Who holds which right can't be read", FoundIn::Fetch),
+    ("`management: Observe` or `Paused`", FoundIn::Prepare),
+    ("`management: Observe` or `Paused`", FoundIn::Prepare),
+    ("The tenant can't be used", FoundIn::Prepare),
+    ("The mailbox can't be read", FoundIn::Fetch),
+    ("A marker that is not ours", FoundIn::Validate),
+    ("Taken up again", FoundIn::Plan),
+    ("A row that can't be tied to a person for sure", FoundIn::Plan),
+    ("A stuck row", FoundIn::Plan),
+    ("Acknowledged a moment ago", FoundIn::Apply),
+    ("The ledger is not acknowledged", FoundIn::Apply),
+    (
+        "Another installation serves the tenant, or this process is not the leader",
+        FoundIn::Apply,
+    ),
+    (
+        "The budget of the tenant is used up, or Exchange asked for a pause",
+        FoundIn::Apply,
+    ),
+    ("An earlier write of the same reconcile failed", FoundIn::Apply),
+];
 
 /// What stops the removal of a grant that no manifest names by its object id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +86,7 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired, is_announced: bo
         Ok(Cause::Departed)
     } else if desired.policy.protected.include_holder_of(grant) {
         Err(Veto::Protected)
-    } else if grant.written_as().cloned().any(is_kept) {
+    } else if grant.written_as().cloned().any(is_kept) || desired.kept_people.contains(&grant.key()) {
         Err(Veto::StillDeclared)
     } else if is_restored {
         Err(Veto::TakenUp)
@@ -76,5 +105,28 @@ impl TakeUp {
     /// Whether every permission that declared the grant exists again, and says so no longer.
     fn has_all_of(&self, grant: &RecordedGrant) -> bool {
         !grant.by.is_empty() && grant.by.iter().all(|name| self.permissions.contains(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_the_same_vetoes() {
+        let page = include_str!("../../docs/how-it-works.md");
+        let (_, table) = page
+            .split_once("| what | what it stops | for how long | found in |")
+            .unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let shown: Vec<(&str, &str)> = rows
+            .map(|row| {
+                let name = row.split("**").nth(1).unwrap();
+                let found_in = row.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap();
+                (name, found_in)
+            })
+            .collect();
+        let here: Vec<(&str, &str)> = VETOES.iter().map(|(name, step)| (*name, step.into())).collect();
+        assert_eq!(shown, here);
     }
 }

@@ -25,7 +25,12 @@ pub fn reopen(ledger: &mut Ledger, desired: &Desired, observed: &Observed) {
             .weighed_at
             .is_some_and(|at| counts_until(at, desired.policy.period) > desired.now);
         match &removed.what {
-            Withdrawn::Grant(grant) if desired.declares_grant(grant) => {}
+            // Only what is granted again is ours again.
+            Withdrawn::Grant(grant) if desired.declares_grant(grant) => {
+                if !desired.purpose.grants() && (!is_over || counts) {
+                    ledger.removed.push(removed);
+                }
+            }
             Withdrawn::Address(address) if desired.declares_address(address) => {}
             Withdrawn::Setting(name) if declares_setting(name, desired) => {}
             Withdrawn::Grant(grant) if !is_over && is_shown(grant, observed) => {
@@ -147,7 +152,7 @@ fn is_shown(grant: &RecordedGrant, observed: &Observed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
-    use super::super::{Holders, OnBehalf};
+    use super::super::{Holders, OnBehalf, Purpose};
     use super::*;
     use jiff::SignedDuration;
 
@@ -240,6 +245,27 @@ mod tests {
         desired.now += 35 * MINUTE;
         reopen(&mut ledger, &desired, &our_mailbox());
         assert_eq!(ledger, Ledger::default());
+    }
+
+    #[test]
+    fn it_stays_removed_where_what_is_declared_is_not_granted() {
+        for purpose in [Purpose::OnlyRemove, Purpose::Protect] {
+            let mut ledger = recorded(Right::SendAs, Some(desired().now));
+            let removed = acknowledged(Right::SendAs);
+            confirm_removed(&mut ledger, &desired(), &removed, &our_mailbox());
+            let mut declared = desired();
+            declared.purpose = purpose;
+            wants(&mut declared, 1, Right::SendAs, true);
+            let before = ledger.clone();
+            reopen(&mut ledger, &declared, &showing(Right::SendAs));
+            assert_eq!(
+                ledger, before,
+                "{purpose:?}: rechecked when it is declared no more"
+            );
+            declared.now += 35 * MINUTE;
+            reopen(&mut ledger, &declared, &our_mailbox());
+            assert_eq!(ledger, Ledger::default(), "{purpose:?}");
+        }
     }
 
     #[test]

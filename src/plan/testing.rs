@@ -102,6 +102,7 @@ pub fn desired() -> Desired {
         sign_in_attempts: SignInAttempts::default(),
         grants: BTreeMap::new(),
         kept: BTreeSet::new(),
+        kept_people: BTreeSet::new(),
         has_unread_permissions: false,
         policy: GrantPolicy::default(),
         now: jiff::Timestamp::UNIX_EPOCH,

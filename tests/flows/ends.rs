@@ -3,6 +3,7 @@
 use super::kit::*;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use simulator::{Fault, FaultRule, Faults};
 use testkit::{World, condition, permission, with};
 
 const HOUR: u64 = 3600;
@@ -97,4 +98,27 @@ async fn the_latest_end_of_several_counts() {
         "another permission gives it for longer"
     );
     assert!(!view(&world).full_access.iter().any(|entry| entry.trustee == id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rights_of_two_permissions_that_ended_are_not_said_to_be_revoked_before_they_are() {
+    let world = sales_with(&[FIRST]).await;
+    world.apply(&temporary(2)).await;
+    let other = json!({ "metadata": { "name": "other" } });
+    world.apply(&with(temporary(2), &other)).await;
+    world.wait_permission("other", "True", "Granted").await;
+    let denied = FaultRule::always(Fault::Denied);
+    world
+        .tenant
+        .add_fault(denied.on(&["Remove-RecipientPermission", "Remove-MailboxPermission"]));
+    world.sleep(3 * HOUR).await;
+    assert!(second_holds(&world));
+    for name in ["temp", "other"] {
+        world.wait_permission(name, "False", "Expiring").await;
+    }
+    world.tenant.set_faults(Faults::default());
+    for name in ["temp", "other"] {
+        world.wait_permission(name, "True", "Expired").await;
+    }
+    assert!(!second_holds(&world));
 }

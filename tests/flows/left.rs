@@ -99,3 +99,23 @@ async fn what_somebody_who_left_long_ago_still_holds_is_not_looked_at_with_each_
         "{looked} times an hour instead of once in ten minutes"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_together_keeps_its_rights_whatever_was_lost_long_before() {
+    let protected = json!({ "spec": { "protectedTrustees": [SECOND] } });
+    let world = world(Seed::contoso(), protected).await;
+    settle(&world, &[FIRST]).await;
+    world
+        .apply(&permission("kept", "sales", &[SECOND], &["SendAs"]))
+        .await;
+    world.wait_permission("kept", "True", "Granted").await;
+    world.delete_permission("kept").await;
+    world.sleep(3600).await;
+    let before = view(&world).send_as;
+    assert_eq!(before.len(), 2);
+    world.delete_permission("team").await;
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    world.delete_mailbox("sales").await;
+    world.sleep(3600).await;
+    assert_eq!(view(&world).send_as, before, "Released: they keep what they had");
+}

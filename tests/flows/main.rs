@@ -35,6 +35,8 @@ mod families;
 mod families_alone;
 mod grants;
 mod groups;
+mod groups_that_change;
+mod held_back;
 mod hostile;
 mod judged_as_it_is;
 mod kit;

@@ -187,3 +187,51 @@ async fn a_tenant_that_is_unusable_for_minutes_lets_no_resource_go_before_its_ma
         assert_marked_and_blocked(&world, reported);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_perhaps_happened_is_not_forgotten_because_the_next_attempt_was_throttled() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    let slow = Faults {
+        not_found_after_create_ms: 9 * 60_000,
+        ..Faults::default()
+    };
+    world.tenant.set_faults(slow.clone());
+    let throttled = Fault::Throttled {
+        retry_after_seconds: Some(20),
+    };
+    world
+        .tenant
+        .add_fault(FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"]));
+    world
+        .tenant
+        .add_fault(FaultRule::always(throttled).on(&["New-Mailbox"]));
+    world.apply(&sales(json!({}))).await;
+    world.sleep(400).await;
+    world.delete_mailbox("sales").await;
+    world.sleep(60).await;
+    world.tenant.set_faults(slow);
+    let done = || {
+        let view = world.tenant.mailbox(SALES);
+        view.is_some_and(|view| view.account_disabled && !view.custom_attributes.is_empty())
+    };
+    until(&world, "it is marked and blocked", done).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_marker_that_exchange_forgets_does_not_cost_us_the_mailbox_when_each_part_is_set_alone() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    let busy = Fault::ServerError {
+        status: 503,
+        exception: None,
+        message: None,
+    };
+    for fault in [FaultRule::next(12, busy), FaultRule::next(1, Fault::Forgotten)] {
+        world.tenant.add_fault(fault.on(&["Set-Mailbox"]));
+    }
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(view(&world).display_name, "sales");
+    assert_eq!(sent(&world, "New-Mailbox"), 1);
+}

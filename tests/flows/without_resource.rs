@@ -5,7 +5,7 @@ use super::remembered::*;
 use serde_json::json;
 use shared_mailbox_operator::api::GrantState;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, Seed};
-use testkit::{World, mailbox, with};
+use testkit::{World, mailbox, tenant, with};
 
 #[tokio::test(start_paused = true)]
 async fn people_who_have_left_lose_their_rights_on_a_mailbox_without_a_resource() {
@@ -382,4 +382,25 @@ async fn a_removal_that_exchange_forgets_is_repeated_although_the_resource_went(
     until(&world, "it is repeated", || holders(&world) == (1, 1)).await;
     world.sleep(HOUR).await;
     nothing_is_left_to_do(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_outlives_a_resource_is_done_by_whatever_name_the_tenant_has_now() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    delete_sales(&world).await;
+    let tenants: kube::Api<shared_mailbox_operator::api::ExchangeTenant> =
+        kube::Api::all(world.client.clone());
+    tenants
+        .delete("default", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    world.sleep(60).await;
+    let renamed = json!({ "metadata": { "name": "prod" }, "spec": { "departed": [SECOND] } });
+    world.apply(&with(tenant(), &renamed)).await;
+    until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+    let elsewhere = json!({ "spec": { "tenantRef": { "name": "prod" } } });
+    world.apply(&with(mailbox("vendite", SALES), &elsewhere)).await;
+    world
+        .wait_mailbox("vendite", "False", "AddressHeldByRetained")
+        .await;
 }

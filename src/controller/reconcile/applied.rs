@@ -7,6 +7,9 @@ use super::validate::Wanted;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::plan::{Desired, Observed, Plan};
 
+/// Steps that a status lists at most.
+pub const LISTED: usize = 50;
+
 /// How it ended, and what the report says of it.
 pub struct Applied {
     pub outcome: Outcome,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::applied::{Applied, Snapshot};
+use super::applied::{Applied, LISTED, Snapshot};
 use super::audit;
 use super::begin::{Reconcile, Restraint};
 use super::execute::Executor;
@@ -30,7 +30,7 @@ impl Reconcile<'_> {
             (None | Some(Restraint::Observed), Some(stall)) => {
                 self.restraint = Some(Restraint::Refused(stall.clone()));
             }
-            (Some(Restraint::Paused | Restraint::Refused(_)), Some(_)) | (_, None) => {}
+            (Some(Restraint::Paused | Restraint::Deleting | Restraint::Refused(_)), Some(_)) | (_, None) => {}
         }
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {
@@ -52,7 +52,7 @@ impl Reconcile<'_> {
         if !judged.prepared.writes {
             return Ok(self.only_observe(judged, seen, plan));
         }
-        let weighed = self.weigh(&judged, plan, seen.observed.guid)?;
+        let weighed = self.weigh(&judged, plan, seen.observed.guid);
         let due = self.due(&judged.prepared, &weighed);
         if due.plan.is_empty() {
             return Ok(self.nothing_due(judged, seen, weighed, &due));
@@ -112,6 +112,8 @@ impl Reconcile<'_> {
     /// Whether the status does not show these steps yet.
     fn is_news(&self, steps: &[String]) -> bool {
         let shown = self.object.status.as_ref().map(|status| &status.pending_plan);
+        // A status lists the first of them only.
+        let steps = &steps[..steps.len().min(LISTED)];
         shown.is_none_or(|shown| shown != steps)
     }
 
@@ -147,9 +149,18 @@ impl Reconcile<'_> {
     }
 
     fn nothing_due(&self, judged: Judged, seen: Seen, weighed: WeighedPlan, due: &Due) -> Applied {
-        let WeighedPlan { plan, held } = weighed;
+        let WeighedPlan {
+            plan,
+            held,
+            unconfirmed,
+        } = weighed;
+        if !unconfirmed.is_empty() {
+            let outcome = Outcome::Progressing(Progress::ConfirmingMembership);
+            let ledger = Some(plan.announced.clone());
+            return judged.end(outcome, ledger, seen, plan, Execution::default());
+        }
         if due.is_contested {
-            let outcome = verdict::contest(&plan);
+            let outcome = verdict::contest(&plan, &Names::of(&judged.desired, &judged.prepared.ledger));
             let ledger = Some(plan.announced.clone());
             return judged.end(outcome, ledger, seen, plan, Execution::default());
         }
@@ -336,6 +347,7 @@ impl Reconcile<'_> {
         judged.gone.extend(gone);
         let rest = plan::plan(&judged.desired, &confirmed.observed, &ledger).remembering(
             weighed.held.as_ref(),
+            &weighed.unconfirmed,
             &BTreeSet::new(),
             &judged.desired,
         );
@@ -360,6 +372,10 @@ impl Reconcile<'_> {
             unread.as_ref(),
             &names,
         )
+        .or_else(|| {
+            let is_open = !weighed.unconfirmed.is_empty();
+            is_open.then_some(Outcome::Progressing(Progress::ConfirmingMembership))
+        })
         .unwrap_or_else(|| {
             self.context.state.remember(self.key, Memory::settled);
             verdict::settled(
@@ -372,7 +388,7 @@ impl Reconcile<'_> {
                 unread,
             )
         });
-        let after = if free.is_empty() && weighed.held.is_none() {
+        let after = if free.is_empty() && weighed.held.is_none() && weighed.unconfirmed.is_empty() {
             &rest.settled
         } else {
             &rest.announced

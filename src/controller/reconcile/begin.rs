@@ -20,6 +20,9 @@ use crate::plan::Account;
 /// A new mailbox waits so long for its permissions, so that they are in its first plan.
 const GATHERING: Duration = Duration::from_millis(800);
 
+/// A deletion of a namespace or of our CRDs that takes so long is held up by somebody.
+const HANGS: Duration = Duration::from_mins(5);
+
 /// Why a manifest is not carried out.
 #[derive(Clone, Debug)]
 pub enum Restraint {
@@ -29,6 +32,8 @@ pub enum Restraint {
     Paused,
     /// Its team observes it: only what protects is done, and what else Enforce would do is reported.
     Observed,
+    /// Its namespace or our CRDs have been in deletion for long: only what protects is done.
+    Deleting,
 }
 
 /// One reconcile of one mailbox.
@@ -111,14 +116,20 @@ impl<'a> Reconcile<'a> {
         Err(Completed::new(ReconcileResult::RequeueAfter, Some(again)))
     }
 
-    async fn wait_for_cascading_deletion(&self) -> Result<(), Completed> {
+    /// While everything around the mailbox is being deleted nobody loses a right by it, and nothing is done. A deletion that
+    /// somebody holds up must not suspend what protects.
+    async fn wait_for_cascading_deletion(&mut self) -> Result<(), Completed> {
         let (context, key, lane) = (self.context, self.key, self.lane);
         let ledger = self.remembered_ledger();
         let deletion = cascading_deletion(context, key, ledger.as_ref(), &self.permissions).await;
         let again = match deletion {
             Ok(CascadingDeletion::No) => return Ok(()),
             Ok(CascadingDeletion::Unknown(wait)) => (wait, lane),
-            Ok(CascadingDeletion::UnderWay) => (RECHECK, Lane::Sweep),
+            Ok(CascadingDeletion::UnderWay(since)) if since < HANGS => (RECHECK, Lane::Sweep),
+            Ok(CascadingDeletion::UnderWay(_)) => {
+                self.restraint = Some(Restraint::Deleting);
+                return Ok(());
+            }
             Err(error) => return Err(requeue(context, key, &Outcome::of_kube(&error), lane)),
         };
         Err(Completed::new(ReconcileResult::RequeueAfter, Some(again)))

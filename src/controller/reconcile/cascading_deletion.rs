@@ -26,8 +26,8 @@ pub enum CascadingDeletion {
     No,
     /// Too early to know: to be checked again after this long.
     Unknown(Duration),
-    /// Everything is being deleted: nobody loses a right by it.
-    UnderWay,
+    /// Everything is being deleted, and has been for so long: nobody loses a right by it.
+    UnderWay(Duration),
 }
 
 /// Asks the API server only when the ledger names permissions that are not there any more.
@@ -37,15 +37,21 @@ pub async fn cascading_deletion(
     ledger: Option<&Ledger>,
     permissions: &[Arc<MailboxPermission>],
 ) -> Result<CascadingDeletion, kube::Error> {
-    if !has_lost_permissions(ledger, permissions) {
-        context.state.remember(key, |memory| memory.lost_since = None);
-        return Ok(CascadingDeletion::No);
-    }
+    let lost = lost_permissions(ledger, permissions);
     let now = context.clock.instant();
-    let since = context
-        .state
-        .remember(key, |memory| *memory.lost_since.get_or_insert(now));
-    let waited = now.saturating_duration_since(since);
+    // One that is lost for long, because somebody is protected, says nothing of the others.
+    let newest = context.state.remember(key, |memory| {
+        memory.lost.retain(|name, _| lost.contains(name));
+        for name in lost {
+            memory.lost.entry(name).or_insert(now);
+        }
+        memory.lost.values().max().copied()
+    });
+    let Some(newest) = newest else {
+        context.state.remember(key, |memory| memory.deleting_since = None);
+        return Ok(CascadingDeletion::No);
+    };
+    let waited = now.saturating_duration_since(newest);
     if waited < TOGETHER {
         return Ok(CascadingDeletion::Unknown(TOGETHER.saturating_sub(waited)));
     }
@@ -57,19 +63,26 @@ pub async fn cascading_deletion(
     context.state.set_permissions_crd_uid(uid);
     let stays = namespace.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_none())
         && kind.is_some_and(|kind| kind.metadata.deletion_timestamp.is_none());
-    Ok(if stays {
-        CascadingDeletion::No
-    } else {
-        CascadingDeletion::UnderWay
-    })
+    Ok(context.state.remember(key, |memory| {
+        if stays {
+            memory.deleting_since = None;
+            return CascadingDeletion::No;
+        }
+        let since = *memory.deleting_since.get_or_insert(now);
+        CascadingDeletion::UnderWay(now.saturating_duration_since(since))
+    }))
 }
 
-fn has_lost_permissions(ledger: Option<&Ledger>, permissions: &[Arc<MailboxPermission>]) -> bool {
+/// Permissions that are gone and that alone declared something.
+fn lost_permissions(ledger: Option<&Ledger>, permissions: &[Arc<MailboxPermission>]) -> BTreeSet<String> {
     let there: BTreeSet<String> = permissions
         .iter()
         .map(|permission| permission.name_any())
         .collect();
-    let lost =
-        |grant: &RecordedGrant| !grant.by.is_empty() && grant.by.iter().all(|name| !there.contains(name));
-    ledger.is_some_and(|ledger| ledger.grants.iter().any(lost))
+    let is_lost = |grant: &&RecordedGrant| grant.by.iter().all(|name| !there.contains(name));
+    let grants = ledger.into_iter().flat_map(|ledger| &ledger.grants);
+    grants
+        .filter(is_lost)
+        .flat_map(|grant| grant.by.clone())
+        .collect()
 }

@@ -31,7 +31,7 @@ impl Reconcile<'_> {
         mut judged: Judged,
         nickname: Nickname,
     ) -> Result<(Judged, Seen), Applied> {
-        let intent = self.announce_create(&mut judged.prepared, &nickname).await?;
+        let (intent, was_never_sent) = self.announce_create(&mut judged.prepared, &nickname).await?;
         // What a new mailbox is to have besides follows from what was announced.
         judged.desired = validate::desired(&judged.prepared, &judged.wanted);
         let creation = Creation {
@@ -52,7 +52,10 @@ impl Reconcile<'_> {
         let gateway = &judged.prepared.tenant.gateway;
         let created = match gateway.create_shared_mailbox(self.lane, &new).await {
             Ok(created) => created,
-            Err(error) => return Err(self.create_failed(&judged.prepared.ledger, &intent, &error)),
+            Err(error) => {
+                let ledger = &judged.prepared.ledger;
+                return Err(self.create_failed(ledger, &intent, was_never_sent, &error));
+            }
         };
         let CreatedMailbox { guid, object_id } = created;
         // Should the next write to Kubernetes fail, this process still knows.
@@ -79,12 +82,13 @@ impl Reconcile<'_> {
         Ok((judged, seen))
     }
 
-    /// The intent, as the API server has acknowledged it. An earlier one for the same address is taken up again.
+    /// The intent, as the API server has acknowledged it, and whether it surely was never sent. An earlier one for the same
+    /// address is taken up again.
     async fn announce_create(
         &mut self,
         prepared: &mut Prepared,
         nickname: &Nickname,
-    ) -> Result<Intent, Outcome> {
+    ) -> Result<(Intent, bool), Outcome> {
         let clock = self.context.clock;
         if let Some(earlier) = &prepared.ledger.intent {
             let age = clock.since(earlier.at);
@@ -106,7 +110,7 @@ impl Reconcile<'_> {
                 return Err(Outcome::Progressing(Progress::LookingForMailbox(text)));
             }
             if same {
-                return Ok(earlier.clone());
+                return Ok((earlier.clone(), surely_unsent));
             }
         }
         let intent = Intent {
@@ -131,11 +135,22 @@ impl Reconcile<'_> {
             clock.now(),
         );
         self.write_status(status).await?;
-        Ok(intent)
+        Ok((intent, true))
     }
 
-    fn create_failed(&self, ledger: &Ledger, intent: &Intent, error: &ExchangeError) -> Applied {
+    /// That this attempt was not executed says nothing of an earlier one of the same intent, unless it `was_never_sent`.
+    fn create_failed(
+        &self,
+        ledger: &Ledger,
+        intent: &Intent,
+        was_never_sent: bool,
+        error: &ExchangeError,
+    ) -> Applied {
         match (error.class.proves_not_executed(), error.class.is_permanent()) {
+            (true, true) if !was_never_sent => {
+                Outcome::Stalled(Stall::SettingRefused(error.to_string())).into()
+            }
+            (true, false) if !was_never_sent => Outcome::of_error(error).into(),
             // The values are refused: with other values it is another intent.
             (true, true) => Applied {
                 ledger: Some(Ledger {

@@ -20,7 +20,7 @@ use super::requeue::{Completed, RECHECK, requeue};
 use super::stand_in;
 use super::validate::{Admitted, admitted_sign_in, declared_settings};
 use crate::api::condition::whole_seconds;
-use crate::api::{Management, SignIn};
+use crate::api::{LedgerTenant, Management, SignIn};
 use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
@@ -166,11 +166,9 @@ impl Reconcile<'_> {
         let Some(spec) = self.ledger.spec() else {
             return Err(Outcome::Released);
         };
-        let name = &self.object.spec.tenant_ref.name;
-        let tenant = match self.context.state.tenants.get(name) {
-            Some(TenantState::Ready(tenant)) if tenant.guid == spec.tenant.guid => tenant,
-            // Another tenant has other mailboxes and other people.
-            Some(TenantState::Ready(_)) | None => return Err(Outcome::Released),
+        let tenant = match self.tenant_of_ledger(&spec.tenant) {
+            Some(TenantState::Ready(tenant)) => tenant,
+            None => return Err(Outcome::Released),
             Some(TenantState::NotReady { .. }) if !self.owes(&remembered, None) => {
                 return Err(Outcome::Released);
             }
@@ -189,7 +187,7 @@ impl Reconcile<'_> {
         let rules = tenant.rules.of(&self.key.namespace, &addresses);
         let sign_in = admitted_sign_in(self.last_word.unwrap_or(SignIn::Blocked), &rules);
         let purpose = if self.is_still_there() {
-            Purpose::Protect
+            Purpose::HeldUp
         } else {
             Purpose::Released
         };
@@ -206,6 +204,17 @@ impl Reconcile<'_> {
             has_unread_permissions: false,
             now: whole_seconds(self.context.clock.now()),
         })
+    }
+
+    /// The tenant in which the mailbox is, by whatever ExchangeTenant that is reached now. Another tenant has other mailboxes
+    /// and other people.
+    fn tenant_of_ledger(&self, of: &LedgerTenant) -> Option<TenantState> {
+        let tenants = &self.context.state.tenants;
+        match tenants.get(&of.name) {
+            Some(TenantState::Ready(tenant)) if tenant.guid == of.guid => Some(TenantState::Ready(tenant)),
+            Some(state @ TenantState::NotReady { .. }) => Some(state),
+            Some(TenantState::Ready(_)) | None => tenants.ready(of.guid).map(TenantState::Ready),
+        }
     }
 
     /// Whether anything of what outlives the resource is due.
@@ -251,7 +260,7 @@ impl Reconcile<'_> {
     }
 
     /// How the reconcile of a mailbox without a resource ends.
-    pub(super) async fn finish_without_resource(&mut self, applied: Applied) -> Completed {
+    pub(super) async fn finish_without_resource(&mut self, applied: Applied) -> Outcome {
         let Applied {
             outcome,
             ledger,
@@ -259,7 +268,8 @@ impl Reconcile<'_> {
             revoked,
             done: _,
         } = applied;
-        let tenant = match self.context.state.tenants.get(&self.object.spec.tenant_ref.name) {
+        let of = self.ledger.spec().map(|spec| spec.tenant.clone());
+        let tenant = match of.and_then(|of| self.tenant_of_ledger(&of)) {
             Some(TenantState::Ready(tenant)) => Some(tenant.generation),
             Some(TenantState::NotReady { .. }) | None => None,
         };
@@ -270,6 +280,9 @@ impl Reconcile<'_> {
                 memory.swept = Some((generation, now));
                 memory.address_is_wanted = false;
             });
+        }
+        if matches!(outcome, Outcome::Stalled(Stall::NotOurs(_) | Stall::TakenOver(_))) {
+            self.ledger.is_somebody_elses();
         }
         let outcome = match self.keep_or_delete(ledger).await {
             Ok(()) => outcome,
@@ -282,7 +295,7 @@ impl Reconcile<'_> {
             );
             self.report_on_ledger("RightsRevoked", "Revoke", &note).await;
         }
-        self.completed_without_resource(outcome)
+        outcome
     }
 
     async fn keep_or_delete(&mut self, ledger: Option<Ledger>) -> Result<(), Outcome> {
@@ -333,7 +346,7 @@ impl Reconcile<'_> {
         Ok(())
     }
 
-    fn completed_without_resource(&self, outcome: Outcome) -> Completed {
+    pub(super) fn completed_without_resource(&self, outcome: Outcome) -> Completed {
         let outcome = match outcome {
             Outcome::Released
             | Outcome::UpToDate
@@ -348,6 +361,7 @@ impl Reconcile<'_> {
             | Outcome::Unavailable(_)
             | Outcome::Stalled(_)
             | Outcome::Held(_)
+            | Outcome::Deleting
             | Outcome::TenantPending) => other,
         };
         let completed = requeue(self.context, self.key, &outcome, self.lane);
@@ -374,17 +388,16 @@ impl Reconcile<'_> {
         let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
         let rechecked = is_to_be_rechecked(&remembered, now).then_some(RECHECKED);
         let wait = wait.into_iter().chain(rechecked).min();
-        let name = &spec.tenant.name;
-        let has_departed = matches!(
-            self.context.state.tenants.get(name),
-            Some(TenantState::Ready(tenant)) if tenant.departed != People::default()
-        );
+        let tenant = match self.tenant_of_ledger(&spec.tenant) {
+            Some(TenantState::Ready(tenant)) => Some(tenant),
+            Some(TenantState::NotReady { .. }) | None => None,
+        };
+        let has_departed = tenant
+            .as_ref()
+            .is_some_and(|tenant| tenant.departed != People::default());
         let is_kept = spec.gone_at.is_some() || has_departed;
         if self.is_still_there() {
-            let interval = match self.context.state.tenants.get(name) {
-                Some(TenantState::Ready(tenant)) => tenant.interval,
-                Some(TenantState::NotReady { .. }) | None => RECHECK,
-            };
+            let interval = tenant.map_or(RECHECK, |tenant| tenant.interval);
             let wait = wait.map_or(interval, |wait| wait.min(interval));
             return Some((wait, Lane::Sweep));
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use kube::ResourceExt;
 
 use super::begin::Reconcile;
-use super::outcome::{Outcome, Progress};
 use super::validate::Judged;
 use crate::api::APPROVE;
 use crate::controller::state::breaker::Removals;
@@ -17,6 +16,8 @@ pub(super) struct WeighedPlan {
     /// With what waits written into its ledgers, and still among its steps.
     pub plan: Plan,
     pub held: Option<Held>,
+    /// What follows from groups that changed all at once, and that only one read has shown so far.
+    pub unconfirmed: BTreeSet<Change>,
 }
 
 impl WeighedPlan {
@@ -27,25 +28,29 @@ impl WeighedPlan {
 
     pub fn without_held(&self, plan: &Plan) -> Plan {
         let waits = |change: &Change| {
-            self.held
-                .as_ref()
-                .is_some_and(|held| held.changes.contains(change))
+            let is_held = |held: &Held| held.changes.contains(change);
+            self.unconfirmed.contains(change) || self.held.as_ref().is_some_and(is_held)
         };
         plan.keeping(|change| !waits(change)).0
     }
 }
 
 impl Reconcile<'_> {
-    pub(super) fn weigh(
-        &self,
-        judged: &Judged,
-        planned: Plan,
-        mailbox: MailboxGuid,
-    ) -> Result<WeighedPlan, Outcome> {
-        let sudden = self.confirmed_sudden(judged, &planned)?;
+    pub(super) fn weigh(&self, judged: &Judged, planned: Plan, mailbox: MailboxGuid) -> WeighedPlan {
+        let (sudden, unconfirmed) = self.sudden(judged);
         let weighed = plan::weigh(&planned, &judged.prepared.ledger, &sudden);
         let before = judged.prepared.ledger.held.as_ref().map(Held::read);
         let mut held = weighed.held;
+        let was_held = |change: &Change| {
+            before
+                .as_ref()
+                .is_some_and(|before| before.changes.contains(change))
+        };
+        let unconfirmed: BTreeSet<Change> = unconfirmed
+            .into_iter()
+            .filter(|change| held.contains(change) && !was_held(change))
+            .collect();
+        held.retain(|change| !unconfirmed.contains(change));
         let mut approved_now = BTreeSet::new();
         let approved = before
             .as_ref()
@@ -74,10 +79,11 @@ impl Reconcile<'_> {
                 .map_or_else(|| self.context.clock.now(), |before| before.since),
             changes: held,
         });
-        Ok(WeighedPlan {
-            plan: planned.remembering(held.as_ref(), &approved_now, &judged.desired),
+        WeighedPlan {
+            plan: planned.remembering(held.as_ref(), &unconfirmed, &approved_now, &judged.desired),
             held,
-        })
+            unconfirmed,
+        }
     }
 
     fn approves(&self, id: &str) -> bool {
@@ -87,17 +93,20 @@ impl Reconcile<'_> {
             .is_some_and(|value| value == id)
     }
 
-    /// What follows from groups that changed all at once. Accepted only when a second read shows the same.
-    fn confirmed_sudden(&self, judged: &Judged, planned: &Plan) -> Result<BTreeSet<Change>, Outcome> {
+    /// What follows from groups that changed all at once, and what of it no second read has shown yet: that waits for one.
+    fn sudden(&self, judged: &Judged) -> (BTreeSet<Change>, BTreeSet<Change>) {
+        // Without a resource there are no groups, and another one of this name has its own.
+        if judged.desired.purpose.is_without_resource() {
+            return (BTreeSet::new(), BTreeSet::new());
+        }
         let sudden = plan::sudden(&judged.desired, &judged.prepared.ledger);
-        let planned = planned.changes();
         let earlier = self.context.state.remember(self.key, |memory| {
             std::mem::replace(&mut memory.sudden, sudden.clone())
         });
-        if sudden.is_disjoint(&planned) || earlier == sudden {
-            return Ok(sudden);
+        let unconfirmed: BTreeSet<Change> = sudden.difference(&earlier).cloned().collect();
+        if !unconfirmed.is_empty() {
+            judged.prepared.tenant.directory.forget_expansions();
         }
-        judged.prepared.tenant.directory.forget_expansions();
-        Err(Outcome::Progressing(Progress::ConfirmingMembership))
+        (sudden, unconfirmed)
     }
 }

@@ -66,7 +66,8 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
     let is_taken_up = matches!(&applied, Ok(applied) if applied.ledger.is_some());
     if !is_taken_up && let Some(mut earlier) = reconcile.for_the_earlier_resource() {
         let applied = Box::pin(run(&mut earlier)).await;
-        let _: Completed = Box::pin(earlier.report(applied)).await;
+        let _: Outcome =
+            Box::pin(earlier.finish_without_resource(applied.unwrap_or_else(Applied::from))).await;
         reconcile.ledger.refreshed(earlier.ledger);
     }
     Box::pin(reconcile.report(applied)).await

@@ -29,6 +29,8 @@ pub enum Outcome {
     Conflict,
     /// Nothing to report: the tenant has not been checked yet.
     TenantPending,
+    /// What is around the mailbox is being deleted, and that takes long: what was reported before stays.
+    Deleting,
     /// Nothing is to be done for the mailbox of a resource that is gone.
     Released,
 }
@@ -182,6 +184,7 @@ impl Outcome {
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::Conflict
+            | Self::Deleting
             | Self::Released => self,
         }
     }
@@ -206,6 +209,7 @@ impl Outcome {
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::TenantPending
+            | Self::Deleting
             | Self::Released => false,
         }
     }
@@ -218,7 +222,7 @@ impl Outcome {
             | Self::Paused(_)
             | Self::TenantPending
             | Self::Released => ReconcileResult::Success,
-            Self::Progressing(_) => ReconcileResult::RequeueAfter,
+            Self::Progressing(_) | Self::Deleting => ReconcileResult::RequeueAfter,
             Self::Conflict => ReconcileResult::Requeue,
             Self::Unavailable(_) => ReconcileResult::Error,
             Self::Stalled(_) | Self::Held(_) => ReconcileResult::Stalled,
@@ -257,6 +261,7 @@ impl Outcome {
             Self::Unavailable(_) => quiet(RETRY, "unavailable"),
             Self::Conflict => quiet(SOON, "conflict"),
             Self::TenantPending => quiet(Requeue::OnChange, "tenant_pending"),
+            Self::Deleting => quiet(Requeue::Interval, "deleting"),
             Self::Released => quiet(Requeue::OnChange, "released"),
             Self::Held(text) => stalled("Held", text, STALLED),
             Self::Stalled(stall) => {

@@ -29,8 +29,11 @@ impl Reconcile<'_> {
         if self.is_gone {
             return self.prepare_without_resource();
         }
+        if matches!(self.restraint, Some(Restraint::Deleting)) {
+            return self.prepare_to_protect(Restraint::Deleting, Outcome::Deleting);
+        }
         if self.object.spec.management == Management::Paused {
-            return self.prepare_paused();
+            return self.prepare_to_protect(Restraint::Paused, Outcome::Paused(PausedBy::Team));
         }
         let (prepared, refusal) = self.prepare_to_keep()?;
         let is_observed = self.object.spec.management == Management::Observe;
@@ -41,7 +44,7 @@ impl Reconcile<'_> {
         };
         match refusal {
             // What an earlier resource left is no business of one that the rules refuse.
-            Some(stall) if !self.has_marked_mailbox(&prepared) => return Err(Outcome::Stalled(stall)),
+            Some(stall) if !self.has_mailbox(&prepared) => return Err(Outcome::Stalled(stall)),
             Some(stall) => self.restraint = Some(Restraint::Refused(stall)),
             None if purpose == Purpose::Protect => self.restraint = Some(Restraint::Observed),
             None => {}
@@ -55,16 +58,18 @@ impl Reconcile<'_> {
         })
     }
 
-    /// The team wants nothing to be written. What protects is done all the same, and what is reported stays true.
-    fn prepare_paused(&mut self) -> Result<Prepared, Outcome> {
-        let paused = Outcome::Paused(PausedBy::Team);
-        let Ok((prepared, _)) = self.prepare_to_keep() else {
-            return Err(paused);
+    /// Nothing is written but what protects, and what is reported stays true. `otherwise` is how it ends where there is
+    /// nothing to protect.
+    fn prepare_to_protect(&mut self, why: Restraint, otherwise: Outcome) -> Result<Prepared, Outcome> {
+        let prepared = match self.prepare_to_keep() {
+            Ok((prepared, _)) => prepared,
+            Err(_) if !self.has_own_ledger() => return Err(otherwise),
+            Err(outcome) => return Err(outcome),
         };
-        if !self.has_marked_mailbox(&prepared) {
-            return Err(paused);
+        if !self.has_mailbox(&prepared) {
+            return Err(otherwise);
         }
-        self.restraint = Some(Restraint::Paused);
+        self.restraint = Some(why);
         self.take_up(&prepared.tenant);
         Ok(Prepared {
             purpose: Purpose::Protect,
@@ -74,15 +79,15 @@ impl Reconcile<'_> {
         })
     }
 
-    /// Only a mailbox that was created, and marked, has something that could be taken away.
-    fn has_marked_mailbox(&self, prepared: &Prepared) -> bool {
-        let is_known = self.known_mailbox(&prepared.ledger).is_some() && self.has_own_ledger();
-        is_known && prepared.ledger.intent.is_none()
+    /// Only a mailbox that was created, or announced, has something that could be taken away, or an account to block.
+    fn has_mailbox(&self, prepared: &Prepared) -> bool {
+        let Prepared { ledger, .. } = prepared;
+        self.has_own_ledger() && (self.known_mailbox(ledger).is_some() || ledger.intent.is_some())
     }
 
     /// Whether what protects is done whatever the team writes: only the owner of the tenant stops it.
     fn is_ours_to_protect(&self, prepared: &Prepared) -> bool {
-        self.has_marked_mailbox(prepared) && prepared.tenant.management == Management::Enforce
+        self.has_mailbox(prepared) && prepared.tenant.management == Management::Enforce
     }
 
     /// `Err`: the mailbox was read for its facts alone.
@@ -90,6 +95,7 @@ impl Reconcile<'_> {
         match &self.restraint {
             Some(_) if validated.writes() => Ok(()),
             Some(Restraint::Paused) => Err(Outcome::Paused(PausedBy::Team)),
+            Some(Restraint::Deleting) => Err(Outcome::Deleting),
             Some(Restraint::Refused(stall)) => Err(Outcome::Stalled(stall.clone())),
             Some(Restraint::Observed) | None => Ok(()),
         }
@@ -313,7 +319,8 @@ impl Reconcile<'_> {
         let tenant = &self.object.spec.tenant_ref.name;
         let (address, key) = addresses.iter().find_map(|address| {
             let index = self.context.state.index();
-            let holder = index.ledgers().released_holder(tenant, address, self.key)?;
+            let is_of = |other: &str| other == tenant || !index.has_tenant(other);
+            let holder = index.ledgers().released_holder(is_of, address, self.key)?;
             Some((address, holder.key.clone()))
         })?;
         let whose = if key.namespace == self.key.namespace {

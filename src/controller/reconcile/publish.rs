@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::applied::{Applied, Snapshot};
+use super::applied::{Applied, LISTED, Snapshot};
 use super::begin::{Reconcile, Restraint};
 use super::outcome::{Disposition, Outcome, PausedBy, Stall};
 use super::permission;
@@ -18,16 +18,14 @@ use crate::api::{MailboxPermission, REMOVE_ORPHANS, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
 use crate::ledger::{Ledger, RecordedGrant};
-use crate::plan::{Account, Change, Purpose, SignInStanding, Step};
-
-/// Steps that a status lists at most.
-const LISTED: usize = 50;
+use crate::plan::{self, Account, Change, Purpose, SignInStanding, Step};
 
 impl Reconcile<'_> {
     pub(super) async fn report(&mut self, applied: Result<Applied, Outcome>) -> Completed {
         let applied = applied.unwrap_or_else(Applied::from);
         if self.is_gone {
-            return Box::pin(self.finish_without_resource(applied)).await;
+            let outcome = Box::pin(self.finish_without_resource(applied)).await;
+            return self.completed_without_resource(outcome);
         }
         let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
         let is_to_be_continued = self.restraint.is_some()
@@ -66,11 +64,20 @@ impl Reconcile<'_> {
             Some(Restraint::Observed) if applied.outcome.stands(true) => return applied,
             Some(Restraint::Observed) => return self.observed(applied),
             Some(Restraint::Paused) => Outcome::Paused(PausedBy::Team),
+            Some(Restraint::Deleting) => Outcome::Deleting,
             Some(Restraint::Refused(stall)) => Outcome::Stalled(stall),
         };
         let is_reported = self.shows(&always.disposition());
-        let outcome = applied.outcome.restrained(always, is_reported);
-        Applied { outcome, ..applied }
+        let outcome = applied.outcome.clone().restrained(always, is_reported);
+        match &applied.snapshot {
+            // What is declared and not done is reported, too.
+            Some(snapshot) => {
+                let remembered = applied.ledger.as_ref().unwrap_or(&snapshot.prepared.ledger);
+                let whole = plan::whole(&snapshot.desired, &snapshot.observed, remembered);
+                applied.with(outcome, whole)
+            }
+            None => Applied { outcome, ..applied },
+        }
     }
 
     /// Whether the status shows this of this generation.
@@ -193,8 +200,17 @@ impl Reconcile<'_> {
                             return None;
                         }
                         // An end comes whatever the mailbox's manifest says; nothing else follows from a refused one.
-                        if findings.is_restrained && !permission.expired {
+                        if findings.is_refused && !permission.expired {
                             return report::permission_without_mailbox(object, disposition, &lost, now);
+                        }
+                        if findings.is_restrained && !permission.expired {
+                            return report::permission_held_back(
+                                permission,
+                                verdicts,
+                                findings,
+                                (disposition, &lost),
+                                now,
+                            );
                         }
                         Some(report::permission(permission, verdicts, findings, &lost, now))
                     })

@@ -10,9 +10,11 @@ use crate::plan::Plan;
 pub fn of(outcome: &Outcome, owed: Option<usize>) -> Remaining {
     let edits = match outcome {
         Outcome::UpToDate | Outcome::Observed | Outcome::Released => Edits::Effective,
-        Outcome::Progressing(_) | Outcome::Unavailable(_) | Outcome::Conflict | Outcome::TenantPending => {
-            Edits::Waiting
-        }
+        Outcome::Progressing(_)
+        | Outcome::Unavailable(_)
+        | Outcome::Conflict
+        | Outcome::TenantPending
+        | Outcome::Deleting => Edits::Waiting,
         Outcome::Drift(_) | Outcome::Paused(_) | Outcome::Stalled(_) | Outcome::Held(_) => Edits::Stuck,
     };
     Remaining { edits, owed }

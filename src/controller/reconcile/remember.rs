@@ -28,9 +28,9 @@ pub(super) fn remembered(
         let remapped = grant.right == Right::FullAccess && [true, false].iter().any(remapped);
         if again || remapped {
             grant.at = Some(now);
-            grant.remapping &= purpose == Purpose::Released;
+            grant.remapping &= purpose.is_without_resource();
         }
-        if purpose == Purpose::Released && execution.not_found.contains(&grant.key()) {
+        if purpose.is_without_resource() && execution.not_found.contains(&grant.key()) {
             // There is nobody any more who could be granted it.
             grant.remapping = false;
         }
@@ -53,8 +53,8 @@ pub(super) fn remembered(
     without_unmade(ledger, before, execution)
 }
 
-/// A grant that Exchange refused for good was never added. One that was announced just now and not added, because its
-/// member is gone, leaves nothing to revoke either.
+/// A grant that was announced just now, and that Exchange refused for good or whose member is gone, leaves nothing to revoke.
+/// One that was known before may have come of an earlier attempt whose answer was lost.
 pub(super) fn without_unmade(mut ledger: Ledger, before: &Ledger, execution: &Execution) -> Ledger {
     ledger.grants.retain(|grant| {
         let key = (grant.object_id, grant.right);
@@ -62,7 +62,7 @@ pub(super) fn without_unmade(mut ledger: Ledger, before: &Ledger, execution: &Ex
             .grants
             .iter()
             .any(|other| (other.object_id, other.right) == key);
-        !execution.refused_grants.contains_key(&key) && (known || !execution.not_found.contains(&key))
+        known || !(execution.refused_grants.contains_key(&key) || execution.not_found.contains(&key))
     });
     ledger
 }

@@ -53,8 +53,17 @@ impl Executor<'_> {
         self.set_apart(call, &rest, execution).await;
     }
 
+    /// A new mailbox keeps its one-time name until a read shows the marker: an acknowledged marker may be lost, and nothing
+    /// else would tell whose the mailbox is.
     async fn set_apart(&self, call: Call, changes: &[Change], execution: &mut Execution) {
+        let is_unmarked = changes.iter().any(Change::is_marker);
         for (name, part) in parts(changes) {
+            let is_name = part
+                .iter()
+                .any(|change| !change.is_marker() && change.names_a_new_mailbox());
+            if is_unmarked && is_name {
+                continue;
+            }
             let Err(error) = self.send(call, &part, execution).await else {
                 continue;
             };

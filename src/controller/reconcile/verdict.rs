@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kube::ResourceExt;
+
 use super::begin::Reconcile;
 use super::execution::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
@@ -26,7 +28,8 @@ pub(super) fn after(
     names: &Names,
 ) -> Option<Outcome> {
     if !execution.refused.is_empty() {
-        let refused: Vec<String> = execution.refused.iter().map(Refused::to_string).collect();
+        let refused = execution.refused.iter().map(Refused::to_string);
+        let refused: Vec<String> = refused.map(|text| names.in_text(&text)).collect();
         return Some(Outcome::Stalled(Stall::SettingRefused(refused.join("; "))));
     }
     if let Some(error) = &execution.setting_error {
@@ -42,6 +45,7 @@ pub(super) fn after(
             | Outcome::Held(_)
             | Outcome::Conflict
             | Outcome::TenantPending
+            | Outcome::Deleting
             | Outcome::Released) => other,
         });
     }
@@ -64,7 +68,7 @@ pub(super) fn after(
     let is_contested = |change: &Change| contested.iter().any(|other| change.is_contested_with(other));
     let (unsent, is_contest) = unsent.keeping(|change| !is_contested(change));
     if unsent.is_empty() && is_contest {
-        return Some(contest(&rest));
+        return Some(contest(&rest, names));
     }
     if let (true, Some(unread)) = (unsent.is_empty(), unread) {
         return Some(unread.clone());
@@ -72,14 +76,20 @@ pub(super) fn after(
     if unsent.is_empty() {
         let text = format!(
             "Exchange acknowledged the changes and does not show all of them yet: {}",
-            rest.describe().join("; ")
+            named(&rest, names)
         );
         return Some(Outcome::Progressing(Progress::WaitingForExchange(text)));
     }
     Some(Outcome::Progressing(Progress::Applying(format!(
         "still to do: {}",
-        unsent.describe().join("; ")
+        named(&unsent, names)
     ))))
+}
+
+/// The steps, with addresses in the place of ids.
+fn named(plan: &Plan, names: &Names) -> String {
+    let steps: Vec<String> = plan.describe().iter().map(|step| names.in_text(step)).collect();
+    steps.join("; ")
 }
 
 fn is_unverified(change: &Change, unverified: &BTreeSet<(ObjectId, Right)>) -> bool {
@@ -93,18 +103,18 @@ pub(super) fn unverified(plan: &Plan, unverified: &BTreeSet<(ObjectId, Right)>, 
     let steps = steps.iter().map(|step| names.in_text(step));
     Outcome::Stalled(Stall::GrantUnverified(format!(
         "Exchange acknowledged rights and shows no entry that is theirs: {}; nobody knows whether they hold them. They are \
-         granted again once an hour. Look at the mailbox's permissions in Exchange",
+         granted again once an hour. Examine the permissions of the mailbox in Exchange",
         first_of(steps)
     )))
 }
 
 /// Somebody else changes back what is declared.
-pub(super) fn contest(plan: &Plan) -> Outcome {
+pub(super) fn contest(plan: &Plan, names: &Names) -> Outcome {
     Outcome::Stalled(Stall::Contested(format!(
         "somebody else keeps changing what this resource declares: {}; it is repaired once an hour at most, and automatic \
          replies once for each edit of the manifest. Change the manifest, \
          or stop whoever changes the mailbox",
-        plan.describe().join("; ")
+        named(plan, names)
     )))
 }
 
@@ -125,6 +135,7 @@ pub(super) fn settled(
             held,
             &names,
             &held.id(observed.guid),
+            reconcile.object.annotations().get(APPROVE).map(String::as_str),
         ));
     }
     if let Some(outcome) = sign_in(&plan.sign_in, reconcile.is_reported_ready()) {
@@ -253,16 +264,30 @@ pub(super) fn unsettled(standings: &BTreeMap<&'static str, Standing>, is_ready: 
     })
 }
 
-fn waits_for_approval(key: &MailboxKey, held: &Held, names: &Names, id: &str) -> String {
+/// `approved`: what the annotation names, which is something else.
+fn waits_for_approval(
+    key: &MailboxKey,
+    held: &Held,
+    names: &Names,
+    id: &str,
+    approved: Option<&str>,
+) -> String {
     let count = held.changes.len();
     let changes = held
         .changes
         .iter()
         .map(|change| names.in_text(&change.to_string()));
     let (namespace, name) = (&key.namespace, &key.name);
+    let other = match approved {
+        Some(other) if other != id => {
+            let other = crate::api::condition::cut(other, 64);
+            format!(". The approval {other:?} is for other changes than these")
+        }
+        Some(_) | None => String::new(),
+    };
     format!(
         "{count} changes wait for approval, because too much would change at once: {}. To let exactly these go \
-         on: kubectl annotate -n {namespace} sharedmailbox/{name} {APPROVE}={id} --overwrite",
+         on: kubectl annotate -n {namespace} sharedmailbox/{name} {APPROVE}={id} --overwrite{other}",
         first_of(changes)
     )
 }

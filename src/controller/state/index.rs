@@ -146,7 +146,14 @@ impl Index {
             .iter()
             .filter(|(_, seen)| seen.object.spec.tenant_ref.name == tenant);
         let present = mailboxes.map(|(key, _)| key.clone());
-        present.chain(self.ledgers.released(tenant)).collect()
+        present
+            .chain(self.ledgers.released(|other| other == tenant))
+            .collect()
+    }
+
+    /// Mailboxes whose resource is gone, and the ExchangeTenant that it named, too: another one may lead to the same tenant.
+    pub fn orphaned(&self) -> Vec<MailboxKey> {
+        self.ledgers.released(|tenant| !self.has_tenant(tenant))
     }
 
     pub fn mailboxes(&self) -> impl Iterator<Item = &SharedMailbox> {

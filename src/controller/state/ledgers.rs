@@ -104,7 +104,7 @@ impl Ledgers {
     /// The resource whose mailbox outlived it and has the address, unless that is `but`.
     pub fn released_holder(
         &self,
-        tenant: &str,
+        is_of: impl Fn(&str) -> bool,
         address: &SmtpAddress,
         but: &MailboxKey,
     ) -> Option<&SeenLedger> {
@@ -113,9 +113,8 @@ impl Ledgers {
             .iter()
             .filter_map(|name| self.seen.get(name))
             .map(AsRef::as_ref);
-        ledgers.find(|ledger| {
-            ledger.tenant == tenant && ledger.key != *but && ledger.addresses.contains(address)
-        })
+        ledgers
+            .find(|ledger| is_of(&ledger.tenant) && ledger.key != *but && ledger.addresses.contains(address))
     }
 
     /// Rights that a read has shown on the mailboxes of a tenant that have a resource.
@@ -170,13 +169,13 @@ impl Ledgers {
             .collect()
     }
 
-    /// Mailboxes of a tenant whose resource is gone.
-    pub fn released(&self, tenant: &str) -> Vec<MailboxKey> {
+    /// Mailboxes whose resource is gone, of the ExchangeTenants with these names.
+    pub fn released(&self, is_of: impl Fn(&str) -> bool) -> Vec<MailboxKey> {
         let released = self
             .seen
             .values()
             .filter(|ledger| ledger.released_at.is_some() && !ledger.is_gone);
-        let of_tenant = released.filter(|ledger| ledger.tenant == tenant);
+        let of_tenant = released.filter(|ledger| is_of(&ledger.tenant));
         of_tenant.map(|ledger| ledger.key.clone()).collect()
     }
 }

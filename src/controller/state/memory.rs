@@ -1,7 +1,7 @@
 //! What one process remembers of a mailbox between reconciles. Nothing here is needed for safety: it only avoids
 //! repeating what was done a moment ago.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,8 +23,10 @@ pub struct Memory {
     pub waits_for_tenant: Option<Lane>,
     /// When Exchange first did not find a mailbox that it had.
     pub missing_since: Option<Instant>,
-    /// Since when the ledger names permissions that are gone.
-    pub lost_since: Option<Instant>,
+    /// Permissions that the ledger names and that are gone, by name, and since when each was missed.
+    pub lost: BTreeMap<String, Instant>,
+    /// Since when the namespace, or our CRDs, were seen in deletion while permissions are gone.
+    pub deleting_since: Option<Instant>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
     /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written down.

@@ -123,6 +123,15 @@ impl Tenants {
         self.states.read().get(name).cloned()
     }
 
+    /// The usable tenant with this GUID, whatever its ExchangeTenant is called.
+    pub fn ready(&self, guid: TenantGuid) -> Option<Arc<Tenant>> {
+        let states = self.states.read();
+        states.values().find_map(|state| match state {
+            TenantState::Ready(tenant) if tenant.guid == guid => Some(Arc::clone(tenant)),
+            TenantState::Ready(_) | TenantState::NotReady { .. } => None,
+        })
+    }
+
     pub fn set(&self, name: &str, state: TenantState) {
         self.elsewhere.lock().remove(name);
         self.states.write().insert(name.to_owned(), state);

@@ -153,18 +153,44 @@ fn changes_something(before: Option<&TenantState>, after: &TenantState) -> bool 
     match (before, after) {
         (Some(TenantState::NotReady { why: old, .. }), TenantState::NotReady { why: new, .. }) => old != new,
         (Some(TenantState::Ready(old)), TenantState::Ready(new)) => {
-            old.rules != new.rules
-                || old.management != new.management
-                || old.sign_in_control != new.sign_in_control
-                || old.succeeds != new.succeeds
-                || old.interval != new.interval
-                || old.accepted_domains != new.accepted_domains
-                || old.protected != new.protected
-                || old.departed != new.departed
-                || old.safety != new.safety
-                || old.propagation != new.propagation
+            let Tenant {
+                generation: _,
+                gateway: _,
+                guid,
+                rules,
+                management,
+                cluster,
+                succeeds,
+                marker_attribute,
+                defaults,
+                sign_in_control,
+                interval,
+                accepted_domains,
+                initial_domain,
+                directory: _,
+                protected,
+                departed,
+                unresolved: _,
+                safety,
+                propagation,
+            } = &**new;
+            old.guid != *guid
+                || old.rules != *rules
+                || old.management != *management
+                || old.cluster != *cluster
+                || old.succeeds != *succeeds
+                || old.marker_attribute != *marker_attribute
+                || old.defaults != *defaults
+                || old.sign_in_control != *sign_in_control
+                || old.interval != *interval
+                || old.accepted_domains != *accepted_domains
+                || old.initial_domain != *initial_domain
+                || old.protected != *protected
+                || old.departed != *departed
+                || old.safety != *safety
+                || old.propagation != *propagation
         }
-        _ => true,
+        (None | Some(TenantState::Ready(_) | TenantState::NotReady { .. }), _) => true,
     }
 }
 

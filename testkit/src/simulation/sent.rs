@@ -84,7 +84,10 @@ impl Simulation {
         if self.had_left(sent, holder, long_ago) {
             return true;
         }
-        let Some(entry) = entry(ledger, pair) else {
+        // A SID that is known from elsewhere need not be in the ledger: it lists the person by their id.
+        let by_id = || Some((self.world.tenant.object_id(holder)?.to_string(), *right));
+        let by_id = || entry(ledger, &by_id()?);
+        let Some(entry) = entry(ledger, pair).or_else(by_id) else {
             let own = text(&ledger["spec"]["resourceRef"]["name"]);
             let times = self.versions.exclusive.get(own);
             return times.is_some_and(|times| times.range(long_ago..=sent.at).next().is_some());

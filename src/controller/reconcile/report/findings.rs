@@ -11,10 +11,9 @@ use crate::api::condition;
 use crate::controller::reconcile::applied::Snapshot;
 use crate::controller::reconcile::begin::Restraint;
 use crate::controller::reconcile::execution::Refused;
-use crate::controller::reconcile::validate::MemberVerdict;
 use crate::ledger::{Ledger, is_grant, last_changes};
 use crate::mail::{ObjectId, Right};
-use crate::plan::{Change, Desired, Observed, Plan, Purpose, Step, UnreadReads};
+use crate::plan::{Change, Desired, Observed, Plan, Step, UnreadReads};
 
 /// A mailbox that was read in this reconcile, and what is still to be done to it.
 pub struct Findings<'a> {
@@ -33,12 +32,14 @@ pub struct Findings<'a> {
     pub unverified: &'a BTreeSet<(ObjectId, Right)>,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
-    /// False where what is declared is not written: under Observe.
-    pub writes: bool,
+    /// Why what is declared is not written; None: it is.
+    pub withheld: Option<&'static str>,
     /// Sign-in that is open is blocked.
     pub blocks_sign_in: bool,
     /// The manifest is refused or paused: only what holds whatever is declared is reported.
     pub is_restrained: bool,
+    /// It is refused: nobody knows who may hold what, because that is judged by the address.
+    pub is_refused: bool,
     /// After how long people may use what was granted.
     pub propagation: Duration,
     /// Since when somebody has a right, as far as the history knows.
@@ -54,8 +55,15 @@ impl<'a> Findings<'a> {
         restraint: Option<&Restraint>,
     ) -> Self {
         let is_restrained = match restraint {
-            Some(Restraint::Refused(_) | Restraint::Paused) => true,
+            Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Deleting) => true,
             Some(Restraint::Observed) | None => false,
+        };
+        let withheld = match restraint {
+            Some(Restraint::Refused(_)) => Some("the SharedMailbox is refused"),
+            Some(Restraint::Paused) => Some("management is Paused"),
+            Some(Restraint::Deleting) => Some("the namespace is being deleted"),
+            Some(Restraint::Observed) => Some("management is Observe"),
+            None => (!snapshot.prepared.writes).then_some("management is Observe"),
         };
         let Snapshot {
             prepared,
@@ -79,12 +87,11 @@ impl<'a> Findings<'a> {
             refused: &execution.refused,
             refused_grants: &execution.refused_grants,
             unverified: &prepared.remembered.unverified,
-            members_refused: verdicts
-                .filter(|verdict| matches!(verdict, MemberVerdict::Refused(_)))
-                .count(),
-            writes: prepared.writes && prepared.purpose != Purpose::Protect,
+            members_refused: verdicts.filter(|verdict| verdict.refuses_somebody()).count(),
+            withheld,
             blocks_sign_in: prepared.writes,
             is_restrained,
+            is_refused: matches!(restraint, Some(Restraint::Refused(_))),
             propagation: prepared.tenant.propagation,
             since: known.map(granted_since).unwrap_or_default(),
         }

@@ -82,6 +82,8 @@ pub fn mailbox(
         Some(findings) if findings.is_restrained => {
             unchanged = kept(&status.conditions);
             report_sign_in(&mut unchanged, &mut status, &SignInFacts::of(findings), now);
+            restate(&mut unchanged, permissions_synced(findings), now);
+            status.member_summary = Some(holders(findings).len().to_string());
             status.held = held(findings);
         }
         Some(findings) => {
@@ -113,16 +115,23 @@ fn report_sign_in(
     facts: &SignInFacts<'_>,
     now: Timestamp,
 ) {
-    let shown = |condition: &&mut Condition| condition.type_ == Kind::SignInBlocked.as_str();
-    let Some(shown) = conditions.iter_mut().find(shown) else {
-        return;
+    if restate(conditions, facts.verdict(), now) {
+        status.sign_in = Some(facts.word().to_owned());
+    }
+}
+
+/// A fact that was reported before, as it is now. False: it was not.
+fn restate(conditions: &mut [Condition], verdict: Verdict, now: Timestamp) -> bool {
+    let is_same = |condition: &&mut Condition| condition.type_ == verdict.kind.as_str();
+    let Some(shown) = conditions.iter_mut().find(is_same) else {
+        return false;
     };
     let generation = shown.observed_generation.unwrap_or_default();
-    let next = condition::merge(std::slice::from_ref(shown), &[facts.verdict()], generation, now);
+    let next = condition::merge(std::slice::from_ref(shown), &[verdict], generation, now);
     if let Some(next) = next.into_iter().next() {
         *shown = next;
     }
-    status.sign_in = Some(facts.word().to_owned());
+    true
 }
 
 /// The old conditions about the mailbox as they were, with the generation that they are of.
@@ -133,10 +142,14 @@ fn kept(old: &[Condition]) -> Vec<Condition> {
         .collect()
 }
 
-fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
-    let guid = findings.observed.guid;
+/// Whether all who are declared to hold something do, and nobody else.
+fn permissions_synced(findings: &Findings<'_>) -> Verdict {
     let grants_left = findings.rest.steps.iter().any(touches_grants);
-    let permissions = if findings.members_refused > 0 || !findings.refused_grants.is_empty() {
+    if findings.is_refused {
+        let text = "the SharedMailbox is refused: its permissions are not compared with what is declared";
+        return Verdict::new(Kind::PermissionsSynced, Truth::Unknown, "Withheld", text);
+    }
+    if findings.members_refused > 0 || !findings.refused_grants.is_empty() {
         let count = findings.members_refused + findings.refused_grants.len();
         let text = format!("{count} members or rights are refused; their MailboxPermission says why");
         Verdict::new(Kind::PermissionsSynced, false, "MembersRefused", text)
@@ -144,6 +157,9 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
         let count = findings.rest.unread.len();
         let text = format!("of {count} declared rights it is not known whether they are granted");
         Verdict::new(Kind::PermissionsSynced, Truth::Unknown, "Unread", text)
+    } else if grants_left && let Some(why) = findings.withheld {
+        let text = format!("some rights are not as declared, and nothing follows from that: {why}");
+        Verdict::new(Kind::PermissionsSynced, false, "Withheld", text)
     } else if grants_left {
         Verdict::new(
             Kind::PermissionsSynced,
@@ -158,7 +174,11 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
             "Granted",
             "all declared rights are granted",
         )
-    };
+    }
+}
+
+fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
+    let guid = findings.observed.guid;
     vec![
         Verdict::new(
             Kind::Provisioned,
@@ -168,7 +188,7 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
         ),
         SignInFacts::of(findings).verdict(),
         settings::synced(findings),
-        permissions,
+        permissions_synced(findings),
     ]
 }
 
@@ -186,6 +206,20 @@ fn touches_grants(step: &Step) -> bool {
     }
 }
 
+/// Who holds something that is declared, or was before the manifest was refused.
+fn holders(findings: &Findings<'_>) -> BTreeSet<ObjectId> {
+    if findings.is_refused {
+        let granted = findings.ledger.grants.iter();
+        return granted.map(|grant| grant.object_id).collect();
+    }
+    let missing = missing_grants(findings.rest);
+    let declared = findings.desired.grants.keys();
+    declared
+        .filter(|key| !missing.contains(key) && !findings.refused_grants.contains_key(key))
+        .map(|(id, _)| *id)
+        .collect()
+}
+
 fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
     let Findings {
         desired,
@@ -193,28 +227,22 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         unread: _,
         kind,
         ledger: _,
-        rest,
+        rest: _,
         refused: _,
-        refused_grants,
+        refused_grants: _,
         members_refused: _,
-        writes: _,
+        withheld: _,
         unverified: _,
         blocks_sign_in: _,
         is_restrained: _,
+        is_refused: _,
         propagation: _,
         since: _,
     } = findings;
     status.sign_in = Some(SignInFacts::of(findings).word().to_owned());
     status.primary_address = Some(observed.primary.to_string());
     status.kind = Some((*kind).to_owned());
-    let missing = missing_grants(rest);
-    let holders: BTreeSet<ObjectId> = desired
-        .grants
-        .keys()
-        .filter(|key| !missing.contains(key) && !refused_grants.contains_key(key))
-        .map(|(id, _)| *id)
-        .collect();
-    status.member_summary = Some(holders.len().to_string());
+    status.member_summary = Some(holders(findings).len().to_string());
     status.pending_plan = Vec::new();
     fill_foreign(status, findings);
     status.held = held(findings);
@@ -300,7 +328,7 @@ fn revocation_due(findings: &Findings<'_>) -> Option<Verdict> {
     let take_up = findings.desired.take_up.as_ref()?;
     let due = &findings.rest.due;
     // Under Observe nothing was taken up, and no hour began.
-    if due.is_empty() || !findings.writes {
+    if due.is_empty() || findings.withheld.is_some() {
         return None;
     }
     let names = Names::of(findings.desired, findings.ledger);

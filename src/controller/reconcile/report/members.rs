@@ -80,6 +80,16 @@ impl Members {
             "{} people: {granted} granted, {pending} pending, {skipped} skipped",
             people.len()
         );
+        let without_room = people.iter().filter(|person| person.lacks_room());
+        let first = without_room.clone().find_map(|person| person.skipped.as_ref());
+        refused.extend(first.map(|why| {
+            format!(
+                "{} people of {}: {}",
+                without_room.count(),
+                member.text,
+                why.message
+            )
+        }));
         let state = if !refused.is_empty() {
             RightState::Refused
         } else if pending > 0 {
@@ -88,6 +98,7 @@ impl Members {
             RightState::Granted
         };
         if !refused.is_empty() {
+            self.count.partial += usize::from(granted > 0);
             self.refused.append(&mut refused);
         } else if pending > 0 && pending == unverified {
             self.count.unverified += 1;
@@ -202,8 +213,8 @@ impl Reporter<'_> {
         let message = if !refusals.is_empty() {
             Some(cut(&refusals.join("; "), LONGEST))
         } else if rights.iter().any(|right| right.state == RightState::Pending) {
-            let text = if !findings.writes {
-                "management is Observe"
+            let text = if let Some(why) = findings.withheld {
+                why
             } else if self.is_unverified(id) {
                 "Exchange acknowledged it and shows no entry that is theirs: nobody knows whether they hold it"
             } else {
@@ -301,6 +312,8 @@ pub(super) struct Count {
     pub pending: usize,
     /// Acknowledged long ago, and shown by no read.
     pub unverified: usize,
+    /// Groups of which some people hold the rights and others are refused.
+    pub partial: usize,
     pub declared: usize,
 }
 

@@ -12,5 +12,7 @@ mod sign_in;
 pub use findings::Findings;
 pub use mailbox::mailbox;
 pub use names::{Names, first_of};
-pub use permission::{permission, permission_of_missing_mailbox, permission_without_mailbox};
+pub use permission::{
+    permission, permission_held_back, permission_of_missing_mailbox, permission_without_mailbox,
+};
 pub use revoked::revoked;

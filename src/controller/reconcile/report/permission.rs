@@ -11,7 +11,8 @@ use super::names::first_of;
 use super::revoked::revoked_from;
 use crate::api::condition::{self, Kind, Truth, Verdict};
 use crate::api::{
-    MailboxPermission, MailboxPermissionStatus, MemberStatus, Revoked, RightStatus, last_reconcile_request,
+    MailboxPermission, MailboxPermissionStatus, MemberStatus, Revoked, RightState, RightStatus,
+    last_reconcile_request,
 };
 use crate::controller::reconcile::outcome::Disposition;
 use crate::controller::reconcile::validate::{AdmittedPermission, MemberVerdict};
@@ -40,13 +41,8 @@ pub fn permission(
         };
         return finish_permission(object, report, revoked, now);
     }
-    let reporter = Reporter::new(permission, findings, now);
-    let mut members = Members::default();
-    for (member, verdict) in permission.members.iter().zip(verdicts) {
-        members.add(&reporter, member, verdict);
-    }
-    members.entries.truncate(LISTED);
-    let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.writes);
+    let members = members_of(permission, verdicts, findings, now);
+    let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.withheld);
     let report = Report {
         members: members.entries,
         count: Some(members.count),
@@ -55,6 +51,52 @@ pub fn permission(
         ends: ends_soon(object, now),
     };
     finish_permission(object, report, revoked, now)
+}
+
+fn members_of(
+    permission: &AdmittedPermission,
+    verdicts: &[MemberVerdict],
+    findings: &Findings<'_>,
+    now: Timestamp,
+) -> Members {
+    let reporter = Reporter::new(permission, findings, now);
+    let mut members = Members::default();
+    for (member, verdict) in permission.members.iter().zip(verdicts) {
+        members.add(&reporter, member, verdict);
+    }
+    members.entries.truncate(LISTED);
+    members
+}
+
+/// The next status of a permission whose mailbox was read and whose SharedMailbox is paused: who holds what is
+/// reported as it is, and otherwise what the mailbox reports. `mailbox` comes with what the mailbox lost.
+pub fn permission_held_back(
+    permission: &AdmittedPermission,
+    verdicts: &[MemberVerdict],
+    findings: &Findings<'_>,
+    (mailbox, lost): (&Disposition, &[Revoked]),
+    now: Timestamp,
+) -> Option<MailboxPermissionStatus> {
+    let object = &permission.object;
+    let (ready, progress) = as_the_mailbox(mailbox)?;
+    let Members {
+        entries,
+        count,
+        refused: _,
+    } = members_of(permission, verdicts, findings, now);
+    let report = Report {
+        members: entries,
+        count: Some(count),
+        ready,
+        progress,
+        ends: ends_soon(object, now),
+    };
+    Some(finish_permission(
+        object,
+        report,
+        revoked_from(&object.name_any(), lost),
+        now,
+    ))
 }
 
 /// The advisory that the rights end within a day.
@@ -76,8 +118,11 @@ fn expired_verdicts(
         .expires_at
         .as_ref()
         .map_or(Timestamp::MIN, |end| end.0);
-    let only_here = |grant: &&RecordedGrant| grant.by.len() == 1 && grant.by.iter().any(|by| by == name);
-    let left = findings.ledger.grants.iter().filter(only_here).count();
+    let expired = &findings.desired.expired;
+    let is_left = |grant: &&RecordedGrant| {
+        grant.by.iter().any(|by| by == name) && grant.by.iter().all(|by| expired.contains(by))
+    };
+    let left = findings.ledger.grants.iter().filter(is_left).count();
     if left > 0 {
         let text = format!("these rights ended at {end:.0}; {left} of them are still to be revoked");
         let ready = Verdict::new(Kind::Ready, false, "Expiring", text.clone());
@@ -90,11 +135,16 @@ fn expired_verdicts(
     (Verdict::new(Kind::Ready, true, "Expired", text), None)
 }
 
-fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verdict, Option<Verdict>) {
+fn permission_verdicts(
+    count: &Count,
+    refused: &[String],
+    withheld: Option<&'static str>,
+) -> (Verdict, Option<Verdict>) {
     let Count {
         complete,
         pending,
         unverified,
+        partial,
         declared,
     } = count;
     if !refused.is_empty() {
@@ -103,7 +153,10 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
             refused.len(),
             first_of(refused.iter())
         );
-        let reason = if *complete == 0 && *pending == 0 && *unverified == 0 {
+        let reason = if [complete, pending, unverified, partial]
+            .into_iter()
+            .all(|count| *count == 0)
+        {
             "MembersRefused"
         } else {
             "PartiallyGranted"
@@ -112,16 +165,17 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
         return (ready, Some(Verdict::new(Kind::Stalled, true, reason, text)));
     }
     if *pending > 0 {
-        let (reason, kind, text) = if writes {
-            (
+        let (reason, kind, text) = match withheld {
+            None => (
                 "Granting",
                 Kind::Reconciling,
                 format!("Exchange does not show the rights of {pending} members yet"),
-            )
-        } else {
-            let text =
-                format!("management is Observe; {pending} members lack a right that Enforce would grant");
-            ("DriftDetected", Kind::Stalled, text)
+            ),
+            Some(why) => (
+                "DriftDetected",
+                Kind::Stalled,
+                format!("{why}; {pending} members lack a right that Enforce would grant"),
+            ),
         };
         let ready = Verdict::new(Kind::Ready, false, reason, text.clone());
         return (ready, Some(Verdict::new(kind, true, reason, text)));
@@ -144,14 +198,8 @@ fn permission_verdicts(count: &Count, refused: &[String], writes: bool) -> (Verd
     (Verdict::new(Kind::Ready, true, "Granted", text), None)
 }
 
-/// The next status of a permission whose mailbox could not be read, or whose manifest is refused: it reports
-/// what the mailbox reports. `lost` is what the mailbox lost.
-pub fn permission_without_mailbox(
-    object: &Arc<MailboxPermission>,
-    mailbox: &Disposition,
-    lost: &[Revoked],
-    now: Timestamp,
-) -> Option<MailboxPermissionStatus> {
+/// What a permission reports whose mailbox is not ready.
+fn as_the_mailbox(mailbox: &Disposition) -> Option<(Verdict, Option<Verdict>)> {
     let theirs = mailbox.ready.as_ref()?;
     let text = format!(
         "the SharedMailbox is not ready: {}: {}",
@@ -166,6 +214,19 @@ pub fn permission_without_mailbox(
         .progress
         .as_ref()
         .map(|p| Verdict::new(p.kind, true, reason, text));
+    Some((ready, progress))
+}
+
+/// The next status of a permission whose mailbox could not be read, or whose manifest is refused: it reports what the
+/// mailbox reports. `lost` is what the
+/// mailbox lost.
+pub fn permission_without_mailbox(
+    object: &Arc<MailboxPermission>,
+    mailbox: &Disposition,
+    lost: &[Revoked],
+    now: Timestamp,
+) -> Option<MailboxPermissionStatus> {
+    let (ready, progress) = as_the_mailbox(mailbox)?;
     let revoked = revoked_from(&object.name_any(), lost);
     let report = Report {
         members: members_without_lost(object, &revoked),
@@ -175,6 +236,23 @@ pub fn permission_without_mailbox(
         ends: ends_soon(object, now),
     };
     Some(finish_permission(object, report, revoked, now))
+}
+
+/// How many members hold all rights, where somebody lost some since that was counted; None: nobody did, or not all are
+/// listed.
+fn left_complete(object: &MailboxPermission, left: &[MemberStatus]) -> Option<String> {
+    let before = &object.status.as_ref()?.members;
+    if before.len() >= LISTED || before == left {
+        return None;
+    }
+    let is_complete = |member: &&MemberStatus| {
+        let is_granted = |right: &RightStatus| right.state == RightState::Granted;
+        member.via.is_none()
+            && member.rights.len() == object.spec.rights.len()
+            && member.rights.iter().all(is_granted)
+    };
+    let complete = left.iter().filter(is_complete).count();
+    Some(format!("{complete}/{}", object.spec.members.len()))
 }
 
 /// What was reported of the members before, without what they have lost since.
@@ -267,9 +345,8 @@ fn finish_permission(
     let member_summary = match count {
         Some(count) => format!("{}/{}", count.complete, count.declared),
         None if expired => format!("0/{declared}"),
-        None => old
-            .member_summary
-            .clone()
+        None => left_complete(object, &members)
+            .or_else(|| old.member_summary.clone())
             .unwrap_or_else(|| format!("0/{declared}")),
     };
     let summary = ready.reason.to_string();

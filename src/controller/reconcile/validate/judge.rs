@@ -78,15 +78,14 @@ pub fn validate(
     let seen = match found {
         Found::Mailbox(seen) => seen,
         Found::Nowhere(nickname) => {
-            return match judged.prepared.purpose {
-                Purpose::Keep | Purpose::OnlyRemove | Purpose::Protect => {
-                    Ok(Validated::New { judged, nickname })
-                }
-                Purpose::Released => {
-                    let why = "its mailbox is not shown yet".to_owned();
-                    Err(Outcome::Progressing(Progress::WaitingForExchange(why)))
-                }
-            };
+            let purpose = judged.prepared.purpose;
+            if purpose.is_without_resource() {
+                let why = "its mailbox is not shown yet".to_owned();
+                return Err(Outcome::Progressing(Progress::WaitingForExchange(why)));
+            }
+            // Nothing is created for a manifest that is not kept.
+            judged.prepared.writes &= purpose.grants();
+            return Ok(Validated::New { judged, nickname });
         }
     };
     judged.check_owner(&seen, is_alive)?;
@@ -176,7 +175,7 @@ impl Judged {
             ..
         } = &mut self.prepared;
         // A mailbox that was just created is marked and blocked first; it is judged with the next reconcile.
-        if *purpose == Purpose::Released || ledger.intent.is_some() {
+        if purpose.is_without_resource() || ledger.intent.is_some() {
             return Ok(());
         }
         let mut addresses = admitted.judged.clone();
@@ -203,7 +202,7 @@ impl Judged {
             match purpose {
                 Purpose::Keep if self.reattached => return Err(Outcome::Stalled(stall)),
                 Purpose::Keep => *purpose = Purpose::OnlyRemove,
-                Purpose::OnlyRemove | Purpose::Protect | Purpose::Released => {}
+                Purpose::OnlyRemove | Purpose::Protect | Purpose::Released | Purpose::HeldUp => {}
             }
             admitted.sign_in = admitted_sign_in(admitted.sign_in, &rules);
             admitted.exclusive = false;
@@ -298,10 +297,11 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         sign_in_attempts: remembered.sign_in.clone(),
         grants: wanted.grants.clone(),
         kept: wanted.kept.clone(),
+        kept_people: wanted.kept_people.clone(),
         has_unread_permissions: *has_unread_permissions,
         policy: GrantPolicy {
             // Nor does anything count as declared nowhere.
-            exclusive: admitted.exclusive && !has_unread_permissions,
+            exclusive: admitted.exclusive && !has_unread_permissions && !wanted.hides_people,
             remove_orphans: *remove_orphans && purpose.follows_manifest(),
             ignore: admitted.ignore.clone(),
             protected: tenant.protected.clone(),

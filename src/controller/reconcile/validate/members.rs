@@ -15,6 +15,9 @@ use crate::rules::{MailboxRules, MemberKind, Wish};
 pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";
 pub const NO_MAILBOX: &str = "MemberHasNoMailbox";
 /// Who is in a group could not be read.
+/// Whoever has left loses what they hold.
+pub const DEPARTED: &str = "Departed";
+pub(super) const TOO_MANY_MEMBERS: &str = "TooManyMembers";
 pub const GROUP_UNREADABLE: &str = "GroupUnreadable";
 
 /// What the directory says about everybody that permissions name.
@@ -36,6 +39,32 @@ pub enum MemberVerdict {
     /// Each person in a group.
     Everybody(Vec<PersonVerdict>),
     Refused(Refusal),
+}
+
+impl MemberVerdict {
+    /// Whether the member gets nothing, or somebody in the group for whom there is no room.
+    pub fn refuses_somebody(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Everybody(people) => people.iter().any(PersonVerdict::lacks_room),
+            Self::One { .. } => false,
+        }
+    }
+}
+
+impl PersonVerdict {
+    /// Whether they can't be granted to now and are declared all the same: what they hold stays, as with a member who is
+    /// named.
+    pub fn keeps_what_it_has(&self) -> bool {
+        let skipped = self.skipped.as_ref();
+        skipped.is_some_and(|refusal| refusal.reason != DEPARTED)
+    }
+
+    /// Whether they get nothing only because the mailbox has too many people.
+    pub fn lacks_room(&self) -> bool {
+        let skipped = self.skipped.as_ref();
+        skipped.is_some_and(|refusal| refusal.reason == TOO_MANY_MEMBERS)
+    }
 }
 
 /// Somebody who came with a group.
@@ -327,7 +356,7 @@ fn departed(who: &str) -> Refusal {
     let text = format!(
         "{who} has left: spec.departed of the ExchangeTenant names them; take them out of the manifest"
     );
-    Refusal::new("Departed", text)
+    Refusal::new(DEPARTED, text)
 }
 
 fn no_mailbox(who: &str) -> Refusal {

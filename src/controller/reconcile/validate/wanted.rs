@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 
 use super::admitted::{Admitted, AdmittedPermission, Refusal};
-use super::members::{self, Directory, GROUP_UNREADABLE, MemberVerdict};
+use super::members::{self, Directory, GROUP_UNREADABLE, MemberVerdict, PersonVerdict, TOO_MANY_MEMBERS};
 use super::recipients::WantedSettings;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right, SmtpAddress};
@@ -15,7 +15,6 @@ use crate::rules::MailboxRules;
 /// People with rights on one mailbox, over all its permissions: the entries that Exchange takes, which one ledger holds with
 /// room to spare.
 pub const MOST_PEOPLE: usize = 500;
-const TOO_MANY_MEMBERS: &str = "TooManyMembers";
 
 /// Which grants are wanted, and who stays as they are.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +23,10 @@ pub struct Wanted {
     pub settings: WantedSettings,
     /// Who is declared to hold what and can't be granted to now, as written.
     pub kept: BTreeSet<(SmtpAddress, Right)>,
+    /// The same of people in groups.
+    pub kept_people: BTreeSet<(ObjectId, Right)>,
+    /// Nobody knows who is in a group whose people are declared: any row may be theirs.
+    pub hides_people: bool,
     /// MailboxPermissions, by name, whose end has come.
     pub expired: BTreeSet<String>,
     /// Everybody in `grants`, and who holds something as declared.
@@ -49,12 +52,20 @@ pub fn resolve(
         departed,
         directory,
     };
+    let judged: Vec<Vec<MemberVerdict>> = admitted
+        .permissions
+        .iter()
+        .map(|permission| {
+            let members = permission.members.iter().filter(|_| !permission.expired);
+            members.map(|member| bench.judge(member, permission)).collect()
+        })
+        .collect();
     let mut wanted = Wanted {
         settings: bench.settings(admitted),
-        people: declared_holders(admitted, ledger),
+        people: declared_holders(admitted, &judged, ledger),
         ..Wanted::default()
     };
-    for permission in &admitted.permissions {
+    for (permission, judged) in admitted.permissions.iter().zip(judged) {
         let name = permission.object.name_any();
         if permission.expired {
             wanted.expired.insert(name);
@@ -62,8 +73,10 @@ pub fn resolve(
             continue;
         }
         let mut verdicts = Vec::with_capacity(permission.members.len());
-        for member in &permission.members {
-            let verdict = wanted.with_room(bench.judge(member, permission));
+        for (member, verdict) in permission.members.iter().zip(judged) {
+            let verdict = wanted.with_room(verdict);
+            let is_refused = matches!(verdict, MemberVerdict::Refused(_));
+            wanted.hides_people |= is_refused && member.expand;
             if let Some(address) = &member.address {
                 wanted.take(&verdict, address, permission, &name);
             }
@@ -74,13 +87,45 @@ pub fn resolve(
     wanted
 }
 
-/// Who holds something and is declared to: nobody new takes their place.
-fn declared_holders(admitted: &Admitted, ledger: &Ledger) -> BTreeSet<ObjectId> {
-    let members = admitted.permissions.iter().flat_map(|one| &one.members);
-    let declared: BTreeSet<&SmtpAddress> = members.filter_map(|member| member.address.as_ref()).collect();
-    let is_declared = |grant: &&RecordedGrant| grant.written_as().any(|name| declared.contains(name));
+/// Who holds something and is declared to, now: nobody new takes their place, and nobody who has left a group takes one.
+fn declared_holders(
+    admitted: &Admitted,
+    judged: &[Vec<MemberVerdict>],
+    ledger: &Ledger,
+) -> BTreeSet<ObjectId> {
+    let mut named = BTreeSet::new();
+    let mut kept = BTreeSet::new();
+    let members = admitted.permissions.iter().zip(judged);
+    for (member, verdict) in members.flat_map(|(one, judged)| one.members.iter().zip(judged)) {
+        match verdict {
+            MemberVerdict::One { object_id, note: _ } => {
+                named.insert(*object_id);
+            }
+            MemberVerdict::Everybody(people) => named.extend(admitted_in(people)),
+            // Who can't be granted to now keeps what they hold.
+            MemberVerdict::Refused(_) => kept.extend(&member.address),
+        }
+    }
+    let is_declared = |grant: &&RecordedGrant| {
+        named.contains(&grant.object_id) || grant.written_as().any(|name| kept.contains(name))
+    };
     let holders = ledger.grants.iter().filter(is_declared);
     holders.map(|grant| grant.object_id).collect()
+}
+
+fn admitted_in(people: &[PersonVerdict]) -> impl Iterator<Item = ObjectId> {
+    let admitted = people.iter().filter(|person| person.skipped.is_none());
+    admitted.map(|person| person.object_id)
+}
+
+fn too_many() -> Refusal {
+    Refusal::new(
+        TOO_MANY_MEMBERS,
+        format!(
+            "all MailboxPermissions of the mailbox together name more than {MOST_PEOPLE} people; grant to a mail-enabled \
+             security group instead"
+        ),
+    )
 }
 
 impl Wanted {
@@ -105,30 +150,32 @@ impl Wanted {
         unread
     }
 
-    /// The verdict, unless the mailbox would have too many people by it: then nobody is granted anything by this member,
-    /// and who holds a right keeps it.
+    /// The verdict, unless the mailbox would have too many people by it: then who is new gets nothing, and who holds a right
+    /// keeps it.
     fn with_room(&mut self, verdict: MemberVerdict) -> MemberVerdict {
-        let more: BTreeSet<ObjectId> = match &verdict {
-            MemberVerdict::One { object_id, note: _ } => BTreeSet::from([*object_id]),
-            MemberVerdict::Everybody(people) => people
-                .iter()
-                .filter(|person| person.skipped.is_none())
-                .map(|person| person.object_id)
-                .collect(),
-            MemberVerdict::Refused(_) => return verdict,
-        };
-        let new = more.difference(&self.people).count();
-        if self.people.len().saturating_add(new) > MOST_PEOPLE {
-            return MemberVerdict::Refused(Refusal::new(
-                TOO_MANY_MEMBERS,
-                format!(
-                    "all MailboxPermissions of the mailbox together name more than {MOST_PEOPLE} people; grant to a \
-                     mail-enabled security group instead"
-                ),
-            ));
+        match verdict {
+            MemberVerdict::One { object_id, note: _ } if !self.has_room_for(object_id) => {
+                MemberVerdict::Refused(too_many())
+            }
+            MemberVerdict::Everybody(mut people) => {
+                for person in people.iter_mut().filter(|person| person.skipped.is_none()) {
+                    if !self.has_room_for(person.object_id) {
+                        person.skipped = Some(too_many());
+                    }
+                }
+                MemberVerdict::Everybody(people)
+            }
+            MemberVerdict::One { .. } | MemberVerdict::Refused(_) => verdict,
         }
-        self.people.extend(more);
-        verdict
+    }
+
+    /// Whether they are among the people of the mailbox, or are now.
+    fn has_room_for(&mut self, person: ObjectId) -> bool {
+        let has_room = self.people.len() < MOST_PEOPLE || self.people.contains(&person);
+        if has_room {
+            self.people.insert(person);
+        }
+        has_room
     }
 
     fn take(
@@ -141,12 +188,15 @@ impl Wanted {
         match verdict {
             MemberVerdict::One { object_id, note: _ } => self.want(*object_id, written, permission, name),
             MemberVerdict::Everybody(people) => {
-                let admitted = || people.iter().filter(|person| person.skipped.is_none());
-                for person in admitted() {
-                    self.want(person.object_id, written, permission, name);
+                for person in admitted_in(people) {
+                    self.want(person, written, permission, name);
                 }
-                let ids = admitted().map(|person| person.object_id);
-                self.groups.entry(written.clone()).or_default().extend(ids);
+                let group = self.groups.entry(written.clone()).or_default();
+                group.extend(admitted_in(people));
+                let kept = people.iter().filter(|person| person.keeps_what_it_has());
+                let rights = &permission.rights;
+                let kept = kept.flat_map(|person| rights.iter().map(|right| (person.object_id, *right)));
+                self.kept_people.extend(kept);
             }
             MemberVerdict::Refused(_) => {
                 let kept = permission.rights.iter().map(|right| (written.clone(), *right));
