@@ -2,6 +2,7 @@
 //!
 //! - [`api_server`]: a Kubernetes API server in process, with faults on demand.
 //! - [`conformance`]: the suite that holds it to a real API server.
+//! - [`bench`]: what the operator costs Exchange and the cluster, counted.
 //! - [`World`]: API server, simulated tenant and operator together; manifests and conditions beside it.
 //! - [`simulation`]: worlds under actions and faults drawn from a seed, and the oracles that judge their runs.
 //! - [`kstatus`] and [`canary`]: how other tools judge a status, and what a secret looks like where it must not be.
@@ -15,6 +16,7 @@
 )]
 
 pub mod api_server;
+pub mod bench;
 pub mod canary;
 mod certificates;
 mod conditions;

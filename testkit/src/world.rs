@@ -82,6 +82,8 @@ pub struct World<S = ApiServer> {
     pub rng: Rng,
     /// Where the operator finds its service account token, if anywhere.
     pub federated_token_file: Option<PathBuf>,
+    /// Reconciles at a time of the operator that is started next.
+    pub concurrency: usize,
     operator: Option<RunningOperator>,
     /// What the present or last operator counts.
     metrics: Registry,
@@ -174,6 +176,7 @@ impl<S: Server> World<S> {
             operator: None,
             metrics: Registry::default(),
             federated_token_file: None,
+            concurrency: 16,
         };
         for name in ["kube-system", "default", OPERATOR_NAMESPACE, NAMESPACE] {
             world.ensure_namespace(name).await;
@@ -231,7 +234,7 @@ impl<S: Server> World<S> {
                 tenant_lease_namespace: "kube-system".to_owned(),
                 allowed_endpoints: Vec::new(),
                 federated_token_file: self.federated_token_file.clone(),
-                concurrency: 16,
+                concurrency: self.concurrency,
             },
             metrics: Metrics::register(&mut self.metrics),
             gateway_metrics: GatewayMetrics::register(&mut self.metrics),
