@@ -68,6 +68,8 @@ impl Reconcile<'_> {
             }
             Err(outcome) => return Err(outcome),
         }
+        // Whatever a recheck found, from here on it is a repair, and what is read of it waits for no other rechecks.
+        self.lane = self.lane.min(Lane::Repair);
         let execution = self.execute(&judged, &weighed, &due.plan, &seen.observed).await;
         Ok(self.confirm(judged, &weighed, execution, &seen.observed).await)
     }

@@ -4,18 +4,14 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::Ordering;
-
-use serde_json::json;
-
 pub use self::rows::{
     AcceptedDomain, GroupRow, RecipientIdentity, RecipientKind, RecipientName, RecipientRow, UserRow,
 };
 use self::rows::{GROUP_PROPERTIES, RECIPIENT_PROPERTIES, USER_PROPERTIES};
 use super::answer::{all, answered_another, exactly_one};
 use crate::exchange::Gateway;
-use crate::exchange::error::{ErrorClass, ExchangeError};
-use crate::exchange::wire::{Cmdlet, Row, Unreadable};
+use crate::exchange::error::ExchangeError;
+use crate::exchange::wire::{Answer, Cmdlet, Row, Unreadable};
 use crate::lane::Lane;
 use crate::mail::{MarkerOwner, ObjectId, OneTimeName, Sid, SmtpAddress};
 
@@ -38,6 +34,19 @@ fn quoted(text: &str) -> String {
 }
 
 impl RecipientQuery {
+    /// True when the row shows what was asked for.
+    fn is_answered_by(&self, row: &RecipientRow) -> bool {
+        match self {
+            Self::Address(address) => row.has_address(address),
+            Self::ObjectId(id) => row.object_id == Some(*id),
+            Self::DisplayName(name) => row.display_name == name.as_str(),
+            Self::Marker(attribute, owner) => {
+                let text = row.custom_attribute(*attribute).to_lowercase();
+                text.starts_with(&owner.start_of_marker().to_lowercase())
+            }
+        }
+    }
+
     fn as_condition(&self) -> String {
         match self {
             Self::Address(address) => format!("EmailAddresses -eq {}", quoted(&format!("smtp:{address}"))),
@@ -52,21 +61,14 @@ impl RecipientQuery {
     }
 }
 
+fn with_upn(upn: &SmtpAddress) -> String {
+    format!("UserPrincipalName -eq {}", quoted(upn.as_str()))
+}
+
 fn with_sids(sids: &[Sid]) -> Vec<String> {
     sids.iter()
         .map(|sid| format!("Sid -eq {}", quoted(sid.as_str())))
         .collect()
-}
-
-fn any_of(conditions: &[String]) -> String {
-    match conditions {
-        [one] => one.clone(),
-        many => many
-            .iter()
-            .map(|condition| format!("({condition})"))
-            .collect::<Vec<_>>()
-            .join(" -or "),
-    }
 }
 
 impl Gateway {
@@ -103,14 +105,38 @@ impl Gateway {
         lane: Lane,
         queries: &[RecipientQuery],
     ) -> Result<Vec<RecipientRow>, ExchangeError> {
-        const NAME: &str = "Get-Recipient";
-        let conditions: Vec<String> = queries.iter().map(RecipientQuery::as_condition).collect();
-        self.filtered(lane, NAME, &conditions, RecipientRow::read, |filter| {
-            Cmdlet::read(NAME, RECIPIENT_PROPERTIES)
-                .with("Filter", filter)
-                .with("IncludeSoftDeletedRecipients", true)
-        })
-        .await
+        let conditions = queries.iter().map(RecipientQuery::as_condition).collect();
+        self.filtered(lane, conditions, RecipientRow::read, recipients)
+            .await
+    }
+
+    /// The same by one cmdlet with whoever looks up recipients at this moment: a little later, and for much less. Only what
+    /// the rows themselves show to answer a query is given back.
+    pub async fn find_recipients_together(
+        &self,
+        lane: Lane,
+        queries: &[RecipientQuery],
+    ) -> Result<Vec<RecipientRow>, ExchangeError> {
+        let conditions = queries.iter().map(RecipientQuery::as_condition).collect();
+        let mut rows = self
+            .filtered_together(lane, conditions, RecipientRow::read, recipients)
+            .await?;
+        rows.retain(|row| queries.iter().any(|query| query.is_answered_by(row)));
+        Ok(rows)
+    }
+
+    /// [`Self::find_users_by_upn`] by one cmdlet with whoever looks up sign-in names at this moment.
+    pub async fn find_users_by_upn_together(
+        &self,
+        lane: Lane,
+        upns: &[SmtpAddress],
+    ) -> Result<Vec<UserRow>, ExchangeError> {
+        let conditions = upns.iter().map(with_upn).collect();
+        let mut rows = self
+            .filtered_together(lane, conditions, UserRow::read, users)
+            .await?;
+        rows.retain(|row| upns.iter().any(|upn| row.signs_in_as(upn)));
+        Ok(rows)
     }
 
     /// The accounts with these sign-in names, with or without a mailbox.
@@ -119,15 +145,8 @@ impl Gateway {
         lane: Lane,
         upns: &[SmtpAddress],
     ) -> Result<Vec<UserRow>, ExchangeError> {
-        const NAME: &str = "Get-User";
-        let conditions: Vec<String> = upns
-            .iter()
-            .map(|upn| format!("UserPrincipalName -eq {}", quoted(upn.as_str())))
-            .collect();
-        self.filtered(lane, NAME, &conditions, UserRow::read, |filter| {
-            Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
-        })
-        .await
+        let conditions = upns.iter().map(with_upn).collect();
+        self.filtered(lane, conditions, UserRow::read, users).await
     }
 
     /// The accounts with these sign-in names or primary addresses.
@@ -136,7 +155,6 @@ impl Gateway {
         lane: Lane,
         addresses: &[SmtpAddress],
     ) -> Result<Vec<UserRow>, ExchangeError> {
-        const NAME: &str = "Get-User";
         let conditions: Vec<String> = addresses
             .iter()
             .map(|address| quoted(address.as_str()))
@@ -147,10 +165,7 @@ impl Gateway {
                 ]
             })
             .collect();
-        self.filtered(lane, NAME, &conditions, UserRow::read, |filter| {
-            Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
-        })
-        .await
+        self.filtered(lane, conditions, UserRow::read, users).await
     }
 
     /// The accounts with these ids.
@@ -159,43 +174,32 @@ impl Gateway {
         lane: Lane,
         ids: &[ObjectId],
     ) -> Result<Vec<UserRow>, ExchangeError> {
-        const NAME: &str = "Get-User";
         let conditions: Vec<String> = ids
             .iter()
             .map(|id| format!("ExternalDirectoryObjectId -eq {}", quoted(&id.to_string())))
             .collect();
-        self.filtered(lane, NAME, &conditions, UserRow::read, |filter| {
-            Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
-        })
-        .await
+        self.filtered(lane, conditions, UserRow::read, users).await
     }
 
     /// The accounts with these SIDs.
     pub async fn find_users_by_sid(&self, lane: Lane, sids: &[Sid]) -> Result<Vec<UserRow>, ExchangeError> {
-        const NAME: &str = "Get-User";
-        self.filtered(lane, NAME, &with_sids(sids), UserRow::read, |filter| {
-            Cmdlet::read(NAME, USER_PROPERTIES).with("Filter", filter)
-        })
-        .await
+        self.filtered(lane, with_sids(sids), UserRow::read, users).await
     }
 
     /// The groups with these SIDs, with or without mail. Where Get-Group shows no object id, that of a group with mail is
     /// looked up by its address.
     pub async fn find_groups_by_sid(&self, lane: Lane, sids: &[Sid]) -> Result<Vec<GroupRow>, ExchangeError> {
-        const NAME: &str = "Get-Group";
-        let mut groups = self
-            .filtered(lane, NAME, &with_sids(sids), GroupRow::read, |filter| {
-                Cmdlet::read(NAME, GROUP_PROPERTIES).with("Filter", filter)
-            })
+        let mut found = self
+            .filtered(lane, with_sids(sids), GroupRow::read, groups)
             .await?;
-        let without_id = groups.iter().filter(|group| group.object_id.is_none());
+        let without_id = found.iter().filter(|group| group.object_id.is_none());
         let addresses = without_id.filter_map(|group| group.address.clone());
         let queries: Vec<RecipientQuery> = addresses.map(RecipientQuery::Address).collect();
         if queries.is_empty() {
-            return Ok(groups);
+            return Ok(found);
         }
         let recipients = self.find_recipients(lane, &queries).await?;
-        for group in groups.iter_mut().filter(|group| group.object_id.is_none()) {
+        for group in found.iter_mut().filter(|group| group.object_id.is_none()) {
             let Some(address) = &group.address else {
                 continue;
             };
@@ -207,7 +211,7 @@ impl Gateway {
                 _ => None,
             };
         }
-        Ok(groups)
+        Ok(found)
     }
 
     /// The groups that somebody who wrote the address may mean: those at the address, and those named like its
@@ -220,17 +224,14 @@ impl Gateway {
         lane: Lane,
         address: &SmtpAddress,
     ) -> Result<Vec<GroupRow>, ExchangeError> {
-        const NAME: &str = "Get-Group";
         let name = quoted(address.local_part());
         let conditions = [
             format!("WindowsEmailAddress -eq {}", quoted(address.as_str())),
             format!("Name -eq {name}"),
             format!("DisplayName -eq {name}"),
         ];
-        self.filtered(lane, NAME, &conditions, GroupRow::read, |filter| {
-            Cmdlet::read(NAME, GROUP_PROPERTIES).with("Filter", filter)
-        })
-        .await
+        self.filtered(lane, conditions.into(), GroupRow::read, groups)
+            .await
     }
 
     /// One recipient. Exactly one row that is the one asked for, or an error: `NotFound` for none, `Invalid` for
@@ -264,33 +265,59 @@ impl Gateway {
         }
     }
 
+    /// What answers one of these conditions.
     async fn filtered<T>(
         &self,
         lane: Lane,
-        name: &str,
-        conditions: &[String],
+        conditions: Vec<String>,
         read: impl Fn(Row<'_>) -> Result<T, Unreadable> + Copy,
-        cmdlet: impl Fn(String) -> Cmdlet,
+        cmdlet: fn(&str) -> Cmdlet,
     ) -> Result<Vec<T>, ExchangeError> {
-        let mut most = self.core.conditions.load(Ordering::Relaxed);
-        let answers = loop {
-            let calls = conditions.chunks(most).map(|part| {
-                let cmdlet = cmdlet(any_of(part)).with("ResultSize", json!("Unlimited"));
-                self.list(lane, cmdlet)
-            });
-            let longest = most.min(conditions.len());
-            match futures::future::try_join_all(calls).await {
-                // Nobody knows how long a filter may be.
-                Err(error) if error.class == ErrorClass::Invalid && longest > 1 => most = longest.div_ceil(2),
-                Err(error) => return Err(error),
-                Ok(answers) => break answers,
-            }
-        };
-        self.core.conditions.fetch_min(most, Ordering::Relaxed);
-        let mut rows = Vec::new();
-        for answer in answers {
-            rows.extend(all(name, &answer, read)?);
-        }
-        Ok(rows)
+        let answers = self.core.look_up_alone(lane, &conditions, cmdlet).await?;
+        read_all(&answers, read, cmdlet)
     }
+
+    /// The same of everybody who asks at the same time: rows that others asked for are among these.
+    async fn filtered_together<T>(
+        &self,
+        lane: Lane,
+        conditions: Vec<String>,
+        read: impl Fn(Row<'_>) -> Result<T, Unreadable> + Copy,
+        cmdlet: fn(&str) -> Cmdlet,
+    ) -> Result<Vec<T>, ExchangeError> {
+        let answers = self.look_up_together(lane, conditions, cmdlet).await?;
+        read_all(&answers, read, cmdlet)
+    }
+}
+
+fn read_all<T>(
+    answers: &[Answer],
+    read: impl Fn(Row<'_>) -> Result<T, Unreadable> + Copy,
+    cmdlet: fn(&str) -> Cmdlet,
+) -> Result<Vec<T>, ExchangeError> {
+    let name = cmdlet("").name;
+    let mut rows = Vec::new();
+    for answer in answers {
+        rows.extend(all(name, answer, read)?);
+    }
+    Ok(rows)
+}
+
+fn recipients(filter: &str) -> Cmdlet {
+    Cmdlet::read("Get-Recipient", RECIPIENT_PROPERTIES)
+        .with("Filter", filter)
+        .with("IncludeSoftDeletedRecipients", true)
+        .with("ResultSize", "Unlimited")
+}
+
+fn users(filter: &str) -> Cmdlet {
+    Cmdlet::read("Get-User", USER_PROPERTIES)
+        .with("Filter", filter)
+        .with("ResultSize", "Unlimited")
+}
+
+fn groups(filter: &str) -> Cmdlet {
+    Cmdlet::read("Get-Group", GROUP_PROPERTIES)
+        .with("Filter", filter)
+        .with("ResultSize", "Unlimited")
 }

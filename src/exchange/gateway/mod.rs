@@ -1,10 +1,12 @@
 //! The gateway to one tenant: callers await one cmdlet, the gateway gathers what concurrent callers ask for.
 //!
 //! While requests are in flight new calls queue by lane; when a slot frees, up to ten go out as one `$batch`.
-//! [`queue`] says what is sent together, [`budget`] how much may be sent, [`send`] is one request, [`retry`] says
+//! [`look_up`] makes one filtered read of what several callers ask for ([`gather`]), [`queue`] says what is sent together, [`budget`] how much may be sent, [`send`] is one request, [`retry`] says
 //! whether a call is tried again.
 
 mod budget;
+mod gather;
+mod look_up;
 mod queue;
 mod retry;
 mod send;
@@ -23,7 +25,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument as _, Span};
 
 use self::budget::{Hold, WriteBudget};
-use self::queue::{Outcome, Queue, Urgency, Waiting};
+use self::gather::{Gather, MOST_CONDITIONS};
+use self::queue::{GATHER, Outcome, Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
 pub(super) use self::send::{REQUEST_TIMEOUT, STALE_ROLES};
 pub(super) use self::shared::{Core, not_leading};
@@ -34,19 +37,12 @@ use super::error::{ErrorClass, ExchangeError, Retry, Stage};
 use super::http::HttpService;
 use super::metrics::{GatewayMetrics, Wait};
 use super::trail;
-use super::wire::{AdminApi, Answer, Cmdlet, Effect, Failure};
+use super::wire::{AdminApi, Answer, Cmdlet, Failure};
 use crate::clock::Clock;
 use crate::fair;
 use crate::lane::Lane;
 use crate::leadership::Leadership;
 use crate::mail::TenantGuid;
-
-/// How long calls are gathered before a request leaves: callers that were woken by the same event are in the
-/// same batch. Nothing beside the half second that a cmdlet takes.
-const GATHER: Duration = Duration::from_millis(2);
-
-/// Conditions in one filter: with addresses of full length it stays below 30 KiB.
-const MOST_CONDITIONS: usize = 80;
 
 /// Pages of one list; 200,000 rows.
 const PAGES: usize = 200;
@@ -102,7 +98,8 @@ enum Next {
     Send(Vec<Waiting>, Urgency),
     /// The service wants to be left alone for longer than anybody waits here.
     Refuse(Vec<Waiting>, Duration),
-    WaitFor(Duration, Wait),
+    /// Without a reason when it only waits for more calls.
+    WaitFor(Duration, Option<Wait>),
     Idle,
 }
 
@@ -154,6 +151,7 @@ impl Gateway {
             metrics,
             leadership,
             conditions: AtomicUsize::new(MOST_CONDITIONS),
+            gather: Gather::default(),
         });
         let dispatcher = tokio::spawn(dispatch(core.clone())).abort_handle();
         Self {
@@ -222,14 +220,25 @@ impl Gateway {
     /// App-only clients have seen second pages refused unless the request names the organisation by its initial domain:
     /// then the list is read once more so, and everything after it.
     pub(super) async fn list(&self, lane: Lane, cmdlet: Cmdlet) -> Result<Answer, ExchangeError> {
-        let api = &self.core.api;
+        self.core.list(lane, &cmdlet).await
+    }
+}
+
+/// "Expired or Invalid pagination request": the link was just given, so it is the back end that does not know it.
+fn is_refused_page(error: &ExchangeError) -> bool {
+    error.message.to_ascii_lowercase().contains("pagination request")
+}
+
+impl Core {
+    async fn list(&self, lane: Lane, cmdlet: &Cmdlet) -> Result<Answer, ExchangeError> {
+        let api = &self.api;
         let anchor = api.anchor();
-        match self.list_once(lane, &cmdlet).await {
+        match self.list_once(lane, cmdlet).await {
             // Another list may have found it out meanwhile.
             Err(error)
                 if is_refused_page(&error) && (api.anchor_at_initial_domain() || api.anchor() != anchor) =>
             {
-                self.list_once(lane, &cmdlet).await
+                self.list_once(lane, cmdlet).await
             }
             answer => answer,
         }
@@ -240,12 +249,12 @@ impl Gateway {
             let message = format!("the list is incomplete: {message}");
             ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet.name, message)
         };
-        let url = self.core.api.invoke_url(cmdlet);
+        let url = self.api.invoke_url(cmdlet);
         let cmdlet = Arc::new(cmdlet.clone());
-        let mut list = self.core.call(lane, &cmdlet, url).await?;
+        let mut list = self.call(lane, &cmdlet, url).await?;
         let mut followed = Vec::new();
         while let Some(next) = list.next.take() {
-            if !self.core.api.is_ours(&next) {
+            if !self.api.is_ours(&next) {
                 return Err(incomplete(
                     "its next page is on another host, which does not get the token".to_owned(),
                 ));
@@ -256,7 +265,6 @@ impl Gateway {
             followed.push(next.clone());
             // The same body is posted to the link.
             let page = self
-                .core
                 .call(lane, &cmdlet, next)
                 .await
                 .map_err(|error| ExchangeError {
@@ -264,7 +272,7 @@ impl Gateway {
                     class: error.class.of_a_part(),
                     ..error
                 })?;
-            self.core.learned.lock().paging = Some(self.core.api.anchor());
+            self.learned.lock().paging = Some(self.api.anchor());
             list.rows.extend(page.rows);
             list.warnings.extend(page.warnings);
             list.next = page.next;
@@ -275,14 +283,7 @@ impl Gateway {
         }
         Ok(list)
     }
-}
 
-/// "Expired or Invalid pagination request": the link was just given, so it is the back end that does not know it.
-fn is_refused_page(error: &ExchangeError) -> bool {
-    error.message.to_ascii_lowercase().contains("pagination request")
-}
-
-impl Core {
     async fn call(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String) -> Result<Answer, ExchangeError> {
         let span = tracing::info_span!(
             "exchange_call",
@@ -300,7 +301,7 @@ impl Core {
     async fn attempts(&self, lane: Lane, cmdlet: &Arc<Cmdlet>, url: String) -> Result<Answer, ExchangeError> {
         let mut attempts = Attempts::new(cmdlet.effect);
         let mut number = 0_u32;
-        let mut alone = cmdlet.effect == Effect::Create;
+        let mut alone = false;
         loop {
             number += 1;
             let Outcome {
@@ -338,6 +339,7 @@ impl Core {
             lane,
             owner: fair::owner(),
             alone,
+            since: self.clock.instant(),
             answer,
             span: Span::current(),
         };
@@ -375,7 +377,7 @@ impl Core {
             return if left > THROTTLED_PATIENCE {
                 Next::Refuse(state.queue.drain(), left)
             } else {
-                Next::WaitFor(left, Wait::Throttled)
+                Next::WaitFor(left, Some(Wait::Throttled))
             };
         }
         if state.in_flight >= state.max_in_flight {
@@ -391,8 +393,13 @@ impl Core {
         } = &mut *state;
         // One slot stays free of background work, so that whoever waits for an answer never waits for a sweep.
         let background_slots = (*max_in_flight - 1).max(1);
+        let mut lingers = None;
         for urgency in queue.order() {
             if urgency == Urgency::Background && *background_in_flight >= background_slots {
+                continue;
+            }
+            if let Some(left) = queue.lingers(urgency, *in_flight > 0, now) {
+                lingers = Some(lingers.map_or(left, |other: Duration| other.min(left)));
                 continue;
             }
             let batch = queue.take_batch(urgency, writes, now);
@@ -402,10 +409,12 @@ impl Core {
                 return Next::Send(batch, urgency);
             }
         }
-        if queue.has_writes() && writes.is_used_up(now) {
-            Next::WaitFor(writes.next_in(now), Wait::WriteBudget)
-        } else {
-            Next::Idle
+        let budget = (queue.has_writes() && writes.is_used_up(now)).then(|| writes.next_in(now));
+        match (budget, lingers) {
+            (Some(budget), Some(lingers)) if lingers < budget => Next::WaitFor(lingers, None),
+            (Some(budget), _) => Next::WaitFor(budget, Some(Wait::WriteBudget)),
+            (None, Some(lingers)) => Next::WaitFor(lingers, None),
+            (None, None) => Next::Idle,
         }
     }
 }
@@ -440,8 +449,10 @@ async fn send_what_may_go(core: &Arc<Core>) {
                 () = core.clock.sleep(wait) => {}
                 () = core.work.notified() => {}
             }
-            core.metrics
-                .waited(reason, core.clock.instant().duration_since(began));
+            if let Some(reason) = reason {
+                let waited = core.clock.instant().duration_since(began);
+                core.metrics.waited(reason, waited);
+            }
         } else {
             core.work.notified().await;
         }

@@ -1,15 +1,20 @@
 //! What waits to be sent, by urgency.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::Span;
 
 use super::budget::WriteBudget;
-use crate::exchange::wire::{Answer, Cmdlet, Failure};
+use crate::exchange::wire::{Answer, Cmdlet, Effect, Failure};
 use crate::fair::{Choice, Fair, Owner};
 use crate::lane::Lane;
+
+/// How long calls are gathered before a request leaves: callers that were woken by the same event are in the
+/// same batch. Nothing beside the half second that a cmdlet takes.
+pub const GATHER: Duration = Duration::from_millis(2);
 
 /// Items in one `$batch`: what Microsoft's own module sends at most.
 pub const BATCH: usize = 10;
@@ -25,8 +30,10 @@ pub struct Waiting {
     pub lane: Lane,
     /// Whose it is: owners take turns.
     pub owner: Owner,
-    /// Never in a batch: creates, and calls whose last batch failed as a whole.
+    /// Never in a batch: calls whose last batch failed as a whole.
     pub alone: bool,
+    /// When it was put here.
+    pub since: Instant,
     pub answer: oneshot::Sender<Outcome>,
     /// The caller's, which learns which request the call became a part of.
     pub span: Span,
@@ -41,13 +48,20 @@ pub struct Outcome {
 }
 
 /// Interactive and background calls go in batches of their own. Mixing them would let somebody who waits wait for a sweep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Urgency {
     Urgent,
     Background,
 }
 
 impl Urgency {
+    pub fn of(lane: Lane) -> Self {
+        match lane {
+            Lane::Revocation | Lane::Edit => Self::Urgent,
+            Lane::Repair | Lane::Sweep => Self::Background,
+        }
+    }
+
     /// In the order in which they are served. `turn` is the number of batches before: with every fifth the less urgent lane
     /// is first, so that nothing starves it.
     fn lanes(self, turn: usize) -> [Lane; 2] {
@@ -63,6 +77,12 @@ impl Urgency {
 
 /// One batch of so many is of those who would otherwise wait.
 const TURNS: usize = 5;
+
+/// While something is in flight, so long does a batch wait for more calls: little beside the half second of a cmdlet, and
+/// enough for the callers of the batch before to come back together.
+const LINGER: Duration = Duration::from_millis(100);
+/// So long does it wait when only regular rechecks are in it, for which nobody waits.
+const SWEEP_LINGER: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -104,18 +124,48 @@ impl Queue {
         }
     }
 
-    /// Up to ten calls that may go out together, the most urgent first. Writes go as far as their budget.
+    /// For how long more calls may still join those of this urgency; None: they go now. Nobody keeps access for it.
+    pub fn lingers(&self, urgency: Urgency, is_busy: bool, now: Instant) -> Option<Duration> {
+        let waiting = || {
+            let lanes = urgency.lanes(0).into_iter();
+            lanes.flat_map(|lane| self.lanes[lane as usize].iter())
+        };
+        let first = waiting().map(|call| call.since).min()?;
+        if waiting().count() >= BATCH || waiting().any(|call| call.lane == Lane::Revocation) {
+            return None;
+        }
+        let is_sweep = |call: &Waiting| call.lane == Lane::Sweep && !call.cmdlet.effect.is_write();
+        let patience = if waiting().all(is_sweep) {
+            SWEEP_LINGER
+        } else if is_busy {
+            LINGER
+        } else {
+            return None;
+        };
+        let left = patience.saturating_sub(now.saturating_duration_since(first));
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Up to ten calls that may go out together, the most urgent first. Writes go as far as their budget. A create takes
+    /// longer than anything else: it waits with other creates, and nobody else with them.
     pub fn take_batch(&mut self, urgency: Urgency, writes: &mut WriteBudget, now: Instant) -> Vec<Waiting> {
         let mut batch: Vec<Waiting> = Vec::new();
         let (mut count, mut is_alone) = (0, false);
+        let mut creates = None;
         for lane in urgency.lanes(self.turn) {
             let taken = self.lane(lane).take(|_, call| {
                 if count >= BATCH || is_alone {
                     return Choice::Stop;
                 }
-                if (call.alone && count > 0) || (call.cmdlet.effect.is_write() && !writes.take(now)) {
+                let is_create = call.cmdlet.effect == Effect::Create;
+                let is_of_another_sort = creates.is_some_and(|creates| creates != is_create);
+                if (call.alone && count > 0)
+                    || is_of_another_sort
+                    || (call.cmdlet.effect.is_write() && !writes.take(now))
+                {
                     return Choice::Skip;
                 }
+                creates = Some(is_create);
                 count += 1;
                 is_alone = call.alone;
                 Choice::Take
@@ -146,7 +196,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::wire::Effect;
 
     struct Bench {
         queue: Queue,
@@ -175,7 +224,8 @@ mod tests {
                 cmdlet: Arc::new(Cmdlet::new(name, effect)),
                 url: String::new(),
                 lane,
-                alone: effect == Effect::Create,
+                alone: false,
+                since: Instant::now(),
                 answer,
                 span: Span::none(),
             };
@@ -214,15 +264,48 @@ mod tests {
     }
 
     #[test]
-    fn a_create_is_sent_alone() {
+    fn creates_are_sent_with_creates_only() {
         let mut bench = Bench::new(100);
         bench.add(Lane::Edit, "read", Effect::Read);
         bench.add(Lane::Edit, "create", Effect::Create);
         bench.add(Lane::Edit, "other", Effect::Read);
+        bench.add(Lane::Edit, "another create", Effect::Create);
         assert_eq!(bench.take(Urgency::Urgent), ["read", "other"]);
         bench.add(Lane::Edit, "late", Effect::Read);
-        assert_eq!(bench.take(Urgency::Urgent), ["create"]);
+        assert_eq!(bench.take(Urgency::Urgent), ["create", "another create"]);
         assert_eq!(bench.take(Urgency::Urgent), ["late"]);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_full_waits_a_little_while_others_are_in_flight() {
+        let mut bench = Bench::new(100);
+        let lingers = |bench: &Bench, urgency, is_busy| {
+            let left = bench.queue.lingers(urgency, is_busy, Instant::now());
+            left.map(|left| left.as_secs_f64().ceil())
+        };
+        assert_eq!(lingers(&bench, Urgency::Urgent, true), None, "nothing waits");
+        bench.add(Lane::Edit, "edit", Effect::Repeatable);
+        bench.add(Lane::Sweep, "recheck", Effect::Read);
+        assert_eq!(lingers(&bench, Urgency::Urgent, false), None);
+        assert_eq!(lingers(&bench, Urgency::Urgent, true), Some(1.0));
+        assert_eq!(lingers(&bench, Urgency::Background, false), Some(3.0));
+        bench.add(Lane::Repair, "repair", Effect::Read);
+        assert_eq!(
+            lingers(&bench, Urgency::Background, false),
+            None,
+            "somebody waits"
+        );
+        bench.add(Lane::Revocation, "revoke", Effect::Repeatable);
+        assert_eq!(
+            lingers(&bench, Urgency::Urgent, true),
+            None,
+            "somebody keeps access"
+        );
+        assert_eq!(bench.take(Urgency::Urgent), ["revoke", "edit"]);
+        for _ in 0..BATCH {
+            bench.add(Lane::Edit, "edit", Effect::Repeatable);
+        }
+        assert_eq!(lingers(&bench, Urgency::Urgent, true), None, "it is full");
     }
 
     #[test]
@@ -259,6 +342,7 @@ mod tests {
             url: String::new(),
             lane: Lane::Edit,
             alone: false,
+            since: Instant::now(),
             answer,
             span: Span::none(),
         };

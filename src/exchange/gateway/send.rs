@@ -20,6 +20,10 @@ use crate::exchange::wire::{Effect, Failure, Reply};
 /// No answer within this time is a lost answer. A batch runs ten cmdlets of typically a second.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// Each create of a batch beyond the first may take this much longer: they are the slowest of all, and a lost answer makes
+/// every one of them uncertain.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What OData answers for a call that it did not run because another of its batch failed.
 const FAILED_DEPENDENCY: u16 = 424;
 
@@ -100,7 +104,7 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
         return whole(batch, &not_leading(Stage::Exchange, ""));
     }
     core.metrics.requested(Stage::Exchange);
-    let response = answer_to(&core.http, request, REQUEST_TIMEOUT).await;
+    let response = answer_to(&core.http, request, timeout(batch)).await;
     if let Some(writing) = writing.flatten() {
         writing.ended();
     }
@@ -136,6 +140,12 @@ async fn exchange(core: &Core, batch: &[Waiting], id: Uuid) -> Vec<Outcome> {
     outcomes
 }
 
+fn timeout(batch: &[Waiting]) -> Duration {
+    let is_create = |call: &&Waiting| call.cmdlet.effect == Effect::Create;
+    let further = batch.iter().filter(is_create).skip(1).count();
+    REQUEST_TIMEOUT + CREATE_TIMEOUT * u32::try_from(further).unwrap_or_default()
+}
+
 fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> {
     if reply.status != 200 || !reply.is_batch_answer() {
         return match reply.interpret("$batch") {
@@ -167,7 +177,8 @@ fn batch_outcomes(core: &Core, batch: &[Waiting], reply: Reply) -> Vec<Outcome> 
         .map(|(place, waiting)| {
             let mut item = match items.remove(&place) {
                 Some(item) if item.status != FAILED_DEPENDENCY => item,
-                None if !stopped => {
+                // Of a create only its own answer says that it was not run.
+                None if !stopped || waiting.cmdlet.effect == Effect::Create => {
                     return missing("the batch was answered without this call").outcome_of(waiting);
                 }
                 Some(_) | None => return not_run().outcome_of(waiting),

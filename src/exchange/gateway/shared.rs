@@ -8,6 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, Semaphore};
 
 use super::budget::{Hold, WriteBudget};
+use super::gather::Gather;
 use super::queue::{Queue, Urgency};
 use super::retry::THROTTLED_PATIENCE;
 use crate::clock::Clock;
@@ -44,6 +45,7 @@ pub struct Core {
     pub leadership: Leadership,
     /// Conditions that a filter may have, as far as the tenant has refused longer ones.
     pub conditions: AtomicUsize,
+    pub gather: Gather,
 }
 
 pub struct State {

@@ -46,8 +46,7 @@ impl Holding<'_> {
         if let Some(row) = self.recipients.iter().find(|row| row.has_address(address)) {
             return self.recipient(row);
         }
-        let signs_in = |user: &&UserRow| user.user_principal_name.eq_ignore_ascii_case(address.as_str());
-        match self.users.iter().find(signs_in) {
+        match self.users.iter().find(|user| user.signs_in_as(address)) {
             Some(_) => Hold::Taken("is the sign-in name of a person: take another address".to_owned()),
             None => Hold::Free,
         }

@@ -6,7 +6,7 @@ use super::holding::{Hold, Holding};
 use super::reads::Reads;
 use crate::controller::reconcile::prepared::Prepared;
 use crate::controller::reconcile::validate::Admitted;
-use crate::exchange::{ExchangeError, RecipientQuery, RecipientRow};
+use crate::exchange::{ExchangeError, RecipientQuery, RecipientRow, UserRow};
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, Nickname, SmtpAddress};
 
@@ -41,19 +41,17 @@ impl Reads<'_> {
                 Some((nickname, address))
             })
             .collect();
-        let of_nicknames = nicknames.iter().map(|(_, address)| address);
-        let all: BTreeSet<SmtpAddress> = of_nicknames.chain(&claimed).cloned().collect();
-        let mut queries: Vec<RecipientQuery> = all.iter().cloned().map(RecipientQuery::Address).collect();
+        // Nearly always the first one is free.
+        let (first, others) = nicknames.split_at(nicknames.len().min(1));
+        let at_once: BTreeSet<SmtpAddress> = addresses_of(first).chain(claimed.clone()).collect();
         let intent = ledger.intent.iter();
-        queries.extend(intent.map(|intent| RecipientQuery::DisplayName(intent.one_time_name.clone())));
+        let mut further: Vec<RecipientQuery> = intent
+            .map(|intent| RecipientQuery::DisplayName(intent.one_time_name.clone()))
+            .collect();
         let elsewhere = tenant.succeeds.iter().map(|cluster| owner.in_cluster(cluster));
         let owners = std::iter::once(owner.clone()).chain(elsewhere);
-        queries.extend(owners.map(|owner| RecipientQuery::Marker(tenant.marker_attribute, owner)));
-        let upns: Vec<SmtpAddress> = all.into_iter().collect();
-        let (recipients, users) = futures::try_join!(
-            tenant.gateway.find_recipients(self.lane, &queries),
-            tenant.gateway.find_users_by_upn(self.lane, &upns),
-        )?;
+        further.extend(owners.map(|owner| RecipientQuery::Marker(tenant.marker_attribute, owner)));
+        let (recipients, users) = self.holders(at_once, further).await?;
         if let Some(guid) = announced(&recipients, ledger) {
             return Ok(Located::Mailbox(guid));
         }
@@ -64,8 +62,44 @@ impl Reads<'_> {
             owner,
             succeeds: &tenant.succeeds,
         };
+        let found = located(&holding, &claimed, first);
+        let is_taken = |address| matches!(holding.of(address), Hold::Taken(_));
+        let asks_for_another = matches!(found, Located::Taken(_)) && !claimed.iter().any(is_taken);
+        if !asks_for_another || others.is_empty() {
+            return Ok(found);
+        }
+        let (more_recipients, more_users) = self.holders(addresses_of(others).collect(), Vec::new()).await?;
+        let recipients = [recipients.clone(), more_recipients].concat();
+        let users = [users.clone(), more_users].concat();
+        let holding = Holding {
+            recipients: &recipients,
+            users: &users,
+            marker_attribute: tenant.marker_attribute,
+            owner,
+            succeeds: &tenant.succeeds,
+        };
         Ok(located(&holding, &claimed, &nicknames))
     }
+
+    /// Who has these addresses or signs in under them, and what answers further queries.
+    async fn holders(
+        &self,
+        addresses: BTreeSet<SmtpAddress>,
+        further: Vec<RecipientQuery>,
+    ) -> Result<(Vec<RecipientRow>, Vec<UserRow>), ExchangeError> {
+        let gateway = &self.tenant.gateway;
+        let queries = addresses.iter().cloned().map(RecipientQuery::Address);
+        let queries: Vec<RecipientQuery> = queries.chain(further).collect();
+        let upns: Vec<SmtpAddress> = addresses.into_iter().collect();
+        futures::try_join!(
+            gateway.find_recipients_together(self.lane, &queries),
+            gateway.find_users_by_upn_together(self.lane, &upns),
+        )
+    }
+}
+
+fn addresses_of(nicknames: &[(Nickname, SmtpAddress)]) -> impl Iterator<Item = SmtpAddress> {
+    nicknames.iter().map(|(_, address)| address.clone())
 }
 
 fn located(

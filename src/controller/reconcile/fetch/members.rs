@@ -9,7 +9,7 @@ use super::reads::Reads;
 use crate::controller::reconcile::validate::{Admitted, Directory};
 use crate::controller::state::directory::{Expansion, Resolution, Resolved};
 use crate::exchange::{
-    ErrorClass, ExchangeError, Membership, RecipientIdentity, RecipientQuery, RecipientRow,
+    ErrorClass, ExchangeError, Membership, RecipientIdentity, RecipientQuery, RecipientRow, UserRow,
 };
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::rules::MemberKind;
@@ -33,24 +33,58 @@ impl Reads<'_> {
         &self,
         members: BTreeSet<(MemberKind, SmtpAddress)>,
     ) -> BTreeMap<(MemberKind, SmtpAddress), Resolution> {
-        let look_up = |member: (MemberKind, SmtpAddress)| async move {
-            if let Some(known) = self.tenant.directory.answer(&member, self.now) {
-                return (member, known);
+        let directory = &self.tenant.directory;
+        let mut known = BTreeMap::new();
+        let mut unknown = Vec::new();
+        for member in members {
+            match directory.answer(&member, self.now) {
+                Some(answer) => {
+                    known.insert(member, answer);
+                }
+                None => unknown.push(member),
             }
-            let found = match self.member(member.0, &member.1).await {
-                Ok(found) => found,
-                // Not remembered: the next reconcile asks again.
-                Err(error) => return (member, Resolution::Unread(unread(&error))),
+        }
+        let together = self.found_together(&unknown).await;
+        let look_up = unknown.into_iter().map(|member| async {
+            let found = match together.get(&member.1) {
+                Some(row) => Ok(resolution(&member.1.to_string(), row)),
+                None => self.member(member.0, &member.1).await,
             };
-            self.tenant
-                .directory
-                .remember(member.clone(), found.clone(), self.now);
-            (member, found)
+            match found {
+                Ok(found) => {
+                    directory.remember(member.clone(), found.clone(), self.now);
+                    (member, found)
+                }
+                // Not remembered: the next reconcile asks again.
+                Err(error) => (member, Resolution::Unread(unread(&error))),
+            }
+        });
+        known.extend(join_all(look_up).await);
+        known
+    }
+
+    /// Whom a read for all of them shows for sure: one recipient has the address, and it is nobody else's sign-in name.
+    /// Whoever is missing is looked up alone, which alone can say that there is nobody, or more than one.
+    async fn found_together(
+        &self,
+        members: &[(MemberKind, SmtpAddress)],
+    ) -> BTreeMap<SmtpAddress, RecipientRow> {
+        let addresses: BTreeSet<SmtpAddress> = members.iter().map(|(_, address)| address.clone()).collect();
+        let queries: Vec<RecipientQuery> = addresses.iter().cloned().map(RecipientQuery::Address).collect();
+        let addresses: Vec<SmtpAddress> = addresses.into_iter().collect();
+        let gateway = &self.tenant.gateway;
+        let read = futures::try_join!(
+            gateway.find_recipients_together(self.lane, &queries),
+            gateway.find_users_by_upn_together(self.lane, &addresses),
+        );
+        let Ok((recipients, users)) = read else {
+            return BTreeMap::new();
         };
-        join_all(members.into_iter().map(look_up))
-            .await
-            .into_iter()
-            .collect()
+        let found = addresses.into_iter().filter_map(|address| {
+            let row = the_one(&address, &recipients, &users)?.clone();
+            Some((address, row))
+        });
+        found.collect()
     }
 
     pub async fn member(&self, kind: MemberKind, address: &SmtpAddress) -> Result<Resolution, ExchangeError> {
@@ -71,7 +105,8 @@ impl Reads<'_> {
                 let users = gateway
                     .find_users_by_upn(self.lane, std::slice::from_ref(address))
                     .await;
-                (users.map(|users| !users.is_empty()), Resolution::NoMailbox)
+                let is_there = |users: Vec<UserRow>| users.iter().any(|user| user.signs_in_as(address));
+                (users.map(is_there), Resolution::NoMailbox)
             }
             MemberKind::Group => {
                 let groups = gateway.groups_with_address(self.lane, address).await;
@@ -123,6 +158,24 @@ impl Reads<'_> {
         }
         Ok(people)
     }
+}
+
+/// The only recipient at an address, when nobody else signs in under it.
+fn the_one<'r>(
+    address: &SmtpAddress,
+    recipients: &'r [RecipientRow],
+    users: &[UserRow],
+) -> Option<&'r RecipientRow> {
+    let mut at_it = recipients
+        .iter()
+        .filter(|row| !row.soft_deleted && row.has_address(address));
+    let (Some(row), None) = (at_it.next(), at_it.next()) else {
+        return None;
+    };
+    let mut signing_in = users.iter().filter(|user| user.signs_in_as(address));
+    signing_in
+        .all(|user| user.object_id.is_some() && user.object_id == row.object_id)
+        .then_some(row)
 }
 
 fn resolution(name: &str, row: &RecipientRow) -> Resolution {

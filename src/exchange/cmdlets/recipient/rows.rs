@@ -213,6 +213,11 @@ pub const USER_PROPERTIES: &[&str] = &[
 ];
 
 impl UserRow {
+    /// True when it is the account's sign-in name.
+    pub fn signs_in_as(&self, address: &SmtpAddress) -> bool {
+        self.user_principal_name.eq_ignore_ascii_case(address.as_str())
+    }
+
     pub fn read(row: Row<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
             object_id: row.optional("ExternalDirectoryObjectId"),

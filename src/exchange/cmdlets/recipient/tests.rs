@@ -1,6 +1,6 @@
 //! Look-ups, as they are sent and read.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::exchange::cmdlets::answer::CUSTOM_ATTRIBUTES;

@@ -91,7 +91,7 @@ async fn a_revocation_overtakes_a_hundred_repairs_and_finds_a_slot_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_create_is_never_in_a_batch() {
+async fn a_create_is_never_in_a_batch_with_anything_else() {
     let tenant = quiet();
     let gateway = tenant.gateway();
     let new = new_mailbox();
@@ -115,6 +115,39 @@ async fn a_create_is_never_in_a_batch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn creates_go_together_and_one_without_an_answer_is_never_sent_again() {
+    let row = json!([{"ExchangeGuid": mailbox(5).to_string(), "ExternalDirectoryObjectId": member(5).to_string(),
+        "DisplayName": OneTimeName::from_random_bits(7).as_str()}]);
+    let tenant = Tenant::new(move |call: &Call| match call.name.as_str() {
+        "New-Mailbox" if call.earlier > 0 => Reaction::rows(&json!([])),
+        "New-Mailbox" => Reaction::rows(&row),
+        _ => Tenant::default_reaction(call),
+    });
+    let gateway = tenant.gateway();
+    let new = new_mailbox();
+    let creates = (0..10).map(|_| gateway.create_shared_mailbox(Lane::Edit, &new));
+    join_all(creates).await;
+    let sizes: Vec<usize> = tenant.requests().iter().map(|seen| seen.calls.len()).collect();
+    assert_eq!(sizes, [10]);
+
+    let tenant = Tenant::new(|call: &Call| {
+        if call.name == "token" {
+            return Tenant::default_reaction(call);
+        }
+        Reaction::failed(500, "ADObjectAlreadyExistsException", "taken")
+    });
+    let gateway = tenant.answering_only_the_first().gateway();
+    let creates = (0..2).map(|_| gateway.create_shared_mailbox(Lane::Edit, &new));
+    let classes: Vec<ErrorClass> = join_all(creates)
+        .await
+        .into_iter()
+        .map(|created| created.unwrap_err().class)
+        .collect();
+    assert_eq!(classes, [ErrorClass::Conflict, ErrorClass::Ambiguous]);
+    assert_eq!(tenant.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_refused_item_of_a_batch_is_one_callers_error() {
     let tenant = Tenant::new(|call: &Call| {
         if call.parameters["Identity"] == mailbox(2).to_string() {
@@ -135,6 +168,34 @@ async fn one_refused_item_of_a_batch_is_one_callers_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn rechecks_wait_a_moment_for_each_other_and_nothing_else_waits_for_them() {
+    let tenant = quiet();
+    let gateway = tenant.gateway();
+    read(&gateway, Lane::Edit, 99).await.unwrap();
+    let rechecks = (0..8).map(|n| {
+        let gateway = gateway.clone();
+        async move {
+            tokio::time::sleep(Duration::from_millis(300 * n)).await;
+            read(&gateway, Lane::Sweep, u128::from(n) + 1).await.unwrap();
+        }
+    });
+    let revocation = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let asked = tokio::time::Instant::now();
+        let holder = Holder::ObjectId(member(1));
+        gateway
+            .remove_send_as(Lane::Revocation, mailbox(7), &holder)
+            .await
+            .unwrap();
+        asked.elapsed()
+    };
+    let (_, took) = tokio::join!(join_all(rechecks), revocation);
+    assert!(took < LATENCY + Duration::from_millis(20), "{took:?}");
+    let sizes: Vec<usize> = tenant.requests().iter().map(|seen| seen.calls.len()).collect();
+    assert_eq!(sizes, [1, 1, 8]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn writes_keep_to_their_budget_and_reads_do_not_wait_for_them() {
     let tenant = quiet();
     let gateway = tenant.gateway_of(Connection {
@@ -151,7 +212,7 @@ async fn writes_keep_to_their_budget_and_reads_do_not_wait_for_them() {
     let reading = async {
         tokio::time::sleep(Duration::from_secs(10)).await;
         let asked = tokio::time::Instant::now();
-        read(&gateway, Lane::Sweep, 1).await.unwrap();
+        read(&gateway, Lane::Repair, 1).await.unwrap();
         asked.elapsed()
     };
     let (results, read_took) = tokio::join!(writes, reading);

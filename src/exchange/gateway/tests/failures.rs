@@ -136,7 +136,7 @@ async fn retry_after_holds_back_everything_in_the_tenant() {
             .await
             .unwrap();
     };
-    let (first, ()) = tokio::join!(read(&gateway, Lane::Sweep, 1), other);
+    let (first, ()) = tokio::join!(read(&gateway, Lane::Repair, 1), other);
     first.unwrap();
     let requests = tenant.requests();
     assert_eq!(requests.len(), 3, "{requests:#?}");

@@ -2,6 +2,7 @@
 
 mod batching;
 mod failures;
+mod gathering;
 mod lists;
 
 use std::time::Duration;
