@@ -85,3 +85,16 @@ async fn nobody_loses_anything_because_a_namespace_is_deleted_even_when_its_perm
     assert_eq!((view.full_access.len(), view.send_as.len()), (2, 2));
     assert_eq!(world.writes(), NOTHING);
 }
+
+/// The bounds of `cargo xtask bench`, in a tenant that is small enough for every run. Some tenants need more reads and more
+/// requests: for the SIDs of members, for small pages, for short filters. None needs another write.
+#[tokio::test(start_paused = true)]
+async fn creating_keeping_and_editing_mailboxes_costs_what_it_may() {
+    let phases = testkit::bench::Scenario::of(60).run().await;
+    let mut rows = testkit::bench::rows(&phases);
+    if tenants_are(&[Profile::Y2020, Profile::Y2026, Profile::NarrowRole]) {
+        rows.retain(testkit::bench::Row::is_about_writes);
+    }
+    let broken = testkit::bench::broken(&rows);
+    assert!(broken.is_empty(), "{}", testkit::bench::table(&rows));
+}

@@ -125,12 +125,6 @@ impl Tally {
 /// A path without ids.
 fn kind(path: &str) -> String {
     let parts = path.trim_start_matches("/v1.0/").split('/');
-    let words = parts.map(|part| {
-        if part.contains(['-', '@']) {
-            "ID"
-        } else {
-            part
-        }
-    });
+    let words = parts.map(|part| if part.contains(['-', '@']) { "ID" } else { part });
     words.collect::<Vec<_>>().join("/")
 }

@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub mod bench;
 pub mod control_plane;
 pub mod demo;
 pub mod generate;
