@@ -71,6 +71,7 @@ impl World {
             send_as: Vec::new(),
             custom_attributes: BTreeMap::new(),
             dir_synced: false,
+            cloud_managed: false,
             licensed: false,
             created: now,
             changed: now,

@@ -26,6 +26,8 @@ pub enum Kind {
     ManyUsers,
     /// Advisory: members can't add a hidden mailbox to Outlook.
     HiddenFromMembers,
+    /// Advisory: something is not as declared, and nothing is done because it is only observed.
+    Drifted,
     /// Advisory: a declared setting needs a licence that the mailbox does not have.
     LicenseRequired,
     /// Advisory: something that explains could not be read.

@@ -360,7 +360,7 @@ pub struct AccessRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 3))]
     pub rights: Vec<Right>,
-    /// What else may be asked for. AllowSignIn: `signIn: Allowed`. Exclusive: `permissions.mode: Exclusive`.
+    /// What else may be asked for. Adopt: `adoption: SharedMailbox`. AllowSignIn: `signIn: Allowed`. Exclusive: `permissions.mode: Exclusive`.
     /// ForwardExternally: forwarding to somebody outside of the organisation. Hold: to end
     /// or shorten a litigation hold. Retention: a retention policy, and to keep deleted items for less time.
     /// LegacyProtocols: SMTP AUTH, IMAP and POP. None by default.
@@ -392,6 +392,8 @@ pub struct NamespaceNames {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Power {
+    /// `adoption: SharedMailbox`.
+    Adopt,
     /// `signIn: Allowed`.
     AllowSignIn,
     /// `permissions.mode: Exclusive`.

@@ -19,6 +19,9 @@ use crate::mail::{
 /// On a MailboxLedger, with the mailbox's GUID: lets the ledger be deleted although it remembers something.
 pub const FORGET: &str = "sharedmailbox.dev/forget";
 
+/// On a MailboxLedger whose SharedMailbox is gone, with the mailbox's GUID: hands the mailbox back.
+pub const DISOWN: &str = "sharedmailbox.dev/disown";
+
 /// The format written today, as a number. A ledger of another format is left alone and stalls its mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
@@ -89,6 +92,16 @@ pub struct MailboxLedgerSpec {
     /// A New-Mailbox that was announced and whose mailbox is not marked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// Since when a mailbox that was there before its resource is being taken over: until a read shows the marker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub adopting: Option<Timestamp>,
+    /// What an adopted mailbox was like before the first write to it, so that it can be put back by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<LedgerBefore>>,
+    /// The account behind an adopted mailbox may be open, and no manifest has said yet whether it is to stay so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sign_in_undecided: bool,
     /// When a resource took the mailbox up again. For an hour no right is revoked whose MailboxPermission is not back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -241,6 +254,59 @@ pub struct Intent {
     /// When it was announced; used for waiting only, never as proof.
     #[schemars(with = "String")]
     pub at: Timestamp,
+}
+
+/// A mailbox as it was found. Of what does not fit into 16 KiB only the count is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerBefore {
+    /// When it was read.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Whether its account could be signed in to, as Entra showed it: Open, Blocked or Unknown.
+    #[schemars(length(max = 16))]
+    pub sign_in: String,
+    /// Its primary address.
+    #[schemars(with = "String", length(max = 320))]
+    pub primary: SmtpAddress,
+    /// All its addresses.
+    #[schemars(length(max = 1000), with = "Vec<String>")]
+    pub addresses: Vec<SmtpAddress>,
+    /// What could not be read, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(max = 512)))]
+    pub unread: Vec<String>,
+    /// Its settings, by the parameter of the cmdlet that sets each; an empty text for one that was not set.
+    #[schemars(extend("maxProperties" = 128, "additionalProperties" = { "type": "string", "maxLength": 4096 }))]
+    pub settings: BTreeMap<String, String>,
+    /// Who held which right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500))]
+    pub grants: Vec<LedgerGrantBefore>,
+    /// How many addresses, settings and grants did not fit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: i32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde passes it")]
+fn is_zero(number: &i32) -> bool {
+    *number == 0
+}
+
+/// A right that somebody held on a mailbox as it was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerGrantBefore {
+    /// Object id or SID, where the entry carried one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub holder: Option<String>,
+    /// Whom Exchange showed.
+    #[schemars(length(max = 256))]
+    pub shown: String,
+    /// What they held.
+    #[schemars(length(max = 10), inner(length(max = 64)))]
+    pub rights: Vec<String>,
 }
 
 impl Intent {

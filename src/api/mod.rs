@@ -29,9 +29,9 @@ pub use exchange_tenant_status::{
     PagingAnchor, RoleKnowledge, SignInProof, TenantCapabilities,
 };
 pub use mailbox_ledger::{
-    DefaultsState, FORGET, Format1, GrantState, HistoryLine, Intent, LedgerEviction, LedgerHeld,
-    LedgerMailbox, LedgerPerson, LedgerResource, LedgerRight, LedgerRightOf, LedgerShown, LedgerTenant,
-    MailboxLedger, MailboxLedgerSpec, RemovedAddress, RemovedSetting, Seal,
+    DISOWN, DefaultsState, FORGET, Format1, GrantState, HistoryLine, Intent, LedgerBefore, LedgerEviction,
+    LedgerGrantBefore, LedgerHeld, LedgerMailbox, LedgerPerson, LedgerResource, LedgerRight, LedgerRightOf,
+    LedgerShown, LedgerTenant, MailboxLedger, MailboxLedgerSpec, RemovedAddress, RemovedSetting, Seal,
 };
 pub use mailbox_permission::{
     MailboxPermission, MailboxPermissionSpec, MailboxPermissionStatus, Member, MemberStatus, Revoked,
@@ -45,8 +45,8 @@ pub use mailbox_settings::{
 pub use reference::NamedRef;
 pub use schema::all_crds;
 pub use shared_mailbox::{
-    DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode, PermissionsPolicy,
-    SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
+    Adoption, DeletionPolicy, ForeignGrant, ForeignState, HeldChanges, Management, PermissionsMode,
+    PermissionsPolicy, SharedMailbox, SharedMailboxSpec, SharedMailboxStatus, SignIn,
 };
 
 /// On any of our custom resources, asks for a reconcile now; its value is echoed in `status.lastHandledReconcileAt`.

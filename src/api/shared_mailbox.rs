@@ -79,8 +79,9 @@ pub struct SharedMailboxSpec {
     #[schemars(length(max = 300), inner(length(max = 320), regex(pattern = ADDRESS_PATTERN)))]
     pub aliases: Vec<String>,
 
-    /// Whether somebody may sign in to the account behind the mailbox: Blocked or Allowed. Left out: Blocked. Allowed
-    /// needs an access rule with the power AllowSignIn.
+    /// Whether somebody may sign in to the account behind the mailbox: Blocked or Allowed. Left out: Blocked; but an
+    /// account that was open when its mailbox was adopted stays open, and Ready says DecisionNeeded, until this is
+    /// written. Allowed needs an access rule with the power AllowSignIn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<SignIn>,
 
@@ -119,6 +120,12 @@ pub struct SharedMailboxSpec {
     #[serde(default)]
     pub permissions: PermissionsPolicy,
 
+    /// Whether a mailbox that is there already is taken over: Never (default), or SharedMailbox, which takes over the
+    /// shared mailbox whose primary address is `emailAddress`. It keeps everything that no manifest declares. Needs an
+    /// access rule with the power Adopt that admits every address of the mailbox. Where there is none, one is created.
+    #[serde(default)]
+    pub adoption: Adoption,
+
     /// What the operator may do: Enforce (default) keeps the mailbox as declared, Observe only reports what Enforce
     /// would do, Paused does nothing. What protects is done all the same: people who have left and rights that have ended
     /// are revoked, removals that were announced are finished, and sign-in is kept blocked.
@@ -135,6 +142,16 @@ pub struct SharedMailboxSpec {
 pub enum SignIn {
     Blocked,
     Allowed,
+}
+
+/// Which mailboxes are taken over that were there before their resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Adoption {
+    /// None.
+    #[default]
+    Never,
+    /// A shared mailbox without a marker whose primary address is the declared one.
+    SharedMailbox,
 }
 
 /// Ordered from the least to the most that the operator may do, so that a ceiling is a minimum.

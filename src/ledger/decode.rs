@@ -14,6 +14,8 @@ pub struct Unreadable(String);
 pub fn read(spec: &MailboxLedgerSpec) -> Result<Ledger, Unreadable> {
     let mut ledger = Ledger {
         intent: spec.intent.clone(),
+        adopting: spec.adopting,
+        sign_in_undecided: spec.sign_in_undecided,
         addresses: spec.addresses.clone(),
         defaults: spec.defaults,
         opened: spec.opened.iter().cloned().collect(),

@@ -26,6 +26,8 @@ pub(super) const BYTES: usize = 1024 * 1024;
 pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
     let Ledger {
         intent,
+        adopting,
+        sign_in_undecided,
         addresses,
         defaults,
         opened,
@@ -37,6 +39,8 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
     } = ledger;
     spec.sign_out_owed = *sign_out_owed;
     spec.intent.clone_from(intent);
+    spec.adopting = *adopting;
+    spec.sign_in_undecided = *sign_in_undecided;
     spec.addresses.clone_from(addresses);
     spec.defaults = *defaults;
     spec.opened = opened.iter().take(SETTINGS).cloned().collect();

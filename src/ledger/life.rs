@@ -47,8 +47,10 @@ pub fn lifecycle(spec: &MailboxLedgerSpec, is_foreign: bool, waits: bool) -> &'s
         "Gone"
     } else if is_foreign {
         "ForeignMarker"
-    } else if spec.intent.is_some() && is_released {
+    } else if (spec.intent.is_some() || spec.adopting.is_some()) && is_released {
         "Finishing"
+    } else if spec.adopting.is_some() {
+        "Adopting"
     } else if spec.intent.is_some() {
         "Creating"
     } else if is_released {

@@ -30,6 +30,11 @@ pub use merge::{merge, wins};
 pub struct Ledger {
     /// A New-Mailbox that was announced and whose mailbox is not marked yet.
     pub intent: Option<Intent>,
+    /// Since when a mailbox that was there before its resource is being taken over: until a read shows the marker. For
+    /// waiting, never as proof.
+    pub adopting: Option<Timestamp>,
+    /// The account of an adopted mailbox may be open, and no manifest has said whether it is to stay so.
+    pub sign_in_undecided: bool,
     /// Addresses that were added because a manifest declared them.
     pub addresses: Vec<SmtpAddress>,
     /// What became of the tenant's defaults, when the mailbox was created with some.

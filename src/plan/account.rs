@@ -40,6 +40,8 @@ pub struct SignInAttempts {
 pub enum SignInStanding {
     /// Entra shows what is declared.
     AsDeclared,
+    /// The account of an adopted mailbox is open, and stays so until a manifest says how it is to be.
+    Undecided,
     /// To be written through this API.
     Differs(SignInControl),
     /// Acknowledged a moment ago, and not shown yet.

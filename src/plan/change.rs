@@ -242,6 +242,7 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Marker { text, .. } if text.is_empty() => f.write_str("take the marker away"),
             Self::Marker { .. } => f.write_str("mark the mailbox as ours"),
             Self::SignIn { allowed: false, .. } => f.write_str("block sign-in"),
             Self::SignIn { allowed: true, .. } => f.write_str("allow sign-in"),

@@ -29,6 +29,8 @@ pub enum Purpose {
     /// As [`Self::Released`], but the resource is held up by somebody, or another one stands in its place: what it says of
     /// sign-in still counts.
     HeldUp,
+    /// The resource is gone, and the mailbox is handed back: what outlives it is done, and then the marker is taken away.
+    HandedBack,
 }
 
 impl Purpose {
@@ -36,7 +38,7 @@ impl Purpose {
     pub fn follows_manifest(self) -> bool {
         match self {
             Self::Keep | Self::Protect => true,
-            Self::OnlyRemove | Self::Released | Self::HeldUp => false,
+            Self::OnlyRemove | Self::Released | Self::HeldUp | Self::HandedBack => false,
         }
     }
 
@@ -44,14 +46,14 @@ impl Purpose {
     pub fn grants(self) -> bool {
         match self {
             Self::Keep => true,
-            Self::OnlyRemove | Self::Protect | Self::Released | Self::HeldUp => false,
+            Self::OnlyRemove | Self::Protect | Self::Released | Self::HeldUp | Self::HandedBack => false,
         }
     }
 
     /// Whether the mailbox has no resource that serves it.
     pub fn is_without_resource(self) -> bool {
         match self {
-            Self::Released | Self::HeldUp => true,
+            Self::Released | Self::HeldUp | Self::HandedBack => true,
             Self::Keep | Self::OnlyRemove | Self::Protect => false,
         }
     }
@@ -60,7 +62,7 @@ impl Purpose {
     /// is no resource, or nothing follows from it.
     pub(super) fn keeps_announced(self) -> bool {
         match self {
-            Self::Released | Self::HeldUp | Self::Protect => true,
+            Self::Released | Self::HeldUp | Self::HandedBack | Self::Protect => true,
             Self::Keep | Self::OnlyRemove => false,
         }
     }
@@ -69,7 +71,7 @@ impl Purpose {
     pub(super) fn keeps_held(self) -> bool {
         match self {
             Self::HeldUp | Self::Protect => true,
-            Self::Keep | Self::OnlyRemove | Self::Released => false,
+            Self::Keep | Self::OnlyRemove | Self::Released | Self::HandedBack => false,
         }
     }
 }
@@ -84,6 +86,8 @@ pub struct Desired {
     pub address: SmtpAddress,
     pub aliases: BTreeSet<SmtpAddress>,
     pub sign_in: SignIn,
+    /// Nobody has said of an adopted mailbox how sign-in is to be: what is open stays so, and what is closed is kept so.
+    pub leaves_sign_in: bool,
     pub sign_in_control: SignInControl,
     /// What came of earlier writes of sign-in.
     pub sign_in_attempts: SignInAttempts,

@@ -64,6 +64,9 @@ pub fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         Purpose::Protect => whole.only_what_protects(ledger),
         Purpose::Released => whole.only_what_outlives(ledger, false),
         Purpose::HeldUp => whole.only_what_outlives(ledger, true),
+        Purpose::HandedBack => whole
+            .only_what_outlives(ledger, false)
+            .withdrawing_the_marker(desired.marker_attribute),
     }
 }
 
@@ -80,8 +83,12 @@ pub fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
     let signs_out = owes_sign_out && (is_closed || matches!(sign_in, SignInStanding::Differs(_)));
     let settings = settings::plan(desired, observed, ledger, &on_behalf, &sign_in);
     let opened = settings::opened(desired, &settings.standings);
+    let sign_in_undecided = sign_in::stays_undecided(desired, observed);
     let announced = Ledger {
         intent: ledger.intent.clone(),
+        // It carries our marker.
+        adopting: None,
+        sign_in_undecided,
         addresses: addresses_to_remember(desired, observed, ledger),
         defaults: ledger.defaults,
         opened: ledger.opened.union(&opened).cloned().collect(),
@@ -93,6 +100,8 @@ pub fn whole(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
     };
     let settled = Ledger {
         intent: None,
+        adopting: None,
+        sign_in_undecided,
         addresses: if desired.doubts_the_ledger() {
             addresses_to_remember(desired, observed, ledger)
         } else {

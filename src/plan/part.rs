@@ -6,6 +6,7 @@ use super::{Acknowledged, Cause, Change, Plan, SignInStanding, Step, hold};
 use crate::api::Intent;
 use crate::ledger::{Ledger, RecordedGrant, RightOf};
 use crate::mail::{ObjectId, Right};
+use crate::setting::Call;
 
 impl Plan {
     /// The plan without what was acknowledged a moment ago, and whether something was left out. The sign-in block is
@@ -56,6 +57,28 @@ impl Plan {
             ..self.clone()
         };
         (plan, left_out)
+    }
+
+    /// Only the marker of a mailbox that is taken over: nothing else is written before a read shows it.
+    pub fn only_the_marker(&self, ledger: &Ledger) -> Self {
+        let (only, _) = self.keeping(Change::is_marker);
+        Self {
+            announced: ledger.clone(),
+            settled: ledger.clone(),
+            ..only
+        }
+    }
+
+    /// And last, the marker is taken away: from then on the mailbox is nobody's.
+    pub fn withdrawing_the_marker(mut self, attribute: u8) -> Self {
+        self.steps.push(Step::Set {
+            call: Call::Mailbox,
+            changes: vec![Change::Marker {
+                attribute,
+                text: String::new(),
+            }],
+        });
+        self
     }
 
     /// Only what takes access away, and the marker of a mailbox that was just created; everything else is as if nobody had

@@ -10,6 +10,9 @@ use crate::ledger::Ledger;
 
 /// How sign-in of the mailbox stands.
 pub fn standing(desired: &Desired, observed: &Observed) -> SignInStanding {
+    if desired.leaves_sign_in {
+        return left(observed, &desired.sign_in_attempts);
+    }
     let allowed = desired.sign_in == SignIn::Allowed;
     let attempts = &desired.sign_in_attempts;
     match &observed.account {
@@ -28,6 +31,25 @@ pub fn standing(desired: &Desired, observed: &Observed) -> SignInStanding {
         Account::Denied(why) => without_graph(observed, attempts, allowed, why),
         Account::Unread(why) => SignInStanding::Unverified(why.clone()),
     }
+}
+
+/// Nothing is written to an account of which nobody has said how it is to be.
+fn left(observed: &Observed, attempts: &SignInAttempts) -> SignInStanding {
+    match &observed.account {
+        Account::Open => SignInStanding::Undecided,
+        Account::Blocked => SignInStanding::AsDeclared,
+        Account::NotShown if !attempts.is_long_unknown => SignInStanding::Propagating,
+        Account::NotShown => SignInStanding::Unverified(
+            "Microsoft Graph does not know the account behind the mailbox".to_owned(),
+        ),
+        Account::Denied(why) | Account::Unread(why) => SignInStanding::Unverified(why.clone()),
+    }
+}
+
+/// Whether sign-in is still left as it was found: once it was seen closed, or somebody has said how it is to be, it is
+/// kept like that of any mailbox.
+pub(super) fn stays_undecided(desired: &Desired, observed: &Observed) -> bool {
+    desired.leaves_sign_in && observed.account != Account::Blocked
 }
 
 /// Entra shows something else than is declared: one API, then the other one once.

@@ -98,6 +98,7 @@ pub fn desired() -> Desired {
         address: address("sales"),
         aliases: BTreeSet::new(),
         sign_in: SignIn::Blocked,
+        leaves_sign_in: false,
         sign_in_control: SignInControl::Graph,
         sign_in_attempts: SignInAttempts::default(),
         grants: BTreeMap::new(),

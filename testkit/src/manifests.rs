@@ -40,7 +40,7 @@ pub fn tenant() -> Value {
                 "members": ["*@contoso.com"],
                 "groups": ["sales-team@contoso.com", "plain-group@contoso.com", "all-staff@contoso.com"],
                 "rights": ["FullAccess", "SendAs", "SendOnBehalf"],
-                "powers": ["AllowSignIn", "Exclusive", "Retention", "ForwardExternally"], "customAttributes": [1, 2]
+                "powers": ["Adopt", "AllowSignIn", "Exclusive", "Retention", "ForwardExternally"], "customAttributes": [1, 2]
             }]
         }
     })

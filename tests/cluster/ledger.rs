@@ -304,6 +304,9 @@ fn a_ledger_is_not_deleted_while_a_resource_has_its_mailbox(cluster: &Cluster) {
         let said = cluster.refused(delete, user);
         assert!(said.contains("a SharedMailbox still has this mailbox"), "{said}");
         cluster.done("annotate mailboxledger serving sharedmailbox.dev/forget-", user);
+        let disown = format!("annotate mailboxledger serving sharedmailbox.dev/disown={guid}");
+        let said = cluster.refused(&disown, user);
+        assert!(said.contains("a SharedMailbox still has this mailbox"), "{said}");
     }
     paste(cluster, &cluster.refused(delete, ADMIN), ADMIN);
     let gone = cluster.refused(&format!("get sharedmailbox sales -n {NAMESPACE}"), ADMIN);
@@ -318,6 +321,11 @@ fn a_ledger_is_not_deleted_while_a_resource_has_its_mailbox(cluster: &Cluster) {
     cluster.done(&give_up("unusable"), ADMIN);
     cluster.done("delete mailboxledger unusable", ADMIN);
     cluster.operator_sets("serving", "releasedAt", &json!(RELEASED));
+
+    for value in ["true", "serving"] {
+        let line = format!("annotate mailboxledger serving --overwrite sharedmailbox.dev/disown={value}");
+        paste(cluster, &cluster.refused(&line, ADMIN), ADMIN);
+    }
 
     cluster.refused(delete, ADMIN);
     for value in ["true", "all", "serving"] {

@@ -90,6 +90,31 @@ fn with_strangers() -> Actions {
     [created(), by_hand, vec![Action::Settle]].concat()
 }
 
+/// Somebody made the mailbox long ago, and gave two people rights.
+fn existing() -> Actions {
+    let mailbox = json!({ "Shared": true, "Name": "Sales", "DisplayName": "Sales", "Alias": "sales",
+        "PrimarySmtpAddress": "sales@contoso.com" });
+    let grant =
+        |user: &str| json!({ "Identity": "sales@contoso.com", "User": user, "AccessRights": ["FullAccess"] });
+    vec![
+        Action::Faults(unhurried()),
+        Action::Admin("New-Mailbox", mailbox),
+        Action::Admin(
+            "Set-Mailbox",
+            json!({ "Identity": "sales@contoso.com", "MailTip": "Theirs" }),
+        ),
+        Action::Admin("Add-MailboxPermission", grant(SIXTH)),
+        Action::Admin("Add-MailboxPermission", grant(FIVE[0])),
+    ]
+}
+
+/// It is taken over, with what is declared.
+fn adopted() -> Actions {
+    let adopts =
+        json!({ "spec": { "adoption": "SharedMailbox", "displayName": "Sales EMEA", "signIn": "Blocked" } });
+    vec![Action::Apply(with(sales(), &adopts)), Action::Apply(team(&FIVE))]
+}
+
 fn exclusive() -> Value {
     with(
         sales(),
@@ -318,6 +343,22 @@ pub fn scenarios() -> Vec<Scenario> {
                 Action::Wait(Duration::from_mins(1)),
             ],
         ),
+        scenario("adopt", existing(), adopted()),
+        scenario(
+            "delete-while-adopting",
+            existing(),
+            [
+                adopted(),
+                vec![
+                    Action::Wait(Duration::from_millis(1_500)),
+                    Action::delete_mailbox("sales"),
+                    // Until no replica can hide the marker.
+                    Action::Wait(Duration::from_mins(45)),
+                ],
+                adopted(),
+            ]
+            .concat(),
+        ),
         scenario(
             "rights-and-members-together",
             created(),
@@ -380,5 +421,7 @@ crash_tests! {
     a_crash_while_a_group_changes_forgets_neither_joiner_nor_leaver: "group-change",
     a_crash_while_somebody_leaves_takes_everything_from_them: "departed",
     a_crash_while_nothing_may_be_written_tells_what_is_and_not_what_ought_to_be: "only-observed",
+    a_crash_while_a_mailbox_is_taken_over_loses_nothing_that_it_had: "adopt",
+    a_mailbox_whose_resource_is_deleted_while_it_is_taken_over_can_be_taken_over_again: "delete-while-adopting",
     a_crash_while_much_changes_together_leaves_nothing_undone: "rights-and-members-together",
 }

@@ -453,8 +453,8 @@ async fn observe_shows_what_each_would_be_set_to() {
         manifest["management"] = json!("Observe");
         forget(&world);
         world.apply(&sales(manifest)).await;
-        let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
-        says(&stalled(&object, "DriftDetected"), &[family.properties[0].field]);
+        let object = sales_drifts(&world).await;
+        says(&drift_of(&object), &[family.properties[0].field]);
         world.sleep(INTERVAL).await;
         assert_eq!(world.writes(), NOTHING, "{}", family.name);
     }

@@ -113,7 +113,7 @@ async fn a_mailbox_that_was_just_created_is_marked_and_blocked_whatever_its_team
 
 #[tokio::test(start_paused = true)]
 async fn a_create_that_was_never_sent_is_not_sent_for_who_only_observes_or_pauses() {
-    for (management, reason) in [("Observe", "DriftDetected"), ("Paused", "Paused")] {
+    for (management, reason) in [("Observe", "Observed"), ("Paused", "Paused")] {
         let world = world(Seed::contoso(), json!({})).await;
         let fault = Fault::Throttled {
             retry_after_seconds: Some(20),

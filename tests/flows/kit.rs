@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use kube::{Api, Resource};
 use serde::Serialize;
 use serde_json::{Value, json};
-use shared_mailbox_operator::api::MailboxPermission;
+use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
 use simulator::{Fault, FaultRule, JournalKind, Profile, Seed};
 
 pub use super::edits::*;
@@ -96,6 +96,28 @@ pub async fn settle(world: &World, members: &[&str]) {
 pub fn forget(world: &World) {
     world.tenant.clear_journal();
     world.server.forget_requests();
+}
+
+/// `sales` is only observed, and something differs.
+pub async fn sales_drifts(world: &World) -> SharedMailbox {
+    let drifted = async || {
+        let object = world.mailbox("sales").await;
+        condition(&object, "Drifted").is_some().then_some(object)
+    };
+    let object = world.wait("something differs", drifted).await;
+    let ready = condition(&object, "Ready").expect("there is a Ready condition");
+    assert_eq!(ready.in_short(), "True Observed");
+    assert_eq!(
+        condition(&object, "Stalled"),
+        None,
+        "whoever only looks is no failure"
+    );
+    object
+}
+
+/// What an observed mailbox says of its differences.
+pub fn drift_of(object: &SharedMailbox) -> String {
+    condition(object, "Drifted").expect("something differs").message
 }
 
 pub const NOTHING: &[&str] = &[];

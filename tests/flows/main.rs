@@ -11,6 +11,9 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod adoption;
+mod adoption_observed;
+mod adoption_refused;
 mod architecture;
 mod automapping;
 mod batches;
@@ -36,6 +39,7 @@ mod families_alone;
 mod grants;
 mod groups;
 mod groups_that_change;
+mod handed_back;
 mod held_back;
 mod hostile;
 mod judged_as_it_is;

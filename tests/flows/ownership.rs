@@ -189,8 +189,8 @@ async fn what_is_observed_is_taken_up_without_a_word() {
     world.delete_mailbox("sales").await;
     until_deleted(&world).await;
     world.apply(&sales(json!({ "management": "Observe" }))).await;
-    let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
-    says(&stalled(&object, "DriftDetected"), &["mark the mailbox as ours"]);
+    let object = sales_drifts(&world).await;
+    says(&drift_of(&object), &["mark the mailbox as ours"]);
     world.sleep(5 * INTERVAL).await;
     assert_eq!(
         times_reported(&world, "Reattached: ").await,

@@ -221,11 +221,11 @@ async fn a_paused_and_an_observed_mailbox_say_so_while_what_protects_is_done() {
             json!({ "management": "Observe", "displayName": "Vendite" }),
         ))
         .await;
-    world.wait_mailbox("sales", "False", "DriftDetected").await;
+    sales_drifts(&world).await;
     depart(&world, SECOND).await;
     until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
     world.sleep(INTERVAL).await;
-    let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
+    let object = sales_drifts(&world).await;
     let status = object.status.as_ref().unwrap();
     assert_eq!(status.pending_plan, ["set displayName to \"Vendite\""]);
     assert_eq!(status.revoked.len(), 2);

@@ -330,7 +330,7 @@ fn idle() -> Vec<(&'static str, Value, Value)> {
             with(tenant(), &observed),
             sales(json!({ "management": "Paused" })),
         ),
-        ("False DriftDetected", with(tenant(), &observed), sales(json!({}))),
+        ("True Observed", with(tenant(), &observed), sales(json!({}))),
         ("False AccessDenied", denied, sales(json!({}))),
     ]
 }

@@ -64,11 +64,8 @@ async fn observe_reports_what_enforce_would_do_and_does_nothing() {
     let world = world(Seed::contoso(), managed("Observe")).await;
     world.apply(&sales(json!({}))).await;
     world.apply(&team(&[FIRST])).await;
-    let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
-    says(
-        &stalled(&object, "DriftDetected"),
-        &["Observe", "create the mailbox"],
-    );
+    let object = sales_drifts(&world).await;
+    says(&drift_of(&object), &["Observe", "create the mailbox"]);
     assert_eq!(object.status.unwrap().pending_plan, ["create the mailbox"]);
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
@@ -95,17 +92,19 @@ async fn observe_of_a_mailbox_shows_differences_and_their_end() {
         json!({ "Identity": SALES, "User": FIRST, "AccessRights": ["FullAccess"] }),
     );
     world.sleep(INTERVAL).await;
-    let object = world.wait_mailbox("sales", "False", "DriftDetected").await;
+    let object = sales_drifts(&world).await;
     says(
-        &stalled(&object, "DriftDetected"),
+        &drift_of(&object),
         &[
             "set displayName to \"sales\"",
             "grant FullAccess to first.member@contoso.com",
         ],
     );
     assert_eq!(object.status.as_ref().unwrap().pending_plan.len(), 2);
-    let team = world.wait_permission("team", "False", "DriftDetected").await;
-    says(&stalled(&team, "DriftDetected"), &["Observe", "1 members"]);
+    let team = world.wait_permission("team", "True", "Observed").await;
+    let granted = condition(&team, "Granted").unwrap();
+    assert_eq!(granted.in_short(), "False Observed");
+    says(&granted.message, &["Observe", "1 members"]);
     stays_quiet(&world, Duration::from_hours(2)).await;
     admin(
         &world,
@@ -118,7 +117,9 @@ async fn observe_of_a_mailbox_shows_differences_and_their_end() {
         json!({ "Identity": SALES, "User": FIRST, "AccessRights": ["FullAccess"] }),
     );
     forget(&world);
+    world.sleep(INTERVAL).await;
     let object = world.wait_mailbox("sales", "True", "Observed").await;
+    assert_eq!(words(&object, "Drifted"), None);
     assert_eq!(object.status.unwrap().pending_plan, Vec::<String>::new());
     world.wait_permission("team", "True", "Granted").await;
     assert_eq!(world.writes(), NOTHING);

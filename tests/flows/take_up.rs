@@ -95,7 +95,7 @@ async fn under_observe_nothing_is_taken_up_and_nothing_is_written_at_rest() {
     world.delete_permission("team").await;
     released(&world).await;
     world.apply(&sales(json!({ "management": "Observe" }))).await;
-    world.wait_mailbox("sales", "False", "DriftDetected").await;
+    sales_drifts(&world).await;
     world.sleep(60).await;
     stays_quiet(&world, std::time::Duration::from_secs(2 * HOUR)).await;
     assert!(world.ledger().await.spec.released_at.is_some());

@@ -70,6 +70,7 @@ pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Val
     row.put("WindowsLiveID", upn);
     row.put("AccountDisabled", seen.disabled_in_exchange);
     row.put("SKUAssigned", seen.licensed);
+    row.put("IsExchangeCloudManaged", seen.dir_synced && seen.cloud_managed);
     row.put("IsMailboxEnabled", true);
     row.put("IsInactiveMailbox", false);
     row.put("IsSoftDeletedByRemove", seen.soft_deleted.is_some());

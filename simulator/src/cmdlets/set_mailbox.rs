@@ -20,6 +20,7 @@ pub const TAKES: &[(&str, Takes)] = &[
     ("MicrosoftOnlineServicesID", Takes::Text),
     ("EmailAddresses", Takes::List),
     ("AccountDisabled", Takes::Switch),
+    ("IsExchangeCloudManaged", Takes::Switch),
     ("GrantSendOnBehalfTo", Takes::List),
     ("Type", Takes::Text),
     ("CustomAttribute1", Takes::Text),
@@ -48,6 +49,9 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     custom_attributes(parameters, &mut after)?;
     addresses(call, parameters, &before, &mut after)?;
     mailbox_type(parameters, &mut after)?;
+    if let Some(is_handed_over) = parameters.switch("IsExchangeCloudManaged") {
+        after.cloud_managed = is_handed_over;
+    }
     on_behalf(call, parameters, &mut after)?;
     write_settings::write(call, &settings::MAILBOX, parameters, &mut after)?;
     check_hold(parameters, &after)?;

@@ -50,7 +50,8 @@ fn scope(call: &Call<'_>, cmdlet: &str, parameters: &Map<String, Value>) -> Resu
     {
         return Err(CmdletError::out_of_scope(&target.name));
     }
-    if refusals.synced && target.dir_synced && cmdlet.starts_with("Set-") {
+    let is_handed_over = target.cloud_managed || parameters.contains_key("IsExchangeCloudManaged");
+    if refusals.synced && target.dir_synced && !is_handed_over && cmdlet.starts_with("Set-") {
         return Err(CmdletError::synced(&target.name));
     }
     Ok(())

@@ -38,6 +38,8 @@ pub struct Object {
     pub send_as: Vec<SendAsEntry>,
     pub custom_attributes: BTreeMap<u8, String>,
     pub dir_synced: bool,
+    /// What Exchange keeps of it is mastered in the cloud, although the object is not.
+    pub cloud_managed: bool,
     pub licensed: bool,
     pub created: Timestamp,
     pub changed: Timestamp,

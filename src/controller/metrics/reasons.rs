@@ -2,11 +2,12 @@
 //! it stands.
 
 /// Reasons of Ready with which an object is stalled, as docs/status.md lists them.
-const KNOWN: [&str; 54] = [
+const KNOWN: [&str; 56] = [
     "AccessDenied",
     "AddressClaimed",
     "AddressHeldByRetained",
     "AddressInUse",
+    "AdoptionRefused",
     "AppDisabled",
     "AppUnknown",
     "ApprovalPending",
@@ -19,8 +20,8 @@ const KNOWN: [&str; 54] = [
     "ConsentMissing",
     "Contested",
     "CredentialsRefused",
+    "DecisionNeeded",
     "DomainNotAccepted",
-    "DriftDetected",
     "DuplicateTenant",
     "EndpointNotAllowed",
     "FederationUnknown",
@@ -35,6 +36,7 @@ const KNOWN: [&str; 54] = [
     "MailboxGone",
     "MailboxNotFound",
     "MailboxNotReady",
+    "MarkerAttributeInUse",
     "MembersRefused",
     "NotAuthorized",
     "NotConverging",

@@ -129,7 +129,7 @@ impl States {
             "Blocked" => "blocked",
             "Unverified" => "unverified",
             "AllowedBySpec" => "allowed",
-            "Open" | "SignInNotEffective" => "open",
+            "Open" | "SignInNotEffective" | "DecisionNeeded" => "open",
             _ => "unknown",
         });
         *self.sign_in.entry(state).or_default() += 1;

@@ -44,6 +44,7 @@ impl Reconcile<'_> {
                 let plan = judged.plan(&seen.observed);
                 Box::pin(self.change(judged, seen, plan)).await
             }
+            Planned::Adopt { judged, seen, plan } => Box::pin(self.adopt(judged, *seen, plan)).await,
             Planned::Change { judged, seen, plan } => Box::pin(self.change(judged, *seen, plan)).await,
         }
     }
@@ -84,7 +85,7 @@ impl Reconcile<'_> {
     }
 
     /// The tenant is only observed: what would be done is reported, and nothing is written.
-    fn only_observe(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
+    pub(super) fn only_observe(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
         let applied = judged.end(Outcome::Observed, None, seen, plan, Execution::default());
         self.observed(applied)
     }
@@ -198,7 +199,7 @@ impl Reconcile<'_> {
         judged.end(outcome, Some(ledger), seen, plan, Execution::default())
     }
 
-    async fn execute(
+    pub(super) async fn execute(
         &mut self,
         judged: &Judged,
         weighed: &WeighedPlan,
@@ -417,7 +418,7 @@ struct Due {
 }
 
 impl Judged {
-    fn end(
+    pub(super) fn end(
         self,
         outcome: Outcome,
         ledger: Option<Ledger>,
@@ -430,6 +431,7 @@ impl Judged {
             wanted,
             desired,
             reattached: _,
+            adopts: _,
             refused: _,
             gone,
         } = self;

@@ -78,6 +78,8 @@ impl Reconcile<'_> {
         let seen = Seen {
             observed,
             kind: "SharedMailbox".to_owned(),
+            nickname: creation.alias.to_string(),
+            is_mastered_elsewhere: false,
         };
         Ok((judged, seen))
     }

@@ -9,6 +9,9 @@ pub(super) fn parameters(changes: &[Change]) -> Parameters {
     let mut parameters = Parameters::default();
     for change in changes {
         match change {
+            Change::Marker { attribute, text } if text.is_empty() => {
+                parameters.set(&format!("CustomAttribute{attribute}"), serde_json::Value::Null);
+            }
             Change::Marker { attribute, text } => {
                 parameters.set(&format!("CustomAttribute{attribute}"), text.as_str());
             }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use super::applied::Applied;
 use super::begin::Reconcile;
@@ -20,14 +21,14 @@ use super::requeue::{Completed, RECHECK, requeue};
 use super::stand_in;
 use super::validate::{Admitted, admitted_sign_in, declared_settings};
 use crate::api::condition::whole_seconds;
-use crate::api::{LedgerTenant, Management, SignIn};
+use crate::api::{DISOWN, LedgerTenant, MailboxLedgerSpec, Management, SignIn};
 use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
 use crate::ledger::{self, Ledger, RecordedGrant, Withdrawn};
 use crate::mail::SmtpAddress;
-use crate::plan::{People, Purpose};
+use crate::plan::{People, Purpose, SHOWN_BY_THEN};
 
 /// A mailbox that was announced and never seen is looked for so long.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
@@ -188,6 +189,8 @@ impl Reconcile<'_> {
         let sign_in = admitted_sign_in(self.last_word.unwrap_or(SignIn::Blocked), &rules);
         let purpose = if self.is_still_there() {
             Purpose::HeldUp
+        } else if self.is_disowned() {
+            Purpose::HandedBack
         } else {
             Purpose::Released
         };
@@ -229,19 +232,38 @@ impl Reconcile<'_> {
             ended(grant) || announced(grant) || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
         };
         ledger.intent.is_some()
+            || ledger.adopting.is_some()
+            || self.is_disowned()
             || self.is_still_there()
             || ledger.grants.iter().any(is_due)
             || is_to_be_rechecked(ledger, now)
             || tenant.is_some_and(|tenant| self.is_to_be_swept(tenant))
     }
 
+    /// Whether somebody asked for this very mailbox to be handed back. While a resource has it, nothing follows.
+    pub(super) fn is_disowned(&self) -> bool {
+        let Some(object) = self.ledger.object() else {
+            return false;
+        };
+        let asked = object
+            .annotations()
+            .get(DISOWN)
+            .and_then(|asked| asked.parse().ok());
+        let MailboxLedgerSpec {
+            mailbox, released_at, ..
+        } = &object.spec;
+        released_at.is_some() && asked.is_some() && asked == mailbox.as_ref().map(|mailbox| mailbox.guid)
+    }
+
     /// Whether the resource is held up by somebody, or another one stands in its place, and the mailbox is marked: then its
     /// sign-in is kept blocked.
     fn is_still_there(&self) -> bool {
-        let has_mailbox = self
-            .ledger
-            .draft()
-            .is_some_and(|spec| spec.mailbox.is_some() && spec.gone_at.is_none() && spec.intent.is_none());
+        let has_mailbox = self.ledger.draft().is_some_and(|spec| {
+            spec.mailbox.is_some()
+                && spec.gone_at.is_none()
+                && spec.intent.is_none()
+                && spec.adopting.is_none()
+        });
         self.last_word.is_some() && has_mailbox
     }
 
@@ -300,6 +322,11 @@ impl Reconcile<'_> {
 
     async fn keep_or_delete(&mut self, ledger: Option<Ledger>) -> Result<(), Outcome> {
         if self.is_over() {
+            if self.is_disowned() {
+                let note = "the mailbox was handed back: it carries no marker of this cluster any more, and nothing is \
+                            remembered of it";
+                self.report_on_ledger("HandedBack", "HandBack", note).await;
+            }
             return self.delete_ledger().await;
         }
         if self.ledger.object().is_none() {
@@ -309,7 +336,7 @@ impl Reconcile<'_> {
         self.announce(&ledger).await
     }
 
-    /// Nothing came of an announced create, or the mailbox has long been gone.
+    /// Nothing came of an announced create, or of an announced adoption, or the mailbox has long been gone.
     fn is_over(&self) -> bool {
         let Some(spec) = self.ledger.draft() else {
             return false;
@@ -318,6 +345,12 @@ impl Reconcile<'_> {
         if let Some(gone) = spec.gone_at {
             // A mailbox may be restored: it is looked for once more.
             return self.ledger.is_unseen && since(gone) >= GONE_KEPT;
+        }
+        if self.is_disowned() && self.ledger.is_unseen {
+            return true;
+        }
+        if let Some(at) = spec.adopting {
+            return self.ledger.is_unseen && since(at) >= SHOWN_BY_THEN;
         }
         if spec.mailbox.is_some() {
             return false;
@@ -336,7 +369,7 @@ impl Reconcile<'_> {
         }
     }
 
-    async fn delete_ledger(&mut self) -> Result<(), Outcome> {
+    pub(super) async fn delete_ledger(&mut self) -> Result<(), Outcome> {
         let Some(object) = self.ledger.object() else {
             return Ok(());
         };
@@ -386,7 +419,8 @@ impl Reconcile<'_> {
             .map(|take_up| take_up.until);
         let next = ends.chain(believed).filter(|until| *until > now).min();
         let wait = next.map(|next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
-        let rechecked = is_to_be_rechecked(&remembered, now).then_some(RECHECKED);
+        let is_awaited = is_to_be_rechecked(&remembered, now) || self.is_disowned();
+        let rechecked = is_awaited.then_some(RECHECKED);
         let wait = wait.into_iter().chain(rechecked).min();
         let tenant = match self.tenant_of_ledger(&spec.tenant) {
             Some(TenantState::Ready(tenant)) => Some(tenant),
@@ -422,5 +456,5 @@ fn is_to_be_rechecked(ledger: &Ledger, now: Timestamp) -> bool {
         Withdrawn::Grant(_) => removed.until > now,
         Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
     });
-    may_be_hidden || ledger.grants.iter().any(|grant| grant.remapping)
+    may_be_hidden || ledger.adopting.is_some() || ledger.grants.iter().any(|grant| grant.remapping)
 }

@@ -13,6 +13,7 @@
 //!
 //! An [`Outcome`] may end it after any step; what an outcome means for everybody stands in [`outcome`] alone.
 
+mod adopt;
 mod applied;
 mod apply;
 mod audit;

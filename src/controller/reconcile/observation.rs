@@ -24,4 +24,8 @@ pub struct Seen {
     pub observed: Observed,
     /// RecipientTypeDetails.
     pub kind: String,
+    /// Alias in Exchange.
+    pub nickname: String,
+    /// It is mastered on premises: nothing of it can be written here.
+    pub is_mastered_elsewhere: bool,
 }

@@ -77,6 +77,12 @@ pub enum Stall {
     TakenOver(String),
     NotSharedMailbox(String),
     MailboxGone(String),
+    /// A mailbox that is there already is not taken over.
+    AdoptionRefused(String),
+    /// The attribute for the marker holds somebody else's text.
+    MarkerAttributeInUse(String),
+    /// Nobody has said whether people may sign in to an adopted mailbox, and they can.
+    DecisionNeeded(String),
     TenantNotFound(String),
     TenantNotReady(String),
     TenantChanged(String),
@@ -117,6 +123,8 @@ pub struct Disposition {
     pub ready: Option<Verdict>,
     /// `Reconciling` or `Stalled`, while it holds.
     pub progress: Option<Verdict>,
+    /// What lowers nothing, while it holds.
+    pub advisory: Option<Verdict>,
     pub requeue: Requeue,
     /// True when the event about it is a warning.
     pub warn: bool,
@@ -235,7 +243,12 @@ impl Outcome {
             Self::Observed => settled("Observed", "the mailbox is as declared; management is Observe"),
             Self::Drift(steps) => {
                 let text = format!("management is Observe; Enforce would {}", steps.join("; "));
-                stalled("DriftDetected", &text, Requeue::Interval)
+                let drifted = format!("{} changes are left undone: {text}", steps.len());
+                // Who only looks wants to see the difference, and no tool that waits to fail.
+                Disposition {
+                    advisory: Some(Verdict::new(Kind::Drifted, true, "Observed", drifted)),
+                    ..settled("Observed", &text)
+                }
             }
             Self::Paused(by) => {
                 let text = match by {
@@ -251,6 +264,7 @@ impl Outcome {
                 Disposition {
                     ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, "Paused", text)),
                     progress: Some(Verdict::new(Kind::Stalled, true, "Paused", text)),
+                    advisory: None,
                     // What somebody else wrote into a status is corrected.
                     requeue: Requeue::Interval,
                     warn: false,
@@ -291,6 +305,7 @@ fn quiet(requeue: Requeue, label: &'static str) -> Disposition {
     Disposition {
         ready: None,
         progress: None,
+        advisory: None,
         requeue,
         warn: false,
         label,
@@ -301,6 +316,7 @@ fn settled(reason: &'static str, text: &str) -> Disposition {
     Disposition {
         ready: Some(Verdict::new(Kind::Ready, true, reason, text)),
         progress: None,
+        advisory: None,
         requeue: Requeue::Interval,
         warn: false,
         label: "settled",
@@ -325,6 +341,7 @@ fn progressing(progress: &Progress) -> Disposition {
     Disposition {
         ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
         progress: Some(Verdict::new(Kind::Reconciling, true, reason, text)),
+        advisory: None,
         requeue: WAIT,
         warn: false,
         label: "progressing",
@@ -335,6 +352,7 @@ fn stalled(reason: &'static str, text: &str, requeue: Requeue) -> Disposition {
     Disposition {
         ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
         progress: Some(Verdict::new(Kind::Stalled, true, reason, text)),
+        advisory: None,
         requeue,
         warn: true,
         label: "stalled",
@@ -356,6 +374,9 @@ impl Stall {
             Self::TakenOver(text) => ("TakenOver", text),
             Self::NotSharedMailbox(text) => ("NotSharedMailbox", text),
             Self::MailboxGone(text) => ("MailboxGone", text),
+            Self::AdoptionRefused(text) => ("AdoptionRefused", text),
+            Self::MarkerAttributeInUse(text) => ("MarkerAttributeInUse", text),
+            Self::DecisionNeeded(text) => ("DecisionNeeded", text),
             Self::TenantNotFound(text) => ("TenantNotFound", text),
             Self::TenantNotReady(text) => ("TenantNotReady", text),
             Self::TenantChanged(text) => ("TenantChanged", text),
@@ -396,7 +417,6 @@ mod tests {
     #[test]
     fn every_outcome_that_lowers_ready_says_whether_to_wait_or_to_act() {
         for outcome in [
-            Outcome::Drift(vec!["block sign-in".into()]),
             Outcome::Paused(PausedBy::Team),
             Outcome::Paused(PausedBy::Tenant),
             Outcome::Progressing(Progress::ConfirmingLoss),
@@ -409,6 +429,14 @@ mod tests {
             assert!(matches!(progress.kind, Kind::Reconciling | Kind::Stalled));
             assert_eq!(progress.truth, Truth::True);
         }
+    }
+
+    #[test]
+    fn what_is_only_observed_is_no_failure() {
+        let disposition = Outcome::Drift(vec!["block sign-in".into()]).disposition();
+        assert_eq!(disposition.ready.unwrap().truth, Truth::True);
+        assert!(disposition.progress.is_none());
+        assert_eq!(disposition.advisory.unwrap().kind, Kind::Drifted);
     }
 
     #[test]

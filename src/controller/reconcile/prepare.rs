@@ -79,10 +79,12 @@ impl Reconcile<'_> {
         })
     }
 
-    /// Only a mailbox that was created, or announced, has something that could be taken away, or an account to block.
+    /// Only a mailbox that was created, or announced, has something that could be taken away, or an account to block. One that
+    /// is being taken over is not ours yet.
     fn has_mailbox(&self, prepared: &Prepared) -> bool {
         let Prepared { ledger, .. } = prepared;
-        self.has_own_ledger() && (self.known_mailbox(ledger).is_some() || ledger.intent.is_some())
+        let is_begun = self.known_mailbox(ledger).is_some() || ledger.intent.is_some();
+        self.has_own_ledger() && is_begun && ledger.adopting.is_none()
     }
 
     /// Whether what protects is done whatever the team writes: only the owner of the tenant stops it.

@@ -244,6 +244,7 @@ impl Reconcile<'_> {
             self.publish(false, "Reattached", "Reattach", note).await;
         }
         self.publish_revocation_due(before).await;
+        self.publish_drift(before, disposition).await;
         // The event about the creation stands for its first settings and grants, too.
         if !done.is_empty() && !self.created {
             let was_ready = old.is_some_and(|ready| ready.status == "True");
@@ -266,6 +267,15 @@ impl Reconcile<'_> {
             }
             self.publish(disposition.warn, &ready.reason, "Reconcile", &ready.message)
                 .await;
+        }
+    }
+
+    /// That something differs which is only observed.
+    async fn publish_drift(&self, before: &SharedMailbox, disposition: &Disposition) {
+        let status = before.status.as_ref();
+        let shown = status.and_then(|status| condition::find(&status.conditions, Kind::Drifted));
+        if let (None, Some(drifted)) = (shown, &disposition.advisory) {
+            self.publish(true, "Drifted", "Observe", &drifted.message).await;
         }
     }
 

@@ -138,7 +138,7 @@ pub(super) fn settled(
             reconcile.object.annotations().get(APPROVE).map(String::as_str),
         ));
     }
-    if let Some(outcome) = sign_in(&plan.sign_in, reconcile.is_reported_ready()) {
+    if let Some(outcome) = sign_in(&plan.sign_in, observed, reconcile.is_reported_ready()) {
         return outcome;
     }
     if let Some(unread) = unread {
@@ -195,8 +195,11 @@ pub(super) fn unread(wanted: &Wanted, observed: &Observed, plan: &Plan, is_ready
 }
 
 /// Sign-in that is not as declared although nothing is to be written now. That nobody knows lowers nothing.
-fn sign_in(standing: &SignInStanding, is_ready: bool) -> Option<Outcome> {
+fn sign_in(standing: &SignInStanding, observed: &Observed, is_ready: bool) -> Option<Outcome> {
     match standing {
+        SignInStanding::Undecided => Some(Outcome::Stalled(Stall::DecisionNeeded(decision_on_sign_in(
+            observed,
+        )))),
         SignInStanding::AsDeclared | SignInStanding::Differs(_) | SignInStanding::Unverified(_) => None,
         SignInStanding::Waiting => {
             let text = "the change of sign-in was acknowledged and is not shown yet";
@@ -217,6 +220,19 @@ fn sign_in(standing: &SignInStanding, is_ready: bool) -> Option<Outcome> {
             )))
         }
     }
+}
+
+/// What a team has to know before it says whether people may sign in to an adopted mailbox.
+pub(super) fn decision_on_sign_in(observed: &Observed) -> String {
+    let licence = match observed.sku_assigned {
+        Some(true) => "; a licence is assigned to it, so perhaps somebody uses it",
+        Some(false) => "; no licence is assigned to it",
+        None => "",
+    };
+    format!(
+        "the account behind the adopted mailbox can be signed in to{licence}: it is left so, because a scanner or another \
+         program may use it. Write spec.signIn: Blocked, or Allowed, which needs the power AllowSignIn"
+    )
 }
 
 /// Settings that are not as declared although nothing is to be written now, or of which that is not known and may soon be.

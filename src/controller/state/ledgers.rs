@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::key::{Changes, MailboxKey, Work};
 use super::seen_ledger::{LedgerGlance, SeenLedger, number};
+use crate::api::DISOWN;
 use crate::lane::Lane;
 use crate::ledger;
 use crate::mail::{Holder, SmtpAddress};
@@ -22,13 +23,15 @@ pub struct Ledgers {
 }
 
 impl Ledgers {
-    /// Takes note of a version of a ledger. Whoever wrote it but us has a reconcile follow.
+    /// Takes note of a version of a ledger. Whoever wrote it but us has a reconcile follow; so has who hands its mailbox back.
     pub fn apply(&mut self, glance: LedgerGlance) -> Changes {
         let is_ours = ledger::is_sealed(
             glance.spec.seal.as_ref(),
             &glance.metadata,
             glance.spec.people.is_empty(),
         );
+        let is_disowned = glance.metadata.annotations.as_ref();
+        let is_disowned = is_disowned.is_some_and(|all| all.contains_key(DISOWN));
         let seen = SeenLedger::of(glance);
         let key = seen.key.clone();
         self.remove(&seen.name);
@@ -39,7 +42,7 @@ impl Ledgers {
             }
         }
         self.seen.insert(Arc::clone(&seen.name), Box::new(seen));
-        if is_ours {
+        if is_ours && !is_disowned {
             Changes::new()
         } else {
             vec![(Work::Mailbox(key), Lane::Edit)]

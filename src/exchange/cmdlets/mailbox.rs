@@ -14,6 +14,8 @@ pub struct MailboxRow {
     pub guid: MailboxGuid,
     pub object_id: Option<ObjectId>,
     pub display_name: String,
+    /// `Alias`; empty where the row does not show it.
+    pub nickname: String,
     pub primary: SmtpAddress,
     pub user_principal_name: String,
     /// `RecipientTypeDetails`: `SharedMailbox`, `UserMailbox`, ….
@@ -25,8 +27,9 @@ pub struct MailboxRow {
     pub on_behalf: Vec<String>,
     /// CustomAttribute1 to 15.
     pub custom_attributes: [String; 15],
-    /// True when the object is mastered in an on-premises directory.
-    pub is_dir_synced: bool,
+    /// True when it can be changed in an on-premises directory alone: it is synchronized, and what Exchange keeps of it was
+    /// not handed over to the cloud.
+    pub is_mastered_elsewhere: bool,
     pub hidden_from_address_lists: bool,
     /// True when a licence is assigned; None when the row does not say.
     pub sku_assigned: Option<bool>,
@@ -40,6 +43,7 @@ const MAILBOX_PROPERTIES: &[&str] = with_custom_attributes![
     "ExchangeGuid",
     "ExternalDirectoryObjectId",
     "DisplayName",
+    "Alias",
     "PrimarySmtpAddress",
     "UserPrincipalName",
     "RecipientTypeDetails",
@@ -47,6 +51,7 @@ const MAILBOX_PROPERTIES: &[&str] = with_custom_attributes![
     "AccountDisabled",
     "GrantSendOnBehalfTo",
     "IsDirSynced",
+    "IsExchangeCloudManaged",
     "HiddenFromAddressListsEnabled",
     "SKUAssigned",
     "ForwardingAddress",
@@ -60,6 +65,7 @@ impl MailboxRow {
             guid: row.required("ExchangeGuid")?,
             object_id: row.optional("ExternalDirectoryObjectId"),
             display_name: row.text("DisplayName")?,
+            nickname: row.optional_text("Alias").unwrap_or_default().to_owned(),
             primary: row.required("PrimarySmtpAddress")?,
             user_principal_name: row.text("UserPrincipalName")?,
             kind: row.required("RecipientTypeDetails")?,
@@ -67,7 +73,8 @@ impl MailboxRow {
             account_disabled: row.flag("AccountDisabled")?,
             on_behalf: row.texts("GrantSendOnBehalfTo")?,
             custom_attributes: custom_attributes(row)?,
-            is_dir_synced: row.optional_flag("IsDirSynced").unwrap_or(false),
+            is_mastered_elsewhere: row.optional_flag("IsDirSynced") == Some(true)
+                && row.optional_flag("IsExchangeCloudManaged") != Some(true),
             hidden_from_address_lists: row
                 .optional_flag("HiddenFromAddressListsEnabled")
                 .unwrap_or(false),
@@ -322,7 +329,9 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["sales@contoso.com", "info@contoso.com"]
         );
-        assert!(mailbox.account_disabled && mailbox.hidden_from_address_lists && !mailbox.is_dir_synced);
+        assert!(
+            mailbox.account_disabled && mailbox.hidden_from_address_lists && !mailbox.is_mastered_elsewhere
+        );
         assert_eq!(mailbox.on_behalf, [OBJECT, "Old Name"]);
         assert_eq!(
             (mailbox.custom_attribute(15), mailbox.custom_attribute(1)),

@@ -94,6 +94,19 @@ impl Expectations {
                 .entry(name.clone())
                 .or_default()
                 .insert(primary.to_lowercase());
+            if mailbox["spec"]["adoption"] == "SharedMailbox"
+                && let Some(view) = world.tenant.mailbox(primary)
+                && view.type_details == "SharedMailbox"
+                && let Some(_) = self.foreign_objects.remove(&view.object_id.to_string())
+            {
+                // From now on it may be ours; who was granted something before keeps it.
+                let held = model::held(&view).into_iter();
+                self.foreign_grants
+                    .extend(held.map(|(who, right)| (view.object_id, who, right)));
+                let its_own = view.addresses.iter().filter_map(|address| address.get(5..));
+                let its_own = its_own.map(str::to_lowercase);
+                self.primaries.entry(name.clone()).or_default().extend(its_own);
+            }
             // Only an admin's grant can come to be declared.
             if self.foreign_grants.is_empty() {
                 continue;

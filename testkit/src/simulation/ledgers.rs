@@ -45,6 +45,19 @@ pub fn ledgers(world: &World) -> Vec<Arc<Value>> {
     world.server.objects("sharedmailbox.dev", "mailboxledgers", None)
 }
 
+/// Whether any ledger is of this mailbox.
+pub fn remembers(world: &World, mailbox: Uuid) -> bool {
+    let guid = mailbox.to_string();
+    ledgers(world)
+        .iter()
+        .any(|ledger| ledger["spec"]["mailbox"]["guid"] == guid)
+}
+
+/// A stray one of another cluster is nobody's here.
+fn is_ours(ledger: &Value) -> bool {
+    !text(&ledger["spec"]["cluster"]).starts_with("other/")
+}
+
 impl Versions {
     pub fn observe(&mut self, world: &World) {
         for mailbox in model::mailboxes(world) {
@@ -99,7 +112,7 @@ impl Simulation {
     fn one_each(&self, all: &[Arc<Value>], wrongs: &mut Vec<String>) {
         let mut mailboxes = BTreeSet::new();
         let mut resources = BTreeSet::new();
-        for ledger in all {
+        for ledger in all.iter().filter(|ledger| is_ours(ledger)) {
             let spec = &ledger["spec"];
             let guid = text(&spec["mailbox"]["guid"]);
             if !guid.is_empty() && !mailboxes.insert(guid) {
@@ -167,10 +180,8 @@ impl Simulation {
 
     /// Whoever has left holds nothing that is listed, although the resource is gone, and no change is left undone.
     fn released(&self, ledger: &Value, held: &BTreeSet<(Uuid, Right)>, found: &mut Vec<String>) {
-        // A stray one of another cluster is nobody's here.
-        let is_ours = !text(&ledger["spec"]["cluster"]).starts_with("other/");
         let people = ledger["spec"]["people"].as_array().into_iter().flatten();
-        for person in people.filter(|_| is_ours) {
+        for person in people.filter(|_| is_ours(ledger)) {
             let mut rights = person["rights"].as_object().into_iter().flatten();
             if rights.any(|(_, entry)| entry["remapping"] == true) {
                 found.push(format!("automapping of {} is still being changed", person["id"]));

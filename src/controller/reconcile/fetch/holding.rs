@@ -18,6 +18,8 @@ pub enum Hold {
     Free,
     /// It carries a marker that names this resource.
     MaybeOurs(MailboxGuid),
+    /// It is a shared mailbox and carries no marker that is its own.
+    Existing(MailboxGuid),
     /// By whom, as the rest of a sentence that starts with the address.
     Taken(String),
 }
@@ -62,7 +64,10 @@ impl Holding<'_> {
             _ if row.kind == RecipientKind::UserMailbox => {
                 Hold::Taken("is a person's own mailbox: it is never touched".to_owned())
             }
-            (Some(_), _) if row.kind == RecipientKind::SharedMailbox => Hold::Taken(self.shared_mailbox(row)),
+            (Some(guid), _) if row.kind == RecipientKind::SharedMailbox => match self.own_marker(row) {
+                Some(marker) => Hold::Taken(self.marked_otherwise(&marker)),
+                None => Hold::Existing(guid),
+            },
             _ => Hold::Taken(format!(
                 "is held by {}: take another address",
                 row.kind.in_words()
@@ -71,29 +76,25 @@ impl Holding<'_> {
     }
 
     /// Names of other namespaces' resources are nobody else's business.
-    fn shared_mailbox(&self, row: &RecipientRow) -> String {
-        let marker = self.own_marker(row);
-        if let Some(marker) = &marker
-            && marker.has_name_of(self.owner)
-            && marker.owner.cluster != self.owner.cluster
-        {
-            let cluster = &marker.owner.cluster;
+    fn marked_otherwise(&self, marker: &Marker) -> String {
+        let Marker { owner, mailbox: _ } = marker;
+        if marker.has_name_of(self.owner) && owner.cluster != self.owner.cluster {
+            let cluster = &owner.cluster;
             return format!(
                 "belongs to the mailbox of the SharedMailbox of this name in the cluster {cluster}: take another address, \
                  or, when this cluster is to take it over, have the platform team list {cluster} in \
                  spec.ownership.succeeds of the ExchangeTenant"
             );
         }
-        let neighbour = marker.map(|marker| marker.owner);
-        let neighbour = neighbour
-            .filter(|other| other.cluster == self.owner.cluster && other.namespace == self.owner.namespace);
-        match neighbour {
-            Some(other) => format!(
-                "belongs to the mailbox that was created for the SharedMailbox {:?} of this namespace: apply that one \
-                 again, or take another address",
-                other.name
-            ),
-            None => "is a shared mailbox that is not ours: no resource of this name created it".to_owned(),
+        if owner.cluster == self.owner.cluster && owner.namespace == self.owner.namespace {
+            return format!(
+                "belongs to the mailbox of the SharedMailbox {:?} of this namespace: apply that one again, or take \
+                 another address",
+                owner.name
+            );
         }
+        "is a shared mailbox that is not ours: its marker names another resource, so that it can't be taken over. Take \
+         another address, or have the platform team hand it back first (docs/adoption.md)"
+            .to_owned()
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::holding::{Hold, Holding};
 use super::reads::Reads;
+use crate::api::Adoption;
 use crate::controller::reconcile::prepared::Prepared;
 use crate::controller::reconcile::validate::Admitted;
 use crate::exchange::{ExchangeError, RecipientQuery, RecipientRow, UserRow};
@@ -16,6 +17,8 @@ const NICKNAMES: u32 = 9;
 pub enum Located {
     /// Possibly ours: to be read and judged.
     Mailbox(MailboxGuid),
+    /// A shared mailbox without a marker of its own holds the primary address, and may be taken over.
+    Existing(MailboxGuid),
     /// Nobody holds its addresses; this nickname is free.
     Nowhere(Nickname),
     /// Somebody holds one of its addresses: a sentence for people.
@@ -62,8 +65,8 @@ impl Reads<'_> {
             owner,
             succeeds: &tenant.succeeds,
         };
-        let found = located(&holding, &claimed, first);
-        let is_taken = |address| matches!(holding.of(address), Hold::Taken(_));
+        let found = located(&holding, admitted, first);
+        let is_taken = |address| matches!(holding.of(address), Hold::Taken(_) | Hold::Existing(_));
         let asks_for_another = matches!(found, Located::Taken(_)) && !claimed.iter().any(is_taken);
         if !asks_for_another || others.is_empty() {
             return Ok(found);
@@ -78,7 +81,7 @@ impl Reads<'_> {
             owner,
             succeeds: &tenant.succeeds,
         };
-        Ok(located(&holding, &claimed, &nicknames))
+        Ok(located(&holding, admitted, &nicknames))
     }
 
     /// Who has these addresses or signs in under them, and what answers further queries.
@@ -102,16 +105,20 @@ fn addresses_of(nicknames: &[(Nickname, SmtpAddress)]) -> impl Iterator<Item = S
     nicknames.iter().map(|(_, address)| address.clone())
 }
 
-fn located(
-    holding: &Holding<'_>,
-    claimed: &BTreeSet<SmtpAddress>,
-    nicknames: &[(Nickname, SmtpAddress)],
-) -> Located {
+fn located(holding: &Holding<'_>, admitted: &Admitted, nicknames: &[(Nickname, SmtpAddress)]) -> Located {
+    let existing = match holding.of(&admitted.address) {
+        Hold::Existing(guid) if admitted.adoption == Adoption::SharedMailbox => Some(guid),
+        Hold::Existing(_) | Hold::Free | Hold::MaybeOurs(_) | Hold::Taken(_) => None,
+    };
     let mut taken = None;
-    for address in claimed {
+    for address in &admitted.addresses() {
         match holding.of(address) {
             Hold::Free => {}
             Hold::MaybeOurs(guid) => return Located::Mailbox(guid),
+            Hold::Existing(guid) if existing == Some(guid) => {}
+            Hold::Existing(_) => {
+                taken.get_or_insert_with(|| format!("{address} {}", unmarked(admitted, address)));
+            }
             Hold::Taken(by) => {
                 taken.get_or_insert_with(|| format!("{address} {by}"));
             }
@@ -123,6 +130,9 @@ fn located(
     if let Some(taken) = taken {
         return Located::Taken(taken);
     }
+    if let Some(guid) = existing {
+        return Located::Existing(guid);
+    }
     let is_free = |(_, address): &&(Nickname, SmtpAddress)| matches!(holding.of(address), Hold::Free);
     match nicknames.iter().find(is_free) {
         Some((nickname, _)) => Located::Nowhere(nickname.clone()),
@@ -133,6 +143,24 @@ fn located(
                 .first()
                 .map_or_else(String::new, |(_, address)| address.to_string())
         )),
+    }
+}
+
+/// Of a shared mailbox that nobody marked, as the rest of a sentence that starts with the address.
+fn unmarked(admitted: &Admitted, address: &SmtpAddress) -> String {
+    let unmarked = "is a shared mailbox that is not ours: no SharedMailbox created it";
+    match admitted.adoption {
+        Adoption::SharedMailbox if *address != admitted.address => format!(
+            "{unmarked}, and only the mailbox of the primary address is taken over: leave that address out, or declare it \
+             in a SharedMailbox of its own"
+        ),
+        Adoption::SharedMailbox | Adoption::Never => format!(
+            "{unmarked}. To take it over, write spec.adoption: SharedMailbox{}; or take another address",
+            admitted
+                .adoption_denied
+                .as_ref()
+                .map_or_else(String::new, |denied| format!(" ({denied})"))
+        ),
     }
 }
 

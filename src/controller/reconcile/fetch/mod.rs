@@ -17,12 +17,12 @@ use super::observation::{Found, Observation, Seen};
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::validate::{self, Wanted};
-use crate::api::RECREATE;
 use crate::api::condition::whole_seconds;
+use crate::api::{Adoption, RECREATE};
 use crate::exchange::{ErrorClass, ExchangeError};
 use crate::ledger::Ledger;
-use crate::mail::MailboxGuid;
-use crate::plan::{Desired, Purpose};
+use crate::mail::{MailboxGuid, Marker};
+use crate::plan::{Desired, Purpose, SHOWN_BY_THEN};
 
 use locate::Located;
 use reads::Reads;
@@ -38,7 +38,9 @@ impl Reconcile<'_> {
     pub(super) async fn fetch(&mut self, prepared: &mut Prepared) -> Result<Observation, Outcome> {
         let of_error = |error: ExchangeError| Outcome::of_error(&error);
         self.begin_again_if_asked(prepared).await?;
-        let known = self.known_mailbox(&prepared.ledger);
+        // A mailbox that is being taken over is looked for by its address, until it is ours.
+        let is_ours = prepared.ledger.adopting.is_none() || prepared.purpose.is_without_resource();
+        let known = self.known_mailbox(&prepared.ledger).filter(|_| is_ours);
         let (directory, located) = {
             let reads = self.reads(prepared);
             let members = reads.directory(&prepared.admitted);
@@ -51,8 +53,8 @@ impl Reconcile<'_> {
             futures::join!(members, mailbox)
         };
         let located = located.map_err(of_error)?;
-        if let Located::Mailbox(guid) = &located {
-            self.remember_located(prepared, *guid).await?;
+        if known.is_none() {
+            Box::pin(self.remember_found(prepared, &located)).await?;
         }
         let prepared = &*prepared;
         let reads = self.reads(prepared);
@@ -69,7 +71,7 @@ impl Reconcile<'_> {
         );
         let desired = validate::desired(prepared, &wanted);
         let found = match located {
-            Located::Mailbox(guid) => {
+            Located::Mailbox(guid) | Located::Existing(guid) => {
                 Found::Mailbox(Box::new(self.read(prepared, &reads, guid, &desired).await?))
             }
             Located::Nowhere(nickname) => {
@@ -129,6 +131,72 @@ impl Reconcile<'_> {
         }
     }
 
+    async fn remember_found(&mut self, prepared: &mut Prepared, located: &Located) -> Result<(), Outcome> {
+        match located {
+            Located::Mailbox(guid) => {
+                self.give_up_other(prepared, Some(*guid)).await?;
+                self.remember_located(prepared, *guid).await
+            }
+            Located::Existing(guid) => {
+                self.give_up_other(prepared, Some(*guid)).await?;
+                self.remember_existing(prepared, *guid).await
+            }
+            Located::Nowhere(_) | Located::Taken(_) => self.give_up_other(prepared, None).await,
+        }
+    }
+
+    /// Taking over another mailbox than this one was announced, and came to nothing: once no replica can hide its marker,
+    /// what was remembered of it is dropped.
+    async fn give_up_other(
+        &mut self,
+        prepared: &Prepared,
+        found: Option<MailboxGuid>,
+    ) -> Result<(), Outcome> {
+        let (Some(since), Some(known)) = (prepared.ledger.adopting, self.known_mailbox(&prepared.ledger))
+        else {
+            return Ok(());
+        };
+        if found == Some(known) {
+            return Ok(());
+        }
+        if self.context.clock.since(since) < SHOWN_BY_THEN {
+            return Err(Outcome::Progressing(Progress::LookingForMailbox(format!(
+                "it was announced at {since:.0} that the mailbox {known} is taken over, and nobody knows yet what came of \
+                 it; it is looked up before anything else is done"
+            ))));
+        }
+        self.delete_ledger().await?;
+        Err(Outcome::Conflict)
+    }
+
+    /// A mailbox that nobody marked and that may be taken over. Somebody else may remember it all the same.
+    async fn remember_existing(&mut self, prepared: &mut Prepared, guid: MailboxGuid) -> Result<(), Outcome> {
+        if let Some(intent) = &prepared.ledger.intent {
+            // Perhaps it is the mailbox of that create.
+            if self.context.clock.since(intent.at) < SHOWN_BY_THEN {
+                return Err(Outcome::Progressing(Progress::LookingForMailbox(format!(
+                    "a New-Mailbox was announced at {:.0}, and nobody knows yet what came of it; it is looked up before a \
+                     mailbox is taken over",
+                    intent.at
+                ))));
+            }
+            prepared.ledger.intent = None;
+        }
+        if self.ledger.draft().is_none() {
+            if self.is_remembered_elsewhere(guid).await? {
+                return Err(Outcome::Stalled(Stall::AdoptionRefused(format!(
+                    "the mailbox {guid} carries no marker, and a MailboxLedger remembers it as that of another \
+                     SharedMailbox: nothing is written to it. Have the platform team put its marker back, or end that \
+                     ledger (docs/adoption.md)"
+                ))));
+            }
+            self.begin_adoption(&prepared.tenant);
+        }
+        let now = whole_seconds(self.context.clock.now());
+        prepared.ledger.adopting.get_or_insert(now);
+        Ok(())
+    }
+
     /// A mailbox that was found by its marker and of which no ledger of this name knows: perhaps another ledger does.
     async fn remember_located(&mut self, prepared: &mut Prepared, guid: MailboxGuid) -> Result<(), Outcome> {
         if self.ledger.draft().is_some() {
@@ -140,6 +208,8 @@ impl Reconcile<'_> {
             prepared.ledger = self.remembered_ledger().unwrap_or_default();
         } else {
             self.begin_without_memory(&prepared.tenant);
+            // Perhaps it was adopted with an open account.
+            prepared.ledger.sign_in_undecided = prepared.admitted.adoption != Adoption::Never;
         }
         prepared.take_up = self.taken_up();
         Ok(())
@@ -163,6 +233,12 @@ impl Reconcile<'_> {
                     .remember(self.key, |memory| memory.was_read(desired, &seen.observed, now));
                 self.seen_account = Some(seen.observed.account.clone());
                 self.note_mailbox(guid, &seen.observed);
+                let marker = seen.observed.attribute.parse::<Marker>();
+                let is_marked = marker.is_ok_and(|marker| marker.has_name_of(&prepared.owner));
+                let is_awaited = prepared.ledger.adopting.is_some() || self.is_disowned();
+                if is_awaited && !is_marked {
+                    self.ledger.is_unseen = true;
+                }
                 Ok(seen)
             }
             Err(error) if error.class == ErrorClass::NotFound => Err(self.missing(&prepared.ledger, guid)),

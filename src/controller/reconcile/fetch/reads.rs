@@ -14,7 +14,7 @@ use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right, Sid};
 use crate::plan::{
-    Account, Asked, Desired, Holders, OnBehalf, Read, ShownSettings, Unread, WantedGrant, shown_by,
+    Account, Asked, Desired, FAMILIES, Holders, OnBehalf, Read, ShownSettings, Unread, WantedGrant, shown_by,
 };
 use crate::setting::{Source, Value, Values, Who};
 
@@ -115,7 +115,25 @@ impl Reads<'_> {
         Ok(Seen {
             observed,
             kind: row.kind,
+            nickname: row.nickname,
+            is_mastered_elsewhere: row.is_mastered_elsewhere,
         })
+    }
+
+    /// Every setting of a mailbox, as it is shown now: once, before it is taken over.
+    pub async fn every_setting(&self, guid: MailboxGuid, account: Option<ObjectId>) -> ShownSettings {
+        let names: Vec<&'static str> = FAMILIES.iter().map(|family| family.name).collect();
+        let gateway = &self.tenant.gateway;
+        let own = shown_by(Source::Mailbox, &names);
+        let further = Source::FURTHER.map(|source| {
+            let settings = shown_by(source, &names);
+            async move { (source, gateway.settings(self.lane, source, guid, &settings).await) }
+        });
+        let (own, further) = futures::join!(gateway.mailbox(self.lane, guid, &own), join_all(further));
+        let own = own.map(|row| row.settings).map_err(|error| unread(&error));
+        let further = further.into_iter();
+        let further = further.map(|(source, answer)| (source, of_account(source, answer, account)));
+        std::iter::once((Source::Mailbox, own)).chain(further).collect()
     }
 
     /// What cmdlets beside Get-Mailbox show, each asked only when something that it shows is declared. It only explains

@@ -63,6 +63,15 @@ impl Reconcile<'_> {
         self.take_ledger(found).await
     }
 
+    /// Whether any ledger remembers the mailbox, of whichever resource. Asked only where this resource has none of its own.
+    pub(in crate::controller::reconcile) async fn is_remembered_elsewhere(
+        &self,
+        guid: MailboxGuid,
+    ) -> Result<bool, Outcome> {
+        let Listed { readable, unusable } = self.list(&format!("spec.mailbox.guid={guid}")).await?;
+        Ok(!readable.is_empty() || unusable.is_some())
+    }
+
     /// What another cluster remembers is nothing to act upon: copied ledgers own as little as copied manifests.
     fn is_of_this_cluster(&self, spec: &MailboxLedgerSpec) -> bool {
         let Ok(cluster) = spec.cluster.parse::<ClusterId>() else {

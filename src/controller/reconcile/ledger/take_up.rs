@@ -70,6 +70,11 @@ impl Reconcile<'_> {
         self.ledger.is_lost = true;
     }
 
+    /// The ledger of a mailbox that is to be taken over, named after it.
+    pub(in crate::controller::reconcile) fn begin_adoption(&mut self, tenant: &Tenant) {
+        self.ledger.draft = Some(self.new_ledger(tenant));
+    }
+
     /// The ledger of a mailbox that is to be created.
     pub(in crate::controller::reconcile) fn begin_for_create(&mut self, tenant: &Tenant) {
         if self.ledger.draft().is_none() {
@@ -89,6 +94,9 @@ impl Reconcile<'_> {
             resource_ref: self.resource_ref(),
             mailbox: None,
             intent: None,
+            adopting: None,
+            before: None,
+            sign_in_undecided: false,
             taken_up_at: None,
             restored: false,
             released_at: None,

@@ -70,6 +70,7 @@ pub fn mailbox(
     status.summary = Some(ready.reason.to_string());
     let mut verdicts = vec![ready];
     verdicts.extend(disposition.progress.clone());
+    verdicts.extend(disposition.advisory.clone());
     let mut unchanged = Vec::new();
     match findings {
         None => {

@@ -19,6 +19,9 @@ use crate::controller::reconcile::validate::{AdmittedPermission, MemberVerdict};
 use crate::controller::state::deadlines::WARNED_BEFORE;
 use crate::ledger::RecordedGrant;
 
+/// Somebody lacks a right, and nothing is done because the mailbox is only observed.
+const OBSERVED: &str = "Observed";
+
 /// The next status of a permission whose members were judged and whose mailbox was read.
 pub fn permission(
     permission: &AdmittedPermission,
@@ -165,20 +168,16 @@ fn permission_verdicts(
         return (ready, Some(Verdict::new(Kind::Stalled, true, reason, text)));
     }
     if *pending > 0 {
-        let (reason, kind, text) = match withheld {
-            None => (
-                "Granting",
-                Kind::Reconciling,
-                format!("Exchange does not show the rights of {pending} members yet"),
-            ),
-            Some(why) => (
-                "DriftDetected",
-                Kind::Stalled,
-                format!("{why}; {pending} members lack a right that Enforce would grant"),
-            ),
-        };
-        let ready = Verdict::new(Kind::Ready, false, reason, text.clone());
-        return (ready, Some(Verdict::new(kind, true, reason, text)));
+        if let Some(why) = withheld {
+            let text = format!("{why}; {pending} members lack a right that Enforce would grant");
+            return (Verdict::new(Kind::Ready, true, OBSERVED, text), None);
+        }
+        let text = format!("Exchange does not show the rights of {pending} members yet");
+        let ready = Verdict::new(Kind::Ready, false, "Granting", text.clone());
+        return (
+            ready,
+            Some(Verdict::new(Kind::Reconciling, true, "Granting", text)),
+        );
     }
     if *unverified > 0 {
         let text = format!(
@@ -201,13 +200,15 @@ fn permission_verdicts(
 /// What a permission reports whose mailbox is not ready.
 fn as_the_mailbox(mailbox: &Disposition) -> Option<(Verdict, Option<Verdict>)> {
     let theirs = mailbox.ready.as_ref()?;
-    let text = format!(
+    let not_ready = format!(
         "the SharedMailbox is not ready: {}: {}",
         theirs.reason, theirs.message
     );
-    let (reason, truth) = match theirs.truth {
-        Truth::Unknown => (theirs.reason.clone(), Truth::Unknown),
-        Truth::True | Truth::False => ("MailboxNotReady".into(), Truth::False),
+    let (reason, truth, text) = match theirs.truth {
+        Truth::Unknown => (theirs.reason.clone(), Truth::Unknown, not_ready),
+        Truth::False => ("MailboxNotReady".into(), Truth::False, not_ready),
+        // There is no mailbox that could be read: it would be created.
+        Truth::True => (OBSERVED.into(), Truth::True, theirs.message.clone()),
     };
     let ready = Verdict::new(Kind::Ready, truth, reason.clone(), text.clone());
     let progress = mailbox
@@ -337,9 +338,11 @@ fn finish_permission(
     let rights: Vec<&str> = object.spec.rights.iter().map(|right| right.as_str()).collect();
     let declared = object.spec.members.len();
     let expired = ready.reason == "Expired" || ready.reason == "Expiring";
+    // Who only looks is told what is missing, and no tool fails.
+    let is_missing = expired || ready.reason == OBSERVED;
     let granted = Verdict {
         kind: Kind::Granted,
-        truth: if expired { Truth::False } else { ready.truth },
+        truth: if is_missing { Truth::False } else { ready.truth },
         ..ready.clone()
     };
     let member_summary = match count {

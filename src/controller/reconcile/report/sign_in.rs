@@ -3,6 +3,7 @@
 use super::findings::Findings;
 use crate::api::condition::{Kind, Truth, Verdict};
 use crate::api::{SharedMailbox, SignIn};
+use crate::controller::reconcile::verdict::decision_on_sign_in;
 use crate::plan::{Account, SignInStanding};
 
 /// What is known of sign-in, and what is done about it.
@@ -13,6 +14,8 @@ pub struct SignInFacts<'a> {
     /// It is blocked when it is open.
     is_repaired: bool,
     standing: Option<&'a SignInStanding>,
+    /// What to decide, of an adopted mailbox.
+    decision: Option<String>,
 }
 
 impl<'a> SignInFacts<'a> {
@@ -22,6 +25,7 @@ impl<'a> SignInFacts<'a> {
             is_allowed: findings.desired.sign_in == SignIn::Allowed,
             is_repaired: findings.blocks_sign_in,
             standing: Some(&findings.rest.sign_in),
+            decision: Some(decision_on_sign_in(findings.observed)),
         }
     }
 
@@ -32,6 +36,7 @@ impl<'a> SignInFacts<'a> {
             is_allowed: object.spec.sign_in == Some(SignIn::Allowed),
             is_repaired: false,
             standing: None,
+            decision: None,
         }
     }
 
@@ -76,11 +81,15 @@ impl<'a> SignInFacts<'a> {
             let text = "spec.signIn is Allowed: people can sign in with a password".to_owned();
             return open("AllowedBySpec", text);
         }
+        if let (Some(SignInStanding::Undecided), Some(decision)) = (self.standing, &self.decision) {
+            return open("DecisionNeeded", decision.clone());
+        }
         let fact = "the account behind the mailbox can be signed in to";
         match self.standing {
             Some(SignInStanding::NotEffective(why)) => open("SignInNotEffective", format!("{fact}: {why}")),
             Some(
                 SignInStanding::AsDeclared
+                | SignInStanding::Undecided
                 | SignInStanding::Differs(_)
                 | SignInStanding::Waiting
                 | SignInStanding::Propagating

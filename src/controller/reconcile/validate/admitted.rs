@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::claims::Rival;
-use crate::api::{MailboxPermission, SignIn};
+use crate::api::{Adoption, MailboxPermission, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, Right, SmtpAddress};
 use crate::plan::{Need, Unread};
@@ -28,6 +28,14 @@ pub struct Admitted {
     /// What a setting may need and no rule gives, with the sentence that denies each.
     pub denied: BTreeMap<Need, String>,
     pub sign_in: SignIn,
+    /// The manifest says how sign-in is to be, and a rule admits that.
+    pub decides_sign_in: bool,
+    /// Which mailboxes are taken over that are there already.
+    pub adoption: Adoption,
+    /// No rule admits that for the declared addresses: why. What the mailbox has is judged once it is known.
+    pub adoption_denied: Option<String>,
+    /// Addresses of the mailboxes that count for the namespace before this one.
+    pub earlier: Vec<BTreeSet<SmtpAddress>>,
     pub permissions: Vec<AdmittedPermission>,
     pub exclusive: bool,
     /// Whose grants stay under Exclusive.
@@ -50,6 +58,10 @@ impl Admitted {
             refused_settings: BTreeMap::new(),
             denied: BTreeMap::new(),
             sign_in,
+            decides_sign_in: false,
+            adoption: Adoption::Never,
+            adoption_denied: None,
+            earlier: Vec::new(),
             permissions: Vec::new(),
             exclusive: false,
             ignore: Vec::new(),

@@ -26,6 +26,8 @@ pub struct Judged {
     pub desired: Desired,
     /// The mailbox was created by an earlier resource of this name, and is being taken up again.
     pub reattached: bool,
+    /// The mailbox was there before its resource, and is to be taken over.
+    pub adopts: bool,
     /// Why the mailbox as it is is refused, although its manifest is not.
     pub refused: Option<Stall>,
     /// Grants that were taken away and that a read of this reconcile was the first to show no more.
@@ -39,14 +41,16 @@ pub enum Validated {
 }
 
 /// What is to be done.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one value lives at a time, and is taken apart at once"
-)]
 pub enum Planned {
     Create {
         judged: Judged,
         nickname: Nickname,
+    },
+    /// Only the marker is written; the rest follows once a read shows it.
+    Adopt {
+        judged: Judged,
+        seen: Box<Seen>,
+        plan: Plan,
     },
     Change {
         judged: Judged,
@@ -72,6 +76,7 @@ pub fn validate(
         wanted,
         desired,
         reattached: false,
+        adopts: false,
         refused: None,
         gone: Vec::new(),
     };
@@ -107,7 +112,11 @@ impl Validated {
             Self::New { judged, nickname } => Planned::Create { judged, nickname },
             Self::Present { judged, seen } => {
                 let plan = judged.plan(&seen.observed);
-                Planned::Change { judged, seen, plan }
+                if judged.adopts {
+                    Planned::Adopt { judged, seen, plan }
+                } else {
+                    Planned::Change { judged, seen, plan }
+                }
             }
         }
     }
@@ -116,7 +125,7 @@ impl Validated {
 impl Planned {
     pub fn judged(&self) -> &Judged {
         match self {
-            Self::Create { judged, .. } | Self::Change { judged, .. } => judged,
+            Self::Create { judged, .. } | Self::Adopt { judged, .. } | Self::Change { judged, .. } => judged,
         }
     }
 }
@@ -136,8 +145,16 @@ impl Judged {
         let guid = seen.observed.guid;
         let ownership = plan::ownership(owner, &tenant.succeeds, &seen.observed, ledger, is_alive);
         match ownership {
-            Ownership::Ours | Ownership::JustCreated => {}
-            Ownership::Reattached => self.reattached = true,
+            Ownership::Ours | Ownership::JustCreated => self.prepared.ledger.adopting = None,
+            Ownership::Reattached => {
+                self.reattached = true;
+                self.prepared.ledger.adopting = None;
+            }
+            Ownership::NotOurs(NotOurs::Unmarked | NotOurs::OtherText | NotOurs::CopiedMarker)
+                if ledger.adopting.is_some() && self.prepared.purpose == Purpose::Keep =>
+            {
+                return self.adopt(seen);
+            }
             Ownership::NotOurs(NotOurs::OtherCluster(cluster)) => {
                 return Err(Outcome::Stalled(Stall::TakenOver(format!(
                     "the mailbox {guid} belongs to the resource of this name in the cluster {cluster}; nothing is \
@@ -200,9 +217,13 @@ impl Judged {
                  have a mail administrator take the addresses away that it should not have"
             ));
             match purpose {
-                Purpose::Keep if self.reattached => return Err(Outcome::Stalled(stall)),
+                Purpose::Keep if self.reattached || self.adopts => return Err(Outcome::Stalled(stall)),
                 Purpose::Keep => *purpose = Purpose::OnlyRemove,
-                Purpose::OnlyRemove | Purpose::Protect | Purpose::Released | Purpose::HeldUp => {}
+                Purpose::OnlyRemove
+                | Purpose::Protect
+                | Purpose::Released
+                | Purpose::HeldUp
+                | Purpose::HandedBack => {}
             }
             admitted.sign_in = admitted_sign_in(admitted.sign_in, &rules);
             admitted.exclusive = false;
@@ -293,6 +314,7 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         address: admitted.address.clone(),
         aliases: admitted.aliases.clone(),
         sign_in: admitted.sign_in,
+        leaves_sign_in: ledger.sign_in_undecided && !admitted.decides_sign_in,
         sign_in_control: tenant.sign_in_control,
         sign_in_attempts: remembered.sign_in.clone(),
         grants: wanted.grants.clone(),

@@ -4,6 +4,7 @@
 //! directory knows them, and [`validate`] the mailbox as Exchange shows it.
 
 mod admitted;
+mod adoption;
 mod claims;
 mod judge;
 mod members;

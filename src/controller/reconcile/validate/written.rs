@@ -27,6 +27,7 @@ pub fn admit(
         stall,
         declared: None,
     })?;
+    let sign_in = admitted_sign_in(spec.sign_in.unwrap_or(SignIn::Blocked), around.rules);
     let members_of = |object: &Arc<MailboxPermission>| members::admit(object, mailbox, around);
     let admitted = Admitted {
         address: primary,
@@ -36,7 +37,11 @@ pub fn admit(
         settings: BTreeMap::new(),
         refused_settings: BTreeMap::new(),
         denied: BTreeMap::new(),
-        sign_in: admitted_sign_in(spec.sign_in.unwrap_or(SignIn::Blocked), around.rules),
+        sign_in,
+        decides_sign_in: spec.sign_in == Some(sign_in),
+        adoption: spec.adoption,
+        adoption_denied: around.rules.admit(Wish::Power(Power::Adopt)).err(),
+        earlier: around.earlier.clone(),
         permissions: permissions.iter().map(members_of).collect(),
         exclusive: false,
         ignore: Vec::new(),

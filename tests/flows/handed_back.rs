@@ -1,0 +1,92 @@
+//! Adopted mailboxes whose resources go.
+
+use super::adoption::*;
+use super::kit::*;
+use serde_json::json;
+use shared_mailbox_operator::api::MailboxLedger;
+use simulator::Faults;
+use testkit::{World, with};
+
+async fn disown(world: &World, value: &str) {
+    let ledger = world.ledger().await;
+    let annotated = json!({ "metadata": { "annotations": { "sharedmailbox.dev/disown": value } } });
+    let api: kube::Api<MailboxLedger> = kube::Api::all(world.client.clone());
+    let patch = kube::api::Patch::Merge(annotated);
+    api.patch(
+        ledger.metadata.name.as_deref().unwrap(),
+        &kube::api::PatchParams::default(),
+        &patch,
+    )
+    .await
+    .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_is_handed_back_once_its_resource_is_gone_and_somebody_names_it() {
+    let world = usual().await;
+    world.apply(&adopting(&json!({}))).await;
+    world.apply(&team(&[SECOND])).await;
+    world.wait_permission("team", "True", "Granted").await;
+    let guid = view(&world).exchange_guid.to_string();
+    disown(&world, &guid).await;
+    world.sleep(INTERVAL).await;
+    assert!(
+        view(&world).custom_attributes.contains_key(&15),
+        "a resource has it"
+    );
+    disown(&world, "44444444-4444-4444-8444-444444444444").await;
+    world.delete_mailbox("sales").await;
+    world.delete_permission("team").await;
+    world.sleep(INTERVAL).await;
+    let before = view(&world);
+    assert!(
+        before.custom_attributes.contains_key(&15),
+        "another mailbox was named"
+    );
+    forget(&world);
+    disown(&world, &guid).await;
+    until(&world, "the marker is gone", || {
+        !view(&world).custom_attributes.contains_key(&15)
+    })
+    .await;
+    assert_eq!(world.writes(), ["Set-Mailbox"]);
+    world.sleep(INTERVAL).await;
+    assert_eq!(world.ledgers().await, []);
+    assert_eq!(but_marker(&view(&world)), but_marker(&before));
+    let thief = json!({ "metadata": { "name": "other" } });
+    world.apply(&with(adopting(&json!({})), &thief)).await;
+    world.wait_mailbox("other", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_that_is_deleted_leaves_an_adopted_mailbox_as_it_is_and_takes_it_up_again() {
+    let world = usual().await;
+    world.apply(&adopting(&json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(2).await;
+    let before = view(&world);
+    world.delete_mailbox("sales").await;
+    world.sleep(INTERVAL).await;
+    assert_eq!(view(&world), before);
+    world.apply(&sales(json!({ "displayName": "Sales" }))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(but_marker(&view(&world)), but_marker(&before));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adoption_that_came_to_nothing_is_forgotten_with_its_resource() {
+    let world = usual().await;
+    world.tenant.add_fault(no_set());
+    world.apply(&adopting(&json!({}))).await;
+    until(&world, "the marker is tried", || sent(&world, "Set-Mailbox") > 0).await;
+    world.delete_mailbox("sales").await;
+    world.sleep(60).await;
+    assert_eq!(world.ledgers().await.len(), 1, "an answer may have been lost");
+    world.tenant.set_faults(Faults::default());
+    forget(&world);
+    world.sleep(2 * 3600).await;
+    assert_eq!(world.ledgers().await, []);
+    assert_eq!(world.writes(), NOTHING);
+    world.apply(&adopting(&json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}
