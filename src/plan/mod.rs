@@ -48,8 +48,8 @@ pub use standing::{Answer, Earlier, ShownSettings, Standing, Unread};
 pub use step::{Cause, Eviction, Plan, Step, parts};
 
 use crate::api::{SignIn, SignInControl};
-use crate::ledger::Ledger;
-use crate::mail::SmtpAddress;
+use crate::ledger::{Ledger, RightOf, Withdrawn};
+use crate::mail::{Right, SmtpAddress};
 use crate::setting::Call;
 use settings::OnBehalfChanges;
 
@@ -64,10 +64,36 @@ pub fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         Purpose::Protect => whole.only_what_protects(ledger),
         Purpose::Released => whole.only_what_outlives(ledger, false),
         Purpose::HeldUp => whole.only_what_outlives(ledger, true),
-        Purpose::HandedBack => whole
-            .only_what_outlives(ledger, false)
-            .withdrawing_the_marker(desired.marker_attribute),
+        Purpose::HandedBack => {
+            let owes = owes_something(&whole, desired, observed, ledger);
+            let rest = whole.only_what_outlives(ledger, false);
+            if owes || !rest.is_empty() {
+                rest
+            } else {
+                rest.withdrawing_the_marker(desired.marker_attribute)
+            }
+        }
     }
+}
+
+/// Whether a removal is still owed that nobody could carry out without the marker: one that waits, was announced, may have
+/// been forgotten by Exchange, or whose row can't be read.
+fn owes_something(whole: &Plan, desired: &Desired, observed: &Observed, ledger: &Ledger) -> bool {
+    let may_be_hidden = ledger.removed.iter().any(|removed| match removed.what {
+        Withdrawn::Grant(_) => removed.until > desired.now,
+        Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
+    });
+    let is_announced = |what: &RightOf| ledger.weighed.iter().any(|one| one.what == *what);
+    let mut grants = ledger.grants.iter();
+    may_be_hidden
+        || ledger.intent.is_some()
+        || ledger.adopting.is_some()
+        || ledger.held.is_some()
+        || !whole.due.is_empty()
+        || grants.any(|grant| grant.remapping || is_announced(&grant.right_of()))
+        || [Right::FullAccess, Right::SendAs]
+            .into_iter()
+            .any(|right| observed.is_unread(right))
 }
 
 /// What a plan would be if its purpose stopped nothing.

@@ -79,7 +79,7 @@ async fn whatever_speaks_against_an_adoption_nothing_is_written() {
         existing(),
         json!({ "powers": [] }),
         none(),
-        "AccessDenied",
+        "AddressInUse",
         &["the power Adopt", "powers: [Adopt]"],
     )
     .await;

@@ -2,10 +2,16 @@
 
 use super::adoption::*;
 use super::kit::*;
+use super::remembered::{HOUR, until_removing};
 use serde_json::json;
 use shared_mailbox_operator::api::MailboxLedger;
-use simulator::Faults;
-use testkit::{World, with};
+use simulator::{Fault, FaultRule, Faults};
+use testkit::{World, tenant, with};
+
+/// The tenant of [`usual`].
+fn allowing() -> serde_json::Value {
+    with(tenant(), &rule(&json!({})))
+}
 
 async fn disown(world: &World, value: &str) {
     let ledger = world.ledger().await;
@@ -50,7 +56,9 @@ async fn a_mailbox_is_handed_back_once_its_resource_is_gone_and_somebody_names_i
     })
     .await;
     assert_eq!(world.writes(), ["Set-Mailbox"]);
-    world.sleep(INTERVAL).await;
+    world.sleep(60).await;
+    assert_eq!(world.ledgers().await.len(), 1, "a replica may lag");
+    world.sleep(HOUR).await;
     assert_eq!(world.ledgers().await, []);
     assert_eq!(but_marker(&view(&world)), but_marker(&before));
     let thief = json!({ "metadata": { "name": "other" } });
@@ -89,4 +97,74 @@ async fn an_adoption_that_came_to_nothing_is_forgotten_with_its_resource() {
     assert_eq!(world.writes(), NOTHING);
     world.apply(&adopting(&json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_is_not_handed_back_while_a_removal_is_owed() {
+    let world = usual().await;
+    world.apply(&adopting(&json!({}))).await;
+    world.apply(&team(&[SECOND, THIRD])).await;
+    world.wait_permission("team", "True", "Granted").await;
+    let refused = FaultRule::always(refusal("the object cannot be changed"));
+    world
+        .tenant
+        .add_fault(refused.on(&["Remove-RecipientPermission", "Remove-MailboxPermission"]));
+    world.apply(&team(&[SECOND])).await;
+    until_removing(&world).await;
+    world.delete_mailbox("sales").await;
+    world.sleep(60).await;
+    let guid = view(&world).exchange_guid.to_string();
+    disown(&world, &guid).await;
+    world.sleep(2 * HOUR).await;
+    assert!(view(&world).custom_attributes.contains_key(&15));
+    assert_eq!(world.ledgers().await.len(), 1);
+    world.tenant.set_faults(Faults::default());
+    world.sleep(2 * HOUR).await;
+    let third = world.tenant.object_id(THIRD).unwrap();
+    assert!(!view(&world).send_as.contains(&third));
+    assert!(!view(&world).custom_attributes.contains_key(&15));
+    assert_eq!(world.ledgers().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_of_an_earlier_life_is_not_done_in_a_later_one() {
+    let world = usual().await;
+    world.apply(&adopting(&json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    let observed = json!({ "spec": { "management": "Observe" } });
+    world.apply(&with(allowing(), &observed)).await;
+    world.delete_mailbox("sales").await;
+    world.sleep(60).await;
+    disown(&world, &view(&world).exchange_guid.to_string()).await;
+    world.sleep(60).await;
+    world.apply(&allowing()).await;
+    world.apply(&adopting(&json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.delete_mailbox("sales").await;
+    world.sleep(HOUR).await;
+    assert!(view(&world).custom_attributes.contains_key(&15));
+    assert_eq!(world.ledgers().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_refused_does_not_bring_defaults_to_a_mailbox_that_is_taken_over() {
+    let world = usual().await;
+    purge(&world, SALES);
+    let defaults = json!({ "spec": { "defaults": { "mailTip": "from the tenant" } } });
+    world.apply(&with(allowing(), &defaults)).await;
+    world
+        .tenant
+        .add_fault(FaultRule::always(Fault::Denied).on(&["New-Mailbox"]));
+    world.apply(&adopting(&json!({}))).await;
+    world.sleep(60).await;
+    let by_hand = json!({ "Name": "sales", "Alias": "sales", "PrimarySmtpAddress": SALES, "Shared": true });
+    admin(&world, "New-Mailbox", by_hand);
+    world.tenant.set_faults(Faults::default());
+    world.sleep(HOUR).await;
+    world.tenant.set_account_enabled(SALES, false).unwrap();
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(
+        view(&world).settings.get("MailTip").filter(|tip| !tip.is_null()),
+        None
+    );
 }

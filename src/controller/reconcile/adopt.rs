@@ -18,6 +18,7 @@ use super::outcome::{Outcome, Progress, Stall};
 use super::validate::Judged;
 use crate::api::condition::{cut, whole_seconds};
 use crate::api::{LedgerBefore, LedgerGrantBefore};
+use crate::ledger::Ledger;
 use crate::mail::Right;
 use crate::plan::{self, Account, FAMILIES, Observed, Plan, ShownSettings};
 use crate::setting::{Value, Who};
@@ -32,12 +33,17 @@ impl Reconcile<'_> {
         if !judged.prepared.writes {
             return Ok(self.would_adopt(judged, seen, plan));
         }
-        let plan = plan.only_the_marker(&judged.prepared.ledger);
+        // When it was tried last: only so long after that may it count as never done.
+        let ledger = Ledger {
+            adopting: Some(judged.prepared.now),
+            ..judged.prepared.ledger.clone()
+        };
+        let plan = plan.only_the_marker(&ledger);
         let (due, _) = plan.without(&judged.prepared.remembered.acknowledged);
-        let ledger = judged.prepared.ledger.clone();
         if due.is_empty() {
             let text = "the marker of the mailbox was acknowledged and is not shown yet".to_owned();
             let waiting = Outcome::Progressing(Progress::WaitingForExchange(text));
+            let ledger = judged.prepared.ledger.clone();
             return Ok(judged.end(waiting, Some(ledger), seen, plan, Execution::default()));
         }
         self.remember_before(&judged, &seen.observed).await?;
@@ -78,7 +84,8 @@ impl Reconcile<'_> {
 
     /// What would be done, and what would stay.
     fn would_adopt(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
-        let foreign = plan::foreign(&judged.desired, &seen.observed, &judged.prepared.ledger).len();
+        let foreign = plan::foreign(&judged.desired, &seen.observed, &judged.prepared.ledger);
+        let foreign = foreign.iter().filter(|row| row.removed_for.is_none()).count();
         let first = format!(
             "take over the shared mailbox {} with ExchangeGuid {}, which keeps {} addresses and {foreign} permissions that \
              no manifest declares",

@@ -252,7 +252,8 @@ impl Reconcile<'_> {
         let MailboxLedgerSpec {
             mailbox, released_at, ..
         } = &object.spec;
-        released_at.is_some() && asked.is_some() && asked == mailbox.as_ref().map(|mailbox| mailbox.guid)
+        let is_meant = released_at.is_some() && ledger::is_intact(object);
+        is_meant && asked.is_some() && asked == mailbox.as_ref().map(|mailbox| mailbox.guid)
     }
 
     /// Whether the resource is held up by somebody, or another one stands in its place, and the mailbox is marked: then its
@@ -346,8 +347,14 @@ impl Reconcile<'_> {
             // A mailbox may be restored: it is looked for once more.
             return self.ledger.is_unseen && since(gone) >= GONE_KEPT;
         }
-        if self.is_disowned() && self.ledger.is_unseen {
-            return true;
+        if self.is_disowned() && self.ledger.is_unseen && spec.adopting.is_none() && spec.intent.is_none() {
+            // A replica may lag behind the marker.
+            let now = self.context.clock.instant();
+            let since = self
+                .context
+                .state
+                .remember(self.key, |memory| memory.unmarked_since);
+            return since.is_some_and(|since| now.saturating_duration_since(since) >= SHOWN_BY_THEN);
         }
         if let Some(at) = spec.adopting {
             return self.ledger.is_unseen && since(at) >= SHOWN_BY_THEN;

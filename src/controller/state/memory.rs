@@ -27,6 +27,8 @@ pub struct Memory {
     pub lost: BTreeMap<String, Instant>,
     /// Since when the namespace, or our CRDs, were seen in deletion while permissions are gone.
     pub deleting_since: Option<Instant>,
+    /// Since when each read has shown the mailbox without our marker.
+    pub unmarked_since: Option<Instant>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
     /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written down.

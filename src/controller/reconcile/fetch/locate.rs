@@ -107,7 +107,12 @@ fn addresses_of(nicknames: &[(Nickname, SmtpAddress)]) -> impl Iterator<Item = S
 
 fn located(holding: &Holding<'_>, admitted: &Admitted, nicknames: &[(Nickname, SmtpAddress)]) -> Located {
     let existing = match holding.of(&admitted.address) {
-        Hold::Existing(guid) if admitted.adoption == Adoption::SharedMailbox => Some(guid),
+        // Whoever may take nothing over learns no more than that somebody has the address.
+        Hold::Existing(guid)
+            if admitted.adoption == Adoption::SharedMailbox && admitted.adoption_denied.is_none() =>
+        {
+            Some(guid)
+        }
         Hold::Existing(_) | Hold::Free | Hold::MaybeOurs(_) | Hold::Taken(_) => None,
     };
     let mut taken = None;
@@ -150,6 +155,9 @@ fn located(holding: &Holding<'_>, admitted: &Admitted, nicknames: &[(Nickname, S
 fn unmarked(admitted: &Admitted, address: &SmtpAddress) -> String {
     let unmarked = "is a shared mailbox that is not ours: no SharedMailbox created it";
     match admitted.adoption {
+        Adoption::SharedMailbox if let Some(denied) = &admitted.adoption_denied => {
+            format!("{unmarked}, and it is not taken over: {denied}; or take another address")
+        }
         Adoption::SharedMailbox if *address != admitted.address => format!(
             "{unmarked}, and only the mailbox of the primary address is taken over: leave that address out, or declare it \
              in a SharedMailbox of its own"

@@ -182,7 +182,10 @@ impl Reconcile<'_> {
             }
             prepared.ledger.intent = None;
         }
-        if self.ledger.draft().is_none() {
+        // Defaults are for mailboxes that we create.
+        prepared.ledger.defaults = None;
+        let remembered = self.ledger.draft().map(|draft| draft.mailbox.is_some());
+        if remembered != Some(true) {
             if self.is_remembered_elsewhere(guid).await? {
                 return Err(Outcome::Stalled(Stall::AdoptionRefused(format!(
                     "the mailbox {guid} carries no marker, and a MailboxLedger remembers it as that of another \
@@ -190,7 +193,9 @@ impl Reconcile<'_> {
                      ledger (docs/adoption.md)"
                 ))));
             }
-            self.begin_adoption(&prepared.tenant);
+            if remembered.is_none() {
+                self.begin_adoption(&prepared.tenant);
+            }
         }
         let now = whole_seconds(self.context.clock.now());
         prepared.ledger.adopting.get_or_insert(now);
@@ -234,11 +239,17 @@ impl Reconcile<'_> {
                 self.seen_account = Some(seen.observed.account.clone());
                 self.note_mailbox(guid, &seen.observed);
                 let marker = seen.observed.attribute.parse::<Marker>();
-                let is_marked = marker.is_ok_and(|marker| marker.has_name_of(&prepared.owner));
+                let succeeds = &prepared.tenant.succeeds;
+                let is_marked = marker.is_ok_and(|marker| {
+                    marker.mailbox == guid && marker.names_same_resource(&prepared.owner, succeeds)
+                });
                 let is_awaited = prepared.ledger.adopting.is_some() || self.is_disowned();
                 if is_awaited && !is_marked {
                     self.ledger.is_unseen = true;
                 }
+                self.context.state.remember(self.key, |memory| {
+                    memory.unmarked_since = (!is_marked).then(|| memory.unmarked_since.unwrap_or(now.0));
+                });
                 Ok(seen)
             }
             Err(error) if error.class == ErrorClass::NotFound => Err(self.missing(&prepared.ledger, guid)),

@@ -6,7 +6,7 @@ use kube::{Api, ResourceExt};
 use super::super::begin::Reconcile;
 use super::super::outcome::{Outcome, Stall};
 use crate::api::condition::whole_seconds;
-use crate::api::{MailboxLedger, MailboxLedgerSpec};
+use crate::api::{DISOWN, MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::{self, Ledger};
 
 /// As etcd says it, through the API server.
@@ -29,6 +29,8 @@ impl Reconcile<'_> {
         if self.ledger.object().is_none() && !remembered.grants.is_empty() {
             let nobody = Ledger {
                 intent: remembered.intent.clone(),
+                adopting: remembered.adopting,
+                sign_in_undecided: remembered.sign_in_undecided,
                 ..Ledger::default()
             };
             self.write_ledger(&nobody).await?;
@@ -90,6 +92,10 @@ impl Reconcile<'_> {
         let params = PostParams::default();
         let answer = match before {
             Some(mut object) => {
+                // It was asked of a mailbox without a resource, and of this very ledger: not of a later life.
+                if spec.released_at.is_none() || !ledger::is_intact(&object) {
+                    object.annotations_mut().remove(DISOWN);
+                }
                 object.spec = spec;
                 api.replace(&object.name_any(), &params, &object).await
             }
