@@ -392,7 +392,7 @@ async fn what_is_left_out_gets_its_default_and_what_is_unknown_is_named() {
         taken.data["spec"],
         json!({
             "displayName": "Sales", "emailAddress": "least@kinds.example", "tenantRef": { "name": "default" },
-            "management": "Enforce", "deletionPolicy": "Retain", "permissions": { "mode": "Additive" }
+            "adoption": "Never", "management": "Enforce", "deletionPolicy": "Retain", "permissions": { "mode": "Additive" }
         })
     );
     let taken = kinds

@@ -6,13 +6,17 @@ use std::sync::atomic::Ordering;
 use futures::future::try_join_all;
 
 use super::Gateway;
-use super::gather::{Asked, Failed, Found, Round};
+use super::gather::{Asked, Failed, Found, MOST_CONDITIONS, Round};
 use super::queue::GATHER;
 use super::shared::Core;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
 use crate::exchange::trail;
 use crate::exchange::wire::{Answer, Cmdlet};
+use crate::fair::{self, Owner};
 use crate::lane::Lane;
+
+/// Whose turn a shared read waits for. No namespace has this name.
+const TOGETHER: &str = "look-ups of several";
 
 /// The cmdlet that reads what a filter matches.
 type Reader = fn(&str) -> Cmdlet;
@@ -30,6 +34,10 @@ impl Gateway {
             return Ok(Arc::default());
         }
         let core = &self.core;
+        // What takes access away waits for nobody's look-ups, and who asks for more than fits takes nobody's turn.
+        if lane == Lane::Revocation || conditions.len() > MOST_CONDITIONS {
+            return core.look_up_alone(lane, &conditions, reader).await.map(Arc::new);
+        }
         let run = |round| Core::run(Arc::clone(core), round, reader);
         let round = core.gather.join(reader("").name, lane, &conditions, run);
         let Failed { error, is_shared } = match round.await {
@@ -66,11 +74,11 @@ impl Core {
         let conditions: Vec<String> = conditions.into_iter().collect();
         let is_shared = callers > 1;
         let found = if is_shared {
-            let found = core.list(lane, &reader(&any_of(&conditions))).await;
-            if found
-                .as_ref()
-                .is_err_and(|error| error.class == ErrorClass::Invalid)
-            {
+            // Whoever happens to wait for it, it has a turn of its own.
+            let together = reader(&any_of(&conditions));
+            let found = fair::for_owner(Owner::from(TOGETHER), core.list(lane, &together)).await;
+            let is_refused = |error: &ExchangeError| error.class == ErrorClass::Invalid;
+            if conditions.len() > 1 && found.as_ref().is_err_and(is_refused) {
                 core.gather.take_at_most(conditions.len().div_ceil(2));
             }
             found.map(|answer| vec![answer])

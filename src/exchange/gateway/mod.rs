@@ -26,7 +26,7 @@ use tracing::{Instrument as _, Span};
 
 use self::budget::{Hold, WriteBudget};
 use self::gather::{Gather, MOST_CONDITIONS};
-use self::queue::{GATHER, Outcome, Queue, Urgency, Waiting};
+use self::queue::{BATCH, GATHER, Outcome, Queue, Urgency, Waiting};
 pub(super) use self::retry::{Attempts, THROTTLED_PATIENCE, Verdict};
 pub(super) use self::send::{REQUEST_TIMEOUT, STALE_ROLES};
 pub(super) use self::shared::{Core, not_leading};
@@ -37,7 +37,7 @@ use super::error::{ErrorClass, ExchangeError, Retry, Stage};
 use super::http::HttpService;
 use super::metrics::{GatewayMetrics, Wait};
 use super::trail;
-use super::wire::{AdminApi, Answer, Cmdlet, Failure};
+use super::wire::{AdminApi, Answer, Cmdlet, Effect, Failure};
 use crate::clock::Clock;
 use crate::fair;
 use crate::lane::Lane;
@@ -141,6 +141,7 @@ impl Gateway {
                 max_in_flight: connection.max_concurrent.max(1),
                 in_flight: 0,
                 background_in_flight: 0,
+                creates_in_flight: 0,
             }),
             work: Notify::new(),
             graph_slots: Semaphore::new(GRAPH_REQUESTS),
@@ -388,11 +389,18 @@ impl Core {
             writes,
             in_flight,
             background_in_flight,
+            creates_in_flight,
             max_in_flight,
             hold: _,
         } = &mut *state;
         // One slot stays free of background work, so that whoever waits for an answer never waits for a sweep.
         let background_slots = (*max_in_flight - 1).max(1);
+        // Nor for creates, ten of which take minutes.
+        let creates = match *max_in_flight {
+            0 | 1 => 1,
+            slots if *creates_in_flight < slots - 1 => BATCH,
+            _ => 0,
+        };
         let mut lingers = None;
         for urgency in queue.order() {
             if urgency == Urgency::Background && *background_in_flight >= background_slots {
@@ -402,9 +410,10 @@ impl Core {
                 lingers = Some(lingers.map_or(left, |other: Duration| other.min(left)));
                 continue;
             }
-            let batch = queue.take_batch(urgency, writes, now);
+            let batch = queue.take_batch(urgency, creates, writes, now);
             if !batch.is_empty() {
                 *in_flight += 1;
+                *creates_in_flight += usize::from(is_create(&batch));
                 *background_in_flight += usize::from(urgency == Urgency::Background);
                 return Next::Send(batch, urgency);
             }
@@ -424,6 +433,13 @@ async fn dispatch(core: Arc<Core>) {
     futures::join!(send_what_may_go(&core), refuse_when_stood_down(&core));
 }
 
+/// Whether these calls create mailboxes: they go with nothing else.
+fn is_create(batch: &[Waiting]) -> bool {
+    batch
+        .first()
+        .is_some_and(|call| call.cmdlet.effect == Effect::Create)
+}
+
 async fn send_what_may_go(core: &Arc<Core>) {
     let mut requests = JoinSet::new();
     loop {
@@ -433,6 +449,7 @@ async fn send_what_may_go(core: &Arc<Core>) {
                     let slot = Slot {
                         core: core.clone(),
                         urgency,
+                        is_create: is_create(&batch),
                     };
                     requests.spawn(send::send(core.clone(), batch, slot));
                 }

@@ -147,8 +147,14 @@ impl Queue {
     }
 
     /// Up to ten calls that may go out together, the most urgent first. Writes go as far as their budget. A create takes
-    /// longer than anything else: it waits with other creates, and nobody else with them.
-    pub fn take_batch(&mut self, urgency: Urgency, writes: &mut WriteBudget, now: Instant) -> Vec<Waiting> {
+    /// longer than anything else: it waits with other creates, no more than `most_creates`, and nobody else with them.
+    pub fn take_batch(
+        &mut self,
+        urgency: Urgency,
+        most_creates: usize,
+        writes: &mut WriteBudget,
+        now: Instant,
+    ) -> Vec<Waiting> {
         let mut batch: Vec<Waiting> = Vec::new();
         let (mut count, mut is_alone) = (0, false);
         let mut creates = None;
@@ -161,6 +167,7 @@ impl Queue {
                 let is_of_another_sort = creates.is_some_and(|creates| creates != is_create);
                 if (call.alone && count > 0)
                     || is_of_another_sort
+                    || (is_create && count >= most_creates)
                     || (call.cmdlet.effect.is_write() && !writes.take(now))
                 {
                     return Choice::Skip;
@@ -234,7 +241,9 @@ mod tests {
         }
 
         fn take(&mut self, urgency: Urgency) -> Vec<&'static str> {
-            let batch = self.queue.take_batch(urgency, &mut self.writes, Instant::now());
+            let batch = self
+                .queue
+                .take_batch(urgency, BATCH, &mut self.writes, Instant::now());
             batch.iter().map(|waiting| waiting.cmdlet.name).collect()
         }
     }

@@ -55,12 +55,15 @@ pub struct State {
     pub max_in_flight: usize,
     pub in_flight: usize,
     pub background_in_flight: usize,
+    /// Requests with nothing but creates, which take minutes.
+    pub creates_in_flight: usize,
 }
 
 /// A place among the requests in flight, freed on drop.
 pub struct Slot {
     pub core: Arc<Core>,
     pub urgency: Urgency,
+    pub is_create: bool,
 }
 
 impl Drop for Slot {
@@ -69,6 +72,9 @@ impl Drop for Slot {
         state.in_flight -= 1;
         if self.urgency == Urgency::Background {
             state.background_in_flight -= 1;
+        }
+        if self.is_create {
+            state.creates_in_flight -= 1;
         }
         drop(state);
         self.core.work.notify_one();

@@ -278,7 +278,7 @@ impl Tenant {
         }
     }
 
-    fn react(&self, call: &Call) -> Reaction {
+    pub fn react(&self, call: &Call) -> Reaction {
         let reaction = (self.script)(call);
         if call.name == "token" && matches!(&reaction, Reaction::Answer { status: 0, .. }) {
             return Self::grant(self.tokens.fetch_add(1, Ordering::SeqCst) + 1, 3599);

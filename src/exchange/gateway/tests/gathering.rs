@@ -133,3 +133,53 @@ async fn a_failed_read_is_everybodys_failure_and_nobodys_absence() {
         assert_eq!(answer.unwrap_err().class, ErrorClass::Transient);
     }
 }
+
+/// Long enough for anything that waits for nobody.
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test(start_paused = true)]
+async fn what_takes_access_away_waits_for_nobodys_look_ups() {
+    let tenant = Tenant::new(|call: &Call| {
+        let filter = call.parameters["Filter"].as_str().unwrap_or_default();
+        if filter.contains("slow") {
+            Reaction::Silent
+        } else {
+            directory(1, 80).react(call)
+        }
+    });
+    let connection = Connection {
+        max_concurrent: 4,
+        ..Tenant::connection()
+    };
+    let gateway = tenant.gateway_of(connection);
+    for number in 0..3 {
+        let (gateway, who) = (gateway.clone(), format!("slow{number}@contoso.com"));
+        tokio::spawn(async move { look_up(&gateway, who.parse().unwrap()).await.map(drop) });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let query = [RecipientQuery::Address(address(0))];
+    let found = gateway.find_recipients_together(Lane::Revocation, &query);
+    let found = tokio::time::timeout(SOON, found).await.expect("nobody waits");
+    assert_eq!(found.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn creates_that_take_minutes_leave_a_request_for_everybody_else() {
+    let tenant = Tenant::new(|call: &Call| match call.name.as_str() {
+        "New-Mailbox" => Reaction::Silent,
+        _ => Tenant::default_reaction(call),
+    });
+    let gateway = tenant.gateway();
+    for _ in 0..30 {
+        let gateway = gateway.clone();
+        tokio::spawn(async move {
+            gateway
+                .create_shared_mailbox(Lane::Edit, &new_mailbox())
+                .await
+                .map(drop)
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let read = tokio::time::timeout(SOON, read(&gateway, Lane::Revocation, 1)).await;
+    read.expect("a slot is free").unwrap();
+}
