@@ -3,6 +3,8 @@
 //! It is to the SharedMailbox what a PersistentVolume is to its claim: cluster-scoped, named for life, and there when
 //! the resource is gone. It is written, and acknowledged by the API server, before the write to Exchange that it
 //! announces. It is memory and no proof: what may be changed is decided by the marker on the mailbox itself.
+//!
+//! Longer than others: it is one object, and its fields are documented where they stand.
 
 use std::collections::BTreeMap;
 

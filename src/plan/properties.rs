@@ -1,4 +1,6 @@
 //! Properties of the planner on random mailboxes.
+//!
+//! Longer than others: one generator of random mailboxes serves all the properties.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,6 @@
 //! How a value is written as JSON, and read back from the form in which the service shows it.
+//!
+//! Longer than others: each kind is its writing and its reading side by side, and they are compared line by line.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,7 @@
 //! A whole world in one process: API server, simulated tenant and operator. The API server is the double, on
 //! tokio's paused time, or a real one.
+//!
+//! Longer than others: it is what every flow begins with, one short sentence a function.
 
 use std::fmt::Debug;
 use std::path::PathBuf;

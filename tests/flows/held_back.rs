@@ -152,10 +152,12 @@ async fn a_paused_mailbox_that_cannot_be_protected_says_why() {
 #[tokio::test(start_paused = true)]
 async fn a_deletion_that_hangs_does_not_suspend_what_protects() {
     let world = world(Seed::contoso(), json!({})).await;
-    world.apply(&sales(json!({}))).await;
+    settle(&world, &[FIRST, SECOND]).await;
+    // Somebody's finalizer on another one is enough.
     let held_up = json!({ "metadata": { "finalizers": ["example.com/wait"] } });
-    world.apply(&with(team(&[FIRST, SECOND]), &held_up)).await;
-    world.wait_permission("team", "True", "Granted").await;
+    let other = permission("other", "elsewhere", &[THIRD], &["SendAs"]);
+    world.apply(&with(other, &held_up)).await;
+    world.sleep(5).await;
     let definitions: Api<CustomResourceDefinition> = Api::all(world.client.clone());
     definitions
         .delete(MailboxPermission::crd_name(), &kube::api::DeleteParams::default())

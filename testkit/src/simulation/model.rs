@@ -1,5 +1,7 @@
 //! What ought to be, worked out from the manifests and the tenant as it truly is, without a line of the
 //! operator's own code.
+//!
+//! Longer than others: it works out once more all that the operator promises, and its parts read each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
