@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::model::{
     held, home, is_reported, mailboxes, name, permissions, ready_of, settings_differ, view_of,
 };
@@ -48,7 +50,10 @@ pub fn standing(world: &World) -> Standing {
         let uid = mailbox["metadata"]["uid"].as_str().unwrap_or_default();
         let spec = (format!("{own} ({uid})"), generation);
         if ready {
-            standing.reported_as_declared.insert(spec.clone());
+            // That nobody knows whether sign-in is blocked is said, and lowers nothing.
+            if !is_sign_in_unknown(&mailbox) {
+                standing.reported_as_declared.insert(spec.clone());
+            }
             standing.at_odds.extend(at_odds(world, &own));
         }
         if settings_differ(&mailbox, &view).is_empty() {
@@ -74,6 +79,11 @@ pub fn standing(world: &World) -> Standing {
         }
     }
     standing
+}
+
+fn is_sign_in_unknown(mailbox: &Value) -> bool {
+    let mut conditions = mailbox["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.any(|condition| condition["type"] == "SignInBlocked" && condition["status"] == "Unknown")
 }
 
 /// The rights that the lists of members report to be in this state, each with the permission that says so.
