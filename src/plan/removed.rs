@@ -97,7 +97,11 @@ pub fn confirm_removed(
         let until = grant.at.map_or(desired.now, shown_by_then);
         (counts || until > desired.now).then(|| Removed {
             until,
-            what: Withdrawn::Grant(grant.clone()),
+            // Nothing is left of a change of automapping that was under way.
+            what: Withdrawn::Grant(RecordedGrant {
+                remapping: false,
+                ..grant.clone()
+            }),
             weighed_at,
         })
     });
