@@ -53,6 +53,21 @@ pub struct Ledger {
     pub sign_out_owed: bool,
 }
 
+impl Ledger {
+    /// Whether the removal of this right was announced.
+    pub fn announces(&self, what: &RightOf) -> bool {
+        self.weighed.iter().any(|one| one.what == *what)
+    }
+
+    /// Whether a right was removed so lately that a replica may hide that it is there.
+    pub fn may_hide_a_right(&self, now: Timestamp) -> bool {
+        self.removed.iter().any(|removed| match &removed.what {
+            Withdrawn::Grant(_) => removed.until > now,
+            Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
+        })
+    }
+}
+
 /// One right of one member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedGrant {

@@ -48,7 +48,7 @@ pub use standing::{Answer, Earlier, ShownSettings, Standing, Unread};
 pub use step::{Cause, Eviction, Plan, Step, parts};
 
 use crate::api::{SignIn, SignInControl};
-use crate::ledger::{Ledger, RightOf, Withdrawn};
+use crate::ledger::Ledger;
 use crate::mail::{Right, SmtpAddress};
 use crate::setting::Call;
 use settings::OnBehalfChanges;
@@ -79,18 +79,13 @@ pub fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
 /// Whether a removal is still owed that nobody could carry out without the marker: one that waits, was announced, may have
 /// been forgotten by Exchange, or whose row can't be read.
 fn owes_something(whole: &Plan, desired: &Desired, observed: &Observed, ledger: &Ledger) -> bool {
-    let may_be_hidden = ledger.removed.iter().any(|removed| match removed.what {
-        Withdrawn::Grant(_) => removed.until > desired.now,
-        Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
-    });
-    let is_announced = |what: &RightOf| ledger.weighed.iter().any(|one| one.what == *what);
     let mut grants = ledger.grants.iter();
-    may_be_hidden
+    ledger.may_hide_a_right(desired.now)
         || ledger.intent.is_some()
         || ledger.adopting.is_some()
         || ledger.held.is_some()
         || !whole.due.is_empty()
-        || grants.any(|grant| grant.remapping || is_announced(&grant.right_of()))
+        || grants.any(|grant| grant.remapping || ledger.announces(&grant.right_of()))
         || [Right::FullAccess, Right::SendAs]
             .into_iter()
             .any(|right| observed.is_unread(right))

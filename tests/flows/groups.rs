@@ -6,19 +6,33 @@ use shared_mailbox_operator::api::RightState;
 use simulator::{GroupKind, GroupQuirks, HiddenMembers, Seed, SeedGroup, SeedUser};
 use testkit::{World, permission, with};
 
-const ALL_STAFF: &str = "all-staff@contoso.com";
+pub const ALL_STAFF: &str = "all-staff@contoso.com";
 
 /// `all-staff`, a distribution list, person by person.
 fn expanded() -> Value {
+    expanded_as("team", ALL_STAFF)
+}
+
+/// Everybody in a group may send as `sales`.
+pub fn expanded_as(name: &str, group: &str) -> Value {
     with(
-        permission("team", "sales", &[], &["SendAs"]),
-        &json!({ "spec": { "members": [{ "group": ALL_STAFF, "expand": true }] } }),
+        permission(name, "sales", &[], &["SendAs"]),
+        &json!({ "spec": { "members": [{ "group": group, "expand": true }] } }),
     )
 }
 
+pub fn person(number: usize) -> String {
+    format!("person{number}@contoso.com")
+}
+
 fn seed(people: usize) -> Seed {
-    let names: Vec<String> = (0..people).map(|n| format!("person{n}@contoso.com")).collect();
-    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    staff(people, people)
+}
+
+/// So many people, of whom the first are in `all-staff`.
+pub fn staff(members: usize, people: usize) -> Seed {
+    let names: Vec<String> = (0..people).map(person).collect();
+    let members: Vec<&str> = names.iter().take(members).map(String::as_str).collect();
     let mut seed = Seed::contoso();
     seed.groups.retain(|group| group.address != ALL_STAFF);
     for name in &names {

@@ -1,47 +1,18 @@
 //! Groups whose owners sit outside the cluster: what follows from their changes, and what does not wait for it.
 
+use super::groups::{ALL_STAFF, expanded_as, person, staff};
 use super::kit::*;
 use super::remembered::*;
-use serde_json::{Value, json};
-use simulator::{AccessRow, GroupKind, Seed, SeedGroup, SeedUser};
-use testkit::{World, permission, tenant, with};
+use serde_json::json;
+use simulator::{AccessRow, GroupKind, SeedGroup};
+use testkit::{World, tenant, with};
 
-const OUTER: &str = "all-staff@contoso.com";
 const INNER: &str = "sales-team@contoso.com";
 
-fn expanded(name: &str, group: &str) -> Value {
-    with(
-        permission(name, "sales", &[], &["SendAs"]),
-        &json!({ "spec": { "members": [{ "group": group, "expand": true }] } }),
-    )
-}
-
-fn person(number: usize) -> String {
-    format!("person{number}@contoso.com")
-}
-
-/// `OUTER` with its first people, and everybody else known.
-fn seed(members: usize, people: usize) -> Seed {
-    let names: Vec<String> = (0..people).map(person).collect();
-    let members: Vec<&str> = names.iter().take(members).map(String::as_str).collect();
-    let mut seed = Seed::contoso();
-    seed.groups
-        .retain(|group| group.address != OUTER && group.address != INNER);
-    for name in &names {
-        seed = seed.with_user(SeedUser::person(name, name));
-    }
-    seed.with_group(SeedGroup::new(
-        OUTER,
-        "All Staff",
-        GroupKind::Distribution,
-        &members,
-    ))
-}
-
 async fn with_twenty() -> World {
-    let world = world(seed(20, 60), json!({})).await;
+    let world = world(staff(20, 60), json!({})).await;
     world.apply(&sales(json!({}))).await;
-    world.apply(&expanded("team", OUTER)).await;
+    world.apply(&expanded_as("team", ALL_STAFF)).await;
     world.wait_permission("team", "True", "Granted").await;
     world
 }
@@ -56,7 +27,7 @@ fn join(world: &World, group: &str, people: std::ops::Range<usize>) {
 async fn a_mailbox_is_taken_up_although_its_group_changed_all_at_once_meanwhile() {
     let world = with_twenty().await;
     delete_sales(&world).await;
-    join(&world, OUTER, 20..40);
+    join(&world, ALL_STAFF, 20..40);
     world.apply(&sales(json!({}))).await;
     let object = world.wait_mailbox("sales", "False", "Held").await;
     let ledger = world.ledger().await.spec;
@@ -83,9 +54,9 @@ async fn a_refused_resource_beside_what_an_earlier_one_left_is_read_seldom() {
 
 #[tokio::test(start_paused = true)]
 async fn what_protects_goes_on_while_a_group_keeps_changing() {
-    let world = world(seed(20, 60), json!({})).await;
+    let world = world(staff(20, 60), json!({})).await;
     world.apply(&sales(json!({}))).await;
-    world.apply(&expanded("team", OUTER)).await;
+    world.apply(&expanded_as("team", ALL_STAFF)).await;
     world
         .apply(&with(
             team(&[FIRST, SECOND]),
@@ -93,7 +64,7 @@ async fn what_protects_goes_on_while_a_group_keeps_changing() {
         ))
         .await;
     world.wait_permission("named", "True", "Granted").await;
-    join(&world, OUTER, 20..40);
+    join(&world, ALL_STAFF, 20..40);
     let departed = world.tenant.object_id(SECOND).unwrap();
     for second in 0..2 * INTERVAL {
         world.sleep(1).await;
@@ -105,9 +76,12 @@ async fn what_protects_goes_on_while_a_group_keeps_changing() {
         // Another one each second, so that no two reads show the same.
         let number = 40 + usize::try_from(second % 7).unwrap();
         let before = 40 + usize::try_from((second + 6) % 7).unwrap();
-        join(&world, OUTER, number..number + 1);
+        join(&world, ALL_STAFF, number..number + 1);
         if second > 0 {
-            world.tenant.remove_group_member(OUTER, &person(before)).unwrap();
+            world
+                .tenant
+                .remove_group_member(ALL_STAFF, &person(before))
+                .unwrap();
         }
     }
     assert!(view(&world).account_disabled);
@@ -119,12 +93,14 @@ async fn what_protects_goes_on_while_a_group_keeps_changing() {
 async fn whoever_comes_through_two_groups_that_changed_at_once_waits_as_well() {
     let inner: Vec<String> = (0..20).map(person).collect();
     let inner: Vec<&str> = inner.iter().map(String::as_str).collect();
-    let seed = seed(20, 60).with_group(SeedGroup::new(INNER, "Branch", GroupKind::Distribution, &inner));
+    let mut seed = staff(20, 60);
+    seed.groups.retain(|group| group.address != INNER);
+    let seed = seed.with_group(SeedGroup::new(INNER, "Branch", GroupKind::Distribution, &inner));
     let world = world(seed, json!({})).await;
-    world.tenant.add_group_member(OUTER, INNER).unwrap();
+    world.tenant.add_group_member(ALL_STAFF, INNER).unwrap();
     world.apply(&sales(json!({}))).await;
-    world.apply(&expanded("team", OUTER)).await;
-    world.apply(&expanded("branch", INNER)).await;
+    world.apply(&expanded_as("team", ALL_STAFF)).await;
+    world.apply(&expanded_as("branch", INNER)).await;
     world.wait_permission("branch", "True", "Granted").await;
     join(&world, INNER, 20..35);
     let object = world.wait_mailbox("sales", "False", "Held").await;
@@ -134,7 +110,7 @@ async fn whoever_comes_through_two_groups_that_changed_at_once_waits_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn exclusive_takes_nothing_from_anybody_while_a_group_cannot_be_read() {
-    let world = world(seed(3, 3), json!({})).await;
+    let world = world(staff(3, 3), json!({})).await;
     world.apply(&sales(json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     for number in 0..3 {
@@ -144,7 +120,9 @@ async fn exclusive_takes_nothing_from_anybody_while_a_group_cannot_be_read() {
     world.tenant.set_graph_group_read(false);
     world.tenant.revoke_tokens();
     let by_group = json!({ "spec": { "rights": ["FullAccess"] } });
-    world.apply(&with(expanded("team", OUTER), &by_group)).await;
+    world
+        .apply(&with(expanded_as("team", ALL_STAFF), &by_group))
+        .await;
     world
         .apply(&sales(json!({ "permissions": { "mode": "Exclusive" } })))
         .await;
@@ -170,7 +148,7 @@ async fn whoever_is_in_the_group_and_is_not_admitted_any_more_keeps_the_right() 
     world.apply(&with(tenant(), &narrower)).await;
     world.sleep(HOUR).await;
     assert_eq!(holders(&world), (0, 20));
-    world.tenant.remove_group_member(OUTER, &person(3)).unwrap();
+    world.tenant.remove_group_member(ALL_STAFF, &person(3)).unwrap();
     until(&world, "who leaves the group loses it", || {
         holders(&world) == (0, 19)
     })

@@ -2,16 +2,15 @@
 //! somebody holds up.
 
 use super::edits::patch_ledger;
+use super::groups::{ALL_STAFF, expanded_as, person, staff};
 use super::kit::*;
 use super::remembered::*;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Api, CustomResourceExt};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
-use simulator::{Fault, FaultRule, Faults, GroupKind, Seed, SeedGroup, SeedUser};
+use simulator::{Fault, FaultRule, Faults, Seed, SeedUser};
 use testkit::{World, condition, permission, with};
-
-const STAFF: &str = "all-staff@contoso.com";
 
 /// What a team writes that is not carried out, and how the mailbox ends by it.
 fn held_back() -> [(Value, &'static str, &'static str); 2] {
@@ -200,27 +199,18 @@ async fn who_is_declared_again_during_a_pause_and_taken_out_once_more_waits_for_
 
 /// A mailbox with 490 people: 310 by name, and 180 who came with a group.
 async fn with_490_people() -> World {
-    let names: Vec<String> = (0..230).map(|n| format!("p{n}@contoso.com")).collect();
     let crowd: Vec<String> = (0..310).map(|n| format!("crowd{n}@contoso.com")).collect();
-    let members: Vec<&str> = names.iter().take(180).map(String::as_str).collect();
-    let mut seed = Seed::contoso();
-    seed.groups.retain(|group| group.address != STAFF);
-    for name in names.iter().chain(&crowd) {
+    let mut seed = staff(180, 230);
+    for name in &crowd {
         seed = seed.with_user(SeedUser::person(name, name));
     }
-    let staff = SeedGroup::new(STAFF, "All Staff", GroupKind::Distribution, &members);
-    let world = world(seed.with_group(staff), json!({})).await;
+    let world = world(seed, json!({})).await;
     world.apply(&sales(json!({}))).await;
     let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
     world
         .apply(&permission("crowd", "sales", &crowd, &["SendAs"]))
         .await;
-    world
-        .apply(&with(
-            permission("team", "sales", &[], &["SendAs"]),
-            &json!({ "spec": { "members": [{ "group": STAFF, "expand": true }] } }),
-        ))
-        .await;
+    world.apply(&expanded_as("team", ALL_STAFF)).await;
     world.wait_permission("crowd", "True", "Granted").await;
     world.wait_permission("team", "True", "Granted").await;
     world
@@ -230,14 +220,11 @@ async fn with_490_people() -> World {
 async fn who_leaves_a_large_group_makes_room_and_is_revoked() {
     let world = with_490_people().await;
     for number in 0..30 {
-        let (left, joined) = (
-            format!("p{number}@contoso.com"),
-            format!("p{}@contoso.com", 180 + number),
-        );
-        world.tenant.remove_group_member(STAFF, &left).unwrap();
-        world.tenant.add_group_member(STAFF, &joined).unwrap();
+        let (left, joined) = (person(number), person(180 + number));
+        world.tenant.remove_group_member(ALL_STAFF, &left).unwrap();
+        world.tenant.add_group_member(ALL_STAFF, &joined).unwrap();
     }
-    let id = |number: usize| world.tenant.object_id(&format!("p{number}@contoso.com")).unwrap();
+    let id = |number: usize| world.tenant.object_id(&person(number)).unwrap();
     until(&world, "joiners in, leavers out", || {
         let holders = view(&world).send_as;
         (0..30).all(|n| !holders.contains(&id(n)) && holders.contains(&id(180 + n)))
@@ -252,16 +239,13 @@ async fn who_finds_no_room_in_a_large_group_is_named_and_the_others_are_followed
     for number in 0..5 {
         world
             .tenant
-            .remove_group_member(STAFF, &format!("p{number}@contoso.com"))
+            .remove_group_member(ALL_STAFF, &person(number))
             .unwrap();
     }
     for number in 180..200 {
-        world
-            .tenant
-            .add_group_member(STAFF, &format!("p{number}@contoso.com"))
-            .unwrap();
+        world.tenant.add_group_member(ALL_STAFF, &person(number)).unwrap();
     }
-    let gone = world.tenant.object_id("p0@contoso.com").unwrap();
+    let gone = world.tenant.object_id(&person(0)).unwrap();
     until(&world, "as many as there is room for", || {
         let holders = view(&world).send_as;
         holders.len() == 500 && !holders.contains(&gone)
@@ -270,7 +254,7 @@ async fn who_finds_no_room_in_a_large_group_is_named_and_the_others_are_followed
     let team = world.wait_permission("team", "False", "PartiallyGranted").await;
     says(
         &stalled(&team, "PartiallyGranted"),
-        &["5 people", STAFF, "500 people"],
+        &["5 people", ALL_STAFF, "500 people"],
     );
     let object = world.mailbox("sales").await;
     assert_eq!(

@@ -1,6 +1,7 @@
 //! New-Mailbox: answers that are lost, mailboxes that are slow to show, addresses that are snatched away.
 
 use super::kit::*;
+use super::remembered::until_marked_and_blocked;
 use serde_json::json;
 use simulator::{Fault, FaultRule, Faults};
 use testkit::{World, condition};
@@ -211,11 +212,7 @@ async fn a_create_that_perhaps_happened_is_not_forgotten_because_the_next_attemp
     world.delete_mailbox("sales").await;
     world.sleep(60).await;
     world.tenant.set_faults(slow);
-    let done = || {
-        let view = world.tenant.mailbox(SALES);
-        view.is_some_and(|view| view.account_disabled && !view.custom_attributes.is_empty())
-    };
-    until(&world, "it is marked and blocked", done).await;
+    until_marked_and_blocked(&world).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -93,27 +93,11 @@ impl Reconcile<'_> {
             seen.observed.guid,
             seen.observed.addresses.len(),
         );
-        let applied = self.only_observe(judged, seen, plan);
-        match applied.outcome {
-            Outcome::Drift(mut steps) => {
-                steps.insert(0, first);
-                Applied {
-                    outcome: Outcome::Drift(steps),
-                    ..applied
-                }
-            }
-            Outcome::UpToDate
-            | Outcome::Observed
-            | Outcome::Paused(_)
-            | Outcome::Deleting
-            | Outcome::Progressing(_)
-            | Outcome::Unavailable(_)
-            | Outcome::Stalled(_)
-            | Outcome::Held(_)
-            | Outcome::Conflict
-            | Outcome::TenantPending
-            | Outcome::Released => applied,
+        let mut applied = self.only_observe(judged, seen, plan);
+        if let Outcome::Drift(steps) = &mut applied.outcome {
+            steps.insert(0, first);
         }
+        applied
     }
 
     /// Once: a crash in between leaves what the first reconcile saw. What can't be read now and may soon be is waited for.

@@ -35,6 +35,11 @@ pub struct Snapshot {
 }
 
 impl Applied {
+    /// What is remembered of the mailbox that was read.
+    pub fn remembered<'a>(&'a self, snapshot: &'a Snapshot) -> &'a Ledger {
+        self.ledger.as_ref().unwrap_or(&snapshot.prepared.ledger)
+    }
+
     /// The same with another end, and with what is left to do according to `rest`.
     pub fn with(self, outcome: Outcome, rest: Plan) -> Self {
         let snapshot = self.snapshot.map(|snapshot| Snapshot { rest, ..snapshot });

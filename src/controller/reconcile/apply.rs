@@ -95,7 +95,7 @@ impl Reconcile<'_> {
         let Some(snapshot) = &applied.snapshot else {
             return applied;
         };
-        let remembered = applied.ledger.as_ref().unwrap_or(&snapshot.prepared.ledger);
+        let remembered = applied.remembered(snapshot);
         let whole = plan::whole(&snapshot.desired, &snapshot.observed, remembered);
         let names = Names::of(&snapshot.desired, remembered);
         let steps: Vec<String> = whole.describe().iter().map(|step| names.in_text(step)).collect();
@@ -157,27 +157,23 @@ impl Reconcile<'_> {
             held,
             unconfirmed,
         } = weighed;
-        if !unconfirmed.is_empty() {
-            let outcome = Outcome::Progressing(Progress::ConfirmingMembership);
-            let ledger = Some(plan.announced.clone());
-            return judged.end(outcome, ledger, seen, plan, Execution::default());
-        }
-        if due.is_contested {
-            let outcome = verdict::contest(&plan, &Names::of(&judged.desired, &judged.prepared.ledger));
-            let ledger = Some(plan.announced.clone());
-            return judged.end(outcome, ledger, seen, plan, Execution::default());
-        }
+        let names = || Names::of(&judged.desired, &judged.prepared.ledger);
         let unread = verdict::unread(&judged.wanted, &seen.observed, &plan, self.is_reported_ready());
-        if due.is_unseen {
+        let waiting = if !unconfirmed.is_empty() {
+            Some(Outcome::Progressing(Progress::ConfirmingMembership))
+        } else if due.is_contested {
+            Some(verdict::contest(&plan, &names()))
+        } else if due.is_unseen {
             let text = "Exchange acknowledged the changes and does not show them yet".to_owned();
-            let outcome = Outcome::Progressing(Progress::WaitingForExchange(text));
-            let outcome = unread.unwrap_or(outcome);
-            let ledger = Some(plan.announced.clone());
-            return judged.end(outcome, ledger, seen, plan, Execution::default());
-        }
-        if due.is_unverified {
-            let names = Names::of(&judged.desired, &judged.prepared.ledger);
-            let outcome = verdict::unverified(&plan, &judged.prepared.remembered.unverified, &names);
+            let unseen = Outcome::Progressing(Progress::WaitingForExchange(text));
+            Some(unread.clone().unwrap_or(unseen))
+        } else if due.is_unverified {
+            let unverified = &judged.prepared.remembered.unverified;
+            Some(verdict::unverified(&plan, unverified, &names()))
+        } else {
+            None
+        };
+        if let Some(outcome) = waiting {
             let ledger = Some(plan.announced.clone());
             return judged.end(outcome, ledger, seen, plan, Execution::default());
         }

@@ -7,7 +7,7 @@ use kube::Api;
 
 use super::cascading_deletion::{CascadingDeletion, cascading_deletion};
 use super::ledger::LedgerFile;
-use super::outcome::{Outcome, Stall};
+use super::outcome::{Outcome, PausedBy, Stall};
 use super::requeue::{Completed, RECHECK, requeue};
 use super::stand_in;
 use crate::api::{MailboxPermission, SharedMailbox, SignIn};
@@ -34,6 +34,18 @@ pub enum Restraint {
     Observed,
     /// Its namespace or our CRDs have been in deletion for long: only what protects is done.
     Deleting,
+}
+
+impl Restraint {
+    /// How the reconcile ends because of it, whatever came of what is done all the same.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused(stall) => Outcome::Stalled(stall.clone()),
+            Self::Paused => Outcome::Paused(PausedBy::Team),
+            Self::Observed => Outcome::Observed,
+            Self::Deleting => Outcome::Deleting,
+        }
+    }
 }
 
 /// One reconcile of one mailbox.

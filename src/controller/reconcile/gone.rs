@@ -26,7 +26,7 @@ use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
-use crate::ledger::{self, Ledger, RecordedGrant, Withdrawn};
+use crate::ledger::{self, Ledger, RecordedGrant};
 use crate::mail::SmtpAddress;
 use crate::plan::{People, Purpose, SHOWN_BY_THEN};
 
@@ -224,10 +224,7 @@ impl Reconcile<'_> {
     fn owes(&self, ledger: &Ledger, tenant: Option<&Tenant>) -> bool {
         let now = self.context.clock.now();
         let ended = |grant: &RecordedGrant| grant.until.is_some_and(|until| until <= now);
-        let announced = |grant: &RecordedGrant| {
-            let what = grant.right_of();
-            ledger.weighed.iter().any(|one| one.what == what)
-        };
+        let announced = |grant: &RecordedGrant| ledger.announces(&grant.right_of());
         let is_due = |grant: &RecordedGrant| {
             ended(grant) || announced(grant) || tenant.is_some_and(|tenant| names(&tenant.departed, grant))
         };
@@ -459,9 +456,7 @@ fn names(people: &People, grant: &RecordedGrant) -> bool {
 
 /// Whether a right was removed so lately that a replica may hide that it is there, or automapping was being changed.
 fn is_to_be_rechecked(ledger: &Ledger, now: Timestamp) -> bool {
-    let may_be_hidden = ledger.removed.iter().any(|removed| match &removed.what {
-        Withdrawn::Grant(_) => removed.until > now,
-        Withdrawn::Address(_) | Withdrawn::Setting(_) => false,
-    });
-    may_be_hidden || ledger.adopting.is_some() || ledger.grants.iter().any(|grant| grant.remapping)
+    ledger.may_hide_a_right(now)
+        || ledger.adopting.is_some()
+        || ledger.grants.iter().any(|grant| grant.remapping)
 }

@@ -30,10 +30,10 @@ impl Reconcile<'_> {
             return self.prepare_without_resource();
         }
         if matches!(self.restraint, Some(Restraint::Deleting)) {
-            return self.prepare_to_protect(Restraint::Deleting, Outcome::Deleting);
+            return self.prepare_to_protect(Restraint::Deleting);
         }
         if self.object.spec.management == Management::Paused {
-            return self.prepare_to_protect(Restraint::Paused, Outcome::Paused(PausedBy::Team));
+            return self.prepare_to_protect(Restraint::Paused);
         }
         let (prepared, refusal) = self.prepare_to_keep()?;
         let is_observed = self.object.spec.management == Management::Observe;
@@ -58,16 +58,15 @@ impl Reconcile<'_> {
         })
     }
 
-    /// Nothing is written but what protects, and what is reported stays true. `otherwise` is how it ends where there is
-    /// nothing to protect.
-    fn prepare_to_protect(&mut self, why: Restraint, otherwise: Outcome) -> Result<Prepared, Outcome> {
+    /// Nothing is written but what protects, and what is reported stays true. `Err`: there is nothing to protect.
+    fn prepare_to_protect(&mut self, why: Restraint) -> Result<Prepared, Outcome> {
         let prepared = match self.prepare_to_keep() {
             Ok((prepared, _)) => prepared,
-            Err(_) if !self.has_own_ledger() => return Err(otherwise),
+            Err(_) if !self.has_own_ledger() => return Err(why.outcome()),
             Err(outcome) => return Err(outcome),
         };
         if !self.has_mailbox(&prepared) {
-            return Err(otherwise);
+            return Err(why.outcome());
         }
         self.restraint = Some(why);
         self.take_up(&prepared.tenant);
@@ -96,9 +95,9 @@ impl Reconcile<'_> {
     pub(super) fn may_plan(&self, validated: &Validated) -> Result<(), Outcome> {
         match &self.restraint {
             Some(_) if validated.writes() => Ok(()),
-            Some(Restraint::Paused) => Err(Outcome::Paused(PausedBy::Team)),
-            Some(Restraint::Deleting) => Err(Outcome::Deleting),
-            Some(Restraint::Refused(stall)) => Err(Outcome::Stalled(stall.clone())),
+            Some(why @ (Restraint::Paused | Restraint::Deleting | Restraint::Refused(_))) => {
+                Err(why.outcome())
+            }
             Some(Restraint::Observed) | None => Ok(()),
         }
     }

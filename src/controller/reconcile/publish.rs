@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::applied::{Applied, LISTED, Snapshot};
 use super::begin::{Reconcile, Restraint};
-use super::outcome::{Disposition, Outcome, PausedBy, Stall};
+use super::outcome::{Disposition, Outcome, Stall};
 use super::permission;
 use super::remaining;
 use super::report::{self, Findings, Names};
@@ -59,23 +59,21 @@ impl Reconcile<'_> {
     /// A refused manifest stays refused, whatever was taken away meanwhile, a paused one paused, and an observed one is
     /// compared with what Enforce would do.
     fn restrained(&self, applied: Applied) -> Applied {
-        let always = match self.restraint.clone() {
+        let always = match &self.restraint {
             None => return applied,
             Some(Restraint::Observed) if applied.outcome.stands(true) => return applied,
             Some(Restraint::Observed) => return self.observed(applied),
-            Some(Restraint::Paused) => Outcome::Paused(PausedBy::Team),
-            Some(Restraint::Deleting) => Outcome::Deleting,
-            Some(Restraint::Refused(stall)) => Outcome::Stalled(stall),
+            Some(why @ (Restraint::Paused | Restraint::Deleting | Restraint::Refused(_))) => why.outcome(),
         };
         let is_reported = self.shows(&always.disposition());
         let outcome = applied.outcome.clone().restrained(always, is_reported);
-        match &applied.snapshot {
+        let whole = applied.snapshot.as_ref().map(|snapshot| {
+            let remembered = applied.remembered(snapshot);
+            plan::whole(&snapshot.desired, &snapshot.observed, remembered)
+        });
+        match whole {
             // What is declared and not done is reported, too.
-            Some(snapshot) => {
-                let remembered = applied.ledger.as_ref().unwrap_or(&snapshot.prepared.ledger);
-                let whole = plan::whole(&snapshot.desired, &snapshot.observed, remembered);
-                applied.with(outcome, whole)
-            }
+            Some(whole) => applied.with(outcome, whole),
             None => Applied { outcome, ..applied },
         }
     }
@@ -127,9 +125,10 @@ impl Reconcile<'_> {
         };
         let disposition = outcome.disposition();
         let known = self.ledger.draft();
+        let restraint = self.restraint.clone();
         let findings = snapshot
             .as_ref()
-            .map(|snapshot| Findings::of(snapshot, &ledger_now, known, self.restraint.as_ref()));
+            .map(|snapshot| Findings::of(snapshot, &ledger_now, known, restraint.as_ref()));
         let account = self.seen_account.as_ref();
         let mut status = report::mailbox(&before, &disposition, findings.as_ref(), known, account, now);
         if let Outcome::Drift(steps) = &outcome {
@@ -200,10 +199,10 @@ impl Reconcile<'_> {
                             return None;
                         }
                         // An end comes whatever the mailbox's manifest says; nothing else follows from a refused one.
-                        if findings.is_refused && !permission.expired {
+                        if findings.is_refused() && !permission.expired {
                             return report::permission_without_mailbox(object, disposition, &lost, now);
                         }
-                        if findings.is_restrained && !permission.expired {
+                        if findings.is_restrained() && !permission.expired {
                             return report::permission_held_back(
                                 permission,
                                 verdicts,

@@ -33,21 +33,8 @@ pub(super) fn after(
         return Some(Outcome::Stalled(Stall::SettingRefused(refused.join("; "))));
     }
     if let Some(error) = &execution.setting_error {
-        return Some(match Outcome::of_error(error) {
-            // The rest was read and is reported, so this is no outage that leaves everything as it was.
-            Outcome::Unavailable(why) => Outcome::Progressing(Progress::WaitingForExchange(why)),
-            other @ (Outcome::UpToDate
-            | Outcome::Observed
-            | Outcome::Drift(_)
-            | Outcome::Paused(_)
-            | Outcome::Progressing(_)
-            | Outcome::Stalled(_)
-            | Outcome::Held(_)
-            | Outcome::Conflict
-            | Outcome::TenantPending
-            | Outcome::Deleting
-            | Outcome::Released) => other,
-        });
+        // The rest was read and is reported, so this is no outage that leaves everything as it was.
+        return Some(Outcome::of_error(error).of_unreported());
     }
     let is_refused = |change: &Change| {
         change

@@ -393,24 +393,26 @@ impl Core {
             max_in_flight,
             hold: _,
         } = &mut *state;
-        // One slot stays free of background work, so that whoever waits for an answer never waits for a sweep.
-        let background_slots = (*max_in_flight - 1).max(1);
-        // Nor for creates, ten of which take minutes.
-        let creates = match *max_in_flight {
-            0 | 1 => 1,
-            slots if *creates_in_flight < slots - 1 => BATCH,
-            _ => 0,
+        // One slot stays free of background work, so that whoever waits for an answer never waits for a sweep; nor for
+        // creates, ten of which take minutes.
+        let slots = (*max_in_flight - 1).max(1);
+        let most_creates = if *creates_in_flight >= slots {
+            0
+        } else if *max_in_flight > 1 {
+            BATCH
+        } else {
+            1
         };
         let mut lingers = None;
         for urgency in queue.order() {
-            if urgency == Urgency::Background && *background_in_flight >= background_slots {
+            if urgency == Urgency::Background && *background_in_flight >= slots {
                 continue;
             }
             if let Some(left) = queue.lingers(urgency, *in_flight > 0, now) {
                 lingers = Some(lingers.map_or(left, |other: Duration| other.min(left)));
                 continue;
             }
-            let batch = queue.take_batch(urgency, creates, writes, now);
+            let batch = queue.take_batch(urgency, most_creates, writes, now);
             if !batch.is_empty() {
                 *in_flight += 1;
                 *creates_in_flight += usize::from(is_create(&batch));

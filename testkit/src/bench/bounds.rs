@@ -43,31 +43,54 @@ impl Row {
     }
 }
 
-/// What is beside a measured number.
-#[derive(Clone, Copy, Default)]
-struct Beside {
-    bound: Option<usize>,
-    objects: Option<usize>,
-    grouped: Option<usize>,
-    at_most: Option<f64>,
-    at_least: Option<f64>,
-}
-
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn number(count: usize) -> f64 {
     count as f64
 }
 
-fn row(phase: &'static str, what: &'static str, measured: f64, beside: Beside) -> Row {
-    Row {
-        phase,
-        what,
-        measured,
-        lower_bound: beside.bound.map(number),
-        object_by_object: beside.objects.map(number),
-        without_batches: beside.grouped.map(number),
-        at_most: beside.at_most,
-        at_least: beside.at_least,
+impl Row {
+    fn of(phase: &'static str, what: &'static str, measured: f64) -> Self {
+        Self {
+            phase,
+            what,
+            measured,
+            lower_bound: None,
+            object_by_object: None,
+            without_batches: None,
+            at_most: None,
+            at_least: None,
+        }
+    }
+
+    /// The least that is possible.
+    fn bound(self, least: usize) -> Self {
+        Self {
+            lower_bound: Some(number(least)),
+            ..self
+        }
+    }
+
+    /// What it would be object by object, and grouped without batches.
+    fn beside(self, objects: usize, grouped: usize) -> Self {
+        Self {
+            object_by_object: Some(number(objects)),
+            without_batches: Some(number(grouped)),
+            ..self
+        }
+    }
+
+    fn at_most(self, most: impl Into<Option<f64>>) -> Self {
+        Self {
+            at_most: most.into(),
+            ..self
+        }
+    }
+
+    fn at_least(self, least: impl Into<Option<f64>>) -> Self {
+        Self {
+            at_least: least.into(),
+            ..self
+        }
     }
 }
 
@@ -122,97 +145,32 @@ fn creating(phase: &'static str, of: &Phase) -> Vec<Row> {
     };
     let reads = if is_alone { 5.0 } else { 4.0 };
     vec![
-        row(
-            phase,
-            "Exchange: HTTP requests",
-            number(tally.http()),
-            Beside {
-                bound: Some(bound),
-                objects: Some(objects * count),
-                grouped: Some(grouped * count),
-                ..Beside::default()
-            },
-        ),
-        row(
-            phase,
-            "the same a mailbox",
-            each(tally.http()),
-            Beside {
-                at_most: http,
-                ..Beside::default()
-            },
-        ),
-        row(
-            phase,
-            "writing cmdlets a mailbox",
-            each(tally.writes()),
-            Beside {
-                bound: Some(WRITES),
-                objects: Some(2 + GRANTS),
-                grouped: Some(WRITES),
-                at_most: Some(number(WRITES)),
-                at_least: Some(number(WRITES)),
-            },
-        ),
-        row(
-            phase,
-            "reading cmdlets a mailbox",
-            each(tally.reads()),
-            Beside {
-                bound: Some(1),
-                objects: Some(objects - 2 - GRANTS),
-                grouped: Some(grouped - WRITES),
-                at_most: Some(reads),
-                ..Beside::default()
-            },
-        ),
-        row(
-            phase,
-            "cmdlets in a request",
-            tally.fill(),
-            Beside {
-                bound: Some(BATCH),
-                objects: Some(1),
-                grouped: Some(1),
-                at_least: is_many.then_some(8.0),
-                ..Beside::default()
-            },
-        ),
-        graph(phase, tally, Beside::default()),
-        row(
-            phase,
-            "Kubernetes writes a mailbox",
-            each(tally.kubernetes()),
-            Beside {
-                at_most: Some(9.0),
-                ..Beside::default()
-            },
-        ),
-        row(
-            phase,
-            "events a mailbox",
-            each(tally.events),
-            Beside {
-                at_most: Some(3.0),
-                ..Beside::default()
-            },
-        ),
-        row(
-            phase,
-            "simulated seconds",
-            took.as_secs_f64().round(),
-            Beside::default(),
-        ),
+        Row::of(phase, "Exchange: HTTP requests", number(tally.http()))
+            .bound(bound)
+            .beside(objects * count, grouped * count),
+        Row::of(phase, "the same a mailbox", each(tally.http())).at_most(http),
+        Row::of(phase, "writing cmdlets a mailbox", each(tally.writes()))
+            .bound(WRITES)
+            .beside(2 + GRANTS, WRITES)
+            .at_most(number(WRITES))
+            .at_least(number(WRITES)),
+        Row::of(phase, "reading cmdlets a mailbox", each(tally.reads()))
+            .bound(1)
+            .beside(objects - 2 - GRANTS, grouped - WRITES)
+            .at_most(reads),
+        Row::of(phase, "cmdlets in a request", tally.fill())
+            .bound(BATCH)
+            .beside(1, 1)
+            .at_least(is_many.then_some(8.0)),
+        graph(phase, tally),
+        Row::of(phase, "Kubernetes writes a mailbox", each(tally.kubernetes())).at_most(9.0),
+        Row::of(phase, "events a mailbox", each(tally.events)).at_most(3.0),
+        Row::of(phase, "simulated seconds", took.as_secs_f64().round()),
     ]
 }
 
-fn graph(phase: &'static str, tally: &Tally, beside: Beside) -> Row {
-    row(
-        phase,
-        "Graph: HTTP requests",
-        number(tally.graph_requests),
-        beside,
-    )
+fn graph(phase: &'static str, tally: &Tally) -> Row {
+    Row::of(phase, "Graph: HTTP requests", number(tally.graph_requests))
 }
 
 /// Send As entries of a tenant: those that are declared, as many of others, and each recipient's own.
@@ -230,61 +188,26 @@ fn passing(of: &Phase) -> Vec<Row> {
     let phase = "an interval";
     let lists = count.div_ceil(PAGE) + send_as_rows(count).div_ceil(PAGE);
     vec![
-        row(
-            phase,
-            "Exchange: HTTP requests",
-            number(tally.http()),
-            Beside {
-                bound: Some(lists + count.div_ceil(BATCH)),
-                objects: Some((1 + GRANTS) * count),
-                grouped: Some(3 * count),
-                // Few mailboxes are rarely rechecked at the same moment.
-                at_most: Some(number(count / 2 + 10)),
-                ..Beside::default()
-            },
-        ),
-        row(
-            phase,
-            "Exchange: cmdlets",
-            number(tally.cmdlets()),
-            Beside {
-                bound: Some(lists + count),
-                objects: Some((1 + GRANTS) * count),
-                grouped: Some(3 * count),
-                ..Beside::default()
-            },
-        ),
-        graph(
-            phase,
-            tally,
-            Beside {
-                objects: Some(count),
-                grouped: Some(count),
-                ..Beside::default()
-            },
-        ),
-        row(
-            phase,
-            "cmdlets that write",
-            number(tally.writes()),
-            Beside {
-                bound: Some(0),
-                objects: Some(0),
-                grouped: Some(0),
-                at_most: Some(0.0),
-                ..Beside::default()
-            },
-        ),
-        row(
+        Row::of(phase, "Exchange: HTTP requests", number(tally.http()))
+            .bound(lists + count.div_ceil(BATCH))
+            .beside((1 + GRANTS) * count, 3 * count)
+            // Few mailboxes are rarely rechecked at the same moment.
+            .at_most(number(count / 2 + 10)),
+        Row::of(phase, "Exchange: cmdlets", number(tally.cmdlets()))
+            .bound(lists + count)
+            .beside((1 + GRANTS) * count, 3 * count),
+        graph(phase, tally).beside(count, count),
+        Row::of(phase, "cmdlets that write", number(tally.writes()))
+            .bound(0)
+            .beside(0, 0)
+            .at_most(0.0),
+        Row::of(
             phase,
             "Kubernetes writes and events",
             number(tally.kubernetes() + tally.events),
-            Beside {
-                bound: Some(0),
-                at_most: Some(0.0),
-                ..Beside::default()
-            },
-        ),
+        )
+        .bound(0)
+        .at_most(0.0),
     ]
 }
 
@@ -296,28 +219,13 @@ fn editing(of: &Phase) -> Vec<Row> {
     } = of;
     let phase = "one member more";
     vec![
-        row(
-            phase,
-            "writing cmdlets",
-            number(tally.writes()),
-            Beside {
-                bound: Some(2),
-                objects: Some(2),
-                grouped: Some(2),
-                at_most: Some(2.0),
-                at_least: Some(2.0),
-            },
-        ),
-        row(
-            phase,
-            "Exchange: HTTP requests",
-            number(tally.http()),
-            Beside {
-                bound: Some(2),
-                objects: Some(6),
-                grouped: Some(9),
-                ..Beside::default()
-            },
-        ),
+        Row::of(phase, "writing cmdlets", number(tally.writes()))
+            .bound(2)
+            .beside(2, 2)
+            .at_most(2.0)
+            .at_least(2.0),
+        Row::of(phase, "Exchange: HTTP requests", number(tally.http()))
+            .bound(2)
+            .beside(6, 9),
     ]
 }

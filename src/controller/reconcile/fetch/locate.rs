@@ -58,13 +58,14 @@ impl Reads<'_> {
         if let Some(guid) = announced(&recipients, ledger) {
             return Ok(Located::Mailbox(guid));
         }
-        let holding = Holding {
-            recipients: &recipients,
-            users: &users,
+        let shown_by = |recipients, users| Holding {
+            recipients,
+            users,
             marker_attribute: tenant.marker_attribute,
             owner,
             succeeds: &tenant.succeeds,
         };
+        let holding = shown_by(&recipients, &users);
         let found = located(&holding, admitted, first);
         let is_taken = |address| matches!(holding.of(address), Hold::Taken(_) | Hold::Existing(_));
         let asks_for_another = matches!(found, Located::Taken(_)) && !claimed.iter().any(is_taken);
@@ -74,14 +75,7 @@ impl Reads<'_> {
         let (more_recipients, more_users) = self.holders(addresses_of(others).collect(), Vec::new()).await?;
         let recipients = [recipients.clone(), more_recipients].concat();
         let users = [users.clone(), more_users].concat();
-        let holding = Holding {
-            recipients: &recipients,
-            users: &users,
-            marker_attribute: tenant.marker_attribute,
-            owner,
-            succeeds: &tenant.succeeds,
-        };
-        Ok(located(&holding, admitted, &nicknames))
+        Ok(located(&shown_by(&recipients, &users), admitted, &nicknames))
     }
 
     /// Who has these addresses or signs in under them, and what answers further queries.

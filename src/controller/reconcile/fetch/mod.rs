@@ -233,23 +233,21 @@ impl Reconcile<'_> {
         {
             Ok(seen) => {
                 let now = (self.context.clock.instant(), self.context.clock.now());
-                self.context
-                    .state
-                    .remember(self.key, |memory| memory.was_read(desired, &seen.observed, now));
-                self.seen_account = Some(seen.observed.account.clone());
-                self.note_mailbox(guid, &seen.observed);
                 let marker = seen.observed.attribute.parse::<Marker>();
                 let succeeds = &prepared.tenant.succeeds;
                 let is_marked = marker.is_ok_and(|marker| {
                     marker.mailbox == guid && marker.names_same_resource(&prepared.owner, succeeds)
                 });
+                self.context.state.remember(self.key, |memory| {
+                    memory.was_read(desired, &seen.observed, now);
+                    memory.unmarked_since = (!is_marked).then(|| memory.unmarked_since.unwrap_or(now.0));
+                });
+                self.seen_account = Some(seen.observed.account.clone());
+                self.note_mailbox(guid, &seen.observed);
                 let is_awaited = prepared.ledger.adopting.is_some() || self.is_disowned();
                 if is_awaited && !is_marked {
                     self.ledger.is_unseen = true;
                 }
-                self.context.state.remember(self.key, |memory| {
-                    memory.unmarked_since = (!is_marked).then(|| memory.unmarked_since.unwrap_or(now.0));
-                });
                 Ok(seen)
             }
             Err(error) if error.class == ErrorClass::NotFound => Err(self.missing(&prepared.ledger, guid)),

@@ -32,14 +32,10 @@ pub struct Findings<'a> {
     pub unverified: &'a BTreeSet<(ObjectId, Right)>,
     /// How many members of all permissions get nothing.
     pub members_refused: usize,
-    /// Why what is declared is not written; None: it is.
-    pub withheld: Option<&'static str>,
-    /// Sign-in that is open is blocked.
-    pub blocks_sign_in: bool,
-    /// The manifest is refused or paused: only what holds whatever is declared is reported.
-    pub is_restrained: bool,
-    /// It is refused: nobody knows who may hold what, because that is judged by the address.
-    pub is_refused: bool,
+    /// Why the manifest is not carried out, if it is not.
+    pub restraint: Option<&'a Restraint>,
+    /// Something is written, be it only what protects: sign-in that is open is blocked.
+    pub writes: bool,
     /// After how long people may use what was granted.
     pub propagation: Duration,
     /// Since when somebody has a right, as far as the history knows.
@@ -52,19 +48,8 @@ impl<'a> Findings<'a> {
         snapshot: &'a Snapshot,
         ledger: &'a Ledger,
         known: Option<&MailboxLedgerSpec>,
-        restraint: Option<&Restraint>,
+        restraint: Option<&'a Restraint>,
     ) -> Self {
-        let is_restrained = match restraint {
-            Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Deleting) => true,
-            Some(Restraint::Observed) | None => false,
-        };
-        let withheld = match restraint {
-            Some(Restraint::Refused(_)) => Some("the SharedMailbox is refused"),
-            Some(Restraint::Paused) => Some("management is Paused"),
-            Some(Restraint::Deleting) => Some("the namespace is being deleted"),
-            Some(Restraint::Observed) => Some("management is Observe"),
-            None => (!snapshot.prepared.writes).then_some("management is Observe"),
-        };
         let Snapshot {
             prepared,
             wanted,
@@ -88,13 +73,35 @@ impl<'a> Findings<'a> {
             refused_grants: &execution.refused_grants,
             unverified: &prepared.remembered.unverified,
             members_refused: verdicts.filter(|verdict| verdict.refuses_somebody()).count(),
-            withheld,
-            blocks_sign_in: prepared.writes,
-            is_restrained,
-            is_refused: matches!(restraint, Some(Restraint::Refused(_))),
+            restraint,
+            writes: prepared.writes,
             propagation: prepared.tenant.propagation,
             since: known.map(granted_since).unwrap_or_default(),
         }
+    }
+
+    /// Why what is declared is not written; None: it is.
+    pub fn withheld(&self) -> Option<&'static str> {
+        match self.restraint {
+            Some(Restraint::Refused(_)) => Some("the SharedMailbox is refused"),
+            Some(Restraint::Paused) => Some("management is Paused"),
+            Some(Restraint::Deleting) => Some("the namespace is being deleted"),
+            Some(Restraint::Observed) => Some("management is Observe"),
+            None => (!self.writes).then_some("management is Observe"),
+        }
+    }
+
+    /// The manifest is refused or paused: only what holds whatever is declared is reported.
+    pub fn is_restrained(&self) -> bool {
+        match self.restraint {
+            Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Deleting) => true,
+            Some(Restraint::Observed) | None => false,
+        }
+    }
+
+    /// It is refused: nobody knows who may hold what, because that is judged by the address.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.restraint, Some(Restraint::Refused(_)))
     }
 }
 

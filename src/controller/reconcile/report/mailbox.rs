@@ -80,7 +80,7 @@ pub fn mailbox(
                 report_sign_in(&mut unchanged, &mut status, &facts, now);
             }
         }
-        Some(findings) if findings.is_restrained => {
+        Some(findings) if findings.is_restrained() => {
             unchanged = kept(&status.conditions);
             report_sign_in(&mut unchanged, &mut status, &SignInFacts::of(findings), now);
             restate(&mut unchanged, permissions_synced(findings), now);
@@ -146,7 +146,7 @@ fn kept(old: &[Condition]) -> Vec<Condition> {
 /// Whether all who are declared to hold something do, and nobody else.
 fn permissions_synced(findings: &Findings<'_>) -> Verdict {
     let grants_left = findings.rest.steps.iter().any(touches_grants);
-    if findings.is_refused {
+    if findings.is_refused() {
         let text = "the SharedMailbox is refused: its permissions are not compared with what is declared";
         return Verdict::new(Kind::PermissionsSynced, Truth::Unknown, "Withheld", text);
     }
@@ -158,7 +158,7 @@ fn permissions_synced(findings: &Findings<'_>) -> Verdict {
         let count = findings.rest.unread.len();
         let text = format!("of {count} declared rights it is not known whether they are granted");
         Verdict::new(Kind::PermissionsSynced, Truth::Unknown, "Unread", text)
-    } else if grants_left && let Some(why) = findings.withheld {
+    } else if grants_left && let Some(why) = findings.withheld() {
         let text = format!("some rights are not as declared, and nothing follows from that: {why}");
         Verdict::new(Kind::PermissionsSynced, false, "Withheld", text)
     } else if grants_left {
@@ -209,7 +209,7 @@ fn touches_grants(step: &Step) -> bool {
 
 /// Who holds something that is declared, or was before the manifest was refused.
 fn holders(findings: &Findings<'_>) -> BTreeSet<ObjectId> {
-    if findings.is_refused {
+    if findings.is_refused() {
         let granted = findings.ledger.grants.iter();
         return granted.map(|grant| grant.object_id).collect();
     }
@@ -232,11 +232,9 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         refused: _,
         refused_grants: _,
         members_refused: _,
-        withheld: _,
+        restraint: _,
+        writes: _,
         unverified: _,
-        blocks_sign_in: _,
-        is_restrained: _,
-        is_refused: _,
         propagation: _,
         since: _,
     } = findings;
@@ -329,7 +327,7 @@ fn revocation_due(findings: &Findings<'_>) -> Option<Verdict> {
     let take_up = findings.desired.take_up.as_ref()?;
     let due = &findings.rest.due;
     // Under Observe nothing was taken up, and no hour began.
-    if due.is_empty() || findings.withheld.is_some() {
+    if due.is_empty() || findings.withheld().is_some() {
         return None;
     }
     let names = Names::of(findings.desired, findings.ledger);

@@ -213,7 +213,7 @@ impl Reporter<'_> {
         let message = if !refusals.is_empty() {
             Some(cut(&refusals.join("; "), LONGEST))
         } else if rights.iter().any(|right| right.state == RightState::Pending) {
-            let text = if let Some(why) = findings.withheld {
+            let text = if let Some(why) = findings.withheld() {
                 why
             } else if self.is_unverified(id) {
                 "Exchange acknowledged it and shows no entry that is theirs: nobody knows whether they hold it"

@@ -45,7 +45,7 @@ pub fn permission(
         return finish_permission(object, report, revoked, now);
     }
     let members = members_of(permission, verdicts, findings, now);
-    let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.withheld);
+    let (ready, progress) = permission_verdicts(&members.count, &members.refused, findings.withheld());
     let report = Report {
         members: members.entries,
         count: Some(members.count),
@@ -219,8 +219,7 @@ fn as_the_mailbox(mailbox: &Disposition) -> Option<(Verdict, Option<Verdict>)> {
 }
 
 /// The next status of a permission whose mailbox could not be read, or whose manifest is refused: it reports what the
-/// mailbox reports. `lost` is what the
-/// mailbox lost.
+/// mailbox reports. `lost` is what the mailbox lost.
 pub fn permission_without_mailbox(
     object: &Arc<MailboxPermission>,
     mailbox: &Disposition,
@@ -338,7 +337,7 @@ fn finish_permission(
     let rights: Vec<&str> = object.spec.rights.iter().map(|right| right.as_str()).collect();
     let declared = object.spec.members.len();
     let expired = ready.reason == "Expired" || ready.reason == "Expiring";
-    // Who only looks is told what is missing, and no tool fails.
+    // Under Observe what is missing is reported, and no tool fails because of it.
     let is_missing = expired || ready.reason == OBSERVED;
     let granted = Verdict {
         kind: Kind::Granted,

@@ -23,7 +23,7 @@ impl<'a> SignInFacts<'a> {
         Self {
             account: &findings.observed.account,
             is_allowed: findings.desired.sign_in == SignIn::Allowed,
-            is_repaired: findings.blocks_sign_in,
+            is_repaired: findings.writes,
             standing: Some(&findings.rest.sign_in),
             decision: Some(decision_on_sign_in(findings.observed)),
         }
