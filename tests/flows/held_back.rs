@@ -81,6 +81,23 @@ async fn a_right_that_somebody_took_away_is_missed_and_not_granted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_enforce_would_do_is_not_listed_any_more_once_it_would_not() {
+    for (change, status, reason) in held_back() {
+        let world = sales_with(&[FIRST]).await;
+        world
+            .apply(&sales(
+                json!({ "management": "Observe", "displayName": "Vendite" }),
+            ))
+            .await;
+        let object = world.wait_mailbox("sales", "True", "Observed").await;
+        assert_eq!(object.status.unwrap().pending_plan.len(), 1);
+        world.apply(&sales(change)).await;
+        let object = world.wait_mailbox("sales", status, reason).await;
+        assert_eq!(object.status.unwrap().pending_plan, NOTHING, "{reason}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mailbox_that_was_just_created_is_marked_and_blocked_whatever_its_team_writes_then() {
     let changes = [
         json!({ "management": "Observe" }),

@@ -68,6 +68,8 @@ pub fn mailbox(
     status.last_handled_reconcile_at = last_reconcile_request(object.annotations()).cloned();
     status.observed_generation = Some(generation);
     status.summary = Some(ready.reason.to_string());
+    // Written anew when there is one: it is of this end, and not of an earlier one.
+    status.pending_plan = Vec::new();
     let mut verdicts = vec![ready];
     verdicts.extend(disposition.progress.clone());
     verdicts.extend(disposition.advisory.clone());
@@ -242,7 +244,6 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
     status.primary_address = Some(observed.primary.to_string());
     status.kind = Some((*kind).to_owned());
     status.member_summary = Some(holders(findings).len().to_string());
-    status.pending_plan = Vec::new();
     fill_foreign(status, findings);
     status.held = held(findings);
     status.other_ways_in = if desired.policy.exclusive {
