@@ -42,6 +42,8 @@ pub enum Kind {
     CredentialRefused,
     /// Advisory: removals wait for approval on some mailboxes of a tenant.
     RevocationsHeld,
+    /// Advisory: the tenant's owner allows no writes, those that protect included.
+    ProtectionSuspended,
     Reconciling,
     Stalled,
 }

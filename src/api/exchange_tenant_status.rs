@@ -81,7 +81,7 @@ pub struct ExchangeTenantStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Ready, Authenticated and Authorized; CapabilityMissing, CredentialExpiring, CredentialRefused, LimitedView,
-    /// RevocationsHeld, Reconciling and Stalled only while they are True.
+    /// ProtectionSuspended, RevocationsHeld, Reconciling and Stalled only while they are True.
     #[serde(default)]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[schemars(length(max = 64))]

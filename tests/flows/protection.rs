@@ -297,6 +297,36 @@ async fn the_owner_of_a_tenant_stops_what_protects_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_tenant_that_is_not_enforced_says_on_how_many_mailboxes_nothing_protects() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let condition_now = || async { condition(&world.tenant_resource().await, "ProtectionSuspended") };
+    assert!(condition_now().await.is_none(), "everything is protected");
+
+    let observed = json!({ "spec": { "management": "Observe", "departed": [SECOND] } });
+    world.apply(&with(tenant(), &observed)).await;
+    world.sleep(INTERVAL).await;
+
+    let suspended = condition_now().await.unwrap();
+    assert_eq!((&*suspended.status, &*suspended.reason), ("True", "Observe"));
+    let counts = "on 1 mailbox, and on 1 of them people in spec.departed hold rights";
+    assert!(suspended.message.contains(counts), "{}", suspended.message);
+    let events = events_about(&world, "default").await;
+    assert!(
+        events
+            .iter()
+            .any(|event| event.starts_with("ProtectionSuspended")),
+        "{events:?}"
+    );
+
+    world
+        .apply(&with(tenant(), &json!({ "spec": { "departed": [SECOND] } })))
+        .await;
+    world.sleep(INTERVAL).await;
+    assert!(condition_now().await.is_none(), "it is enforced again");
+    assert_eq!(holders(&world), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_that_a_rule_lets_people_sign_in_to_is_left_open_by_a_pause() {
     let world = world(Seed::contoso(), json!({})).await;
     settle(&world, &[FIRST]).await;

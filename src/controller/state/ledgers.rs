@@ -160,16 +160,24 @@ impl Ledgers {
 
     /// The mailboxes on which these people hold something, for them to lose it at once.
     pub fn revocations_of(&self, people: &People) -> Changes {
-        let ids = people.ids.iter().map(|id| number(&Holder::ObjectId(*id)));
-        let sids = people.sids.iter().map(|sid| number(&Holder::Sid(sid.clone())));
-        let written = people.addresses.iter().map(number);
-        let wanted: HashSet<u32> = ids.chain(sids).chain(written).collect();
+        let wanted = numbers(people);
         // Asked when somebody has left: an index by person would be most of the memory, all the time.
         self.seen
             .values()
-            .filter(|ledger| ledger.people.iter().any(|person| wanted.contains(person)))
+            .filter(|ledger| ledger.is_held_by(&wanted))
             .map(|ledger| (Work::Mailbox(ledger.key.clone()), Lane::Revocation))
             .collect()
+    }
+
+    /// How many mailboxes the ExchangeTenant with this name has, and on how many of them these people hold something.
+    pub fn counted(&self, tenant: &str, people: &People) -> (usize, usize) {
+        let holders = numbers(people);
+        let of_tenant = self
+            .seen
+            .values()
+            .filter(|ledger| ledger.tenant == tenant && ledger.mailbox.is_some() && !ledger.is_gone);
+        let held = of_tenant.clone().filter(|ledger| ledger.is_held_by(&holders));
+        (of_tenant.clone().count(), held.count())
     }
 
     /// Mailboxes whose resource is gone, of the ExchangeTenants with these names.
@@ -181,6 +189,14 @@ impl Ledgers {
         let of_tenant = released.filter(|ledger| is_of(&ledger.tenant));
         of_tenant.map(|ledger| ledger.key.clone()).collect()
     }
+}
+
+/// What stands in ledgers for these people.
+fn numbers(people: &People) -> HashSet<u32> {
+    let ids = people.ids.iter().map(|id| number(&Holder::ObjectId(*id)));
+    let sids = people.sids.iter().map(|sid| number(&Holder::Sid(sid.clone())));
+    let written = people.addresses.iter().map(number);
+    ids.chain(sids).chain(written).collect()
 }
 
 fn put_in(index: &mut HashMap<u32, Vec<Arc<str>>>, key: u32, name: &Arc<str>) {

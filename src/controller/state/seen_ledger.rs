@@ -93,6 +93,11 @@ pub(super) fn number(what: &impl Hash) -> u32 {
 }
 
 impl SeenLedger {
+    /// Whether one of the people with these numbers holds something.
+    pub(super) fn is_held_by(&self, people: &HashSet<u32>) -> bool {
+        self.people.iter().any(|person| people.contains(person))
+    }
+
     pub(super) fn of(glance: LedgerGlance) -> Self {
         let LedgerGlance { metadata, spec } = glance;
         let GlanceSpec {

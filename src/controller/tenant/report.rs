@@ -11,7 +11,7 @@ use super::credentials;
 use super::fault::Fault;
 use super::sign_in;
 use crate::api::condition::{self, Kind, Truth, Verdict};
-use crate::api::{ExchangeTenant, ExchangeTenantStatus, last_reconcile_request};
+use crate::api::{ExchangeTenant, ExchangeTenantStatus, Management, last_reconcile_request};
 use crate::controller::context::Context;
 use crate::controller::events::Event;
 use crate::controller::state::tenants::Tenant;
@@ -45,6 +45,7 @@ pub async fn report(
     verdicts.extend(removals_held(
         context.state.index().held_mailboxes(&object.name_any()),
     ));
+    verdicts.extend(protection_suspended(context, object, checked));
     let known = checked
         .as_ref()
         .ok()
@@ -123,7 +124,13 @@ pub async fn report(
 
 /// Conditions whose change is an event too: those that somebody has to act on before anything stops.
 fn is_told(kind: Kind) -> bool {
-    [Kind::Ready, Kind::CredentialExpiring, Kind::CredentialRefused].contains(&kind)
+    [
+        Kind::Ready,
+        Kind::CredentialExpiring,
+        Kind::CredentialRefused,
+        Kind::ProtectionSuspended,
+    ]
+    .contains(&kind)
 }
 
 /// How the credentials did when a token was asked for last.
@@ -143,6 +150,26 @@ fn removals_held(mailboxes: usize) -> Option<Verdict> {
         );
         Verdict::new(Kind::RevocationsHeld, true, "ApprovalNeeded", text)
     })
+}
+
+/// The advisory that the tenant's owner stops what protects, too. Counts only: the object is read by everybody who may read
+/// ExchangeTenants.
+fn protection_suspended(context: &Context, object: &ExchangeTenant, checked: &Checked) -> Option<Verdict> {
+    let (tenant, _) = checked.as_ref().ok()?;
+    let reason = match tenant.management {
+        Management::Enforce => return None,
+        Management::Observe => "Observe",
+        Management::Paused => "Paused",
+    };
+    let index = context.state.index();
+    let (mailboxes, departed) = index.ledgers().counted(&object.name_any(), &tenant.departed);
+    let plural = if mailboxes == 1 { "mailbox" } else { "mailboxes" };
+    let text = format!(
+        "spec.management is {reason}: sign-in is not blocked again, rights do not end and owed revocations wait on \
+         {mailboxes} {plural}, and on {departed} of them people in spec.departed hold rights. Set spec.management to \
+         Enforce to go on"
+    );
+    Some(Verdict::new(Kind::ProtectionSuspended, true, reason, text))
 }
 
 /// Ready first.

@@ -21,10 +21,14 @@ const MARKER_ATTRIBUTE: &str = "CustomAttribute15";
 pub struct Wanted {
     pub from: Timestamp,
     pub grants: BTreeMap<Key, bool>,
+    /// The names of the SharedMailboxes that there are.
+    pub mailboxes: BTreeSet<String>,
 }
 
 pub struct Expectations {
     pub history: Vec<Wanted>,
+    /// Every end that was declared for a grant, past or to come.
+    ends: BTreeSet<(Key, Timestamp)>,
     /// Everything that was in the tenant before us, by object id: nobody but an admin may change it.
     pub foreign_objects: BTreeMap<String, Value>,
     /// Grants that an admin made and no manifest has asked for since: they stay.
@@ -59,6 +63,7 @@ impl Expectations {
     pub fn open(tenant: &Control) -> Self {
         let mut expected = Self {
             history: Vec::new(),
+            ends: BTreeSet::new(),
             foreign_objects: BTreeMap::new(),
             foreign_grants: BTreeSet::new(),
             tolerated: BTreeSet::new(),
@@ -83,6 +88,7 @@ impl Expectations {
     /// Takes the newest manifests into account.
     pub fn note(&mut self, world: &World) {
         let grants = wishes::wanted(world);
+        self.ends.extend(wishes::declared_ends(world));
         self.give_up(world);
         let staying = |mailbox: &Arc<Value>| mailbox["metadata"]["deletionTimestamp"].is_null();
         for mailbox in model::mailboxes(world).into_iter().filter(staying) {
@@ -121,7 +127,7 @@ impl Expectations {
                 }
             }
         }
-        self.remember(world.server.now(), grants);
+        self.remember(world, world.server.now(), grants);
     }
 
     /// What may be taken away from strangers now may be gone from now on.
@@ -140,10 +146,17 @@ impl Expectations {
     }
 
     /// What is wanted from now on.
-    fn remember(&mut self, from: Timestamp, grants: BTreeMap<Key, bool>) {
-        if self.history.last().is_none_or(|last| last.grants != grants) {
+    fn remember(&mut self, world: &World, from: Timestamp, grants: BTreeMap<Key, bool>) {
+        let mailboxes = model::mailboxes(world);
+        let mailboxes: BTreeSet<String> = mailboxes.iter().map(|mailbox| model::name(mailbox)).collect();
+        let same = |last: &Wanted| last.grants == grants && last.mailboxes == mailboxes;
+        if !self.history.last().is_some_and(same) {
             self.were_there.retain(|key| grants.contains_key(key));
-            self.history.push(Wanted { from, grants });
+            self.history.push(Wanted {
+                from,
+                grants,
+                mailboxes,
+            });
         }
     }
 
@@ -231,7 +244,7 @@ impl Expectations {
         if wishes::something_ends(world) {
             // The operator may be quicker than this observation.
             let from = wishes::last_end(world).unwrap_or(now);
-            self.remember(from, wishes::wanted(world));
+            self.remember(world, from, wishes::wanted(world));
         }
         let revisions = (world.server.revision(), world.tenant.revision());
         if self.observed_at != revisions {
@@ -288,22 +301,34 @@ impl Expectations {
         }
     }
 
+    /// What was wanted between two moments.
+    fn during(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = &Wanted> {
+        let followed_by = |position: usize| self.history.get(position + 1).map(|next| next.from);
+        let history = self.history.iter().enumerate();
+        let there = history.filter(move |(position, wanted)| {
+            wanted.from <= to && followed_by(*position).unwrap_or(Timestamp::MAX) >= from
+        });
+        there.map(|(_, wanted)| wanted)
+    }
+
     /// Whether a grant was asked for all the time, some of the time or never between two moments.
     pub fn asked_for(&self, key: &Key, from: Timestamp, to: Timestamp) -> Asked {
-        let (mut some, mut all) = (false, true);
-        for (position, wanted) in self.history.iter().enumerate() {
-            let until = self
-                .history
-                .get(position + 1)
-                .map_or(Timestamp::MAX, |next| next.from);
-            if wanted.from <= to && until >= from {
-                let asked = wanted.grants.contains_key(key);
-                some |= asked;
-                all &= asked;
-            }
+        let mut during = self.during(from, to);
+        let all = self
+            .during(from, to)
+            .all(|wanted| wanted.grants.contains_key(key));
+        Asked {
+            some: during.any(|wanted| wanted.grants.contains_key(key)),
+            all: all && self.history.first().is_some_and(|first| first.from <= from),
         }
-        all &= self.history.first().is_some_and(|first| first.from <= from);
-        Asked { some, all }
+    }
+
+    /// Whether an end of the grant had come while there was no SharedMailbox: an end is carried out there all the same, and
+    /// a MailboxPermission that names a mailbox which does not exist declares nothing yet.
+    pub fn ended_without_mailbox(&self, key: &Key, from: Timestamp, to: Timestamp) -> bool {
+        let has_ended = self.ends.iter().any(|(ended, end)| ended == key && *end <= to);
+        let mut during = self.during(from, to);
+        has_ended && during.any(|wanted| !wanted.mailboxes.contains(&key.mailbox))
     }
 
     /// Whether automapping of a grant was ever declared in two ways.

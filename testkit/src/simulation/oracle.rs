@@ -331,7 +331,10 @@ impl Simulation {
             }
         }
         for key in removed.into_iter().filter_map(key) {
-            if self.expected.asked_for(&key, before, entry.at).all && !self.expected.was_remapped(&key) {
+            if self.expected.asked_for(&key, before, entry.at).all
+                && !self.expected.was_remapped(&key)
+                && !self.expected.ended_without_mailbox(&key, before, entry.at)
+            {
                 wrongs.push(format!("{}: {key:?} was revoked and was wanted", entry.at));
             }
         }

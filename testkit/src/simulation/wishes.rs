@@ -186,11 +186,29 @@ impl People {
     }
 }
 
+/// Every grant that is declared with an end, and when that comes or came.
+pub fn declared_ends(world: &World) -> BTreeSet<(Key, Timestamp)> {
+    let mut people = People::default();
+    let mut ends = BTreeSet::new();
+    for permission in permissions(world) {
+        if let Some(end) = end_of(&permission) {
+            let grants = declared_by(world, &mut people, &permission, Members::All);
+            ends.extend(grants.into_iter().map(|key| (key, end)));
+        }
+    }
+    ends
+}
+
 /// The grants that one manifest asks for.
 pub fn grants_of(world: &World, people: &mut People, permission: &Value, which: Members) -> Vec<Key> {
     if has_ended(world, permission) {
         return Vec::new();
     }
+    declared_by(world, people, permission, which)
+}
+
+/// The grants that one manifest names, ended or not.
+fn declared_by(world: &World, people: &mut People, permission: &Value, which: Members) -> Vec<Key> {
     let list = |field: &str| permission["spec"][field].as_array().cloned().unwrap_or_default();
     let rights = list("rights");
     let rights: Vec<Right> = rights
