@@ -15,7 +15,7 @@ use super::wishes::{self, Key, Right};
 use crate::world::World;
 
 /// Where the usual tenant keeps markers.
-const MARKER_ATTRIBUTE: &str = "CustomAttribute15";
+pub const MARKER_ATTRIBUTE: &str = "CustomAttribute15";
 
 /// The wanted grants from one moment on, with automapping where it means something.
 pub struct Wanted {
@@ -323,12 +323,21 @@ impl Expectations {
         }
     }
 
-    /// Whether an end of the grant had come while there was no SharedMailbox: an end is carried out there all the same, and
-    /// a MailboxPermission that names a mailbox which does not exist declares nothing yet.
-    pub fn ended_without_mailbox(&self, key: &Key, from: Timestamp, to: Timestamp) -> bool {
-        let has_ended = self.ends.iter().any(|(ended, end)| ended == key && *end <= to);
-        let mut during = self.during(from, to);
-        has_ended && during.any(|wanted| !wanted.mailboxes.contains(&key.mailbox))
+    /// Whether an end of the grant had come, and the SharedMailbox was gone at some time after it was declared: an end is
+    /// carried out there all the same, and a MailboxPermission declares nothing until a SharedMailbox has taken the mailbox
+    /// up.
+    pub fn ended_without_mailbox(&self, key: &Key, at: Timestamp) -> bool {
+        let ended = self.ends.iter().filter(|(ended, end)| ended == key && *end <= at);
+        let mut declared = ended.filter_map(|_| {
+            let mut history = self.history.iter();
+            history
+                .find(|wanted| wanted.grants.contains_key(key))
+                .map(|wanted| wanted.from)
+        });
+        declared.any(|since| {
+            let mut during = self.during(since, at);
+            during.any(|wanted| !wanted.mailboxes.contains(&key.mailbox))
+        })
     }
 
     /// Whether automapping of a grant was ever declared in two ways.

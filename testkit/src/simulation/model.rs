@@ -90,7 +90,11 @@ fn remembered_guid(world: &World, mailbox: &Value) -> Option<String> {
 
 /// The name of the resource that the marker names.
 pub fn marked_name(view: &MailboxView) -> Option<String> {
-    let marker = view.custom_attributes.get(&15)?;
+    named_by(view.custom_attributes.get(&15)?)
+}
+
+/// The name of the resource in a marker.
+pub fn named_by(marker: &str) -> Option<String> {
     let rest = marker.split_once(&format!("resource={NAMESPACE}/"))?.1;
     Some(rest.split_once(';')?.0.to_owned())
 }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use simulator::{Actor, JournalEntry, JournalKind};
 
-use super::expectations::{id_of, objects};
+use super::expectations::{MARKER_ATTRIBUTE, id_of, objects};
 use super::model;
 use super::rights::{Pair, changes};
 use super::wishes::{Key, Right};
@@ -274,6 +274,8 @@ impl Simulation {
 
     /// Each write was to a mailbox of ours, revoked nothing that was wanted and granted nothing that was not.
     fn writes(&self, patience: Patience, wrongs: &mut Vec<String>) {
+        // By the mailbox, as the marker that we wrote last names it: an admin may have overwritten it since.
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
         for entry in self.world.tenant.journal() {
             let JournalKind::Cmdlet { name, parameters, .. } = &entry.kind else {
                 continue;
@@ -282,6 +284,9 @@ impl Simulation {
                 continue;
             }
             let identity = parameters["Identity"].as_str().unwrap_or_default();
+            if let Some(owner) = parameters[MARKER_ATTRIBUTE].as_str().and_then(model::named_by) {
+                owners.insert(identity.to_owned(), owner);
+            }
             let id = self.world.tenant.object_id(identity);
             if id.is_some_and(|id| self.expected.foreign_objects.contains_key(&id.to_string())) {
                 wrongs.push(format!("{name} was sent for {identity}, which is not ours"));
@@ -294,7 +299,11 @@ impl Simulation {
                 ));
             }
             if entry.changed {
-                self.grants(&entry, name, parameters, patience, wrongs);
+                let view = self.world.tenant.mailbox(identity);
+                let owner = owners.get(identity).cloned();
+                if let Some(owner) = owner.or_else(|| view.as_ref().and_then(model::marked_name)) {
+                    self.grants(&entry, name, (&owner, parameters), patience, wrongs);
+                }
             }
         }
     }
@@ -303,18 +312,13 @@ impl Simulation {
         &self,
         entry: &JournalEntry,
         name: &str,
-        parameters: &Value,
+        (mailbox, parameters): (&str, &Value),
         patience: Patience,
         wrongs: &mut Vec<String>,
     ) {
-        let identity = parameters["Identity"].as_str().unwrap_or_default();
-        let view = self.world.tenant.mailbox(identity);
-        let Some(mailbox) = view.as_ref().and_then(model::marked_name) else {
-            return;
-        };
         let key = |(holder, right): Pair| {
             Some(Key {
-                mailbox: mailbox.clone(),
+                mailbox: mailbox.to_owned(),
                 member: holder.parse().ok()?,
                 right: Right::parse(right)?,
             })
@@ -333,7 +337,7 @@ impl Simulation {
         for key in removed.into_iter().filter_map(key) {
             if self.expected.asked_for(&key, before, entry.at).all
                 && !self.expected.was_remapped(&key)
-                && !self.expected.ended_without_mailbox(&key, before, entry.at)
+                && !self.expected.ended_without_mailbox(&key, entry.at)
             {
                 wrongs.push(format!("{}: {key:?} was revoked and was wanted", entry.at));
             }
