@@ -97,10 +97,12 @@ impl Verdict {
         }
     }
 
-    /// The same, and further words.
+    /// The same, and further words, unless it ends with them already: it may be what a status had.
     #[must_use]
     pub fn adding(mut self, words: &str) -> Self {
-        self.message = format!("{}; {words}", self.message);
+        if !self.message.ends_with(words) {
+            self.message = format!("{}; {words}", self.message);
+        }
         self
     }
 }

@@ -1,6 +1,6 @@
 //! The account behind a mailbox, in Microsoft Graph.
 
-mod call;
+pub(super) mod call;
 #[cfg(test)]
 mod tests;
 
@@ -30,10 +30,17 @@ pub struct DirectoryUser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Membership {
     /// People only, through nested groups too.
-    People(BTreeSet<ObjectId>),
+    People {
+        people: BTreeSet<ObjectId>,
+        /// A group in it shows neither members nor whether it hides them: there may be more people.
+        may_be_more: bool,
+    },
     /// The group, or one in it, hides its members: what Graph shows of them may be nobody.
     Hidden,
 }
+
+/// Nested groups that are asked for their members one by one at most; with more of them nobody knows.
+const MOST_NESTED: usize = 20;
 
 /// Pages of a group that are read at most; a page has up to 999 people.
 const MOST_PAGES: usize = 20;
@@ -80,7 +87,8 @@ impl Gateway {
     ///
     /// A group whose `visibility` is `HiddenMembership` shows its members only to apps with `Member.Read.Hidden`, and
     /// others may get an empty list (Microsoft's page "List group transitive members"). Tenants may leave `visibility`
-    /// out, so an empty list is no proof of an empty group.
+    /// out, so an empty list is no proof of an empty group, and a nested group of which none is shown is asked for its
+    /// own members.
     pub async fn group_members(&self, lane: Lane, group: &ObjectId) -> Result<Membership, ExchangeError> {
         let path = format!("groups/{group}?$select=id,visibility");
         let shown = self.core.graph(lane, GET_GROUP, Method::GET, &path, None).await?;
@@ -92,6 +100,7 @@ impl Gateway {
         let base = format!("{}/v1.0/", self.core.graph_base);
         let mut path = format!("groups/{group}/transitiveMembers?$select=id,visibility&$top=999");
         let mut people = BTreeSet::new();
+        let mut nested = BTreeSet::new();
         for _ in 0..MOST_PAGES {
             let body = self
                 .core
@@ -108,9 +117,13 @@ impl Gateway {
                     return Ok(Membership::Hidden);
                 }
                 people.extend(person(row).map_err(failed)?);
+                nested.extend(unexplained(row));
             }
             match page.get("@odata.nextLink").and_then(Value::as_str) {
-                None => return Ok(Membership::People(people)),
+                None => {
+                    let may_be_more = self.shows_nobody(lane, &nested).await?;
+                    return Ok(Membership::People { people, may_be_more });
+                }
                 Some(next) => match next.strip_prefix(&base) {
                     Some(rest) => rest.clone_into(&mut path),
                     None => {
@@ -122,6 +135,25 @@ impl Gateway {
             }
         }
         Err(failed("the group has too many pages"))
+    }
+
+    /// Whether one of these groups shows no member at all.
+    async fn shows_nobody(&self, lane: Lane, nested: &BTreeSet<ObjectId>) -> Result<bool, ExchangeError> {
+        if nested.len() > MOST_NESTED {
+            return Ok(true);
+        }
+        for group in nested {
+            let path = format!("groups/{group}/members?$select=id&$top=1");
+            let page = self
+                .core
+                .graph(lane, GET_MEMBERS, Method::GET, &path, None)
+                .await?;
+            let rows = page.as_ref().and_then(|page| page.get("value"));
+            if rows.and_then(Value::as_array).is_none_or(Vec::is_empty) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Allows or blocks sign-in.
@@ -158,6 +190,16 @@ impl Gateway {
 fn hides_members(group: &Value) -> bool {
     let visibility = group.get("visibility").and_then(Value::as_str);
     visibility.is_some_and(|visibility| visibility.eq_ignore_ascii_case("HiddenMembership"))
+}
+
+/// The group in a row of a group's members that does not say whether it hides its own.
+fn unexplained(row: &Value) -> Option<ObjectId> {
+    let says = |name: &str| row.get(name).and_then(Value::as_str);
+    let is_group = says("@odata.type") == Some("#microsoft.graph.group");
+    if !is_group || says("visibility").is_some() {
+        return None;
+    }
+    says("id")?.parse().ok()
 }
 
 /// The person in a row of a group's members; None for groups, contacts and devices.

@@ -109,6 +109,8 @@ pub struct Desired {
     pub expired: BTreeSet<String>,
     /// Who is in each group that is expanded.
     pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
+    /// Groups among them in which there may be more people than the directory shows: whoever is missing waits for approval.
+    pub perhaps_more: BTreeSet<SmtpAddress>,
     /// Rows that Exchange shows and says do not exist when they are to be removed.
     pub stuck: BTreeSet<(Holder, Right)>,
     /// What each declared family of settings wishes, by its name.

@@ -80,8 +80,9 @@ pub fn sudden(desired: &Desired, ledger: &Ledger) -> BTreeSet<Change> {
         if new.len() > most {
             joined.insert(group, new);
         }
-        // Perhaps the directory hides its members, and does not say so.
-        if gone.len() > most || people.is_empty() {
+        // Perhaps the directory hides its members, or those of a group in it, and does not say so.
+        let may_be_hidden = people.is_empty() || desired.perhaps_more.contains(group);
+        if gone.len() > most || may_be_hidden {
             left.insert(group, gone);
         }
     }

@@ -204,6 +204,25 @@ impl Observed {
         }
     }
 
+    /// Whether a row allows `right` and nobody knows whose it is. `knows`: SIDs that are somebody's for sure.
+    pub fn has_untied(&self, right: Right, knows: impl Fn(&Sid) -> bool) -> bool {
+        let holders = match right {
+            Right::FullAccess => &self.full_access,
+            Right::SendAs => &self.send_as,
+            Right::SendOnBehalf => return false,
+        };
+        let is_tied = |sid: &Sid| {
+            let asked = holders.asked.values().flat_map(Asked::sids);
+            let identity = self.identities.get(&Holder::Sid(sid.clone()));
+            knows(sid)
+                || asked.into_iter().any(|known| known == sid)
+                || matches!(identity, Some(Identity::Known { .. } | Identity::RoleGroup))
+        };
+        let rows = holders.entries.iter();
+        let mut rows = rows.filter(|row| !row.denies && row.rights.contains(right.as_str()));
+        rows.any(|row| !row.sid.as_ref().is_some_and(is_tied))
+    }
+
     /// Whether a row with this SID allows `right`. Send on Behalf has no rows.
     pub fn shows(&self, sid: &Sid, right: Right) -> bool {
         match right {

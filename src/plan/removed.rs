@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::hold::counts_until;
 use super::{Acknowledged, Change, Desired, Observed, settings};
 use crate::ledger::{Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn};
-use crate::mail::{Holder, Right, Sid};
+use crate::mail::{Holder, ObjectId, Right, Sid};
 
 /// Longer than any lag of a replica.
 pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
@@ -62,13 +62,25 @@ pub fn confirm_removed(
     ledger: &mut Ledger,
     desired: &Desired,
     acknowledged: &Acknowledged,
+    said_missing: &BTreeSet<(Holder, Right)>,
     observed: &Observed,
 ) -> Vec<RecordedGrant> {
+    let hidden: BTreeSet<(ObjectId, Right)> = ledger
+        .grants
+        .iter()
+        .map(RecordedGrant::key)
+        .filter(|(id, right)| {
+            let row = (Holder::ObjectId(*id), *right);
+            let is_said = said_missing.contains(&row) || desired.stuck.contains(&row);
+            is_said && may_be_untied(*id, *right, ledger, observed)
+        })
+        .collect();
     let (gone, left) = std::mem::take(&mut ledger.grants)
         .into_iter()
         .partition::<Vec<_>, _>(|grant| {
             let revoked = acknowledged.contains(&Change::Revoked(grant.object_id, grant.right));
-            let may_be_there = is_shown(grant, observed) || observed.is_unread(grant.right);
+            let may_be_there =
+                is_shown(grant, observed) || observed.is_unread(grant.right) || hidden.contains(&grant.key());
             let is_gone = (revoked || is_stuck(grant, desired)) && !may_be_there;
             is_gone && !desired.declares_grant(grant)
         });
@@ -135,9 +147,29 @@ pub(super) fn shown_by_then(written: Timestamp) -> Timestamp {
 
 /// Whether Exchange has shown its row and said that it does not exist.
 pub(super) fn is_stuck(grant: &RecordedGrant, desired: &Desired) -> bool {
-    let row = |sid: &Sid| (Holder::Sid(sid.clone()), grant.right);
-    let sid = grant.sid.as_ref();
-    sid.is_some_and(|sid| desired.stuck.contains(&row(sid)))
+    let holder = match &grant.sid {
+        Some(sid) => Holder::Sid(sid.clone()),
+        None => Holder::ObjectId(grant.object_id),
+    };
+    desired.stuck.contains(&(holder, grant.right))
+}
+
+/// Whether a person whose SID nobody knows may be behind a row that is tied to nobody: that Exchange finds no row of theirs
+/// proves nothing then. A mailbox of a linked account has rows with the SID of its account in another forest.
+pub fn may_be_untied(id: ObjectId, right: Right, ledger: &Ledger, observed: &Observed) -> bool {
+    let is_named = ledger.sid_for(&id, right).is_some() || !observed.sids_of(&id).is_empty();
+    let known: BTreeSet<&Sid> = ledger
+        .grants
+        .iter()
+        .filter_map(|grant| grant.sid.as_ref())
+        .collect();
+    !is_named && observed.has_untied(right, |sid| known.contains(sid))
+}
+
+/// Grants that are to be revoked, of which Exchange finds no row and may show one all the same.
+pub fn unproven<'a>(desired: &'a Desired, ledger: &'a Ledger) -> impl Iterator<Item = &'a RecordedGrant> {
+    let grants = ledger.grants.iter();
+    grants.filter(|grant| grant.sid.is_none() && is_stuck(grant, desired) && !desired.declares_grant(grant))
 }
 
 /// Whether a read shows the grant, as far as that can be known.
@@ -156,7 +188,7 @@ fn is_shown(grant: &RecordedGrant, observed: &Observed) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{address, desired, entry, identity, our_mailbox, person, sid, wants};
-    use super::super::{Holders, OnBehalf, Purpose};
+    use super::super::{Holders, Identity, OnBehalf, Purpose};
     use super::*;
     use jiff::SignedDuration;
 
@@ -176,6 +208,10 @@ mod tests {
             pending: false,
             until: None,
         }
+    }
+
+    fn nothing() -> BTreeSet<(Holder, Right)> {
+        BTreeSet::new()
     }
 
     fn recorded(right: Right, at: Option<Timestamp>) -> Ledger {
@@ -217,7 +253,13 @@ mod tests {
         for right in RIGHTS {
             let mut desired = desired();
             let mut ledger = recorded(right, Some(desired.now));
-            let gone = confirm_removed(&mut ledger, &desired, &acknowledged(right), &our_mailbox());
+            let gone = confirm_removed(
+                &mut ledger,
+                &desired,
+                &acknowledged(right),
+                &nothing(),
+                &our_mailbox(),
+            );
             assert_eq!((gone.len(), ledger.grants.len(), ledger.removed.len()), (1, 0, 1));
             desired.now += 20 * MINUTE;
             reopen(&mut ledger, &desired, &our_mailbox());
@@ -239,6 +281,7 @@ mod tests {
             &mut ledger,
             &desired,
             &acknowledged(Right::SendAs),
+            &nothing(),
             &our_mailbox(),
         );
         let mut declared = desired.clone();
@@ -256,7 +299,7 @@ mod tests {
         for purpose in [Purpose::OnlyRemove, Purpose::Protect] {
             let mut ledger = recorded(Right::SendAs, Some(desired().now));
             let removed = acknowledged(Right::SendAs);
-            confirm_removed(&mut ledger, &desired(), &removed, &our_mailbox());
+            confirm_removed(&mut ledger, &desired(), &removed, &nothing(), &our_mailbox());
             let mut declared = desired();
             declared.purpose = purpose;
             wants(&mut declared, 1, Right::SendAs, true);
@@ -282,6 +325,7 @@ mod tests {
                 &mut ledger,
                 &desired,
                 &acknowledged(Right::FullAccess),
+                &nothing(),
                 &our_mailbox(),
             );
             assert_eq!((gone.len(), ledger), (1, Ledger::default()));
@@ -296,12 +340,39 @@ mod tests {
         let mut ledger = recorded(right, None);
         ledger.grants[0].sid = Some(sid(1));
         let none = Acknowledged::new();
-        assert!(confirm_removed(&mut ledger, &desired, &none, &showing(right)).is_empty());
+        assert!(confirm_removed(&mut ledger, &desired, &none, &nothing(), &showing(right)).is_empty());
         assert_eq!(
-            confirm_removed(&mut ledger, &desired, &none, &our_mailbox()).len(),
+            confirm_removed(&mut ledger, &desired, &none, &nothing(), &our_mailbox()).len(),
             1
         );
         assert_eq!(ledger, Ledger::default());
+    }
+
+    #[test]
+    fn a_warning_that_there_is_no_row_proves_nothing_while_a_row_may_be_theirs() {
+        for right in [Right::FullAccess, Right::SendAs] {
+            let desired = desired();
+            let said = BTreeSet::from([(Holder::ObjectId(person(1)), right)]);
+            let gone = |said, observed: &Observed| {
+                let mut ledger = recorded(right, None);
+                confirm_removed(&mut ledger, &desired, &acknowledged(right), said, observed).len()
+            };
+            let mut of_nobody = showing(right);
+            of_nobody.identities.clear();
+            assert_eq!(
+                gone(&said, &of_nobody),
+                0,
+                "{right}: a row that is tied to nobody"
+            );
+            let mut untied = showing(right);
+            untied.identities = [(Holder::Sid(sid(1)), Identity::Untied)].into();
+            assert_eq!(gone(&said, &untied), 0, "{right}");
+            let mut of_another = showing(right);
+            of_another.identities = [(Holder::Sid(sid(1)), identity(2))].into();
+            assert_eq!(gone(&said, &of_another), 1, "{right}: somebody else's row");
+            assert_eq!(gone(&said, &our_mailbox()), 1, "{right}");
+            assert_eq!(gone(&nothing(), &untied), 1, "{right}: Exchange has removed it");
+        }
     }
 
     #[test]
@@ -317,7 +388,7 @@ mod tests {
             (&plain, none, our_mailbox()),
         ] {
             let mut ledger = recorded(right, Some(desired.now));
-            assert!(confirm_removed(&mut ledger, desired, &acknowledged, &observed).is_empty());
+            assert!(confirm_removed(&mut ledger, desired, &acknowledged, &nothing(), &observed).is_empty());
             assert_eq!(ledger, recorded(right, Some(desired.now)));
         }
     }
@@ -330,7 +401,7 @@ mod tests {
             ..Ledger::default()
         };
         let none = Acknowledged::new();
-        confirm_removed(&mut ledger, &desired, &none, &our_mailbox());
+        confirm_removed(&mut ledger, &desired, &none, &nothing(), &our_mailbox());
         assert_eq!((ledger.addresses.len(), ledger.removed.len()), (0, 1));
         let mut shown = our_mailbox();
         shown.addresses.insert(address("info"));

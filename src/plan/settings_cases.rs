@@ -184,9 +184,21 @@ fn what_opens_is_remembered_before_it_is_written_and_withdrawn_when_it_is_droppe
 fn what_was_withdrawn_is_rechecked_until_no_replica_can_hide_it() {
     let (mut desired, mut ledger) = dropped();
     let none = super::Acknowledged::new();
-    super::confirm_removed(&mut ledger, &desired, &none, &showing_forwarding(Some(SOMEBODY)));
+    super::confirm_removed(
+        &mut ledger,
+        &desired,
+        &none,
+        &BTreeSet::new(),
+        &showing_forwarding(Some(SOMEBODY)),
+    );
     assert_eq!(ledger.opened.len(), 1, "it is still shown");
-    super::confirm_removed(&mut ledger, &desired, &none, &showing_forwarding(None));
+    super::confirm_removed(
+        &mut ledger,
+        &desired,
+        &none,
+        &BTreeSet::new(),
+        &showing_forwarding(None),
+    );
     assert_eq!((ledger.opened.len(), ledger.removed.len()), (0, 1));
     let mut back = ledger.clone();
     super::reopen(&mut back, &desired, &showing_forwarding(Some(SOMEBODY)));

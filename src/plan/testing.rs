@@ -111,6 +111,7 @@ pub fn desired() -> Desired {
         expired: BTreeSet::new(),
         groups: BTreeMap::new(),
         stuck: BTreeSet::new(),
+        perhaps_more: BTreeSet::new(),
         settings: BTreeMap::from([(
             "displayName",
             Values::of([("DisplayName", Some(Value::text("Sales")))]),

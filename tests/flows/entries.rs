@@ -5,7 +5,7 @@ use super::kit::*;
 use super::unkind::{entry_sid, hold, in_tenant, sent_by_app, stays_quiet_in};
 use serde_json::json;
 use simulator::{AccessQuirks, Linked, OrganizationRows, Quirks, UserFilter};
-use testkit::{World, permission, with};
+use testkit::{World, condition, permission, with};
 
 /// A tenant in which entries behave like this, with the mailbox as it is declared.
 async fn sales_where(change: impl FnOnce(&mut AccessQuirks)) -> World {
@@ -40,15 +40,56 @@ async fn a_grant_of_which_no_entry_can_be_tied_to_its_member_is_unverified_and_n
     world.sleep(6 * 3600).await;
     let tries = sent_by_app(&world, "Add-MailboxPermission");
     assert!((4..=7).contains(&tries), "once an hour, not {tries} times in six");
+}
 
-    // Taken out of the manifest it is taken away, by what Exchange shows.
-    let second = world.tenant.object_id(SECOND).unwrap();
-    assert!(
-        view(&world)
-            .full_access
-            .iter()
-            .all(|entry| entry.trustee != second)
-    );
+#[tokio::test(start_paused = true)]
+async fn a_right_of_which_no_entry_can_be_found_is_never_called_revoked_while_one_may_be_theirs() {
+    for is_departed in [false, true] {
+        let mut quirks = Quirks::default();
+        quirks.access.linked = Linked::NotFound;
+        quirks.access.adding_answers_the_row = false;
+        let world = world(in_tenant(quirks), json!({})).await;
+        world.apply(&sales(json!({}))).await;
+        world
+            .apply(&permission("team", "sales", &[FIRST], &["FullAccess"]))
+            .await;
+        world.wait_permission("team", "False", "GrantUnverified").await;
+        if is_departed {
+            let departed = json!({ "spec": { "departed": [FIRST] } });
+            world.apply(&with(testkit::tenant(), &departed)).await;
+        } else {
+            world
+                .apply(&permission("team", "sales", &[], &["FullAccess"]))
+                .await;
+        }
+
+        // Exchange finds no entry of theirs, and shows one of nobody.
+        let mailbox = world.wait_mailbox("sales", "False", "GrantStuck").await;
+        let text = [
+            "FullAccess of first.member@contoso.com",
+            "can't be tied to anybody",
+            "by hand",
+        ];
+        says(&stalled(&mailbox, "GrantStuck"), &text);
+        world.sleep(6 * 3600).await;
+        assert_eq!(view(&world).full_access.len(), 1);
+        let mailbox = world.mailbox("sales").await;
+        assert_eq!(
+            condition(&mailbox, "Ready").unwrap().in_short(),
+            "False GrantStuck"
+        );
+        assert!(
+            mailbox.status.unwrap().revoked.is_empty(),
+            "nobody knows whether it is gone"
+        );
+
+        let entry =
+            json!({ "Identity": SALES, "User": entry_sid(&world, FIRST), "AccessRights": ["FullAccess"] });
+        admin(&world, "Remove-MailboxPermission", entry);
+        assert!(view(&world).full_access.is_empty());
+        world.sleep(2 * 3600).await;
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -235,6 +235,47 @@ async fn a_group_whose_members_are_hidden_later_keeps_what_it_had() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_nested_group_that_hides_its_members_and_does_not_say_so_costs_nobody_their_rights() {
+    let mut seed = hidden(true);
+    for group in &mut seed.groups {
+        group.hidden_membership = false;
+    }
+    let world = world(seed, json!({})).await;
+    let mut quirks = world.tenant.quirks();
+    quirks.groups.show_visibility = false;
+    world.tenant.set_quirks(quirks);
+    world.apply(&sales(json!({}))).await;
+    world.apply(&expanded()).await;
+    world.wait_permission("team", "True", "Granted").await;
+    assert_eq!(view(&world).send_as.len(), 4);
+
+    world
+        .tenant
+        .set_hidden_membership("inner@contoso.com", true)
+        .unwrap();
+    let mailbox = world.wait_mailbox("sales", "False", "Held").await;
+    assert_eq!(mailbox.status.unwrap().held.unwrap().count, 1);
+    world.sleep(3 * INTERVAL).await;
+    assert_eq!(view(&world).send_as.len(), 4, "nobody lost anything");
+
+    world
+        .tenant
+        .set_hidden_membership("inner@contoso.com", false)
+        .unwrap();
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world
+        .tenant
+        .remove_group_member("inner@contoso.com", SECOND)
+        .unwrap();
+    world.tenant.add_group_member("inner@contoso.com", FIRST).unwrap();
+    let second = world.tenant.object_id(SECOND).unwrap();
+    until(&world, "who left a group that shows its members loses it", || {
+        !view(&world).send_as.contains(&second)
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_emptied_group_waits_for_approval_however_small_it_was() {
     let world = with_group(1).await;
     world

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::kit::*;
 use serde_json::{Value, json};
-use simulator::{Faults, JournalKind, Quirks, Seed, SignInForm};
+use simulator::{Fault, FaultRule, Faults, JournalKind, Quirks, Seed, SignInForm};
 use testkit::{World, condition, tenant, with};
 
 /// Every way in which the two may have to do with each other.
@@ -377,6 +377,33 @@ async fn nothing_says_blocked_of_an_open_mailbox_that_is_no_longer_ours() {
         assert_eq!(said(&world).await, is("False Open", "Open"), "{reason}");
         assert_eq!(world.writes(), NOTHING, "{reason}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_says_blocked_of_an_open_account_whose_mailbox_cannot_be_read() {
+    let world = sales_with(&[FIRST]).await;
+    let refused = FaultRule::always(Fault::Denied).on(&["Get-Mailbox"]);
+    world.tenant.add_fault(refused);
+    world.tenant.set_account_enabled(SALES, true).unwrap();
+    annotate(&world, "now").await;
+    world.wait_mailbox("sales", "False", "NotAuthorized").await;
+    assert_eq!(said(&world).await, is("False Open", "Open"));
+    world.tenant.set_account_enabled(SALES, false).unwrap();
+    world.sleep(INTERVAL).await;
+    assert_eq!(said(&world).await, is("True Blocked", "Blocked"));
+    stays_quiet(&world, Duration::from_secs(3 * INTERVAL)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_is_gone_is_neither_there_nor_blocked() {
+    let world = sales_with(&[FIRST]).await;
+    admin(&world, "Remove-Mailbox", json!({ "Identity": SALES }));
+    annotate(&world, "now").await;
+    let object = world.wait_mailbox("sales", "False", "MailboxGone").await;
+    let provisioned = condition(&object, "Provisioned").unwrap();
+    assert_eq!(provisioned.in_short(), "False MailboxGone");
+    assert_eq!(said(&world).await, is("Unknown Unverified", "Unverified"));
+    stays_quiet(&world, Duration::from_secs(3 * INTERVAL)).await;
 }
 
 #[tokio::test(start_paused = true)]

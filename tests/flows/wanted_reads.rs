@@ -444,6 +444,39 @@ async fn a_long_outage_of_graph_stops_nothing_else_and_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn revocations_on_many_mailboxes_do_not_queue_up_behind_a_graph_that_never_answers() {
+    const MAILBOXES: usize = 50;
+    let quick =
+        json!({ "spec": { "limits": { "writesPerMinute": 6000 }, "safety": { "maxRevocations": 1000 } } });
+    let world = world(Seed::contoso(), quick).await;
+    let name = |number: usize| format!("many{number}");
+    for number in 0..MAILBOXES {
+        let address = format!("many{number}@contoso.com");
+        world.apply(&testkit::mailbox(&name(number), &address)).await;
+        let team = permission(&name(number), &name(number), &[FIRST, SECOND], &["FullAccess"]);
+        world.apply(&team).await;
+    }
+    for number in 0..MAILBOXES {
+        world.wait_permission(&name(number), "True", "Granted").await;
+    }
+    world
+        .tenant
+        .add_fault(FaultRule::always(Fault::Silent).at(Surface::Graph));
+    for number in 0..MAILBOXES {
+        let team = permission(&name(number), &name(number), &[FIRST], &["FullAccess"]);
+        world.apply(&team).await;
+    }
+    let second = world.tenant.object_id(SECOND).unwrap();
+    let left = || {
+        let all = world.tenant.mailboxes().into_iter();
+        all.filter(|view| view.full_access.iter().any(|entry| entry.trustee == second))
+            .count()
+    };
+    world.sleep(INTERVAL / 2).await;
+    assert_eq!(left(), 0, "all are revoked within half an interval");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_exchange_shows_does_not_wait_long_for_a_graph_that_never_answers() {
     let world = sales_with(&[FIRST]).await;
     let silent = FaultRule::always(Fault::Silent).at(Surface::Graph);

@@ -293,11 +293,11 @@ impl Reconcile<'_> {
         );
         let confirmed = match execution.error.take() {
             Some(error) => Err(error),
-            None => {
-                self.reads(&judged.prepared)
-                    .mailbox(before.guid, before.object_id, &judged.desired, &ledger)
-                    .await
-            }
+            None => self
+                .reads(&judged.prepared)
+                .mailbox(before.guid, before.object_id, &judged.desired, &ledger)
+                .await
+                .map_err(|not_seen| not_seen.error),
         };
         match confirmed {
             Ok(confirmed) => self.conclude(judged, weighed, execution, ledger, confirmed),
@@ -335,14 +335,20 @@ impl Reconcile<'_> {
             memory.was_read(&judged.desired, &confirmed.observed, now);
             let is_shown = |(holder, right): &(Holder, Right)| match holder {
                 Holder::Sid(sid) => confirmed.observed.shows(sid, *right),
-                Holder::ObjectId(_) => true,
+                Holder::ObjectId(id) => plan::may_be_untied(*id, *right, &ledger, &confirmed.observed),
             };
             memory.said_missing(&execution.undeletable, is_shown, now.0);
             memory.tries.misnamed = misnamed;
             memory.sign_in.attempts(now.0)
         });
         let acknowledged = execution.acknowledged.iter().cloned().collect();
-        let gone = plan::confirm_removed(&mut ledger, &judged.desired, &acknowledged, &confirmed.observed);
+        let gone = plan::confirm_removed(
+            &mut ledger,
+            &judged.desired,
+            &acknowledged,
+            &execution.undeletable,
+            &confirmed.observed,
+        );
         judged.gone.extend(gone);
         let rest = plan::plan(&judged.desired, &confirmed.observed, &ledger).remembering(
             weighed.held.as_ref(),

@@ -210,6 +210,10 @@ impl Executor<'_> {
         let removed = self.remove(&Holder::ObjectId(*member), right).await;
         let mut sids: BTreeSet<&Sid> = self.ledger.sid_for(member, right).into_iter().collect();
         sids.extend(self.observed.sids_of(member));
+        if sids.is_empty() && removed.as_ref().is_ok_and(Receipt::say_not_present) {
+            // Perhaps it has a row under a SID that nobody knows: the list that is read afterwards decides.
+            execution.undeletable.insert((Holder::ObjectId(*member), right));
+        }
         let left = match &removed {
             Ok(receipt) if sids.len() > 1 || receipt.say_not_present() => {
                 // A removal of what is gone is only a warning, and a list that can't be read stops nothing.

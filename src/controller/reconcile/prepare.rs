@@ -167,6 +167,7 @@ impl Reconcile<'_> {
             Remembered {
                 acknowledged: memory.acknowledged(now),
                 stuck: memory.stuck(now),
+                said_missing: memory.said_to_be_missing(),
                 unverified: memory.tries.unverified(now),
                 failing: memory.tries.failing(),
                 earlier: memory.settings.earlier(now),

@@ -39,6 +39,8 @@ pub struct Remembered {
     pub acknowledged: Acknowledged,
     /// Rows that Exchange shows and says do not exist when they are to be removed.
     pub stuck: BTreeSet<(Holder, Right)>,
+    /// The same, when it was said once is enough.
+    pub said_missing: BTreeSet<(Holder, Right)>,
     /// Grants that Exchange acknowledged so long ago that every replica would show them, and that none shows.
     pub unverified: BTreeSet<(ObjectId, Right)>,
     /// Changes that failed several times in a row.

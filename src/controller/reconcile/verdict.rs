@@ -139,13 +139,30 @@ pub(super) fn settled(
     let stuck: Vec<String> = stuck
         .map(|row| format!("{} in the list of {}", row.shown, row.store))
         .collect();
-    if stuck.is_empty() {
+    let unproven: Vec<String> = plan::unproven(desired, ledger)
+        .map(|grant| format!("{} of {}", grant.right, grant.member))
+        .collect();
+    let mut texts = Vec::new();
+    if !stuck.is_empty() {
+        texts.push(format!(
+            "Exchange shows entries and says that they do not exist when they are to be removed: {}. Have Microsoft's support \
+             remove them",
+            stuck.join("; ")
+        ));
+    }
+    if !unproven.is_empty() {
+        texts.push(format!(
+            "Exchange says that there is no entry to remove, and shows entries that can't be tied to anybody, of which one may \
+             be theirs: {}. Examine the permissions of the mailbox in Exchange, and remove by hand what is theirs",
+            unproven.join("; ")
+        ));
+    }
+    if texts.is_empty() {
         return Outcome::UpToDate;
     }
     Outcome::Stalled(Stall::GrantStuck(format!(
-        "Exchange shows entries and says that they do not exist when they are to be removed: {}; everything else is as \
-         declared. Have Microsoft's support remove them",
-        stuck.join("; ")
+        "{}; everything else is as declared",
+        texts.join("; ").trim_end_matches('.')
     )))
 }
 

@@ -42,7 +42,11 @@ pub struct Resolved {
 /// Who is in a group that is expanded, through nested groups too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expansion {
-    People(BTreeMap<ObjectId, Resolution>),
+    People {
+        people: BTreeMap<ObjectId, Resolution>,
+        /// A group in it shows nobody, and not whether it hides them.
+        may_be_more: bool,
+    },
     /// More than [`Self::MOST_PEOPLE`].
     TooLarge(usize),
     /// It could not be read: nobody knows.

@@ -81,6 +81,11 @@ impl Memory {
         }
     }
 
+    /// Rows that are shown, and of which Exchange said that they do not exist.
+    pub fn said_to_be_missing(&self) -> BTreeSet<(Holder, Right)> {
+        self.undeletable.keys().cloned().collect()
+    }
+
     /// Rows that are shown and can't be removed; tried again once an hour.
     pub fn stuck(&self, now: Instant) -> BTreeSet<(Holder, Right)> {
         let is_stuck =

@@ -21,12 +21,23 @@ const PROPAGATES_WITHIN: Duration = Duration::from_mins(15);
 pub struct SignInMemory {
     tries: BTreeMap<SignInControl, Try>,
     not_shown_since: Option<Instant>,
+    /// Since when Graph has given no answer about it.
+    unread_since: Option<Instant>,
     /// When Entra showed the account last.
     pub proven_at: Option<Timestamp>,
     /// Why that can't be known until somebody does something, as the last read had it.
-    pub unverified: Option<String>,
+    pub unverified: Option<Unverified>,
     /// The account was asked for at all.
     pub was_read: bool,
+}
+
+/// Why nobody knows whether people can sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unverified {
+    /// Somebody has to grant a permission.
+    NotPermitted(String),
+    /// Graph has not answered for long.
+    NoAnswer(String),
 }
 
 struct Try {
@@ -45,6 +56,9 @@ impl SignInMemory {
             self.not_shown_since = None;
         }
         self.unverified = None;
+        if !matches!(observed.account, Account::Unread(_)) {
+            self.unread_since = None;
+        }
         match &observed.account {
             Account::Open | Account::Blocked => {
                 self.proven_at = Some(time);
@@ -53,17 +67,23 @@ impl SignInMemory {
                 }
             }
             Account::Denied(why) => {
-                self.unverified = Some(why.clone());
+                self.unverified = Some(Unverified::NotPermitted(why.clone()));
                 self.without_graph(observed, allowed);
             }
             Account::NotShown => {
                 self.not_shown_since.get_or_insert(now);
                 if self.is_long_unknown(now) {
-                    self.unverified = Some("Microsoft Graph does not know an account".to_owned());
+                    let why = "Microsoft Graph does not know an account".to_owned();
+                    self.unverified = Some(Unverified::NotPermitted(why));
                     self.without_graph(observed, allowed);
                 }
             }
-            Account::Unread(_) => {}
+            Account::Unread(why) => {
+                let since = *self.unread_since.get_or_insert(now);
+                if now.saturating_duration_since(since) >= PROPAGATES_WITHIN {
+                    self.unverified = Some(Unverified::NoAnswer(why.clone()));
+                }
+            }
         }
     }
 
@@ -127,7 +147,7 @@ pub struct TenantSignIn {
     pub has_unproven: bool,
     /// How many can't be verified, and why one of them can't.
     pub unverified: usize,
-    pub why: Option<String>,
+    pub why: Option<Unverified>,
     /// Some mailboxes were not read by this process yet.
     pub is_incomplete: bool,
 }

@@ -8,13 +8,17 @@ use kube::ResourceExt;
 use crate::api::condition::{self, Kind, Verdict, whole_seconds};
 use crate::api::{ExchangeTenant, SignInProof};
 use crate::controller::context::Context;
-use crate::controller::state::sign_in::TenantSignIn;
+use crate::controller::state::sign_in::{TenantSignIn, Unverified};
 
 /// The advisory that somebody has to grant a permission. Right after a start nobody knows, and what was said stays.
 pub fn limited_view(known: &TenantSignIn, old: &[Condition]) -> Option<Verdict> {
     if let Some(why) = &known.why {
+        let (why, advice) = match why {
+            Unverified::NotPermitted(why) => (why, "Grant the app User.Read.All"),
+            Unverified::NoAnswer(why) => (why, "It is asked again all the time"),
+        };
         let text = format!(
-            "on {} SharedMailboxes it can't be verified whether people can sign in: {}. Grant the app User.Read.All",
+            "on {} SharedMailboxes it can't be verified whether people can sign in: {}. {advice}",
             known.unverified,
             why.trim_end_matches('.')
         );
@@ -65,6 +69,8 @@ fn next(old: Option<&SignInProof>, known: &TenantSignIn) -> Option<SignInProof> 
     let before = old.and_then(|old| old.proven_at.as_ref()).map(|time| time.0);
     let proven = match (*oldest, before) {
         (Some(oldest), Some(before)) if *has_unproven => Some(oldest.min(before)),
+        // Of some it was never proven, by nobody.
+        (Some(_), None) if *has_unproven => None,
         (Some(oldest), Some(_) | None) => Some(oldest),
         (None, before) => before,
     };
@@ -108,6 +114,12 @@ mod tests {
         assert_eq!(next(&known(Some(20), true, 1)), Some(said(Some(10), 1)));
         assert_eq!(next(&known(None, true, 2)), Some(said(Some(10), 2)));
         assert_eq!(next(&known(None, false, 0)), None, "there is no mailbox");
+    }
+
+    #[test]
+    fn a_mailbox_that_nobody_ever_saw_proven_leaves_no_time_since_when_all_are() {
+        assert_eq!(next(None, &known(Some(20), true, 0)), Some(said(None, 0)));
+        assert_eq!(next(None, &known(Some(20), false, 0)), Some(said(Some(20), 0)));
     }
 
     #[test]

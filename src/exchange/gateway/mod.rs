@@ -146,6 +146,7 @@ impl Gateway {
             work: Notify::new(),
             graph_slots: Semaphore::new(GRAPH_REQUESTS),
             graph_hold: Mutex::new(Hold::new(seed.rotate_left(32))),
+            graph_silence: Mutex::default(),
             learned: Mutex::default(),
             http,
             clock,

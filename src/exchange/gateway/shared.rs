@@ -14,6 +14,7 @@ use super::retry::THROTTLED_PATIENCE;
 use crate::clock::Clock;
 use crate::exchange::auth::TokenSource;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
+use crate::exchange::graph::call::Silence;
 use crate::exchange::http::HttpService;
 use crate::exchange::learned::Learned;
 use crate::exchange::metrics::GatewayMetrics;
@@ -40,6 +41,7 @@ pub struct Core {
     pub work: Notify,
     pub graph_slots: Semaphore,
     pub graph_hold: Mutex<Hold>,
+    pub graph_silence: Mutex<Silence>,
     /// What answers have shown of the tenant.
     pub learned: Mutex<Learned>,
     pub leadership: Leadership,

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -27,9 +28,49 @@ pub const GET_USER: &str = "Graph GET user";
 pub const PATCH_USER: &str = "Graph PATCH user";
 pub const SIGN_OUT: &str = "Graph POST revokeSignInSessions";
 
-/// What Graph shows only explains, and what Exchange shows of the mailbox waits for it: not for longer than this, and with
-/// all repetitions about a minute. An answer usually takes less than a second.
+/// What Graph shows only explains, and what Exchange shows of the mailbox waits for it: not for longer than this. An answer
+/// usually takes less than a second.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
+/// After so many reads without an answer Graph counts as silent …
+const LOST: u32 = 3;
+/// … and is asked by one of them after so long, while all others are told so at once: mailboxes would wait for each other.
+const ASKED_AGAIN: Duration = Duration::from_secs(30);
+
+/// Whether Graph answers at all.
+#[derive(Default)]
+pub struct Silence {
+    lost: u32,
+    next: Option<Instant>,
+}
+
+impl Silence {
+    /// Whether a read may be sent now. While Graph is silent only one of them is, now and then.
+    fn admits(&mut self, now: Instant) -> bool {
+        if !self.is_silent() {
+            return true;
+        }
+        let is_due = self.next.is_none_or(|next| next <= now);
+        if is_due {
+            self.next = Some(now + ASKED_AGAIN);
+        }
+        is_due
+    }
+
+    fn is_silent(&self) -> bool {
+        self.lost >= LOST
+    }
+
+    fn answered(&mut self) {
+        *self = Self::default();
+    }
+
+    fn lost(&mut self, now: Instant) {
+        self.lost = self.lost.saturating_add(1);
+        if self.is_silent() {
+            self.next = Some(now + ASKED_AGAIN);
+        }
+    }
+}
 
 /// The least permission that is enough for `operation`.
 fn permission_for(operation: &str) -> &'static str {
@@ -92,7 +133,13 @@ impl Core {
                 Err(failure) => failure,
             };
             let class = failure.error.class;
-            match attempts.judge(failure, self.clock.instant()) {
+            let is_vain = effect_of(body) == Effect::Read && self.graph_silence.lock().is_silent();
+            let verdict = if is_vain {
+                Verdict::Final(*failure.error)
+            } else {
+                attempts.judge(failure, self.clock.instant())
+            };
+            match verdict {
                 Verdict::Final(error) => {
                     Span::current().record("error", error.class.label());
                     trail::note(&error);
@@ -117,6 +164,12 @@ impl Core {
     ) -> Result<Option<Value>, Failure> {
         // The semaphore is never closed; an error here could only mean that it was.
         let _slot = self.graph_slots.acquire().await;
+        let is_read = effect_of(body) == Effect::Read;
+        if is_read && !self.graph_silence.lock().admits(self.clock.instant()) {
+            let message = "it does not answer; it is asked again in a moment";
+            let silent = ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message);
+            return Err(Failure::without_effect(silent));
+        }
         let token = self.graph_tokens.get().await.map_err(Failure::without_effect)?;
         // After the token: fetching one takes a while, in which Graph may ask to be left alone.
         self.wait_for_graph(operation).await?;
@@ -152,11 +205,16 @@ impl Core {
             writing.ended();
         }
         let result = match answer {
-            Ok(response) if response.status().is_success() => {
-                Ok(serde_json::from_slice(response.body()).ok())
+            Ok(response) => {
+                self.graph_silence.lock().answered();
+                if response.status().is_success() {
+                    Ok(serde_json::from_slice(response.body()).ok())
+                } else {
+                    Err(self.graph_error(operation, &response))
+                }
             }
-            Ok(response) => Err(self.graph_error(operation, &response)),
             Err(lost) => {
+                self.graph_silence.lock().lost(self.clock.instant());
                 let message = text::bounded(&lost.message);
                 let error = ExchangeError::new(ErrorClass::Transient, Stage::Graph, operation, message);
                 let request_id = Some(id.to_string());

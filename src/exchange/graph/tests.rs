@@ -227,7 +227,45 @@ async fn a_group_that_hides_its_members_or_contains_one_that_does_shows_nobody_f
         let membership = tenant.gateway().group_members(Lane::Edit, &id()).await.unwrap();
         match membership {
             Membership::Hidden => assert!(hidden),
-            Membership::People(people) => assert!(!hidden && people.len() == 1),
+            Membership::People { people, may_be_more } => {
+                assert!(!hidden && !may_be_more && people.len() == 1);
+            }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nested_group_that_shows_nobody_and_not_whether_it_hides_them_may_have_more_people() {
+    let nested = |visibility: serde_json::Value| {
+        json!({"@odata.type": "#microsoft.graph.group", "visibility": visibility,
+            "id": "00000000-0000-4000-8000-0000000000aa"})
+    };
+    let somebody = json!([{"id": "00000000-0000-4000-8000-000000000001"}]);
+    for (visibility, own, expected) in [
+        (json!(null), json!([]), true),
+        (json!(null), somebody, false),
+        (json!("Private"), json!([]), false),
+    ] {
+        let rows = json!([member(1, &json!({})), nested(visibility)]);
+        let tenant = Tenant::new(move |call: &Call| {
+            if call.name.ends_with("/transitiveMembers") {
+                Reaction::rows(&rows)
+            } else if call.name.ends_with("/members") {
+                Reaction::rows(&own)
+            } else if call.name.starts_with("GET /v1.0/groups/") {
+                Reaction::status(200, &json!({"id": "x"}))
+            } else {
+                Tenant::default_reaction(call)
+            }
+        });
+        let membership = tenant.gateway().group_members(Lane::Edit, &id()).await.unwrap();
+        let people = ["00000000-0000-4000-8000-000000000001".parse().unwrap()].into();
+        assert_eq!(
+            membership,
+            Membership::People {
+                people,
+                may_be_more: expected
+            }
+        );
     }
 }

@@ -138,8 +138,19 @@ impl Reads<'_> {
                 return BTreeMap::new();
             }
         };
+        let missing = names
+            .iter()
+            .filter(|name| !there.iter().any(|user| is_called(user, name)));
+        let queries: Vec<RecipientQuery> = missing.cloned().map(RecipientQuery::Address).collect();
+        let recipients = match self.tenant.gateway.find_recipients(self.lane, &queries).await {
+            Ok(recipients) => recipients,
+            Err(error) => {
+                failed.note(Read::Recipients, &error);
+                return BTreeMap::new();
+            }
+        };
         let answers = nameless.iter().map(|(sid, shown)| async {
-            let identity = match shown.somebody(&there) {
+            let identity = match shown.somebody(&there, &recipients) {
                 Somebody::Nobody => Identity::Gone,
                 Somebody::Unclear => Identity::Untied,
                 Somebody::One(id, user) => match self.holds(guid, id, sid, shown).await {
@@ -241,24 +252,36 @@ enum Somebody<'a> {
 }
 
 impl Shown {
-    fn somebody<'a>(&self, there: &'a [UserRow]) -> Somebody<'a> {
+    /// `recipients`: whoever has one of the names that no account has.
+    fn somebody<'a>(&self, there: &'a [UserRow], recipients: &[RecipientRow]) -> Somebody<'a> {
         let addresses: Vec<SmtpAddress> = self.names.iter().filter_map(|name| name.parse().ok()).collect();
-        let is_named = |user: &&UserRow| {
-            addresses.iter().any(|address| {
-                user.user_principal_name.eq_ignore_ascii_case(address.as_str())
-                    || user.address.as_ref() == Some(address)
-            })
-        };
+        let is_named = |user: &&UserRow| addresses.iter().any(|address| is_called(user, address));
+        let is_nobody = |name: &String| is_leftover(name) || is_deleted(name, recipients);
         let mut users = there.iter().filter(is_named);
         match (users.next(), users.next()) {
-            (None, _) if self.names.iter().any(|name| is_name(name)) => Somebody::Unclear,
-            (None, _) => Somebody::Nobody,
+            (None, _) if self.names.iter().all(is_nobody) => Somebody::Nobody,
             (Some(user), None) => user
                 .object_id
                 .map_or(Somebody::Unclear, |id| Somebody::One(id, user)),
-            (Some(_), Some(_)) => Somebody::Unclear,
+            (None, _) | (Some(_), Some(_)) => Somebody::Unclear,
         }
     }
+}
+
+fn is_called(user: &UserRow, address: &SmtpAddress) -> bool {
+    user.user_principal_name.eq_ignore_ascii_case(address.as_str()) || user.address.as_ref() == Some(address)
+}
+
+/// Whether the name is the address of recipients that are all deleted, and can be restored.
+fn is_deleted(name: &str, recipients: &[RecipientRow]) -> bool {
+    let Ok(address) = name.parse::<SmtpAddress>() else {
+        return false;
+    };
+    let mut with_it = recipients
+        .iter()
+        .filter(|row| row.has_address(&address))
+        .peekable();
+    with_it.peek().is_some() && with_it.all(|row| row.soft_deleted)
 }
 
 fn names_of_user(user: &UserRow) -> impl Iterator<Item = SmtpAddress> {
@@ -273,15 +296,44 @@ fn names_of(row: &RecipientRow) -> impl Iterator<Item = SmtpAddress> {
     row.primary.iter().cloned().chain(upn).chain(aliases)
 }
 
-/// Whether a row shows somebody under a name of their own. Of accounts that are gone it shows the SID, or a name of the
-/// data centre (`EURPR05A001\\$…`).
-fn is_name(shown: &str) -> bool {
-    !shown.starts_with("S-1-") && !shown.contains(['\\', '@']) && !shown.trim().is_empty()
+/// Whether a row shows what it shows of accounts that are gone: the SID, or a name of the data centre (`EURPR05A001\\$…`).
+/// Anything else may be somebody: an account in another forest (`FOREST\\name`), or a sign-in name that a replica does not
+/// find yet.
+fn is_leftover(shown: &str) -> bool {
+    let of_data_centre = shown
+        .split_once('\\')
+        .is_some_and(|(_, name)| name.starts_with('$'));
+    shown.starts_with("S-1-") || of_data_centre
 }
 
 fn identity(object_id: Option<ObjectId>, addresses: impl IntoIterator<Item = SmtpAddress>) -> Identity {
     Identity::Known {
         object_id,
         addresses: addresses.into_iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bare_sid_or_a_name_of_the_data_centre_means_that_nobody_is_left() {
+        for (shown, is_gone) in [
+            ("S-1-5-21-1-2-3-4", true),
+            (r"EURPR05A001\$AB1000-000000000001", true),
+            (r"FOREST\first.member", false),
+            ("first.member@contoso.com", false),
+            ("First Member", false),
+            ("", false),
+        ] {
+            let names = BTreeSet::from([shown.to_owned()]);
+            let row = Shown {
+                names,
+                stores: BTreeSet::new(),
+            };
+            let found = row.somebody(&[], &[]);
+            assert_eq!(matches!(found, Somebody::Nobody), is_gone, "{shown:?}");
+        }
     }
 }

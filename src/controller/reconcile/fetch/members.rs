@@ -126,13 +126,16 @@ impl Reads<'_> {
         }
         let read = async {
             let members = self.tenant.gateway.group_members(self.lane, group).await?;
-            let Membership::People(people) = members else {
+            let Membership::People { people, may_be_more } = members else {
                 return Ok(Expansion::Hidden);
             };
             Ok::<_, ExchangeError>(if people.len() > Expansion::MOST_PEOPLE {
                 Expansion::TooLarge(people.len())
             } else {
-                Expansion::People(self.people(people).await?)
+                Expansion::People {
+                    people: self.people(people).await?,
+                    may_be_more,
+                }
             })
         };
         match read.await {

@@ -22,10 +22,10 @@ use crate::api::{Adoption, RECREATE};
 use crate::exchange::{ErrorClass, ExchangeError};
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, Marker};
-use crate::plan::{Desired, Purpose, SHOWN_BY_THEN};
+use crate::plan::{Account, Desired, Purpose, SHOWN_BY_THEN};
 
 use locate::Located;
-use reads::Reads;
+use reads::{NotSeen, Reads};
 
 /// How long a mailbox that Exchange does not find is looked up again before it counts as gone. Longer than the
 /// minutes by which replicas lag.
@@ -121,12 +121,12 @@ impl Reconcile<'_> {
             .mailbox(lost, None, &desired, &prepared.ledger)
             .await;
         match read {
-            Err(error) if error.class == ErrorClass::NotFound => {
+            Err(not_seen) if not_seen.error.class == ErrorClass::NotFound => {
                 self.begin_again(&prepared.tenant, lost);
                 prepared.ledger = Ledger::default();
                 Ok(())
             }
-            Err(error) => Err(Outcome::of_error(&error)),
+            Err(not_seen) => Err(Outcome::of_error(&not_seen.error)),
             Ok(_) => Ok(()),
         }
     }
@@ -250,8 +250,20 @@ impl Reconcile<'_> {
                 }
                 Ok(seen)
             }
-            Err(error) if error.class == ErrorClass::NotFound => Err(self.missing(&prepared.ledger, guid)),
-            Err(error) => Err(Outcome::of_error(&error)),
+            Err(NotSeen { error, account }) => {
+                let is_missing = error.class == ErrorClass::NotFound;
+                // An outage of both leaves what was reported as it was.
+                self.seen_account = Some(account).filter(|account| match account {
+                    Account::Open | Account::Blocked => true,
+                    Account::NotShown => is_missing,
+                    Account::Denied(_) | Account::Unread(_) => false,
+                });
+                Err(if is_missing {
+                    self.missing(&prepared.ledger, guid)
+                } else {
+                    Outcome::of_error(&error)
+                })
+            }
         }
     }
 

@@ -18,6 +18,12 @@ use crate::plan::{
 };
 use crate::setting::{Source, Value, Values, Who};
 
+/// A mailbox that could not be read, and what Entra shows of the account that is known to be behind it.
+pub struct NotSeen {
+    pub error: ExchangeError,
+    pub account: Account,
+}
+
 /// Reads of one reconcile.
 pub struct Reads<'a> {
     pub tenant: &'a Tenant,
@@ -37,7 +43,7 @@ impl Reads<'_> {
         account: Option<ObjectId>,
         desired: &Desired,
         ledger: &Ledger,
-    ) -> Result<Seen, ExchangeError> {
+    ) -> Result<Seen, NotSeen> {
         let gateway = &self.tenant.gateway;
         let asks = questions(&desired.grants, ledger, &self.misnamed);
         let of = |right: Right| {
@@ -69,8 +75,11 @@ impl Reads<'_> {
             account_state,
             self.further(guid, desired),
         );
-        // The marker is on it: without it nothing is written.
-        let row = row?;
+        // The marker is on it: without it nothing is written. Whether people can sign in is a fact all the same.
+        let row = row.map_err(|error| NotSeen {
+            error,
+            account: shown_account.clone(),
+        })?;
         // The mailbox itself says which account is behind it; what the status says was only a head start.
         if let Some(id) = row.object_id.filter(|id| account != Some(*id)) {
             shown_account = self.account(id).await;

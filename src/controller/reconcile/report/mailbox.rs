@@ -81,6 +81,14 @@ pub fn mailbox(
                 let facts = SignInFacts::alone(account, object);
                 report_sign_in(&mut unchanged, &mut status, &facts, now);
             }
+            if known.is_some_and(|known| known.gone_at.is_some()) {
+                let text = "Exchange does not find the mailbox any more";
+                restate(
+                    &mut unchanged,
+                    Verdict::new(Kind::Provisioned, false, "MailboxGone", text),
+                    now,
+                );
+            }
         }
         Some(findings) if findings.is_restrained() => {
             unchanged = kept(&status.conditions);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::api::DefaultsState;
 use crate::controller::reconcile::observation::{Found, Observation, Seen};
 use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
-use crate::controller::reconcile::prepared::Prepared;
+use crate::controller::reconcile::prepared::{Prepared, Remembered};
 use crate::controller::state::tenants::Tenant;
 use crate::ledger::{Ledger, RecordedGrant, Withdrawn};
 use crate::mail::Nickname;
@@ -255,7 +255,12 @@ impl Judged {
         } = &mut self.prepared;
         if *writes {
             plan::reopen(ledger, &self.desired, observed);
-            self.gone = plan::confirm_removed(ledger, &self.desired, &remembered.acknowledged, observed);
+            let Remembered {
+                acknowledged,
+                said_missing,
+                ..
+            } = remembered;
+            self.gone = plan::confirm_removed(ledger, &self.desired, acknowledged, said_missing, observed);
         }
     }
 }
@@ -334,6 +339,7 @@ pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
         take_up: take_up.clone(),
         expired: wanted.expired.clone(),
         groups: wanted.groups.clone(),
+        perhaps_more: wanted.perhaps_more.clone(),
         stuck: remembered.stuck.clone(),
         settings: with_defaults(settings, &defaults, tenant),
         defaults,

@@ -28,6 +28,21 @@ pub struct Directory {
     pub groups: BTreeMap<SmtpAddress, Expansion>,
 }
 
+impl Directory {
+    /// Groups in which there may be more people than those that are shown.
+    pub fn perhaps_more(&self) -> BTreeSet<SmtpAddress> {
+        let groups = self.groups.iter();
+        let unsure = groups.filter(|(_, group)| match group {
+            Expansion::People {
+                people: _,
+                may_be_more,
+            } => *may_be_more,
+            Expansion::TooLarge(_) | Expansion::Unread(_) | Expansion::Hidden => false,
+        });
+        unsure.map(|(address, _)| address.clone()).collect()
+    }
+}
+
 /// Whom a member stands for, or why it gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MemberVerdict {
@@ -288,7 +303,10 @@ impl Bench<'_> {
 
     fn everybody(&self, text: &str, group: &SmtpAddress, rights: &[Right]) -> Result<MemberVerdict, Refusal> {
         match self.directory.groups.get(group) {
-            Some(Expansion::People(people)) => {
+            Some(Expansion::People {
+                people,
+                may_be_more: _,
+            }) => {
                 let judged = people.iter().map(|(id, who)| self.in_group(*id, who, rights));
                 Ok(MemberVerdict::Everybody(judged.collect()))
             }

@@ -33,6 +33,8 @@ pub struct Wanted {
     people: BTreeSet<ObjectId>,
     /// Who gets rights with each group that is expanded.
     pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
+    /// Groups in which there may be more people than the directory shows.
+    pub perhaps_more: BTreeSet<SmtpAddress>,
     /// One entry for each member of each permission of [`Admitted`], in the same order.
     pub verdicts: Vec<Vec<MemberVerdict>>,
 }
@@ -63,6 +65,7 @@ pub fn resolve(
     let mut wanted = Wanted {
         settings: bench.settings(admitted),
         people: declared_holders(admitted, &judged, ledger),
+        perhaps_more: directory.perhaps_more(),
         ..Wanted::default()
     };
     for (permission, judged) in admitted.permissions.iter().zip(judged) {
