@@ -2,6 +2,7 @@
 //! nothing is written twice, and no status claims what is not so.
 
 use super::kit::*;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use simulator::{
     AccessQuirks, BadWord, BatchErrors, Linked, ListQuirks, NextLink, OrganizationRows, Profile, Quirks,
@@ -58,6 +59,12 @@ fn positions() -> Vec<(&'static str, Quirks)> {
             quirks.largest_page = 3;
         }),
         lists("short filters", |quirks| quirks.most_conditions = 1),
+        lists("groups that no id finds", |quirks| {
+            quirks.groups_have_no_id_filter = true
+        }),
+        lists("rows of groups without ids", |quirks| {
+            quirks.group_rows_lack_ids = true
+        }),
         lists("groups without ids", |quirks| {
             quirks.groups_have_no_id_filter = true;
             quirks.group_rows_lack_ids = true;
@@ -78,8 +85,17 @@ fn positions() -> Vec<(&'static str, Quirks)> {
         whole("new accounts are disabled", |quirks| {
             quirks.sign_in.new_accounts_disabled = true;
         }),
+        whole("batches that leave items out after an error", |quirks| {
+            quirks.batch_errors = BatchErrors::LeavesOut;
+        }),
         whole("Exchange and Entra say different things", |quirks| {
             quirks.sign_in = SignInForm::apart();
+        }),
+        whole("what Exchange is told does not show in Entra", |quirks| {
+            quirks.sign_in.exchange_shows_in_entra = false;
+        }),
+        whole("what Entra is told does not show in Exchange", |quirks| {
+            quirks.sign_in.entra_shows_in_exchange = false;
         }),
     ]);
     all.extend(Profile::ALL.map(|profile| (profile.name(), profile.quirks())));
@@ -147,6 +163,16 @@ async fn the_life_of_a_mailbox_is_the_same_whatever_the_service_does() {
         assert_eq!(sent_by_app(&world, "Add-MailboxPermission"), 1, "{name}");
         stays_quiet_in(&world, name).await;
 
+        // And sign-in that an admin opens is blocked again, once.
+        forget(&world);
+        world.tenant.set_account_enabled(SALES, true).unwrap();
+        until(&world, &format!("{name}: sign-in is blocked again"), || {
+            view(&world).account_disabled
+        })
+        .await;
+        hold(&world, name, &[FIRST, SECOND]).await;
+        stays_quiet_in(&world, name).await;
+
         // Revoked: gone from both lists, and reported.
         world.apply(&team(&[FIRST])).await;
         hold(&world, name, &[FIRST]).await;
@@ -167,11 +193,17 @@ async fn the_life_of_a_mailbox_is_the_same_whatever_the_service_does() {
         // Back again, and its end.
         world.apply(&team(&[FIRST, SECOND])).await;
         hold(&world, name, &[FIRST, SECOND]).await;
-        world.delete_permission("team").await;
-        until(&world, &format!("{name}: nobody holds anything"), || {
-            view(&world).full_access.is_empty() && view(&world).send_as.is_empty()
-        })
-        .await;
+        let end = world.server.now() + SignedDuration::from_hours(1);
+        let ends = json!({ "spec": { "expiresAt": format!("{end:.0}") } });
+        world.apply(&with(team(&[FIRST, SECOND]), &ends)).await;
+        hold(&world, name, &[FIRST, SECOND]).await;
+        world.sleep(3600).await;
+        world.wait_permission("team", "True", "Expired").await;
+        let view = view(&world);
+        assert!(
+            view.full_access.is_empty() && view.send_as.is_empty(),
+            "{name}: nobody holds anything"
+        );
         world.wait_mailbox("sales", "True", "UpToDate").await;
         stays_quiet_in(&world, name).await;
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::groups::{expanded_as, person, staff};
 use super::kit::*;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -390,7 +391,10 @@ fn every_read_fails_in_some_case_and_every_failure_is_tried() {
 #[tokio::test(start_paused = true)]
 async fn without_get_user_get_group_or_group_member_what_protects_goes_on_within_an_interval() {
     for case in [&CASES[3], &CASES[4], &CASES[8]] {
-        let world = sales_with(&[FIRST, SECOND]).await;
+        let world = world(staff(2, 2), json!({})).await;
+        settle(&world, &[FIRST, SECOND]).await;
+        world.apply(&expanded_as("everybody", STAFF)).await;
+        world.wait_permission("everybody", "True", "Granted").await;
         for stranger in [THIRD, FOURTH] {
             let rights = json!({ "Identity": SALES, "User": stranger, "AccessRights": ["FullAccess"] });
             admin(&world, "Add-MailboxPermission", rights);
@@ -412,6 +416,14 @@ async fn without_get_user_get_group_or_group_member_what_protects_goes_on_within
             has_full_access(&world, THIRD) && has_full_access(&world, FOURTH),
             "they are left alone"
         );
+        let everybody: [String; 2] = [person(0), person(1)];
+        assert!(
+            everybody.iter().all(|name| may_send_as(&world, name)),
+            "nobody loses anything"
+        );
+        world
+            .wait_permission("everybody", "False", "MembersRefused")
+            .await;
         world.wait_mailbox("sales", "True", "UpToDate").await;
         world.wait_permission("team", "True", "Granted").await;
         stays_quiet(&world, Duration::from_secs(2 * INTERVAL)).await;
