@@ -86,4 +86,8 @@ const ADDRESS_PATTERN_OR_DOMAIN: &str = r"^(\*|[A-Za-z0-9!#$%&+/=?^_`{|}~.-]{1,6
 /// Hours, minutes and seconds as in `1h30m`: a part of what CEL's `duration()` and Go take. Both refuse the empty text.
 const DURATION_PATTERN: &str = "^([0-9]{1,4}h)?([0-9]{1,5}m)?([0-9]{1,6}s)?$";
 
+/// A time that we can read. The API server's own check takes any offset of four digits, and whatever comes after a second
+/// `T`; an object with such a time could not be decoded, and its mailbox not be looked after. It does check days and hours.
+pub const TIME_PATTERN: &str = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$";
+
 const GUID_PATTERN: &str = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$";

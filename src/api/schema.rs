@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::{CustomResourceExt, Resource};
 use serde_json::json;
 
-use super::{ExchangeTenant, MailboxLedger, MailboxPermission, SharedMailbox};
+use super::{ExchangeTenant, MailboxLedger, MailboxPermission, SharedMailbox, TIME_PATTERN};
 
 /// All CRDs, ready to apply.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
@@ -24,6 +24,7 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
                 .and_then(|s| s.open_api_v3_schema.as_mut())
             {
                 strip_null_from_enums(root);
+                take_times_that_we_can_read(root);
                 say_that_nothing_was_observed(root);
                 if crd.spec.names.kind == MailboxLedger::kind(&()) {
                     keep_ledgers_whole(root);
@@ -40,6 +41,21 @@ fn say_that_nothing_was_observed(schema: &mut JSONSchemaProps) {
     let status = schema.properties.as_mut().and_then(|all| all.get_mut("status"));
     if let Some(status) = status {
         status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+    }
+}
+
+/// Whoever writes a time that we can't read must not get an object into the way of its mailbox.
+fn take_times_that_we_can_read(schema: &mut JSONSchemaProps) {
+    if schema.format.as_deref() == Some("date-time") {
+        schema.pattern = Some(TIME_PATTERN.to_owned());
+    }
+    let properties = schema.properties.iter_mut().flat_map(|all| all.values_mut());
+    properties.for_each(take_times_that_we_can_read);
+    if let Some(JSONSchemaPropsOrBool::Schema(inner)) = schema.additional_properties.as_mut() {
+        take_times_that_we_can_read(inner);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) = schema.items.as_mut() {
+        take_times_that_we_can_read(item);
     }
 }
 

@@ -1,9 +1,11 @@
 //! The rules of the custom resources, as far as they can be judged without an API server.
 
+use jiff::Timestamp;
+use proptest::prelude::*;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{ExchangeTenant, MailboxPermission, SharedMailbox, all_crds};
+use super::{ExchangeTenant, MailboxPermission, SharedMailbox, TIME_PATTERN, all_crds};
 
 fn object<K: DeserializeOwned>(kind: &str, spec: &Value) -> K {
     let manifest = json!({
@@ -221,4 +223,29 @@ fn every_field_has_a_text_for_kubectl_explain() {
         }
     });
     assert_eq!(without, Vec::<String>::new());
+}
+
+/// Any text that the pattern of times admits, with a day and a time that the API server admits.
+fn admitted_time() -> impl Strategy<Value = String> {
+    let pattern = TIME_PATTERN.trim_start_matches('^').trim_end_matches('$');
+    let text = proptest::string::string_regex(pattern).unwrap();
+    let digits = (1..=12_u8, 1..=28_u8, 0..=23_u8, 0..=59_u8, 0..=59_u8);
+    (text, digits).prop_map(|(text, (month, day, hour, minute, second))| {
+        let (year, rest) = (&text[..4], &text[19..]);
+        format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{rest}")
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_time_that_a_definition_admits_can_be_read(text in admitted_time()) {
+        prop_assert!(text.parse::<Timestamp>().is_ok(), "{}", text);
+    }
+}
+
+#[test]
+fn the_earliest_and_the_latest_time_that_a_definition_admits_can_be_read() {
+    for text in ["1000-01-01T00:00:00+23:59", "2999-12-31T23:59:59.999999999-23:59"] {
+        assert!(text.parse::<Timestamp>().is_ok(), "{text}");
+    }
 }

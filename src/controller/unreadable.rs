@@ -1,5 +1,6 @@
-//! Objects that can't be decoded, mostly of a newer version after a downgrade: each says so in its own status. A task of
-//! its own writes that, so that no watch waits for the API server.
+//! Objects that can't be decoded, mostly of a newer version after a downgrade: each says so in its own status. Where the
+//! status itself is what can't be decoded, it is thrown away. A task of its own writes that, so that no watch waits for the
+//! API server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -25,10 +27,12 @@ pub struct Unreadable {
     name: String,
     resource_version: Option<String>,
     error: String,
+    /// Whether an object of this kind can be decoded.
+    is_readable: fn(Value) -> bool,
 }
 
 impl Unreadable {
-    pub fn new<K: Resource<DynamicType = ()>>(invalid: InvalidObject) -> Self {
+    pub fn new<K: Resource<DynamicType = ()> + DeserializeOwned>(invalid: InvalidObject) -> Self {
         let InvalidObject { error, metadata } = invalid;
         Self {
             resource: ApiResource::erase::<K>(&()),
@@ -36,6 +40,7 @@ impl Unreadable {
             name: metadata.name.unwrap_or_default(),
             resource_version: metadata.resource_version,
             error,
+            is_readable: |object| serde_json::from_value::<K>(object).is_ok(),
         }
     }
 }
@@ -66,6 +71,7 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
         name,
         resource_version,
         error,
+        is_readable,
     } = unreadable;
     let api: Api<DynamicObject> = match namespace {
         Some(namespace) => Api::namespaced_with(context.client.clone(), namespace, resource),
@@ -74,6 +80,12 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
     let mut object = api.get(name).await?;
     if object.metadata.resource_version != *resource_version {
         // Perhaps it can be read now; if not, the watch shows it again.
+        return Ok(());
+    }
+    if has_unreadable_status(&object, *is_readable) {
+        // Nothing but a report: with the watch that shows it gone everything is reported anew.
+        object.data["status"] = json!({ "observedGeneration": -1 });
+        api.replace_status(name, &PostParams::default(), &object).await?;
         return Ok(());
     }
     let generation = object.metadata.generation.unwrap_or_default();
@@ -95,4 +107,13 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
     status["summary"] = json!(REASON);
     api.replace_status(name, &PostParams::default(), &object).await?;
     Ok(())
+}
+
+/// Whether nothing but the status can't be read.
+fn has_unreadable_status(object: &DynamicObject, is_readable: fn(Value) -> bool) -> bool {
+    let Ok(mut value) = serde_json::to_value(object) else {
+        return false;
+    };
+    let status = value.as_object_mut().and_then(|fields| fields.remove("status"));
+    status.is_some() && is_readable(value)
 }

@@ -227,7 +227,7 @@ async fn a_mailbox_outside_its_bounds_is_refused_with_field_and_reason() {
     let nameless = json!({ "name": "" });
     let long_named = json!({ "name": "n".repeat(254) });
     #[rustfmt::skip]
-    let cases: [Case; 19] = [
+    let cases: [Case; 20] = [
         ("/displayName", Value::Null, "spec.displayName", "Required value"),
         ("/displayName", json!(""), "spec.displayName", "at least 1 chars long"),
         ("/displayName", json!("x".repeat(257)), "spec.displayName", "may not be more than 256"),
@@ -245,6 +245,8 @@ async fn a_mailbox_outside_its_bounds_is_refused_with_field_and_reason() {
         ("/signIn", json!("Open"), "spec.signIn", r#"supported values: "Blocked", "Allowed""#),
         ("/management", json!("Approve"), "spec.management", "Unsupported value"),
         ("/deletionPolicy", json!("Purge"), "spec.deletionPolicy", r#"supported values: "Retain""#),
+        ("/automaticReplies", json!({ "state": "Disabled", "end": "2026-01-01T00:00:00+99:99" }),
+         "spec.automaticReplies.end", "should match '^"),
         ("/tenantRef", nameless, "spec.tenantRef.name", "at least 1 chars long"),
         ("/tenantRef", long_named, "spec.tenantRef.name", "more than 253"),
     ];
@@ -260,7 +262,7 @@ async fn a_permission_outside_its_bounds_is_refused_with_field_and_reason() {
         .map(|number| json!({ "user": longest_address(number) }))
         .collect();
     #[rustfmt::skip]
-    let cases: [Case; 13] = [
+    let cases: [Case; 15] = [
         ("/mailboxRef", Value::Null, "spec.mailboxRef", "Required value"),
         ("/mailboxRef", json!({ "name": "" }), "spec.mailboxRef.name", "at least 1 chars long"),
         ("/members", Value::Null, "spec.members", "Required value"),
@@ -273,6 +275,8 @@ async fn a_permission_outside_its_bounds_is_refused_with_field_and_reason() {
         ("/rights", json!([]), "spec.rights", "should have at least 1 items"),
         ("/rights", json!(["SendAs", "SendAs"]), "spec.rights[1]", "Duplicate value"),
         ("/rights", json!(["ReadPermission"]), "spec.rights[0]", "Unsupported value"),
+        ("/expiresAt", json!("2026-01-01T00:00:00Zt"), "spec.expiresAt", "should match '^"),
+        ("/expiresAt", json!("9999-12-31T23:59:59Z"), "spec.expiresAt", "should match '^"),
         ("/autoMapping", json!("no"), "spec.autoMapping", "must be of type boolean"),
     ];
     each_is_refused(&kinds.permissions, &permission(), cases).await;

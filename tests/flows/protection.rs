@@ -4,9 +4,10 @@
 use super::kit::*;
 use super::remembered::*;
 use jiff::SignedDuration;
-use kube::api::{Patch, PatchParams};
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
-use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
+use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox, TIME_PATTERN, all_crds};
 use simulator::{Faults, Seed};
 use testkit::{World, condition, tenant, with};
 
@@ -68,14 +69,20 @@ impl Duty {
 #[derive(Clone, Copy, Debug)]
 enum Team {
     Writes(fn() -> Value),
+    /// Writes what the operator can't decode, and what the definitions took at that time.
+    WritesUnreadable(fn() -> Value),
     /// Deletes the mailbox, and holds its deletion up.
     HoldsUp,
     WipesStatus,
     ForgesStatus,
+    ForgesUnreadableStatus,
     ChurnsLabels,
 }
 
-const TEAMS: [(&str, Team); 10] = [
+/// The API server takes it for a time, and nobody can say which.
+const NO_TIME: &str = "2026-01-01T00:00:00+99:99";
+
+const TEAMS: [(&str, Team); 12] = [
     ("paused", Team::Writes(|| json!({ "management": "Paused" }))),
     ("observe", Team::Writes(|| json!({ "management": "Observe" }))),
     ("invalid", Team::Writes(|| json!({ "displayName": "Sales\u{7}" }))),
@@ -91,9 +98,16 @@ const TEAMS: [(&str, Team); 10] = [
         "refused",
         Team::Writes(|| json!({ "emailAddress": "sales@elsewhere.example" })),
     ),
+    (
+        "an absence that ends at no time",
+        Team::WritesUnreadable(
+            || json!({ "spec": { "automaticReplies": { "state": "Disabled", "end": NO_TIME } } }),
+        ),
+    ),
     ("deleting", Team::HoldsUp),
     ("wiped", Team::WipesStatus),
     ("forged", Team::ForgesStatus),
+    ("forged so that nobody can read it", Team::ForgesUnreadableStatus),
     ("churned", Team::ChurnsLabels),
 ];
 
@@ -106,6 +120,10 @@ impl Team {
                 world.apply(&with(sales(json!({})), &held_up)).await;
                 world.delete_mailbox("sales").await;
             }
+            Self::WritesUnreadable(change) => unreadable(world, change(), Part::Spec).await,
+            Self::ForgesUnreadableStatus => {
+                unreadable(world, forged_at_no_time(), Part::Status).await;
+            }
             Self::WipesStatus | Self::ForgesStatus | Self::ChurnsLabels => self.go_on(world, 0).await,
         }
         // Whatever was sent before is answered.
@@ -114,7 +132,7 @@ impl Team {
 
     async fn go_on(self, world: &World, round: u64) {
         match self {
-            Self::Writes(_) | Self::HoldsUp => {}
+            Self::Writes(_) | Self::WritesUnreadable(_) | Self::ForgesUnreadableStatus | Self::HoldsUp => {}
             Self::WipesStatus => {
                 patch_status::<SharedMailbox>(world, "sales", json!(null)).await;
                 patch_status::<MailboxPermission>(world, "team", json!(null)).await;
@@ -136,6 +154,35 @@ impl Team {
             }
         }
     }
+}
+
+/// Merges `change` into the SharedMailbox as somebody did while the definitions took every time of the API server's.
+async fn unreadable(world: &World, change: Value, part: Part) {
+    for mut crd in all_crds() {
+        let text = serde_json::to_string(&crd).unwrap();
+        crd = serde_json::from_str(&text.replace(&format!(",\"pattern\":{TIME_PATTERN:?}"), "")).unwrap();
+        world.server.install_crd(crd);
+    }
+    let kind = ApiResource::erase::<SharedMailbox>(&());
+    let mailboxes: Api<DynamicObject> = Api::namespaced_with(world.client.clone(), "team-sales", &kind);
+    let (patch, params) = (Patch::Merge(change), PatchParams::default());
+    match part {
+        Part::Spec => mailboxes.patch("sales", &params, &patch).await.unwrap(),
+        Part::Status => mailboxes.patch_status("sales", &params, &patch).await.unwrap(),
+    };
+    for crd in all_crds() {
+        world.server.install_crd(crd);
+    }
+}
+
+enum Part {
+    Spec,
+    Status,
+}
+
+fn forged_at_no_time() -> Value {
+    let revoked = json!({ "address": FIRST, "objectId": "x", "right": "SendAs", "revokedAt": NO_TIME });
+    json!({ "status": { "revoked": [revoked] } })
 }
 
 fn forged() -> Value {

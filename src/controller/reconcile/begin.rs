@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Api;
-
 use super::cascading_deletion::{CascadingDeletion, cascading_deletion};
 use super::ledger::LedgerFile;
 use super::outcome::{Outcome, PausedBy, Stall};
 use super::requeue::{Completed, RECHECK, requeue};
+use super::resource::{self, Found};
 use super::stand_in;
 use crate::api::{MailboxPermission, SharedMailbox, SignIn};
 use crate::controller::context::Context;
@@ -59,8 +58,8 @@ pub struct Reconcile<'a> {
     pub is_gone: bool,
     pub ledger: LedgerFile,
     pub permissions: Vec<Arc<MailboxPermission>>,
-    /// What a resource says of sign-in that is being deleted, or that has not taken the mailbox up: it counts for as long
-    /// as that is there.
+    /// What a resource says of sign-in that is being deleted, that nobody can read, or that has not taken the mailbox up: it
+    /// counts for as long as that is there.
     pub last_word: Option<SignIn>,
     /// What the manifest does not get, once that is known.
     pub restraint: Option<Restraint>,
@@ -76,15 +75,14 @@ impl<'a> Reconcile<'a> {
     /// `Err`: there is nothing to reconcile, or it is too early.
     pub async fn begin(context: &'a Context, key: &'a MailboxKey, lane: Lane) -> Result<Self, Completed> {
         let ended = |outcome: &Outcome| requeue(context, key, outcome, lane);
-        let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), &key.namespace);
-        let found = api.get_opt(&key.name).await;
+        let found = resource::read(context, key).await;
         let found = found.map_err(|error| ended(&Outcome::of_kube(&error)))?;
-        // Somebody else's finalizer may hold it up for as long as they like: it is as good as gone.
-        let deleting = |object: &SharedMailbox| object.metadata.deletion_timestamp.is_some();
-        let terminating = found.as_ref().filter(|object| deleting(object));
-        let last_word = terminating.map(|object| object.spec.sign_in.unwrap_or(SignIn::Blocked));
-        let is_terminating = terminating.is_some();
-        let found = found.filter(|object| !deleting(object));
+        let (found, last_word) = match found {
+            Found::Nothing => (None, None),
+            Found::Declares(object) => (Some(*object), None),
+            Found::SaysNothing { last_word } => (None, Some(last_word)),
+        };
+        let is_there = last_word.is_some();
         let is_gone = found.is_none();
         let mut reconcile = Self {
             context,
@@ -101,7 +99,7 @@ impl<'a> Reconcile<'a> {
             reattached: false,
         };
         if is_gone {
-            return Box::pin(reconcile.begin_without_resource(is_terminating)).await;
+            return Box::pin(reconcile.begin_without_resource(is_there)).await;
         }
         reconcile.wait_for_permissions()?;
         let looked_up = reconcile.find_ledger().await;

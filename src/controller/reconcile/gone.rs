@@ -41,11 +41,12 @@ const RECHECKED: Duration = Duration::from_mins(5);
 const SWEEP: Duration = Duration::from_hours(24);
 
 impl Reconcile<'_> {
-    /// The resource is gone: its permissions say so, and its ledger is looked at.
-    pub(super) async fn begin_without_resource(mut self, is_terminating: bool) -> Result<Self, Completed> {
+    /// The resource is gone, or is there and says nothing (it is being deleted, or nobody can read it): its ledger is looked
+    /// at. The permissions of one that is gone say so.
+    pub(super) async fn begin_without_resource(mut self, is_there: bool) -> Result<Self, Completed> {
         let (context, key, lane) = (self.context, self.key, self.lane);
         let known = !context.state.index().ledgers().of(key).is_empty();
-        let again = if is_terminating {
+        let again = if is_there {
             None
         } else {
             permission::report_missing_mailbox(context, key).await
@@ -65,7 +66,7 @@ impl Reconcile<'_> {
             return Err(Completed::new(ReconcileResult::Success, again));
         };
         self.object = stand_in::of_ledger(key, spec);
-        if !is_terminating && let Err(outcome) = self.release().await {
+        if !is_there && let Err(outcome) = self.release().await {
             return Err(requeue(context, key, &outcome, lane));
         }
         Ok(self)

@@ -38,6 +38,7 @@ mod remaining;
 mod remember;
 mod report;
 mod requeue;
+mod resource;
 mod set;
 mod stand_in;
 pub mod validate;

@@ -172,7 +172,7 @@ impl Index {
         let Some(key) = MailboxKey::of(&read.object) else {
             return Changes::new();
         };
-        self.readable(MAILBOX, &key.namespace, &key.name);
+        let is_readable_again = self.readable(MAILBOX, &key.namespace, &key.name);
         let created = created(&read.object.metadata);
         let share = self.share(MAILBOX, &key.namespace);
         let was_out = share.is_out(&key.name);
@@ -181,7 +181,7 @@ impl Index {
         let mut changes = self.note_moved(MAILBOX, &key.namespace, moved);
         self.to_be_read
             .remove(&(MAILBOX, key.namespace.clone(), key.name.clone()));
-        if was_out != is_out {
+        if was_out != is_out || is_readable_again {
             changes.push((Work::Mailbox(key.clone()), Lane::Edit));
         }
         let read = if is_out {

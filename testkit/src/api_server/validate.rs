@@ -158,10 +158,31 @@ fn check_text(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldErr
         let why = format!("{path} in body should match '{pattern}'");
         errors.push(FieldError::invalid(path, &value, why));
     }
-    if schema.format.as_deref() == Some("date-time") && text.parse::<jiff::Timestamp>().is_err() {
+    if schema.format.as_deref() == Some("date-time") && !is_date_time(text) {
         let why = format!("{path} in body must be of type date-time: {}", shown(&value));
         errors.push(FieldError::wrong_type(path, text, why));
     }
+}
+
+/// What the real server takes for a time: it looks at nothing after a second `t`, and takes any offset of four digits.
+fn is_date_time(text: &str) -> bool {
+    const TIME: &str = "^([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))$";
+    let text = text.to_lowercase();
+    let mut parts = text.split('t');
+    let (Some(day), Some(time)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let is_digits = |from: usize, to: usize| {
+        day.get(from..to)
+            .is_some_and(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let is_day = day.len() == 10
+        && is_digits(0, 4)
+        && is_digits(5, 7)
+        && is_digits(8, 10)
+        && day.parse::<jiff::civil::Date>().is_ok();
+    let part = |from: usize| time.get(from..from + 2).unwrap_or_default();
+    is_day && matches(TIME, time) && part(0) <= "23" && part(3) <= "59" && part(6) <= "59"
 }
 
 fn check_number(schema: &Schema, number: &serde_json::Number, path: &str, errors: &mut Vec<FieldError>) {

@@ -1,6 +1,6 @@
 //! Schemas, defaults, pruning and CEL rules.
 
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
@@ -32,6 +32,45 @@ async fn complaint(bench: &Bench, field: &str, value: Value) -> String {
         .strip_prefix(&start)
         .unwrap_or_else(|| panic!("{status:?}"))
         .to_owned()
+}
+
+pub async fn a_time_is_hardly_looked_at(bench: Bench) {
+    for text in [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01t00:00:00z",
+        "2024-02-29T23:59:59.123456789123+23:59",
+        "2026-01-01T00:00:00+99:99",
+        "2026-01-01T00:00:00ZT25:61:61Z",
+        "2026-01-01T00:00:00x5Z",
+        "0000-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z",
+    ] {
+        let name = bench.parcels().list(&ListParams::default()).await.unwrap();
+        let metadata = json!({"name": format!("p{}", name.items.len())});
+        bench
+            .create(json!({"metadata": metadata, "spec": {"label": "a", "sent": text}}))
+            .await;
+    }
+    for text in [
+        "",
+        "2026-01-01",
+        "2026-02-30T00:00:00Z",
+        "2026-1-1T00:00:00Z",
+        "20260101T00:00:00Z",
+        "2026-01-01T24:00:00Z",
+        "2026-01-01T00:60:00Z",
+        "2026-01-01T00:00:60Z",
+        "2026-01-01T00:00:00",
+        "2026-01-01T00:00Z",
+        "2026-01-01 00:00:00Z",
+        "+2026-01-01T00:00:00Z",
+    ] {
+        let said = complaint(&bench, "sent", json!(text)).await;
+        assert!(
+            said.contains("spec.sent in body must be of type date-time"),
+            "{text}: {said}"
+        );
+    }
 }
 
 pub async fn values_outside_the_schema_are_refused_with_their_fields(bench: Bench) {

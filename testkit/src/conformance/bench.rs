@@ -64,6 +64,7 @@ fn parcel_spec() -> Value {
                 "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "carrier is immutable"}],
             },
             "address": {"type": "string", "maxLength": 64, "pattern": "^[^@]+@[^@]+$"},
+            "sent": {"type": "string", "format": "date-time"},
             "stamps": {
                 "type": "array", "maxItems": 5, "x-kubernetes-list-type": "set",
                 "items": {"type": "string", "maxLength": 20},

@@ -93,6 +93,7 @@ pub fn checks() -> Vec<Check> {
         applying::an_apply_of_a_status_without_its_object_is_not_found,
         applying::an_apply_needs_a_field_manager,
         admission::values_outside_the_schema_are_refused_with_their_fields,
+        admission::a_time_is_hardly_looked_at,
         admission::a_missing_required_field_is_named,
         admission::unknown_fields_are_pruned_unless_preserved,
         admission::unknown_fields_are_refused_on_strict_validation,
