@@ -1,6 +1,8 @@
 //! What protects outranks what a team writes: whatever a team does with its own objects, people who have left, rights whose
 //! end has come, removals that were announced and an open account are taken care of within one interval.
 
+use std::time::Duration;
+
 use super::kit::*;
 use super::remembered::*;
 use jiff::SignedDuration;
@@ -9,7 +11,7 @@ use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox, TIME_PATTERN, all_crds};
 use simulator::{Faults, Seed};
-use testkit::{World, condition, tenant, with};
+use testkit::{World, condition, permission, tenant, with};
 
 /// What protects.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -417,4 +419,41 @@ async fn an_invalid_manifest_does_not_borrow_the_power_of_another_address() {
         world.sleep(INTERVAL).await;
         assert!(view(&world).account_disabled, "{management}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn permissions_that_come_and_go_without_an_end_suspend_nothing() {
+    let world = sales_with(&[FIRST]).await;
+    let own = |name: &str, who: &str| permission(name, "sales", &[who], &["SendAs"]);
+    let two = [own("one", SECOND), own("two", THIRD)];
+    for permission in &two {
+        world.apply(permission).await;
+    }
+    world.wait_permission("one", "True", "Granted").await;
+    world.wait_permission("two", "True", "Granted").await;
+    let churn = async {
+        for round in 0_usize.. {
+            let (gone, back) = (["one", "two"][round % 2], &two[(round + 1) % 2]);
+            world.delete_permission(gone).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if round > 0 {
+                world.apply(back).await;
+            }
+            tokio::time::sleep(Duration::from_millis(1400)).await;
+        }
+    };
+    let protected = async {
+        world.sleep(60).await;
+        world.tenant.set_account_enabled(SALES, true).unwrap();
+        depart(&world, FIRST).await;
+        world.sleep(INTERVAL).await;
+    };
+    tokio::select! {
+        () = protected => {}
+        () = churn => unreachable!("it has no end"),
+    }
+    let first = world.tenant.object_id(FIRST).unwrap();
+    let left = view(&world);
+    assert!(left.account_disabled && left.full_access.is_empty(), "{left:?}");
+    assert!(!left.send_as.contains(&first), "{left:?}");
 }

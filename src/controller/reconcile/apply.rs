@@ -30,7 +30,13 @@ impl Reconcile<'_> {
             (None | Some(Restraint::Observed), Some(stall)) => {
                 self.restraint = Some(Restraint::Refused(stall.clone()));
             }
-            (Some(Restraint::Paused | Restraint::Deleting | Restraint::Refused(_)), Some(_)) | (_, None) => {}
+            (
+                Some(
+                    Restraint::Paused | Restraint::Deleting | Restraint::Unsettled(_) | Restraint::Refused(_),
+                ),
+                Some(_),
+            )
+            | (_, None) => {}
         }
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {

@@ -22,6 +22,9 @@ const GATHERING: Duration = Duration::from_millis(800);
 /// A deletion of a namespace or of our CRDs that takes so long is held up by somebody.
 const HANGS: Duration = Duration::from_mins(5);
 
+/// `kubectl delete` of many objects takes seconds. Whoever needs longer deletes and creates in turn.
+const UNSETTLED: Duration = Duration::from_secs(10);
+
 /// Why a manifest is not carried out.
 #[derive(Clone, Debug)]
 pub enum Restraint {
@@ -33,6 +36,9 @@ pub enum Restraint {
     Observed,
     /// Its namespace or our CRDs have been in deletion for long: only what protects is done.
     Deleting,
+    /// Its permissions come and go, and it has not been known for long whether everything is being deleted: only what
+    /// protects is done. It may be known after so long.
+    Unsettled(Duration),
 }
 
 impl Restraint {
@@ -42,7 +48,7 @@ impl Restraint {
             Self::Refused(stall) => Outcome::Stalled(stall.clone()),
             Self::Paused => Outcome::Paused(PausedBy::Team),
             Self::Observed => Outcome::Observed,
-            Self::Deleting => Outcome::Deleting,
+            Self::Deleting | Self::Unsettled(_) => Outcome::Deleting,
         }
     }
 }
@@ -134,7 +140,11 @@ impl<'a> Reconcile<'a> {
         let deletion = cascading_deletion(context, key, ledger.as_ref(), &self.permissions).await;
         let again = match deletion {
             Ok(CascadingDeletion::No) => return Ok(()),
-            Ok(CascadingDeletion::Unknown(wait)) => (wait, lane),
+            Ok(CascadingDeletion::Unknown { wait, since }) if since < UNSETTLED => (wait, lane),
+            Ok(CascadingDeletion::Unknown { wait, since: _ }) => {
+                self.restraint = Some(Restraint::Unsettled(wait));
+                return Ok(());
+            }
             Ok(CascadingDeletion::UnderWay(since)) if since < HANGS => (RECHECK, Lane::Sweep),
             Ok(CascadingDeletion::UnderWay(_)) => {
                 self.restraint = Some(Restraint::Deleting);

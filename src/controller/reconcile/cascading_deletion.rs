@@ -15,6 +15,7 @@ use kube::{Api, CustomResourceExt, ResourceExt};
 use crate::api::MailboxPermission;
 use crate::controller::context::Context;
 use crate::controller::state::key::MailboxKey;
+use crate::controller::state::memory::Memory;
 use crate::ledger::{Ledger, RecordedGrant};
 
 /// `kubectl delete -f` deletes what a file holds one by one: what belongs together is gone within this time.
@@ -24,8 +25,9 @@ const TOGETHER: Duration = Duration::from_secs(2);
 pub enum CascadingDeletion {
     /// Nothing is being deleted, or only the permissions themselves.
     No,
-    /// Too early to know: to be checked again after this long.
-    Unknown(Duration),
+    /// Too early to know: to be checked again after `wait`. Some permission or other has been missing for as long as `since`
+    /// without a break: whoever deletes and creates in turn keeps it so.
+    Unknown { wait: Duration, since: Duration },
     /// Everything is being deleted, and has been for so long: nobody loses a right by it.
     UnderWay(Duration),
 }
@@ -47,13 +49,20 @@ pub async fn cascading_deletion(
         }
         memory.lost.values().max().copied()
     });
-    let Some(newest) = newest else {
+    let waited = newest.map(|newest| now.saturating_duration_since(newest));
+    if let Some(waited) = waited.filter(|waited| *waited < TOGETHER) {
+        let unsettled = |memory: &mut Memory| *memory.unsettled_since.get_or_insert(now);
+        return Ok(CascadingDeletion::Unknown {
+            wait: TOGETHER.saturating_sub(waited),
+            since: now.saturating_duration_since(context.state.remember(key, unsettled)),
+        });
+    }
+    context
+        .state
+        .remember(key, |memory| memory.unsettled_since = None);
+    if waited.is_none() {
         context.state.remember(key, |memory| memory.deleting_since = None);
         return Ok(CascadingDeletion::No);
-    };
-    let waited = now.saturating_duration_since(newest);
-    if waited < TOGETHER {
-        return Ok(CascadingDeletion::Unknown(TOGETHER.saturating_sub(waited)));
     }
     let namespaces: Api<Namespace> = Api::all(context.client.clone());
     let namespace = namespaces.get_opt(&key.namespace).await?;

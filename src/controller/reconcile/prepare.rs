@@ -29,8 +29,9 @@ impl Reconcile<'_> {
         if self.is_gone {
             return self.prepare_without_resource();
         }
-        if matches!(self.restraint, Some(Restraint::Deleting)) {
-            return self.prepare_to_protect(Restraint::Deleting);
+        if let Some(why @ (Restraint::Deleting | Restraint::Unsettled(_))) = &self.restraint {
+            let why = why.clone();
+            return self.prepare_to_protect(why);
         }
         if self.object.spec.management == Management::Paused {
             return self.prepare_to_protect(Restraint::Paused);
@@ -95,9 +96,12 @@ impl Reconcile<'_> {
     pub(super) fn may_plan(&self, validated: &Validated) -> Result<(), Outcome> {
         match &self.restraint {
             Some(_) if validated.writes() => Ok(()),
-            Some(why @ (Restraint::Paused | Restraint::Deleting | Restraint::Refused(_))) => {
-                Err(why.outcome())
-            }
+            Some(
+                why @ (Restraint::Paused
+                | Restraint::Deleting
+                | Restraint::Unsettled(_)
+                | Restraint::Refused(_)),
+            ) => Err(why.outcome()),
             Some(Restraint::Observed) | None => Ok(()),
         }
     }

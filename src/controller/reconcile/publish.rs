@@ -50,6 +50,11 @@ impl Reconcile<'_> {
             disposition => disposition,
         };
         let completed = requeue_as(self.context, self.key, &outcome, &disposition, self.lane);
+        let completed = match &self.restraint {
+            Some(Restraint::Unsettled(wait)) => completed.sooner(*wait, self.lane),
+            Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Observed | Restraint::Deleting)
+            | None => completed,
+        };
         match due {
             Some(due) => completed.not_later_than(due.duration_since(self.context.clock.now())),
             None => completed,
@@ -63,7 +68,12 @@ impl Reconcile<'_> {
             None => return applied,
             Some(Restraint::Observed) if applied.outcome.stands(true) => return applied,
             Some(Restraint::Observed) => return self.observed(applied),
-            Some(why @ (Restraint::Paused | Restraint::Deleting | Restraint::Refused(_))) => why.outcome(),
+            Some(
+                why @ (Restraint::Paused
+                | Restraint::Deleting
+                | Restraint::Unsettled(_)
+                | Restraint::Refused(_)),
+            ) => why.outcome(),
         };
         let is_reported = self.shows(&always.disposition());
         let outcome = applied.outcome.clone().restrained(always, is_reported);

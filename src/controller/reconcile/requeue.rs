@@ -27,11 +27,15 @@ impl Completed {
 
     /// The same, but back for a revocation when that is due.
     pub fn not_later_than(self, due: SignedDuration) -> Self {
-        let due = Duration::try_from(due).unwrap_or_default();
+        self.sooner(Duration::try_from(due).unwrap_or_default(), Lane::Revocation)
+    }
+
+    /// The same, but back after this long.
+    pub fn sooner(self, due: Duration, lane: Lane) -> Self {
         let is_sooner = self.requeue.is_none_or(|(delay, _)| due < delay);
         if is_sooner {
             Self {
-                requeue: Some((due, Lane::Revocation)),
+                requeue: Some((due, lane)),
                 ..self
             }
         } else {

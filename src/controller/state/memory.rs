@@ -25,6 +25,8 @@ pub struct Memory {
     pub missing_since: Option<Instant>,
     /// Permissions that the ledger names and that are gone, by name, and since when each was missed.
     pub lost: BTreeMap<String, Instant>,
+    /// Since when each check found a permission that was missed a moment ago only.
+    pub unsettled_since: Option<Instant>,
     /// Since when the namespace, or our CRDs, were seen in deletion while permissions are gone.
     pub deleting_since: Option<Instant>,
     /// Since when each read has shown the mailbox without our marker.

@@ -86,6 +86,7 @@ impl<'a> Findings<'a> {
             Some(Restraint::Refused(_)) => Some("the SharedMailbox is refused"),
             Some(Restraint::Paused) => Some("management is Paused"),
             Some(Restraint::Deleting) => Some("the namespace is being deleted"),
+            Some(Restraint::Unsettled(_)) => Some("MailboxPermissions of the mailbox are being deleted"),
             Some(Restraint::Observed) => Some("management is Observe"),
             None => (!self.writes).then_some("management is Observe"),
         }
@@ -94,7 +95,9 @@ impl<'a> Findings<'a> {
     /// The manifest is refused or paused: only what holds whatever is declared is reported.
     pub fn is_restrained(&self) -> bool {
         match self.restraint {
-            Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Deleting) => true,
+            Some(
+                Restraint::Refused(_) | Restraint::Paused | Restraint::Deleting | Restraint::Unsettled(_),
+            ) => true,
             Some(Restraint::Observed) | None => false,
         }
     }
