@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 
+use futures::{StreamExt as _, stream};
+
 /// Whose work it is: a namespace. Nobody's, for what concerns a whole tenant.
 pub type Owner = Arc<str>;
 
@@ -19,6 +21,15 @@ pub async fn for_owner<T>(owner: Owner, work: impl Future<Output = T>) -> T {
 /// Whose work is done around this call.
 pub fn owner() -> Owner {
     OWNER.try_with(Arc::clone).unwrap_or_else(|_| Arc::from(""))
+}
+
+/// Calls that one piece of work has under way at a time: enough for four batches. Whatever else it asks for waits with it,
+/// and takes no room in a queue that all share.
+const AT_ONCE: usize = 40;
+
+/// Does all of this, some at once. The results are in the order of the work.
+pub async fn some_at_once<F: Future>(work: Vec<F>) -> Vec<F::Output> {
+    stream::iter(work).buffered(AT_ONCE).collect().await
 }
 
 /// What belongs to somebody.
@@ -84,6 +95,18 @@ impl<T> Fair<T> {
 
     pub fn count(&self) -> usize {
         self.len
+    }
+
+    /// Owners of whom something waits, and how much.
+    pub fn owners(&self) -> impl Iterator<Item = (&Owner, usize)> {
+        self.waiting.iter().map(|(owner, items)| (owner, items.len()))
+    }
+
+    /// Gives back what this owner asked for last.
+    pub fn take_back(&mut self, owner: &Owner) -> Option<T> {
+        let newest = self.waiting.get_mut(owner)?.pop_back();
+        self.tidy();
+        newest
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &T> {

@@ -162,3 +162,40 @@ async fn whatever_one_team_revokes_another_has_its_share_of_what_may_be_revoked(
     );
     assert!(waited.await.is_ok());
 }
+
+/// Each of their mailboxes asks for as many rights as a mailbox may have: more calls than may wait for a tenant.
+#[tokio::test(start_paused = true)]
+async fn a_team_that_asks_for_more_than_may_wait_keeps_nobody_out() {
+    let names = people(500);
+    let mut seed = Seed::contoso();
+    for name in &names {
+        seed = seed.with_user(SeedUser::person(name, name));
+    }
+    let limits = json!({ "spec": { "limits": { "writesPerMinute": 120 } } });
+    let world = two_teams(seed, limits).await;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for number in 0..16 {
+        let name = format!("storm{number:02}");
+        let address = format!("{name}@sales.contoso.com");
+        world.apply(&of_storm(mailbox(&name, &address))).await;
+        let members = permission(&name, &name, &names, &["FullAccess", "SendAs"]);
+        world.apply(&of_storm(members)).await;
+    }
+    world.sleep(300).await;
+    eprintln!(
+        "WAITING {:?}",
+        world
+            .metrics()
+            .lines()
+            .filter(|l| l.contains("calls_waiting") || l.contains("too many"))
+            .collect::<Vec<_>>()
+    );
+    world.apply(&team(&[FIRST])).await;
+    let revocation = seconds(&world, 600, || holders(&world) == (1, 1)).await;
+    world.apply(&team(&[FIRST, THIRD])).await;
+    let grant = seconds(&world, 600, || holders(&world) == (2, 2)).await;
+    assert!(
+        revocation <= 20 && grant <= 20,
+        "revocation {revocation}, grant {grant} seconds"
+    );
+}

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::join_all;
-
 use super::execution::{Execution, Refused, is_refused};
 use super::fetch::rows;
 use crate::exchange::{ExchangeError, Gateway, Receipt};
+use crate::fair::some_at_once;
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right, Sid};
@@ -39,12 +38,12 @@ impl Executor<'_> {
                 .iter()
                 .filter(|step| !waits(step, &before, &execution.acknowledged))
                 .collect();
-            let results = join_all(free.into_iter().map(|step| async {
+            let steps = free.into_iter().map(|step| async {
                 let mut execution = Execution::default();
                 self.step(step, &mut execution).await;
                 execution
-            }))
-            .await;
+            });
+            let results = some_at_once(steps.collect()).await;
             for result in results {
                 execution.absorb(result);
             }

@@ -226,6 +226,18 @@ impl Gateway {
     }
 }
 
+fn too_many(cmdlet: &str) -> Outcome {
+    failed(cmdlet, "too many calls wait for this tenant", false)
+}
+
+fn failed(cmdlet: &str, message: &str, perhaps_executed: bool) -> Outcome {
+    let error = ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet, message);
+    Outcome {
+        result: Err(Failure::new(error, perhaps_executed)),
+        whole_request_failed: false,
+    }
+}
+
 /// "Expired or Invalid pagination request": the link was just given, so it is the back end that does not know it.
 fn is_refused_page(error: &ExchangeError) -> bool {
     error.message.to_ascii_lowercase().contains("pagination request")
@@ -345,21 +357,17 @@ impl Core {
             answer,
             span: Span::current(),
         };
-        let failed = |message: &str, perhaps_executed| Outcome {
-            result: Err(Failure::new(
-                ExchangeError::new(ErrorClass::Transient, Stage::Exchange, cmdlet.name, message),
-                perhaps_executed,
-            )),
-            whole_request_failed: false,
-        };
+        let failed = |message: &str, perhaps_executed| failed(cmdlet.name, message, perhaps_executed);
         {
             // Under the lock that empties the queue of a replica that stands down: nothing is put there afterwards.
             let mut state = self.state();
             if self.leadership.has_stood_down() {
                 return failed(NOT_LEADING, false);
             }
-            if state.queue.push(waiting).is_err() {
-                return failed("too many calls wait for this tenant", false);
+            if let Some(refused) = state.queue.push(waiting) {
+                let name = refused.cmdlet.name;
+                // Its caller may no longer wait.
+                let _ = refused.answer.send(too_many(name));
             }
         }
         self.work.notify_one();

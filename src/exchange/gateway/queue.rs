@@ -1,5 +1,6 @@
 //! What waits to be sent, by urgency.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ pub const GATHER: Duration = Duration::from_millis(2);
 /// Items in one `$batch`: what Microsoft's own module sends at most.
 pub const BATCH: usize = 10;
 
-/// Calls that may wait. Callers are tasks of which there are far fewer; this only bounds a fault.
+/// Calls that may wait. One piece of work has few of them here at a time; this bounds what many of them ask for.
 const LONGEST_QUEUE: usize = 10_000;
 
 /// One call that waits for its turn.
@@ -92,16 +93,25 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Gives the call back when too many wait.
-    pub fn push(&mut self, waiting: Waiting) -> Result<(), Waiting> {
+    /// When too many wait, one is given back, to be refused: the newest and least urgent of whoever has most here. Nobody is
+    /// kept out by others.
+    pub fn push(&mut self, waiting: Waiting) -> Option<Waiting> {
         if self.len() >= LONGEST_QUEUE {
             self.forget_abandoned();
         }
-        if self.len() >= LONGEST_QUEUE {
-            return Err(waiting);
-        }
+        let is_full = self.len() >= LONGEST_QUEUE;
         self.lane(waiting.lane).push(waiting.owner.clone(), waiting);
-        Ok(())
+        if is_full { self.give_back() } else { None }
+    }
+
+    fn give_back(&mut self) -> Option<Waiting> {
+        let mut counts: HashMap<Owner, usize> = HashMap::new();
+        for (owner, count) in self.lanes.iter().flat_map(Fair::owners) {
+            *counts.entry(owner.clone()).or_default() += count;
+        }
+        let (largest, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        let mut lanes = self.lanes.iter_mut().rev();
+        lanes.find_map(|lane| lane.take_back(&largest))
     }
 
     pub fn len(&self) -> usize {
@@ -236,7 +246,7 @@ mod tests {
                 answer,
                 span: Span::none(),
             };
-            self.queue.push(waiting).unwrap();
+            assert!(self.queue.push(waiting).is_none());
             self.callers.push(caller);
         }
 
@@ -355,9 +365,33 @@ mod tests {
             answer,
             span: Span::none(),
         };
-        let refused = bench.queue.push(one_more).unwrap_err();
+        let refused = bench.queue.push(one_more).unwrap();
+        assert_eq!(refused.lane, Lane::Sweep, "the least urgent");
+        assert_eq!(bench.queue.len(), LONGEST_QUEUE);
         bench.callers.pop();
-        assert!(bench.queue.push(refused).is_ok());
+        assert!(bench.queue.push(refused).is_none());
+    }
+
+    #[test]
+    fn whoever_fills_the_queue_keeps_nobody_else_out() {
+        let mut bench = Bench::new(100);
+        for _ in 0..LONGEST_QUEUE {
+            bench.add_for("storm", Lane::Revocation, "storm", Effect::Read);
+        }
+        let (answer, _caller) = oneshot::channel();
+        let other = Waiting {
+            owner: Owner::from("calm"),
+            cmdlet: Arc::new(Cmdlet::new("calm", Effect::Read)),
+            url: String::new(),
+            lane: Lane::Sweep,
+            alone: false,
+            since: Instant::now(),
+            answer,
+            span: Span::none(),
+        };
+        let refused = bench.queue.push(other).unwrap();
+        assert_eq!(&*refused.owner, "storm");
+        assert_eq!(bench.take(Urgency::Background), ["calm"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::rows;
 use crate::controller::reconcile::observation::Seen;
 use crate::controller::state::tenants::Tenant;
 use crate::exchange::{ErrorClass, ExchangeError, RecipientIdentity, SettingsRow};
+use crate::fair::some_at_once;
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right, Sid};
@@ -70,8 +71,8 @@ impl Reads<'_> {
             gateway.mailbox(self.lane, guid, &settings),
             gateway.full_access(self.lane, guid, None),
             gateway.send_as(self.lane, guid, None),
-            join_all(ask_full_access),
-            join_all(ask_send_as),
+            some_at_once(ask_full_access.collect()),
+            some_at_once(ask_send_as.collect()),
             account_state,
             self.further(guid, desired),
         );
