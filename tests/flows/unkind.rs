@@ -60,10 +60,10 @@ fn positions() -> Vec<(&'static str, Quirks)> {
         }),
         lists("short filters", |quirks| quirks.most_conditions = 1),
         lists("groups that no id finds", |quirks| {
-            quirks.groups_have_no_id_filter = true
+            quirks.groups_have_no_id_filter = true;
         }),
         lists("rows of groups without ids", |quirks| {
-            quirks.group_rows_lack_ids = true
+            quirks.group_rows_lack_ids = true;
         }),
         lists("groups without ids", |quirks| {
             quirks.groups_have_no_id_filter = true;

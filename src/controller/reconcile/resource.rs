@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn found(spec: Value, status: Value) -> Found {
+    fn found(spec: &Value, status: &Value) -> Found {
         let object = json!({
             "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "SharedMailbox",
             "metadata": { "namespace": "team", "name": "sales", "uid": "u" }, "spec": spec, "status": status
@@ -80,14 +80,14 @@ mod tests {
         let good =
             json!({ "displayName": "Sales", "emailAddress": "sales@contoso.com", "signIn": "Allowed" });
         let forged = json!({ "conditions": "none" });
-        assert!(matches!(found(good.clone(), json!({})), Found::Declares(_)));
-        let Found::Declares(object) = found(good.clone(), forged) else {
+        assert!(matches!(found(&good, &json!({})), Found::Declares(_)));
+        let Found::Declares(object) = found(&good, &forged) else {
             panic!("its status is written anew")
         };
         assert_eq!(object.status, None);
         let mut bad = good;
         bad["automaticReplies"] = json!({ "state": "Disabled", "end": "2026-01-01T00:00:00+99:99" });
-        let Found::SaysNothing { last_word } = found(bad, json!({})) else {
+        let Found::SaysNothing { last_word } = found(&bad, &json!({})) else {
             panic!("nobody knows what it declares")
         };
         assert_eq!(last_word, SignIn::Allowed);
