@@ -42,7 +42,7 @@ pub async fn serve(
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let watch = Arc::new(Watch {
         observer,
-        reported: std::sync::Mutex::new(0),
+        reported: parking_lot::Mutex::new(0),
     });
     let mut connections = JoinSet::new();
     tokio::pin!(stop);
@@ -72,16 +72,13 @@ pub async fn serve(
 /// Passes new journal entries on, each once and in order.
 struct Watch {
     observer: Option<Observer>,
-    reported: std::sync::Mutex<u64>,
+    reported: parking_lot::Mutex<u64>,
 }
 
 impl Watch {
     fn report(&self, simulator: &Simulator) {
         let Some(observer) = &self.observer else { return };
-        let mut reported = self
-            .reported
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut reported = self.reported.lock();
         for entry in simulator.control().journal_since(*reported) {
             observer(&entry);
             *reported = entry.sequence;

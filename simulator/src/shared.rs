@@ -1,6 +1,8 @@
 //! The tenant behind its lock, for the two that reach into it: clients and the admin.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::world::World;
 
@@ -15,6 +17,6 @@ impl SharedWorld {
 
     /// The tenant, locked. A panic elsewhere leaves nothing half-written: versions are pushed whole.
     pub fn lock(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

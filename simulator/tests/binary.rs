@@ -1,7 +1,12 @@
 //! The binary: a tenant behind a socket, and the client mode that reaches into it.
 
 // Helpers outside of #[test] functions fail a test by panicking, too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests, where a panic is a failure"
+)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;

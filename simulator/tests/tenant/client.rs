@@ -171,6 +171,10 @@ impl Client {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a `json!` literal is handed over at every call"
+)]
 pub fn input(cmdlet: &str, parameters: Value) -> Value {
     json!({"CmdletInput": {"CmdletName": cmdlet, "Parameters": parameters}})
 }

@@ -1,9 +1,12 @@
 //! The tenant as a client meets it over HTTP, without sockets.
 
 // Helpers outside of #[test] functions fail a test by panicking, too.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-// `json!` literals are handed over at every call.
-#![allow(clippy::needless_pass_by_value)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests, where a panic is a failure"
+)]
 
 mod access_lists;
 mod apart;

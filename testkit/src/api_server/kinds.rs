@@ -1,8 +1,9 @@
 //! Which resources are served: a few built-in ones, and every CustomResourceDefinition that was installed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::schema::Schema;
@@ -200,7 +201,7 @@ pub fn of_definition(definition: &Value) -> Result<Vec<Kind>, String> {
 fn parsed(schema: &Value) -> Result<Arc<Schema>, String> {
     static KNOWN: Mutex<BTreeMap<String, Arc<Schema>>> = Mutex::new(BTreeMap::new());
     const REMEMBERED: usize = 64;
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     let text = schema.to_string();
     if let Some(schema) = known.get(&text) {
         return Ok(Arc::clone(schema));

@@ -4,10 +4,10 @@
 //! doesn't strand the objects that are already there.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 
 use kube::core::cel::cel::{Context, Program, Value as CelValue};
 use kube::core::cel::{ErrorKind, RootContext, ValidationError};
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::errors::{FieldError, shown};
@@ -355,7 +355,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     static KNOWN: Mutex<Option<HashMap<(String, String), bool>>> = Mutex::new(None);
     const REMEMBERED: usize = 20_000;
     let question = (pattern.to_owned(), text.to_owned());
-    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     let known = known.get_or_insert_default();
     if let Some(answer) = known.get(&question) {
         return *answer;

@@ -1,9 +1,10 @@
 //! A day in the life of a tenant with a hundred mailboxes: teams edit, admins do by hand what they always did,
 //! one request of fifty goes wrong, replicas lag, and the process dies now and then.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, Profile, Rename, Seed, SeedUser, Surface};
 
@@ -35,7 +36,7 @@ pub fn replay_day(seed: u64, profile: Option<Profile>) -> Result<(), String> {
         simulation.world.tenant.set_faults(faults(rng.draw()));
         let fault_rng = Arc::new(Mutex::new(Rng::seeded(rng.draw())));
         simulation.world.server.disturb_by(move |call| {
-            let mut rng = fault_rng.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rng = fault_rng.lock();
             (is_the_operators(call) && rng.percent(2)).then(|| disturbance(call, &mut rng))
         });
         let end = tokio::time::Instant::now() + DAY;

@@ -1,8 +1,9 @@
 //! Keeps an operator running, as a Deployment does: when the process dies, another starts.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::{Metrics, Operator, Readiness, Settings};
@@ -42,10 +43,10 @@ impl Supervisor {
         let task = tokio::spawn(async move {
             loop {
                 let life = Life::default();
-                *shown.lock().unwrap_or_else(PoisonError::into_inner) = life.clone();
+                *shown.lock() = life.clone();
                 let mut registry = Registry::default();
                 let operator = operator(&server, &simulator, &wire, &life, &rng, &mut registry);
-                *registered.lock().unwrap_or_else(PoisonError::into_inner) = registry;
+                *registered.lock() = registry;
                 let (readiness, _observed) = watch::channel(Readiness::Waiting("start"));
                 let process = AbortOnDrop(tokio::spawn(operator.run(readiness, std::future::pending())));
                 life.ended().await;
@@ -62,13 +63,13 @@ impl Supervisor {
 
     /// The present process dies at once.
     pub fn kill(&self) {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).end();
+        self.current.lock().end();
     }
 
     /// What a scrape of the present process shows.
     pub fn metrics(&self) -> String {
         let mut text = String::new();
-        let registry = self.metrics.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = self.metrics.lock();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         text
     }

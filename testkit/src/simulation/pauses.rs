@@ -4,11 +4,11 @@
 //! a new process knows nothing of the old one's.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -47,7 +47,7 @@ impl Pauses {
     /// A request leaves now. Answers what is wrong with that, if anything is.
     pub fn sends(&self, side: Side) -> Option<String> {
         let now = Instant::now();
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.asked.lock();
         // What leaves at the very moment of the answer can't know it yet.
         let pause = asked
             .get(&side)
@@ -64,7 +64,7 @@ impl Pauses {
         let Some(wait) = wait_of(answer) else { return };
         let since = Instant::now();
         let until = since + Duration::from_secs(wait);
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         let longer = asked.get(&side).is_none_or(|known| known.until < until);
         if longer {
             asked.insert(side, Pause { since, until });

@@ -3,9 +3,10 @@
 //! One number is a whole schedule: which scenario runs, how fast, and every fault on the way. While faults last
 //! nothing need be right but the oracles of every run; after them everything must become right.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, Profile, Seed, Surface};
 
 use super::crash::on_paused_time;
@@ -281,7 +282,7 @@ async fn run(simulation: &mut Simulation, scenario: &Scenario, seed: u64) -> Res
     server.read_from_the_past(stale);
     let fault_rng = Arc::new(Mutex::new(Rng::seeded(seed ^ 0xabcd)));
     server.disturb_by(move |call| {
-        let mut rng = fault_rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rng = fault_rng.lock();
         (is_the_operators(call) && rng.percent(disturbed)).then(|| disturbance(call, &mut rng))
     });
     let cutter = tokio::spawn(async move {

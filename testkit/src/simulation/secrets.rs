@@ -1,8 +1,9 @@
 //! Watches over everything that leaves the process for the client secret and for tokens.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -22,7 +23,7 @@ impl Secrets {
         for secret in FORBIDDEN {
             if let Some(at) = text.find(secret) {
                 let before = text.get(at.saturating_sub(80)..at).unwrap_or_default();
-                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut found = self.found.lock();
                 if found.len() < 5 {
                     found.push(format!("{secret:?} in {door}: …{before}{secret}…"));
                 }
@@ -31,7 +32,7 @@ impl Secrets {
     }
 
     pub fn found(&self) -> Vec<String> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.found.lock().clone()
     }
 
     /// Searches every line that this thread logs, at every level of ours, until the guard is dropped.

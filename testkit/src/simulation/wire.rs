@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 use std::future::{Future, pending};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body as ClientBody;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use shared_mailbox_operator::exchange::{HttpService, TransportError};
 use simulator::Simulator;
@@ -93,7 +94,7 @@ impl Life {
 
 impl Wire {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Counts effects from now on, from 1, and lets the process die around one of them.
