@@ -1,39 +1,16 @@
 //! Settings that manifests of the simulation declare, and what the tenant must show of them.
 //!
-//! Which ones follows from the manifest itself, so that the meaning of a kept seed depends on no further random number.
+//! Which settings there are, and of which kind each is, comes from the operator's table: a new one is declared and judged
+//! here without an edit. What a kind shows when it was declared is judged by code of its own, for the operator's may be
+//! wrong. Which ones a manifest declares follows from the manifest itself, so that the meaning of a kept seed depends on no
+//! further random number.
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use shared_mailbox_operator::plan::{FAMILIES, Family};
+use shared_mailbox_operator::setting::{Kind, Property};
 use simulator::{MailboxView, Profile, Quirks, Seed};
-
-/// Settings that are on or off, by their path in the manifest.
-const FLAGS: [(&str, &str); 10] = [
-    ("/hiddenFromAddressLists", "HiddenFromAddressListsEnabled"),
-    ("/sentItems/copySentAs", "MessageCopyForSentAsEnabled"),
-    ("/sentItems/copySentOnBehalf", "MessageCopyForSendOnBehalfEnabled"),
-    (
-        "/sentItems/copySmtpSubmission",
-        "MessageCopyForSMTPClientSubmissionEnabled",
-    ),
-    ("/singleItemRecovery", "SingleItemRecoveryEnabled"),
-    (
-        "/delivery/requireSenderAuthentication",
-        "RequireSenderAuthenticationEnabled",
-    ),
-    ("/clientAccess/imap", "ImapEnabled"),
-    ("/clientAccess/pop", "PopEnabled"),
-    ("/clientAccess/activeSync", "ActiveSyncEnabled"),
-    ("/clientAccess/outlookMac", "MacOutlookEnabled"),
-];
-
-/// Settings that are shown as they were written.
-const TEXTS: [(&str, &str); 4] = [
-    ("/automaticReplies/state", "AutoReplyState"),
-    ("/retentionPolicy", "RetentionPolicy"),
-    ("/regional/timeZone", "TimeZone"),
-    ("/regional/dateFormat", "DateFormat"),
-];
 
 const TIPS: [&str; 3] = ["We answer within a day.", "R&D: see \"status\"", ""];
 
@@ -56,25 +33,88 @@ pub fn in_profile(mut seed: Seed, profile: Option<Profile>) -> Seed {
 
 /// The settings of the `number`th kind of manifest.
 pub fn some_settings(number: u64) -> Value {
+    let mut settings = with_demands(number);
+    for (position, property) in (0..).zip(simple()) {
+        let kind = number + position;
+        let values = samples(property.kind);
+        let turn = usize::try_from(number / DRAWN_EVERY + position).unwrap_or_default();
+        if kind.is_multiple_of(DRAWN_EVERY)
+            && let Some(value) = values.get(turn % values.len().max(1))
+        {
+            declare(&mut settings, property.field, value);
+        }
+    }
+    settings
+}
+
+/// One manifest of so many declares a simple setting.
+const DRAWN_EVERY: u64 = 3;
+
+/// Settings that need nothing else: no power, no licence, no other setting.
+fn simple() -> impl Iterator<Item = &'static Property> {
+    let families = FAMILIES.iter().filter(|family| is_simple(family));
+    families
+        .flat_map(|family| family.properties)
+        .filter(|property| property.shown_as.is_some() && !samples(property.kind).is_empty())
+}
+
+fn is_simple(family: &Family) -> bool {
+    let is_alone =
+        |property: &Property| !matches!(property.kind, Kind::Word(_)) || family.properties.len() == 1;
+    family.demands.is_empty() && family.choice.is_none() && family.properties.iter().all(is_alone)
+}
+
+/// What a manifest may say of a simple setting of this kind; nothing where that depends on the setting.
+fn samples(kind: Kind) -> Vec<Value> {
+    match kind {
+        Kind::Flag => vec![json!(true), json!(false)],
+        Kind::BlockedOrDefault => vec![json!("Blocked"), json!("TenantDefault")],
+        Kind::Count => vec![json!(100), json!(250)],
+        Kind::Size => vec![json!("20Mi"), json!("25Mi")],
+        Kind::Word(words) => words.iter().map(|word| json!(word)).collect(),
+        Kind::MailTip => TIPS.iter().map(|tip| json!(tip)).collect(),
+        Kind::Span
+        | Kind::Days
+        | Kind::Text
+        | Kind::Name
+        | Kind::Culture
+        | Kind::Html
+        | Kind::Minute
+        | Kind::Address
+        | Kind::Recipient
+        | Kind::Recipients
+        | Kind::Made => Vec::new(),
+    }
+}
+
+/// Writes a value at `sentItems.copySentAs`, unless something is declared there.
+fn declare(settings: &mut Value, field: &str, value: &Value) {
+    let mut at = settings;
+    for part in field.split('.') {
+        if at.is_null() {
+            *at = Value::Object(Map::new());
+        }
+        at = &mut at[part];
+    }
+    if at.is_null() {
+        *at = value.clone();
+    }
+}
+
+/// Settings that need a power, or each other.
+fn with_demands(number: u64) -> Value {
     let quota = json!({ "warning": "40Gi", "prohibitSend": "45Gi", "prohibitSendReceive": "48Gi" });
     match number % 8 {
-        0 => json!({ "hiddenFromAddressLists": true, "mailTip": TIPS[0] }),
-        1 => json!({ "hiddenFromAddressLists": false, "mailTip": TIPS[1], "quota": quota }),
+        1 => json!({ "quota": quota }),
         2 => json!({ "quota": { "warning": "30Gi" }, "clientAccess": { "smtpAuth": "Blocked" } }),
-        3 => json!({ "clientAccess": { "smtpAuth": "TenantDefault" }, "mailTip": TIPS[2] }),
+        3 => json!({ "clientAccess": { "smtpAuth": "TenantDefault" } }),
         4 => json!({
-            "customAttributes": { "2": "Cost centre 7" }, "deletedItemRetention": "30d", "singleItemRecovery": true,
-            "sentItems": { "copySentAs": true, "copySentOnBehalf": true, "copySmtpSubmission": false }
+            "customAttributes": { "2": "Cost centre 7" }, "deletedItemRetention": "30d", "singleItemRecovery": true
         }),
-        5 => json!({
-            "delivery": {
-                "requireSenderAuthentication": true, "maxSendSize": "20Mi", "maxReceiveSize": "25Mi", "recipientLimit": 100
-            },
-            "retentionPolicy": "Five Years", "customAttributes": { "2": "" }
-        }),
+        5 => json!({ "retentionPolicy": "Five Years", "customAttributes": { "2": "" } }),
         6 => json!({
             "regional": { "language": "de-DE", "timeZone": "W. Europe Standard Time", "dateFormat": "dd.MM.yy" },
-            "clientAccess": { "imap": false, "pop": false, "activeSync": false, "outlookMac": false },
+            "clientAccess": { "imap": false, "pop": false },
             "automaticReplies": { "state": "Enabled", "internal": "<p>Away</p>", "audience": "None" }
         }),
         7 => json!({ "forwarding": { "mode": "External", "externalAddress": "partner@partner.example" } }),
@@ -86,67 +126,62 @@ pub fn some_settings(number: u64) -> Value {
 pub fn differ(mailbox: &Value, view: &MailboxView) -> Vec<String> {
     let spec = &mailbox["spec"];
     let mut found = Vec::new();
-    let mut check = |parameter: &str, is_right: &dyn Fn(&Value) -> bool| {
-        let shown = view.settings.get(parameter).unwrap_or_default();
-        if !is_right(&shown) {
+    let mut judge = |parameter: &str, shown: &Value, is_right: bool| {
+        if !is_right {
             found.push(format!("{parameter} is {shown}"));
         }
     };
-    for (path, parameter) in FLAGS {
-        if let Some(flag) = spec.pointer(path).and_then(Value::as_bool) {
-            check(parameter, &|shown| *shown == json!(flag));
+    let properties = FAMILIES.iter().filter(|family| !is_judged_elsewhere(family));
+    for property in properties.flat_map(|family| family.properties) {
+        let path = format!("/{}", property.field.replace('.', "/"));
+        if let (Some(declared), true) = (spec.pointer(&path), property.shown_as.is_some()) {
+            let shown = shown(view, property.parameter);
+            judge(property.parameter, &shown, shows(property.kind, declared, &shown));
         }
     }
-    for (path, parameter) in TEXTS {
-        if let Some(text) = spec.pointer(path).and_then(Value::as_str) {
-            check(parameter, &|shown| shown.as_str().unwrap_or_default() == text);
-        }
-    }
-    if let Some(days) = spec["deletedItemRetention"].as_str() {
-        let days = days.trim_end_matches('d');
-        check("RetainDeletedItemsFor", &|shown| {
-            *shown == json!(format!("{days}.00:00:00"))
-        });
-    }
-    if let Some(limit) = spec["delivery"]["recipientLimit"].as_u64() {
-        check("RecipientLimits", &|shown| *shown == json!(limit.to_string()));
-    }
-    if let Some(address) = spec["forwarding"]["externalAddress"].as_str() {
-        check("ForwardingSmtpAddress", &|shown| {
-            *shown == json!(format!("smtp:{address}"))
-        });
-        check("DeliverToMailboxAndForward", &|shown| *shown == json!(true));
-    }
-    if let Some(language) = spec["regional"]["language"].as_str() {
-        check("Language", &|shown| is_language(shown, language));
-    }
-    if let Some(tip) = spec["mailTip"].as_str() {
-        check("MailTip", &|shown| says(shown, tip));
-    }
-    for (field, parameter) in [
-        ("warning", "IssueWarningQuota"),
-        ("prohibitSend", "ProhibitSendQuota"),
-        ("prohibitSendReceive", "ProhibitSendReceiveQuota"),
-        ("maxSendSize", "MaxSendSize"),
-        ("maxReceiveSize", "MaxReceiveSize"),
-    ] {
-        let size = spec["quota"][field].as_str();
-        if let Some(size) = size.or(spec["delivery"][field].as_str()) {
-            check(parameter, &|shown| bytes_of(shown) == Some(in_bytes(size)));
-        }
-    }
-    match spec["clientAccess"]["smtpAuth"].as_str() {
-        Some("Blocked") => check("SmtpClientAuthenticationDisabled", &|shown| *shown == json!(true)),
-        Some("TenantDefault") => check("SmtpClientAuthenticationDisabled", &Value::is_null),
-        _ => {}
-    }
-    if let Some(text) = spec["customAttributes"]["2"].as_str() {
-        let shown = view.custom_attributes.get(&2).map_or("", String::as_str);
-        if shown != text {
-            found.push(format!("CustomAttribute2 is {shown:?}"));
-        }
+    // Mail that goes elsewhere is kept here, too, unless the manifest says otherwise.
+    if spec["forwarding"]["externalAddress"].is_string() && spec["forwarding"]["keepCopy"].is_null() {
+        let shown = shown(view, "DeliverToMailboxAndForward");
+        judge("DeliverToMailboxAndForward", &shown, shown == json!(true));
     }
     found
+}
+
+/// The model knows the names.
+fn is_judged_elsewhere(family: &Family) -> bool {
+    ["displayName", "alias"].contains(&family.name)
+}
+
+fn shown(view: &MailboxView, parameter: &str) -> Value {
+    let number = parameter
+        .strip_prefix("CustomAttribute")
+        .and_then(|number| number.parse().ok());
+    match number {
+        Some(number) => json!(view.custom_attributes.get(&number).map_or("", String::as_str)),
+        None => view.settings.get(parameter).unwrap_or_default(),
+    }
+}
+
+/// Whether this is how the service shows what a manifest says.
+fn shows(kind: Kind, declared: &Value, shown: &Value) -> bool {
+    let text = declared.as_str().unwrap_or_default();
+    match kind {
+        Kind::Flag => shown == declared,
+        Kind::BlockedOrDefault => match text {
+            "Blocked" => *shown == json!(true),
+            "Allowed" => *shown == json!(false),
+            _ => shown.is_null(),
+        },
+        Kind::Count => *shown == json!(declared.to_string()) || shown == declared,
+        Kind::Size => bytes_of(shown) == Some(in_bytes(text)),
+        Kind::Span | Kind::Days => *shown == json!(format!("{}.00:00:00", text.trim_end_matches('d'))),
+        Kind::Text | Kind::Name | Kind::Word(_) => shown.as_str().unwrap_or_default() == text,
+        Kind::Culture => is_language(shown, text),
+        Kind::MailTip | Kind::Html => says(shown, text),
+        Kind::Address => *shown == json!(format!("smtp:{text}")),
+        // No manifest of the simulation declares one: its people come and go.
+        Kind::Minute | Kind::Recipient | Kind::Recipients | Kind::Made => false,
+    }
 }
 
 /// In each form in which the service may show it.
@@ -175,4 +210,51 @@ fn in_bytes(size: &str) -> u64 {
 fn bytes_of(shown: &Value) -> Option<u64> {
     let (_, inside) = shown.as_str()?.split_once('(')?;
     inside.split(' ').next()?.replace(',', "").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of the kinds of manifest that the sequences and the day have.
+    const NUMBERS: std::ops::Range<u64> = 0..12;
+
+    #[test]
+    fn every_simple_setting_is_declared_with_two_values() {
+        for property in simple() {
+            let path = format!("/{}", property.field.replace('.', "/"));
+            let values = NUMBERS
+                .map(some_settings)
+                .filter_map(|spec| spec.pointer(&path).map(Value::to_string));
+            let values: BTreeSet<String> = values.collect();
+            assert!(values.len() > 1, "{}: {values:?}", property.field);
+        }
+        assert!(simple().count() > 15, "what is simple?");
+    }
+
+    #[test]
+    fn a_value_shows_itself_and_no_other() {
+        for property in simple() {
+            for (one, other) in samples(property.kind)
+                .iter()
+                .zip(samples(property.kind).iter().skip(1))
+            {
+                let shown = match property.kind {
+                    Kind::BlockedOrDefault => json!(one == "Blocked"),
+                    Kind::Size => json!(format!("20 MB ({} bytes)", in_bytes(one.as_str().unwrap()))),
+                    _ => one.clone(),
+                };
+                assert!(
+                    shows(property.kind, one, &shown),
+                    "{} {one} {shown}",
+                    property.field
+                );
+                assert!(
+                    !shows(property.kind, other, &shown),
+                    "{} {other} {shown}",
+                    property.field
+                );
+            }
+        }
+    }
 }
