@@ -13,8 +13,8 @@
 //! - [`exchange`]: the one place that talks to Exchange and Graph.
 //! - [`doctor`]: checks on a real tenant what the operator assumes of Exchange and Graph.
 //! - [`runtime`]: settings, health and metrics server, telemetry, shutdown.
-//! - [`clock`], [`rng`], [`lane`], [`fair`] and [`leadership`]: time, randomness, urgency, turns and the right to write,
-//!   shared by all.
+//! - [`clock`], [`rng`], [`lane`], [`fair`], [`leadership`] and [`words`]: time, randomness, urgency, turns, the right to
+//!   write, and counts in messages, shared by all.
 
 // One more variant is considered everywhere: no match over an enum of ours ends in `_`.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -34,3 +34,4 @@ pub mod rng;
 pub mod rules;
 pub mod runtime;
 pub mod setting;
+pub mod words;

@@ -1,9 +1,9 @@
-//! Conditions: their types, their reasons and how they are merged.
-
-use std::borrow::Cow;
+//! Conditions: their types and how they are merged.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::reason::Reason;
 
 /// Longest message of a condition; Kubernetes allows 32768, people read less.
 const MESSAGE_LIMIT: usize = 2048;
@@ -78,21 +78,16 @@ impl From<bool> for Truth {
 pub struct Verdict {
     pub kind: Kind,
     pub truth: Truth,
-    pub reason: Cow<'static, str>,
+    pub reason: Reason,
     pub message: String,
 }
 
 impl Verdict {
-    pub fn new(
-        kind: Kind,
-        truth: impl Into<Truth>,
-        reason: impl Into<Cow<'static, str>>,
-        message: impl Into<String>,
-    ) -> Self {
+    pub fn new(kind: Kind, truth: impl Into<Truth>, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             kind,
             truth: truth.into(),
-            reason: reason.into(),
+            reason,
             message: message.into(),
         }
     }
@@ -135,7 +130,7 @@ pub fn merge(old: &[Condition], verdicts: &[Verdict], generation: i64, now: Time
 /// The conditions of an object that is not read: it is stalled for `reason`, and the others stay as they were.
 pub fn of_unread(
     old: &[Condition],
-    reason: &'static str,
+    reason: Reason,
     text: &str,
     generation: i64,
     now: Timestamp,
@@ -187,21 +182,21 @@ mod tests {
         let ready = |truth, reason| [Verdict::new(Kind::Ready, truth, reason, "m")];
         let first = merge(
             &[],
-            &ready(Truth::False, "Creating"),
+            &ready(Truth::False, Reason::Creating),
             1,
             at("2026-11-22T09:00:00.5Z"),
         );
         let same = merge(
             &first,
-            &ready(Truth::False, "Waiting"),
+            &ready(Truth::False, Reason::WaitingForExchange),
             1,
             at("2026-11-22T09:10:00Z"),
         );
         assert_eq!(same[0].last_transition_time, first[0].last_transition_time);
-        assert_eq!(same[0].reason, "Waiting");
+        assert_eq!(same[0].reason, "WaitingForExchange");
         let flipped = merge(
             &same,
-            &ready(Truth::True, "UpToDate"),
+            &ready(Truth::True, Reason::UpToDate),
             1,
             at("2026-11-22T09:20:00Z"),
         );
@@ -212,7 +207,7 @@ mod tests {
     fn a_condition_that_no_longer_holds_is_gone() {
         let old = merge(
             &[],
-            &[Verdict::new(Kind::Stalled, true, "AccessDenied", "m")],
+            &[Verdict::new(Kind::Stalled, true, Reason::AccessDenied, "m")],
             1,
             at("2026-11-22T09:00:00Z"),
         );

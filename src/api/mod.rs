@@ -13,6 +13,7 @@ mod exchange_tenant_status;
 mod mailbox_ledger;
 mod mailbox_permission;
 mod mailbox_settings;
+pub mod reason;
 mod reference;
 mod schema;
 mod shared_mailbox;

@@ -16,13 +16,14 @@ use super::state::key::{Changes, MAILBOX};
 use super::state::read_mailbox::ReadMailbox;
 use super::state::share::{Beyond, Limit, PERMISSIONS};
 use crate::api::condition;
+use crate::api::reason::Reason;
 use crate::api::{MailboxPermission, SharedMailbox};
 
 /// The next object waits meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(5);
-pub const REASON: &str = "OverLimit";
+const REASON: Reason = Reason::OverLimit;
 
 /// Sees to each of these objects, for ever; after a failure again.
 pub async fn report(context: Arc<Context>, mut found: UnboundedReceiver<Beyond>) {
@@ -83,7 +84,7 @@ async fn see_to(context: &Context, beyond: &Beyond) -> Result<Vec<Beyond>, kube:
     let Some(object) = api.get_opt(name).await? else {
         return Ok(Vec::new());
     };
-    if context.state.index().is_beyond(kind, namespace, name) {
+    if context.state.index().room().is_beyond(kind, namespace, name) {
         tell(context, &api, object).await?;
         return Ok(Vec::new());
     }
@@ -99,7 +100,7 @@ fn take_in(context: &Context, beyond: &Beyond, apply: impl FnOnce(&mut Index) ->
     } = beyond;
     let (changes, moved) = {
         let mut index = context.state.index();
-        if !index.is_to_be_read(kind, namespace, name) {
+        if !index.room().is_to_be_read(kind, namespace, name) {
             return Vec::new();
         }
         (apply(&mut index), index.take_moved())
@@ -131,12 +132,12 @@ async fn tell(
     let status = next.status.get_or_insert_default();
     status.conditions = conditions;
     status.observed_generation = Some(generation);
-    status.summary = Some(REASON.to_owned());
+    status.summary = Some(REASON.to_string());
     let name = next.name_any();
     let written = api.replace_status(&name, &PostParams::default(), &next).await?;
     let event = Event {
         warning: true,
-        reason: REASON,
+        reason: REASON.as_str(),
         action: "Read",
         note: &text,
     };

@@ -15,10 +15,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::context::Context;
 use crate::api::condition;
+use crate::api::reason::Reason;
 
 /// The next object waits meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
-const REASON: &str = "Unreadable";
+const REASON: Reason = Reason::Unreadable;
 
 /// An object that can't be decoded, as a watch showed it.
 pub struct Unreadable {
@@ -104,7 +105,7 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
     let status = &mut object.data["status"];
     status["conditions"] = json!(conditions);
     status["observedGeneration"] = json!(generation);
-    status["summary"] = json!(REASON);
+    status["summary"] = json!(REASON.as_str());
     api.replace_status(name, &PostParams::default(), &object).await?;
     Ok(())
 }

@@ -49,7 +49,29 @@ pub enum Concerns {
     Service,
 }
 
+/// What a failed read says of what it asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailedRead {
+    /// It is not there, or not shown yet.
+    Absent,
+    /// The app may not read it.
+    NotAllowed,
+    /// Nothing.
+    Nothing,
+}
+
 impl ErrorClass {
+    /// What a read that ended so says of what it asked for.
+    pub fn of_a_read(self) -> FailedRead {
+        match self {
+            Self::NotFound => FailedRead::Absent,
+            Self::Denied => FailedRead::NotAllowed,
+            Self::Conflict | Self::Throttled | Self::Invalid | Self::Transient | Self::Ambiguous => {
+                FailedRead::Nothing
+            }
+        }
+    }
+
     /// When the gateway sends the call once more by itself.
     pub fn retry(self) -> Retry {
         match self {
@@ -259,6 +281,12 @@ mod tests {
                 "{class:?}: what is repeated for a create must not have been executed"
             );
             assert_ne!(class.of_a_part().concerns(), Concerns::Call, "{class:?}");
+            let read = class.of_a_read();
+            assert_eq!(
+                (read == FailedRead::Absent, read == FailedRead::NotAllowed),
+                (class.is_expected(), concerns == Concerns::App),
+                "{class:?}"
+            );
         }
         assert_eq!(ErrorClass::NotFound.label(), "not_found");
         assert_eq!(Stage::Exchange.label(), "exchange");

@@ -111,6 +111,8 @@ pub struct Desired {
     pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
     /// Groups among them in which there may be more people than the directory shows: whoever is missing waits for approval.
     pub perhaps_more: BTreeSet<SmtpAddress>,
+    /// How people in groups are called, for messages.
+    pub names: BTreeMap<ObjectId, String>,
     /// Rows that Exchange shows and says do not exist when they are to be removed.
     pub stuck: BTreeSet<(Holder, Right)>,
     /// What each declared family of settings wishes, by its name.

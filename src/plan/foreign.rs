@@ -6,6 +6,7 @@ use super::{Cause, Desired, Entry, Eviction, Identity, Observed};
 use crate::api::ForeignState;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
+use crate::words::counted;
 
 /// One grant that no manifest declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,7 +207,11 @@ impl Judge<'_> {
     /// Entries of Send on Behalf that are tied to nobody.
     fn untied(&self) -> Option<Foreign> {
         let count = self.observed.on_behalf.untied;
-        let text = format!("{count} entries that can't be tied to anybody");
+        let text = counted(
+            count,
+            "entry that can't be tied to anybody",
+            "entries that can't be tied to anybody",
+        );
         let unknown = (ForeignState::Unknown, None);
         (count > 0).then(|| self.seen(None, Right::SendOnBehalf, BTreeSet::new(), &text, unknown))
     }

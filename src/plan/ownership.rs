@@ -24,7 +24,12 @@ pub enum NotOurs {
     /// The text itself is nobody's business here: status may have been pointed at any mailbox.
     #[error("its marker attribute holds other text")]
     OtherText,
-    #[error("its marker names another resource of this cluster or another cluster")]
+    #[error("its marker names the SharedMailbox {0:?} of this namespace")]
+    Neighbour(String),
+    /// Names of other namespaces' resources are nobody else's business.
+    #[error("its marker names a SharedMailbox of another namespace")]
+    OtherNamespace,
+    #[error("its marker names a SharedMailbox of another cluster, and not the one of this name")]
     OtherResource,
     #[error("its marker names the same resource in the cluster {0}")]
     OtherCluster(ClusterId),
@@ -63,8 +68,12 @@ pub fn ownership(
         Ownership::Reattached
     } else if marker.owner.cluster != owner.cluster && marker.has_name_of(owner) {
         Ownership::NotOurs(NotOurs::OtherCluster(marker.owner.cluster))
-    } else {
+    } else if marker.owner.cluster != owner.cluster {
         Ownership::NotOurs(NotOurs::OtherResource)
+    } else if marker.owner.namespace != owner.namespace {
+        Ownership::NotOurs(NotOurs::OtherNamespace)
+    } else {
+        Ownership::NotOurs(NotOurs::Neighbour(marker.owner.name))
     }
 }
 
@@ -105,7 +114,7 @@ mod tests {
     fn a_living_resource_keeps_its_mailbox() {
         assert_eq!(
             stands(&marked(|m| m.owner.uid = "alive".into())),
-            Ownership::NotOurs(NotOurs::OtherResource)
+            Ownership::NotOurs(NotOurs::Neighbour(owner().name))
         );
     }
 
@@ -145,7 +154,14 @@ mod tests {
                     ..owner().cluster
                 }),
             ),
-            (marked(|m| m.owner.name = "other".into()), NotOurs::OtherResource),
+            (
+                marked(|m| m.owner.name = "other".into()),
+                NotOurs::Neighbour("other".into()),
+            ),
+            (
+                marked(|m| m.owner.namespace = "other".into()),
+                NotOurs::OtherNamespace,
+            ),
             (
                 marked(|m| m.mailbox = "99999999-9999-4999-8999-999999999999".parse().unwrap()),
                 NotOurs::CopiedMarker,

@@ -110,6 +110,7 @@ pub fn desired() -> Desired {
         take_up: None,
         expired: BTreeSet::new(),
         groups: BTreeMap::new(),
+        names: BTreeMap::new(),
         stuck: BTreeSet::new(),
         perhaps_more: BTreeSet::new(),
         settings: BTreeMap::from([(

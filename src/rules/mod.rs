@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use crate::api::{AccessRule, Power};
 use crate::mail::{AddressPattern, Right, SmtpAddress};
+use crate::words::counted;
 
 /// The rules, parsed. A pattern that can't be parsed admits nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,8 +144,13 @@ impl MailboxRules<'_> {
         if let (Wish::Mailbox { .. }, Some(full)) = (wish, reaching.first()) {
             let limit = full.max_mailboxes;
             return format!(
-                "namespace {namespace:?} has its {limit} mailboxes already: raise maxMailboxes of its access rule \
-                 or delete a SharedMailbox"
+                "namespace {namespace:?} has its {} already: raise maxMailboxes of its access rule \
+                 or delete a SharedMailbox",
+                counted(
+                    usize::try_from(limit).unwrap_or(usize::MAX),
+                    "mailbox",
+                    "mailboxes"
+                )
             );
         }
         let named = match wish {
@@ -183,8 +189,20 @@ impl MailboxRules<'_> {
             ),
         };
         let _ = write!(rule, "{addition}");
+        // Whoever is named by the wrong word would still get nothing by that rule.
+        let other = match wish {
+            Wish::Member {
+                kind: MemberKind::Group,
+                ..
+            } => ", if that is a group; a person is named as `user`, and under `members`",
+            Wish::Member {
+                kind: MemberKind::User,
+                ..
+            } => ", if that is a person; a group is named as `group`, and under `groups`",
+            Wish::Mailbox { .. } | Wish::Power(_) | Wish::CustomAttribute(_) | Wish::Recipient { .. } => "",
+        };
         format!(
-            "no access rule of the ExchangeTenant admits {what} in namespace {namespace:?}; this one would: {{{rule}}}"
+            "no access rule of the ExchangeTenant admits {what} in namespace {namespace:?}; this one would{other}: {{{rule}}}"
         )
     }
 }
@@ -298,7 +316,9 @@ mod tests {
             error.contains("members: [first@contoso.com], rights: [FullAccess]"),
             "{error}"
         );
-        assert!(member(&rules, MemberKind::Group, "team@contoso.com", Right::FullAccess).is_err());
+        assert!(error.contains("a group is named as `group`"), "{error}");
+        let error = member(&rules, MemberKind::Group, "team@contoso.com", Right::FullAccess).unwrap_err();
+        assert!(error.contains("a person is named as `user`"), "{error}");
         let both = ["sales@contoso.com", "sales@fabrikam.com"];
         assert!(
             mailbox(&rules, "team", &both, &[]).is_err(),
@@ -338,7 +358,7 @@ mod tests {
         let sales = addresses(&["sales@contoso.com"]);
         let earlier = [sales.clone()];
         let error = mailbox(&rules, "team", &["sales@contoso.com"], &earlier).unwrap_err();
-        assert!(error.contains("1 mailboxes already"), "{error}");
+        assert!(error.contains("its 1 mailbox already"), "{error}");
         let elsewhere = [addresses(&["x@fabrikam.com"])];
         assert!(mailbox(&rules, "team", &["sales@contoso.com"], &elsewhere).is_ok());
     }

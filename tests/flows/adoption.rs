@@ -95,6 +95,10 @@ async fn an_existing_mailbox_is_taken_over_with_everything_that_it_has() {
         condition(&object, "SignInBlocked").unwrap().in_short(),
         "True Blocked"
     );
+    assert_eq!(
+        condition(&object, "Provisioned").unwrap().in_short(),
+        "True Adopted"
+    );
     let events = events_about(&world, "sales").await;
     assert_eq!(
         events

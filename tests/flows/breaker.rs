@@ -43,7 +43,7 @@ async fn more_than_the_limit_is_held_shown_by_name_and_continues_after_approval_
     assert_eq!(world.writes(), NOTHING);
     let held_back = testkit::condition(&world.tenant_resource().await, "RevocationsHeld").unwrap();
     assert_eq!(held_back.reason, "ApprovalNeeded");
-    says(&held_back.message, &["1 SharedMailboxes"]);
+    says(&held_back.message, &["on 1 SharedMailbox changes"]);
     approve(&world, "something-else").await;
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING, "approval is of exactly these");
@@ -58,6 +58,18 @@ async fn more_than_the_limit_is_held_shown_by_name_and_continues_after_approval_
     assert_eq!(now.count, 4);
     approve(&world, &now.id).await;
     until(&world, "all are gone", || view(&world).send_as.len() == 6).await;
+    let events = events_about(&world, "sales").await;
+    let approved: Vec<&String> = events
+        .iter()
+        .filter(|event| event.starts_with("Approved: "))
+        .collect();
+    let [approved] = approved.as_slice() else {
+        panic!("{events:?}")
+    };
+    says(
+        approved,
+        &["4 changes that waited are", "tests approved them", &now.id],
+    );
     assert_eq!(
         world
             .wait_mailbox("sales", "True", "UpToDate")

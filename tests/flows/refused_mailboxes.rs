@@ -131,17 +131,17 @@ async fn one_mailbox_too_many_is_refused_and_one_that_was_kept_counts_for_90_day
     sales_is_refused(
         &world,
         "AccessDenied",
-        &["\"team-sales\"", "its 1 mailboxes", "maxMailboxes"],
+        &["\"team-sales\"", "its 1 mailbox already", "maxMailboxes"],
     )
     .await;
     // The mailbox is still there, and still the namespace's.
     world.delete_mailbox("first").await;
     world.sleep(2 * INTERVAL).await;
-    sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes"]).await;
+    sales_is_refused(&world, "AccessDenied", &["its 1 mailbox already"]).await;
     let ago = |days: i64| world.server.now() - jiff::SignedDuration::from_hours(days * 24);
     patch_ledger(&world, json!({ "releasedAt": ago(89) })).await;
     world.sleep(2 * INTERVAL).await;
-    sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes"]).await;
+    sales_is_refused(&world, "AccessDenied", &["its 1 mailbox already"]).await;
     patch_ledger(&world, json!({ "releasedAt": ago(91) })).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
@@ -158,7 +158,7 @@ async fn a_mailbox_that_was_refused_first_does_not_slip_past_the_limit_later() {
     world.wait_mailbox("younger", "True", "UpToDate").await;
     forget(&world);
     world.apply(&sales(json!({}))).await;
-    sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes", "maxMailboxes"]).await;
+    sales_is_refused(&world, "AccessDenied", &["its 1 mailbox already", "maxMailboxes"]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +173,7 @@ async fn a_mailbox_that_asks_for_what_no_rule_admits_makes_no_room_for_another()
     world.wait_mailbox("first", "False", "AccessDenied").await;
     forget(&world);
     world.apply(&sales(json!({}))).await;
-    sales_is_refused(&world, "AccessDenied", &["its 1 mailboxes", "maxMailboxes"]).await;
+    sales_is_refused(&world, "AccessDenied", &["its 1 mailbox already", "maxMailboxes"]).await;
 }
 
 fn marked(text: &str) -> SeedUser {

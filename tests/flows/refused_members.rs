@@ -84,7 +84,7 @@ async fn each_member_is_refused_for_its_own_reason_and_gets_nothing() {
         world.apply(&one(kind, address)).await;
         let team = world.wait_permission("team", "False", "MembersRefused").await;
         let message = stalled(&team, "MembersRefused");
-        says(&message, &["1 of 1 members", address]);
+        says(&message, &["1 of 1 member is refused", address]);
         says(&member_message(&team, address), &parts);
         assert_eq!(condition(&team, "Granted").unwrap().status, "False");
         assert_eq!(team.status.unwrap().member_summary.as_deref(), Some("0/1"));

@@ -104,7 +104,7 @@ async fn observe_of_a_mailbox_shows_differences_and_their_end() {
     let team = world.wait_permission("team", "True", "Observed").await;
     let granted = condition(&team, "Granted").unwrap();
     assert_eq!(granted.in_short(), "False Observed");
-    says(&granted.message, &["Observe", "1 members"]);
+    says(&granted.message, &["Observe", "1 member lacks"]);
     stays_quiet(&world, Duration::from_hours(2)).await;
     admin(
         &world,

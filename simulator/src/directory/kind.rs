@@ -1,7 +1,19 @@
 //! What Exchange calls each kind of group and of recipient without a mailbox, and what it can do.
 
-use super::object::OutsideKind;
+use serde::Serialize;
+
 use crate::seed::GroupKind;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum OutsideKind {
+    /// An account of this tenant with its mailbox elsewhere.
+    MailUser,
+    /// An account that was invited from outside.
+    Guest,
+    /// An entry of the address book without an account.
+    Contact,
+}
 
 impl GroupKind {
     pub(crate) fn has_mail(self) -> bool {

@@ -15,7 +15,8 @@ use uuid::Uuid;
 
 pub use entry::{AccessEntry, AccessRight, SendAsEntry, Standing};
 pub use history::{History, View, Visibility};
-pub use object::{Group, Mailbox, MailboxType, Object, Outside, OutsideKind, smtp_part};
+pub use kind::OutsideKind;
+pub use object::{Group, Mailbox, MailboxType, Object, Outside, smtp_part};
 
 /// Position of an object in the directory; stays the same for its whole life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

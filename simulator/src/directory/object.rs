@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::entry::{AccessEntry, SendAsEntry};
+use super::kind::OutsideKind;
 use crate::seed::GroupKind;
 
 /// A user (with or without a mailbox), a contact or a group. Cloned on write; kept behind `Arc`.
@@ -62,17 +63,6 @@ pub struct Outside {
     pub kind: OutsideKind,
     /// Where the mail goes: `ExternalEmailAddress`, without prefix.
     pub address: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OutsideKind {
-    /// An account of this tenant with its mailbox elsewhere.
-    MailUser,
-    /// An account that was invited from outside.
-    Guest,
-    /// An entry of the address book without an account.
-    Contact,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::gauges::{GaugeFamily, Labels};
 use super::reasons;
 use crate::api::condition::{self, Kind};
+use crate::api::reason::Reason;
 use crate::api::{ExchangeTenant, MailboxPermission, RightState, SharedMailbox};
 use crate::clock::Clock;
 use crate::controller::state::State;
@@ -25,6 +26,16 @@ use crate::lane::Lane;
 const OBJECT_STATES: [&str; 5] = ["ready", "reconciling", "stalled", "new", "unreadable"];
 /// Each managed mailbox is in one of these.
 const SIGN_IN_STATES: [&str; 5] = ["blocked", "unverified", "allowed", "open", "unknown"];
+
+/// What the reason of `SignInBlocked` says; anything else is unknown.
+const SIGN_IN_BY_REASON: [(Reason, &str); 6] = [
+    (Reason::Blocked, "blocked"),
+    (Reason::Unverified, "unverified"),
+    (Reason::AllowedBySpec, "allowed"),
+    (Reason::Open, "open"),
+    (Reason::SignInNotEffective, "open"),
+    (Reason::DecisionNeeded, "open"),
+];
 
 #[derive(Default)]
 pub struct States {
@@ -125,13 +136,11 @@ impl States {
         let conditions = status.map_or(&[][..], |status| &status.conditions);
         self.read_conditions(MAILBOX, conditions);
         let sign_in = condition::find(conditions, Kind::SignInBlocked);
-        let state = sign_in.map_or("unknown", |condition| match condition.reason.as_str() {
-            "Blocked" => "blocked",
-            "Unverified" => "unverified",
-            "AllowedBySpec" => "allowed",
-            "Open" | "SignInNotEffective" | "DecisionNeeded" => "open",
-            _ => "unknown",
-        });
+        let reason = sign_in.and_then(Reason::of);
+        let state = SIGN_IN_BY_REASON
+            .into_iter()
+            .find(|(known, _)| reason == Some(*known))
+            .map_or("unknown", |(_, state)| state);
         *self.sign_in.entry(state).or_default() += 1;
         if let (Some(open), "open") = (sign_in, state) {
             let age = now.duration_since(open.last_transition_time.0);
@@ -160,7 +169,7 @@ impl States {
         let ready = condition::find(conditions, Kind::Ready);
         self.tenants.push(TenantReading {
             name: tenant.metadata.name.clone().unwrap_or_default(),
-            up: ready.map(|ready| ready.reason != "Unreachable"),
+            up: ready.map(|ready| Reason::of(ready) != Some(Reason::Unreachable)),
             ready: ready.is_some_and(|ready| ready.status == "True"),
             gateway: None,
             credential_expires: None,

@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::applied::Applied;
-use super::begin::Reconcile;
 use super::execution::{Execution, Refused};
 use super::hold::WeighedPlan;
 use super::observation::Seen;
 use super::outcome::{Outcome, Progress, Stall};
+use super::task::Reconcile;
 use super::validate::Judged;
 use crate::api::condition::{cut, whole_seconds};
 use crate::api::{LedgerBefore, LedgerGrantBefore};
@@ -22,6 +22,7 @@ use crate::ledger::Ledger;
 use crate::mail::Right;
 use crate::plan::{self, Account, FAMILIES, Observed, Plan, ShownSettings};
 use crate::setting::{Value, Who};
+use crate::words::counted;
 
 /// So many bytes of JSON are kept of what a mailbox was like.
 const KEPT: usize = 16 * 1024;
@@ -52,6 +53,7 @@ impl Reconcile<'_> {
             plan,
             held: None,
             unconfirmed: BTreeSet::new(),
+            approved: BTreeSet::new(),
         };
         let mut execution = self.execute(&judged, &weighed, &due, &seen.observed).await;
         let outcome = match (execution.error.take(), execution.refused.first()) {
@@ -87,11 +89,11 @@ impl Reconcile<'_> {
         let foreign = plan::foreign(&judged.desired, &seen.observed, &judged.prepared.ledger);
         let foreign = foreign.iter().filter(|row| row.removed_for.is_none()).count();
         let first = format!(
-            "take over the shared mailbox {} with ExchangeGuid {}, which keeps {} addresses and {foreign} permissions that \
-             no manifest declares",
+            "take over the shared mailbox {} with ExchangeGuid {}, which keeps {} and {} that no manifest declares",
             seen.observed.primary,
             seen.observed.guid,
-            seen.observed.addresses.len(),
+            counted(seen.observed.addresses.len(), "address", "addresses"),
+            counted(foreign, "permission", "permissions"),
         );
         let mut applied = self.only_observe(judged, seen, plan);
         if let Outcome::Drift(steps) = &mut applied.outcome {

@@ -1,9 +1,10 @@
 //! What came of a reconcile.
 
 use super::execution::Execution;
+use super::observation::Seen;
 use super::outcome::Outcome;
 use super::prepared::Prepared;
-use super::validate::Wanted;
+use super::validate::{Judged, Wanted};
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::plan::{Desired, Observed, Plan};
 
@@ -47,6 +48,43 @@ impl Applied {
             outcome,
             snapshot,
             ..self
+        }
+    }
+}
+
+impl Judged {
+    pub(super) fn end(
+        self,
+        outcome: Outcome,
+        ledger: Option<Ledger>,
+        seen: Seen,
+        rest: Plan,
+        execution: Execution,
+    ) -> Applied {
+        let Self {
+            prepared,
+            wanted,
+            desired,
+            reattached: _,
+            adopts: _,
+            refused: _,
+            gone,
+        } = self;
+        let done = execution.done.clone();
+        Applied {
+            outcome,
+            ledger,
+            snapshot: Some(Snapshot {
+                prepared,
+                wanted,
+                desired,
+                observed: seen.observed,
+                kind: seen.kind,
+                rest,
+                execution,
+            }),
+            done,
+            revoked: gone,
         }
     }
 }

@@ -3,10 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::applied::{Applied, LISTED, Snapshot};
-use super::audit;
-use super::begin::{Reconcile, Restraint};
-use super::execute::Executor;
+use super::applied::Applied;
 use super::execution::Execution;
 use super::hold::WeighedPlan;
 use super::observation::Seen;
@@ -14,13 +11,14 @@ use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::remember::{remembered, without_unmade};
 use super::report::Names;
+use super::task::{Reconcile, Restraint};
 use super::validate::{Judged, Planned};
 use super::verdict;
 use crate::controller::state::memory::Memory;
 use crate::lane::Lane;
 use crate::ledger::{Ledger, Why};
 use crate::mail::{Holder, ObjectId, Right};
-use crate::plan::{self, Change, Desired, Observed, Plan, Purpose, Step};
+use crate::plan::{self, Change, Observed, Plan, Purpose};
 
 impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
@@ -43,7 +41,7 @@ impl Reconcile<'_> {
                 Ok(Outcome::Drift(vec!["create the mailbox".to_owned()]).into())
             }
             Planned::Create { judged, nickname } => {
-                let (judged, seen) = match self.create(judged, nickname).await {
+                let (judged, seen) = match self.create_mailbox(judged, nickname).await {
                     Ok(created) => created,
                     Err(applied) => return Ok(applied),
                 };
@@ -75,6 +73,7 @@ impl Reconcile<'_> {
             }
             Err(outcome) => return Err(outcome),
         }
+        self.report_approval(&weighed).await;
         // Whatever a recheck found, from here on it is a repair, and what is read of it waits for no other rechecks.
         self.lane = self.lane.min(Lane::Repair);
         let execution = self.execute(&judged, &weighed, &due.plan, &seen.observed).await;
@@ -88,42 +87,6 @@ impl Reconcile<'_> {
         judged.desired.purpose = Purpose::OnlyRemove;
         let plan = judged.plan(&seen.observed);
         Box::pin(self.change(judged, seen, plan)).await
-    }
-
-    /// The tenant is only observed: what would be done is reported, and nothing is written.
-    pub(super) fn only_observe(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
-        let applied = judged.end(Outcome::Observed, None, seen, plan, Execution::default());
-        self.observed(applied)
-    }
-
-    /// What was read is reported, with what Enforce would do.
-    pub(super) fn observed(&self, applied: Applied) -> Applied {
-        let Some(snapshot) = &applied.snapshot else {
-            return applied;
-        };
-        let remembered = applied.remembered(snapshot);
-        let whole = plan::whole(&snapshot.desired, &snapshot.observed, remembered);
-        let names = Names::of(&snapshot.desired, remembered);
-        let steps: Vec<String> = whole.describe().iter().map(|step| names.in_text(step)).collect();
-        if self.is_drift() && self.is_news(&steps) {
-            self.context.metrics.drift_found(&whole.changes());
-        }
-        let outcome = if whole.is_empty() {
-            verdict::unread(&snapshot.wanted, &snapshot.observed, &whole, true)
-                .or_else(|| verdict::unsettled(&whole.standings, true))
-                .unwrap_or(Outcome::Observed)
-        } else {
-            Outcome::Drift(steps)
-        };
-        applied.with(outcome, whole)
-    }
-
-    /// Whether the status does not show these steps yet.
-    fn is_news(&self, steps: &[String]) -> bool {
-        let shown = self.object.status.as_ref().map(|status| &status.pending_plan);
-        // A status lists the first of them only.
-        let steps = &steps[..steps.len().min(LISTED)];
-        shown.is_none_or(|shown| shown != steps)
     }
 
     /// What is sent now: not what waits for approval, what was acknowledged a moment ago, or what somebody else keeps
@@ -162,6 +125,7 @@ impl Reconcile<'_> {
             plan,
             held,
             unconfirmed,
+            approved: _,
         } = weighed;
         let names = || Names::of(&judged.desired, &judged.prepared.ledger);
         let unread = verdict::unread(&judged.wanted, &seen.observed, &plan, self.is_reported_ready());
@@ -199,87 +163,6 @@ impl Reconcile<'_> {
             plan.settled.clone()
         };
         judged.end(outcome, Some(ledger), seen, plan, Execution::default())
-    }
-
-    pub(super) async fn execute(
-        &mut self,
-        judged: &Judged,
-        weighed: &WeighedPlan,
-        due: &Plan,
-        observed: &Observed,
-    ) -> Execution {
-        let executor = Executor {
-            gateway: &judged.prepared.tenant.gateway,
-            lane: if due.steps.iter().any(Step::revokes) {
-                Lane::Revocation
-            } else {
-                self.lane
-            },
-            guid: observed.guid,
-            object_id: observed.object_id,
-            ledger: &weighed.plan.announced,
-            observed,
-            failing: &judged.prepared.remembered.failing,
-        };
-        if self.is_drift() {
-            self.context.metrics.drift_found(&due.changes());
-        }
-        let execution = executor.execute(due).await;
-        if execution
-            .acknowledged
-            .iter()
-            .any(|change| matches!(change, Change::SignIn { .. }))
-        {
-            self.seen_account = None;
-        }
-        audit::log(self, judged, &weighed.plan, observed, &execution);
-        if let Some(why) = &execution.sign_out_refused {
-            let note = format!(
-                "sign-in is blocked, and who was signed in before stays so until their session ends: {why}"
-            );
-            self.publish(true, "SessionsNotRevoked", "SignOut", &note).await;
-        }
-        let mut requests = execution.writes.iter().rev();
-        self.ledger.why.request = requests.find_map(|write| write.request_id.clone());
-        self.take_note(&judged.desired, observed, &execution);
-        let departed: Vec<ObjectId> = execution.not_found.iter().map(|(id, _)| *id).collect();
-        judged.prepared.tenant.directory.forget(&departed);
-        execution
-    }
-
-    /// What this process remembers of a plan that was carried out.
-    fn take_note(&self, desired: &Desired, observed: &Observed, execution: &Execution) {
-        let now = self.context.clock.instant();
-        let (drift, generation) = (self.is_drift(), self.object.metadata.generation);
-        self.context.state.remember(self.key, |memory| {
-            if drift {
-                self.context.metrics.drift_repaired(&execution.acknowledged);
-                // What Exchange had already was nobody's to change back.
-                let is_proven = |change: &&Change| {
-                    let grant = change.granted();
-                    grant.is_some_and(|grant| execution.proven.contains(&grant))
-                };
-                let repaired = execution.acknowledged.iter().filter(|change| !is_proven(change));
-                memory.repaired(repaired, generation, now);
-            }
-            memory.acknowledge(execution.acknowledged.iter().cloned(), now);
-            for (through, (allowed, why)) in &execution.sign_in_refused {
-                memory.sign_in.tried(*through, *allowed, Some(why.clone()), now);
-            }
-            memory.tries.succeeded(&execution.acknowledged, now);
-            memory.tries.failed(&execution.failed, now);
-            for (family, write) in execution.written_families() {
-                memory.settings_written(family, desired, observed, write.said_equal, now);
-            }
-            for refused in &execution.refused {
-                // A default is tried until it is set or refused, and an outage is no refusal.
-                let is_tried_on =
-                    |family: &&&str| refused.keeps_failing && desired.defaults.contains(**family);
-                for family in refused.families.iter().filter(|family| !is_tried_on(family)) {
-                    memory.settings_refused(family, desired, (&refused.why, refused.may_pass), now);
-                }
-            }
-        });
     }
 
     /// What a second read says about a plan that was carried out.
@@ -423,43 +306,6 @@ struct Due {
     is_contested: bool,
     /// A grant that no read ever showed is not repeated yet.
     is_unverified: bool,
-}
-
-impl Judged {
-    pub(super) fn end(
-        self,
-        outcome: Outcome,
-        ledger: Option<Ledger>,
-        seen: Seen,
-        rest: Plan,
-        execution: Execution,
-    ) -> Applied {
-        let Self {
-            prepared,
-            wanted,
-            desired,
-            reattached: _,
-            adopts: _,
-            refused: _,
-            gone,
-        } = self;
-        let done = execution.done.clone();
-        Applied {
-            outcome,
-            ledger,
-            snapshot: Some(Snapshot {
-                prepared,
-                wanted,
-                desired,
-                observed: seen.observed,
-                kind: seen.kind,
-                rest,
-                execution,
-            }),
-            done,
-            revoked: gone,
-        }
-    }
 }
 
 /// Why the plan changes rights, for the history.

@@ -2,9 +2,9 @@
 
 use kube::ResourceExt;
 
-use super::begin::Reconcile;
 use super::execution::Execution;
 use super::report::Names;
+use super::task::Reconcile;
 use super::validate::Judged;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right};

@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::applied::Applied;
-use super::begin::Reconcile;
 use super::observation::Seen;
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::report;
+use super::task::Reconcile;
 use super::validate::{self, Judged};
 use crate::api::{DefaultsState, Intent};
 use crate::exchange::{CreatedMailbox, ExchangeError, NewMailbox};
@@ -26,7 +26,7 @@ pub const AMBIGUOUS: Duration = Duration::from_mins(10);
 
 impl Reconcile<'_> {
     /// The mailbox as New-Mailbox leaves it. `Err`: how the reconcile ends instead.
-    pub(super) async fn create(
+    pub(super) async fn create_mailbox(
         &mut self,
         mut judged: Judged,
         nickname: Nickname,

@@ -3,28 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::execution::{Execution, Refused, is_refused};
+use super::executor::Executor;
 use super::fetch::rows;
-use crate::exchange::{ExchangeError, Gateway, Receipt};
+use crate::exchange::{ExchangeError, Receipt};
 use crate::fair::some_at_once;
 use crate::lane::Lane;
-use crate::ledger::Ledger;
-use crate::mail::{Holder, MailboxGuid, ObjectId, Right, Sid};
-use crate::plan::{Change, Eviction, Observed, Plan, Step};
-
-/// Where a plan is carried out.
-pub struct Executor<'a> {
-    pub gateway: &'a Gateway,
-    pub lane: Lane,
-    pub guid: MailboxGuid,
-    /// The account behind the mailbox, once it is known.
-    pub object_id: Option<ObjectId>,
-    /// Knows the SIDs of members, by which accounts that are gone are revoked.
-    pub ledger: &'a Ledger,
-    /// Knows further SIDs of theirs.
-    pub observed: &'a Observed,
-    /// What failed several times in a row: nothing waits for it.
-    pub failing: &'a BTreeSet<Change>,
-}
+use crate::mail::{Holder, ObjectId, Right, Sid};
+use crate::plan::{Change, Eviction, Plan, Step};
 
 impl Executor<'_> {
     pub async fn execute(&self, plan: &Plan) -> Execution {
@@ -151,11 +136,6 @@ impl Executor<'_> {
         } else {
             execution.error = Some(error);
         }
-    }
-
-    /// Whether one of these changes failed several times in a row.
-    pub(super) fn keep_failing(&self, changes: &[Change]) -> bool {
-        changes.iter().any(|change| self.failing.contains(change))
     }
 
     /// Automapping is set with the grant only. A crash in between is repaired first: the ledger says so.

@@ -12,23 +12,23 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::applied::Applied;
-use super::begin::Reconcile;
 use super::ledger::{LedgerFile, delete};
-use super::outcome::{Outcome, Progress, Stall};
+use super::outcome::{Later, Outcome, Progress, Stall};
 use super::permission;
 use super::prepared::Prepared;
-use super::requeue::{Completed, RECHECK, requeue};
+use super::requeue::RECHECK;
 use super::stand_in;
+use super::task::Reconcile;
 use super::validate::{Admitted, admitted_sign_in, declared_settings};
 use crate::api::condition::whole_seconds;
 use crate::api::{DISOWN, LedgerTenant, MailboxLedgerSpec, Management, SignIn};
 use crate::controller::events::Event;
-use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
 use crate::ledger::{self, Ledger, RecordedGrant};
 use crate::mail::SmtpAddress;
 use crate::plan::{People, Purpose, SHOWN_BY_THEN};
+use crate::words::counted;
 
 /// A mailbox that was announced and never seen is looked for so long.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
@@ -43,31 +43,30 @@ const SWEEP: Duration = Duration::from_hours(24);
 impl Reconcile<'_> {
     /// The resource is gone, or is there and says nothing (it is being deleted, or nobody can read it): its ledger is looked
     /// at. The permissions of one that is gone say so.
-    pub(super) async fn begin_without_resource(mut self, is_there: bool) -> Result<Self, Completed> {
-        let (context, key, lane) = (self.context, self.key, self.lane);
+    pub(super) async fn begin_without_resource(mut self, is_there: bool) -> Result<Self, Outcome> {
+        let (context, key) = (self.context, self.key);
         let known = !context.state.index().ledgers().of(key).is_empty();
         let again = if is_there {
             None
         } else {
             permission::report_missing_mailbox(context, key).await
         };
-        let again = again.map(|delay| (delay, Lane::Sweep));
+        let lane = Lane::Sweep;
+        let again = again.map(|after| Later { after, lane });
         if !known {
             context.state.forget(key);
-            return Err(Completed::new(ReconcileResult::Success, again));
+            return Err(Outcome::Absent(again));
         }
-        if let Err(outcome) = self.find_ledger().await {
-            return Err(requeue(context, key, &outcome, lane));
-        }
+        self.find_ledger().await?;
         let Some(spec) = self.ledger.spec() else {
             if self.ledger.unusable.is_none() {
                 context.state.forget(key);
             }
-            return Err(Completed::new(ReconcileResult::Success, again));
+            return Err(Outcome::Absent(again));
         };
         self.object = stand_in::of_ledger(key, spec);
-        if !is_there && let Err(outcome) = self.release().await {
-            return Err(requeue(context, key, &outcome, lane));
+        if !is_there {
+            self.release().await?;
         }
         Ok(self)
     }
@@ -127,10 +126,10 @@ impl Reconcile<'_> {
             .filter(|grant| grant.until.is_some())
             .count();
         let note = format!(
-            "the SharedMailbox is gone and the mailbox stays as it is: {} people keep {} rights, of which {ends} end by \
-             themselves",
-            people.len(),
-            remembered.grants.len(),
+            "the SharedMailbox is gone and the mailbox stays as it is: {} {}, of which {}",
+            counted(people.len(), "person keeps", "people keep"),
+            counted(remembered.grants.len(), "right", "rights"),
+            counted(ends, "ends by itself", "end by themselves"),
         );
         self.report_on_ledger("Released", "Release", &note).await;
         Ok(())
@@ -311,8 +310,8 @@ impl Reconcile<'_> {
         };
         if !revoked.is_empty() {
             let note = format!(
-                "{} rights were revoked on a mailbox without a resource",
-                revoked.len()
+                "{} on a mailbox without a resource",
+                counted(revoked.len(), "right was revoked", "rights were revoked")
             );
             self.report_on_ledger("RightsRevoked", "Revoke", &note).await;
         }
@@ -384,12 +383,13 @@ impl Reconcile<'_> {
         Ok(())
     }
 
-    pub(super) fn completed_without_resource(&self, outcome: Outcome) -> Completed {
-        let outcome = match outcome {
+    /// What ends like this rests until the next duty.
+    pub(super) fn resting(&self, outcome: Outcome) -> Outcome {
+        match outcome {
             Outcome::Released
             | Outcome::UpToDate
             | Outcome::Stalled(Stall::NotOurs(_) | Stall::TakenOver(_) | Stall::MailboxGone(_)) => {
-                Outcome::Released
+                Outcome::Resting(self.next_duty())
             }
             other @ (Outcome::Conflict
             | Outcome::Observed
@@ -400,18 +400,15 @@ impl Reconcile<'_> {
             | Outcome::Stalled(_)
             | Outcome::Held(_)
             | Outcome::Deleting
+            | Outcome::TooEarly(_)
+            | Outcome::Resting(_)
+            | Outcome::Absent(_)
             | Outcome::TenantPending) => other,
-        };
-        let completed = requeue(self.context, self.key, &outcome, self.lane);
-        if !matches!(outcome, Outcome::Released) {
-            return completed;
         }
-        let next = self.next_duty();
-        Completed::new(completed.result, next)
     }
 
     /// When the next right ends, or the mailbox is looked at for people who have left.
-    fn next_duty(&self) -> Option<(Duration, Lane)> {
+    fn next_duty(&self) -> Option<Later> {
         let spec = self.ledger.draft()?;
         let now = self.context.clock.now();
         let remembered = self.remembered_without_resource();
@@ -438,14 +435,18 @@ impl Reconcile<'_> {
         if self.is_still_there() {
             let interval = tenant.map_or(RECHECK, |tenant| tenant.interval);
             let wait = wait.map_or(interval, |wait| wait.min(interval));
-            return Some((wait, Lane::Sweep));
+            return Some(Later {
+                after: wait,
+                lane: Lane::Sweep,
+            });
         }
-        match (wait, is_kept) {
-            (Some(wait), true) if wait > SWEEP => Some((SWEEP, Lane::Sweep)),
-            (Some(wait), true | false) => Some((wait, Lane::Revocation)),
-            (None, true) => Some((SWEEP, Lane::Sweep)),
-            (None, false) => None,
-        }
+        let (after, lane) = match (wait, is_kept) {
+            (Some(wait), true) if wait > SWEEP => (SWEEP, Lane::Sweep),
+            (Some(wait), true | false) => (wait, Lane::Revocation),
+            (None, true) => (SWEEP, Lane::Sweep),
+            (None, false) => return None,
+        };
+        Some(Later { after, lane })
     }
 }
 

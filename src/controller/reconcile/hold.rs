@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt;
 
-use super::begin::Reconcile;
+use super::task::Reconcile;
 use super::validate::Judged;
 use crate::api::APPROVE;
 use crate::controller::state::breaker::Removals;
 use crate::mail::MailboxGuid;
 use crate::plan::{self, Change, Held, Plan};
+use crate::words::counted;
 
 /// A plan, and what of it waits.
 pub(super) struct WeighedPlan {
@@ -18,6 +20,8 @@ pub(super) struct WeighedPlan {
     pub held: Option<Held>,
     /// What follows from groups that changed all at once, and that only one read has shown so far.
     pub unconfirmed: BTreeSet<Change>,
+    /// What waited, and is done because somebody approves exactly that.
+    pub approved: BTreeSet<Change>,
 }
 
 impl WeighedPlan {
@@ -52,12 +56,15 @@ impl Reconcile<'_> {
             .collect();
         held.retain(|change| !unconfirmed.contains(change));
         let mut approved_now = BTreeSet::new();
-        let approved = before
+        let is_approved = before
             .as_ref()
             .is_some_and(|before| before.changes == held && self.approves(&before.id(mailbox)));
-        if approved {
-            approved_now.append(&mut held);
-        }
+        let approved = if is_approved {
+            std::mem::take(&mut held)
+        } else {
+            BTreeSet::new()
+        };
+        approved_now.extend(approved.iter().cloned());
         if !weighed.new_removals.is_empty() {
             let removals = Removals {
                 tenant: &self.object.spec.tenant_ref.name,
@@ -83,7 +90,27 @@ impl Reconcile<'_> {
             plan: planned.remembering(held.as_ref(), &unconfirmed, &approved_now, &judged.desired),
             held,
             unconfirmed,
+            approved,
         }
+    }
+
+    /// That what waited is carried out, and as far as Kubernetes knows it, by whom: once, when it is written down.
+    pub(super) async fn report_approval(&self, weighed: &WeighedPlan) {
+        let approved = weighed.approved.len();
+        if approved == 0 {
+            return;
+        }
+        let id = self.object.annotations().get(APPROVE).map_or("", String::as_str);
+        let by = match approver(self.object.managed_fields()) {
+            Some(by) => format!("{by} approved them with {APPROVE}={id}"),
+            None => format!("they were approved with {APPROVE}={id}"),
+        };
+        let note = format!(
+            "{} carried out now: {by}. Kubernetes' audit log says which user wrote the annotation",
+            counted(approved, "change that waited is", "changes that waited are")
+        );
+        tracing::info!(target: "audit", reason = "Approved", mailbox = %self.key, id, changes = approved, "{note}");
+        self.publish(false, "Approved", "Approve", &note).await;
     }
 
     fn approves(&self, id: &str) -> bool {
@@ -109,4 +136,18 @@ impl Reconcile<'_> {
         }
         (sudden, unconfirmed)
     }
+}
+
+/// Which program wrote the approval last: all that an object says of who did.
+fn approver(fields: &[ManagedFieldsEntry]) -> Option<&str> {
+    let annotation = format!("f:{APPROVE}");
+    let wrote = fields.iter().filter(|entry| {
+        let owned = entry
+            .fields_v1
+            .as_ref()
+            .map(|fields| &fields.0["f:metadata"]["f:annotations"]);
+        owned.is_some_and(|annotations| annotations.get(&annotation).is_some())
+    });
+    let last = wrote.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
+    last.manager.as_deref()
 }

@@ -18,17 +18,20 @@ mod applied;
 mod apply;
 mod audit;
 mod begin;
+mod carry_out;
 mod cascading_deletion;
 mod create;
 mod encode;
 mod execute;
 mod execution;
+mod executor;
 mod fetch;
 mod gone;
 mod hold;
 mod ledger;
 mod object;
 mod observation;
+mod observe;
 pub mod outcome;
 mod permission;
 mod prepare;
@@ -41,6 +44,7 @@ mod requeue;
 mod resource;
 mod set;
 mod stand_in;
+mod task;
 pub mod validate;
 mod verdict;
 
@@ -51,17 +55,18 @@ use crate::lane::Lane;
 pub use requeue::Completed;
 
 use applied::Applied;
-use begin::Reconcile;
 use observation::Observation;
 use outcome::Outcome;
 use prepared::Prepared;
+use requeue::requeue;
+use task::Reconcile;
 use validate::{Planned, Validated, validate};
 
 /// Reconciles one mailbox, and says when it comes back.
 pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Completed {
     let mut reconcile = match Box::pin(Reconcile::begin(context, key, lane)).await {
         Ok(reconcile) => reconcile,
-        Err(completed) => return completed,
+        Err(outcome) => return requeue(context, key, &outcome.disposition(), lane),
     };
     let applied = Box::pin(run(&mut reconcile)).await;
     // Nobody evades what was announced by putting another resource in the place of one that is gone.

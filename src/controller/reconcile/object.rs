@@ -1,14 +1,17 @@
-//! The SharedMailbox itself: what it knows, and writes to it.
+//! What a reconcile knows of its SharedMailbox, and what it writes to it.
 
 use std::sync::Arc;
 
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
-use super::begin::Reconcile;
 use super::outcome::Outcome;
+use super::prepared::Remembered;
+use super::task::Reconcile;
 use crate::api::condition::{self, Kind};
-use crate::api::{MailboxPermission, REMOVE_ORPHANS, SharedMailbox, SharedMailboxStatus};
+use crate::api::{
+    MailboxPermission, REMOVE_ORPHANS, SharedMailbox, SharedMailboxStatus, last_reconcile_request,
+};
 use crate::lane::Lane;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId};
@@ -93,6 +96,27 @@ impl Reconcile<'_> {
             .await
             .map_err(|error| Outcome::of_kube(&error))?;
         Ok(())
+    }
+
+    pub(super) fn remembered(&self) -> Remembered {
+        let now = self.context.clock.instant();
+        let status = self.object.status.as_ref();
+        let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
+        let is_asked = last_reconcile_request(self.object.annotations()) != handled;
+        self.context.state.remember(self.key, |memory| {
+            if is_asked {
+                memory.settings.forget();
+            }
+            Remembered {
+                acknowledged: memory.acknowledged(now),
+                stuck: memory.stuck(now),
+                said_missing: memory.said_to_be_missing(),
+                unverified: memory.tries.unverified(now),
+                failing: memory.tries.failing(),
+                earlier: memory.settings.earlier(now),
+                sign_in: memory.sign_in.attempts(now),
+            }
+        })
     }
 
     fn api(&self) -> Api<SharedMailbox> {

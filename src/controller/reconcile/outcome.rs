@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use crate::api::condition::{Kind, Truth, Verdict};
+use crate::api::reason::Reason;
 use crate::controller::metrics::ReconcileResult;
 use crate::exchange::{ErrorClass, ExchangeError};
+use crate::lane::Lane;
+use crate::words::counted;
 
 /// How a reconcile of one mailbox ended.
 #[derive(Clone, Debug)]
@@ -29,10 +34,23 @@ pub enum Outcome {
     Conflict,
     /// Nothing to report: the tenant has not been checked yet.
     TenantPending,
+    /// Too early to know what is to be done: nothing is read, written or reported before then.
+    TooEarly(Later),
     /// What is around the mailbox is being deleted, and that takes long: what was reported before stays.
     Deleting,
     /// Nothing is to be done for the mailbox of a resource that is gone.
     Released,
+    /// The same, and when something will be.
+    Resting(Option<Later>),
+    /// There is no resource and nothing is remembered of one.
+    Absent(Option<Later>),
+}
+
+/// A time at which a mailbox is reconciled again, and in which lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    pub after: Duration,
+    pub lane: Lane,
 }
 
 /// Whose `management` says Paused.
@@ -113,8 +131,21 @@ pub enum Requeue {
     Backoff { first: Duration, cap: Duration },
     /// After this long, later with each try, at most with the tenant's drift interval.
     Sooner(Duration),
+    /// Exactly then.
+    At(Later),
+    /// When the tenant has been checked.
+    WithTenant,
     /// Not by itself.
     OnChange,
+}
+
+/// The event when Ready gets another reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadyEvent {
+    /// None: another one follows at once.
+    Silent,
+    Normal,
+    Warning,
 }
 
 /// What follows from an outcome, for conditions, events and the queue.
@@ -125,11 +156,23 @@ pub struct Disposition {
     pub progress: Option<Verdict>,
     /// What lowers nothing, while it holds.
     pub advisory: Option<Verdict>,
+    pub event: ReadyEvent,
+    /// The access rules refuse it: counted when that is new.
+    pub is_denial: bool,
     pub requeue: Requeue,
-    /// True when the event about it is a warning.
-    pub warn: bool,
-    /// Reconciles in a row with the same label wait longer and longer.
-    pub label: &'static str,
+    /// How it is counted.
+    pub result: ReconcileResult,
+    /// Reconciles in a row with the same label wait longer and longer. None: it was no try, and those before it count on.
+    pub label: Option<&'static str>,
+}
+
+/// What an event on the mailbox says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Published<'a> {
+    pub warning: bool,
+    pub reason: &'static str,
+    pub action: &'static str,
+    pub note: &'a str,
 }
 
 const SLOW: Duration = Duration::from_mins(10);
@@ -192,8 +235,11 @@ impl Outcome {
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::Conflict
+            | Self::TooEarly(_)
             | Self::Deleting
-            | Self::Released => self,
+            | Self::Released
+            | Self::Resting(_)
+            | Self::Absent(_) => self,
         }
     }
 
@@ -217,37 +263,29 @@ impl Outcome {
             | Self::Stalled(_)
             | Self::Held(_)
             | Self::TenantPending
+            | Self::TooEarly(_)
             | Self::Deleting
-            | Self::Released => false,
-        }
-    }
-
-    pub fn result(&self) -> ReconcileResult {
-        match self {
-            Self::UpToDate
-            | Self::Observed
-            | Self::Drift(_)
-            | Self::Paused(_)
-            | Self::TenantPending
-            | Self::Released => ReconcileResult::Success,
-            Self::Progressing(_) | Self::Deleting => ReconcileResult::RequeueAfter,
-            Self::Conflict => ReconcileResult::Requeue,
-            Self::Unavailable(_) => ReconcileResult::Error,
-            Self::Stalled(_) | Self::Held(_) => ReconcileResult::Stalled,
+            | Self::Released
+            | Self::Resting(_)
+            | Self::Absent(_) => false,
         }
     }
 
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::UpToDate => settled("UpToDate", "the mailbox is as declared"),
-            Self::Observed => settled("Observed", "the mailbox is as declared; management is Observe"),
+            Self::UpToDate => settled(Reason::UpToDate, "the mailbox is as declared"),
+            Self::Observed => settled(
+                Reason::Observed,
+                "the mailbox is as declared; management is Observe",
+            ),
             Self::Drift(steps) => {
                 let text = format!("management is Observe; Enforce would {}", steps.join("; "));
-                let drifted = format!("{} changes are left undone: {text}", steps.len());
+                let count = counted(steps.len(), "change is left undone", "changes are left undone");
+                let drifted = format!("{count}: {text}");
                 // Who only looks wants to see the difference, and no tool that waits to fail.
                 Disposition {
-                    advisory: Some(Verdict::new(Kind::Drifted, true, "Observed", drifted)),
-                    ..settled("Observed", &text)
+                    advisory: Some(Verdict::new(Kind::Drifted, true, Reason::Observed, drifted)),
+                    ..settled(Reason::Observed, &text)
                 }
             }
             Self::Paused(by) => {
@@ -262,134 +300,187 @@ impl Outcome {
                     }
                 };
                 Disposition {
-                    ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, "Paused", text)),
-                    progress: Some(Verdict::new(Kind::Stalled, true, "Paused", text)),
-                    advisory: None,
-                    // What somebody else wrote into a status is corrected.
-                    requeue: Requeue::Interval,
-                    warn: false,
-                    label: "paused",
+                    ready: Some(Verdict::new(Kind::Ready, Truth::Unknown, Reason::Paused, text)),
+                    progress: Some(Verdict::new(Kind::Stalled, true, Reason::Paused, text)),
+                    label: Some("paused"),
+                    // What somebody else wrote into a status is corrected, with the interval.
+                    ..settled(Reason::Paused, text)
                 }
             }
             Self::Progressing(progress) => progressing(progress),
-            Self::Unavailable(_) => quiet(RETRY, "unavailable"),
-            Self::Conflict => quiet(SOON, "conflict"),
-            Self::TenantPending => quiet(Requeue::OnChange, "tenant_pending"),
-            Self::Deleting => quiet(Requeue::Interval, "deleting"),
-            Self::Released => quiet(Requeue::OnChange, "released"),
-            Self::Held(text) => stalled("Held", text, STALLED),
+            Self::Unavailable(_) => quiet(RETRY, ReconcileResult::Error, "unavailable"),
+            Self::Conflict => quiet(SOON, ReconcileResult::Requeue, "conflict"),
+            Self::TenantPending => quiet(Requeue::WithTenant, ReconcileResult::Success, "tenant_pending"),
+            Self::Deleting => quiet(Requeue::Interval, ReconcileResult::RequeueAfter, "deleting"),
+            Self::TooEarly(later) => Disposition {
+                label: None,
+                ..quiet(Requeue::At(*later), ReconcileResult::RequeueAfter, "")
+            },
+            Self::Released => quiet(Requeue::OnChange, ReconcileResult::Success, "released"),
+            Self::Resting(next) => quiet(at(*next), ReconcileResult::Success, "released"),
+            Self::Absent(next) => Disposition {
+                label: None,
+                ..quiet(at(*next), ReconcileResult::Success, "")
+            },
+            Self::Held(text) => stalled(Reason::Held, text, STALLED),
             Self::Stalled(stall) => {
                 let (reason, text) = stall.words();
-                stalled(reason, text, STALLED)
+                Disposition {
+                    is_denial: matches!(stall, Stall::AccessDenied(_)),
+                    ..stalled(reason, text, STALLED)
+                }
             }
         }
     }
 }
 
 impl Disposition {
+    /// What is published because Ready differs from `before`. `wrote`: an event says already what was done, and that all is
+    /// well; only a recovery without a write needs words of its own.
+    pub fn ready_event(&self, before: Option<&Condition>, wrote: bool) -> Option<Published<'_>> {
+        let ready = self.ready.as_ref()?;
+        let warning = match self.event {
+            ReadyEvent::Silent => return None,
+            ReadyEvent::Normal => false,
+            ReadyEvent::Warning => true,
+        };
+        let is_news = before
+            .is_none_or(|old| Reason::of(old) != Some(ready.reason) || old.status != ready.truth.as_str());
+        let is_said = ready.truth == Truth::True && wrote;
+        (is_news && !is_said).then(|| Published {
+            warning,
+            reason: ready.reason.as_str(),
+            action: "Reconcile",
+            note: &ready.message,
+        })
+    }
+
+    /// That something differs which is only observed, once.
+    pub fn advisory_event(&self, before: Option<&Condition>) -> Option<Published<'_>> {
+        let advisory = self.advisory.as_ref().filter(|_| before.is_none())?;
+        Some(Published {
+            warning: true,
+            reason: advisory.kind.as_str(),
+            action: "Observe",
+            note: &advisory.message,
+        })
+    }
+
     /// Something may soon be known: people are named before their accounts and mailboxes exist, and then they wait for
     /// their rights; or Entra did not show the account.
     pub fn awaiting_somebody(self) -> Self {
         match self.requeue {
             Requeue::Interval => Self {
                 requeue: NEWCOMER,
-                label: "awaiting_somebody",
+                label: Some("awaiting_somebody"),
                 ..self
             },
-            Requeue::Backoff { .. } | Requeue::Sooner(_) | Requeue::OnChange => self,
+            Requeue::Backoff { .. }
+            | Requeue::Sooner(_)
+            | Requeue::At(_)
+            | Requeue::WithTenant
+            | Requeue::OnChange => self,
         }
     }
 }
 
-fn quiet(requeue: Requeue, label: &'static str) -> Disposition {
+fn at(next: Option<Later>) -> Requeue {
+    next.map_or(Requeue::OnChange, Requeue::At)
+}
+
+fn quiet(requeue: Requeue, result: ReconcileResult, label: &'static str) -> Disposition {
     Disposition {
         ready: None,
         progress: None,
         advisory: None,
+        event: ReadyEvent::Silent,
+        is_denial: false,
         requeue,
-        warn: false,
-        label,
+        result,
+        label: Some(label),
     }
 }
 
-fn settled(reason: &'static str, text: &str) -> Disposition {
+fn settled(reason: Reason, text: &str) -> Disposition {
     Disposition {
         ready: Some(Verdict::new(Kind::Ready, true, reason, text)),
-        progress: None,
-        advisory: None,
-        requeue: Requeue::Interval,
-        warn: false,
-        label: "settled",
+        event: ReadyEvent::Normal,
+        ..quiet(Requeue::Interval, ReconcileResult::Success, "settled")
     }
 }
 
 fn progressing(progress: &Progress) -> Disposition {
     let (reason, text) = match progress {
-        Progress::Creating(text) => ("Creating", text.as_str()),
-        Progress::WaitingForExchange(text) => ("WaitingForExchange", text.as_str()),
-        Progress::Applying(text) => ("Applying", text.as_str()),
-        Progress::LookingForMailbox(text) => ("LookingForMailbox", text.as_str()),
+        Progress::Creating(text) => (Reason::Creating, text.as_str()),
+        Progress::WaitingForExchange(text) => (Reason::WaitingForExchange, text.as_str()),
+        Progress::Applying(text) => (Reason::Applying, text.as_str()),
+        Progress::LookingForMailbox(text) => (Reason::LookingForMailbox, text.as_str()),
         Progress::ConfirmingLoss => (
-            "ConfirmingLoss",
+            Reason::ConfirmingLoss,
             "Exchange did not find the mailbox; the operator rechecks before it accepts that",
         ),
         Progress::ConfirmingMembership => (
-            "ConfirmingMembership",
+            Reason::ConfirmingMembership,
             "many people joined or left a group at once; the group is read again before anything follows",
         ),
+    };
+    let event = match progress {
+        // The rest follows at once, and has an event then.
+        Progress::Applying(_) => ReadyEvent::Silent,
+        Progress::Creating(_)
+        | Progress::WaitingForExchange(_)
+        | Progress::LookingForMailbox(_)
+        | Progress::ConfirmingLoss
+        | Progress::ConfirmingMembership => ReadyEvent::Normal,
     };
     Disposition {
         ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
         progress: Some(Verdict::new(Kind::Reconciling, true, reason, text)),
-        advisory: None,
-        requeue: WAIT,
-        warn: false,
-        label: "progressing",
+        event,
+        ..quiet(WAIT, ReconcileResult::RequeueAfter, "progressing")
     }
 }
 
-fn stalled(reason: &'static str, text: &str, requeue: Requeue) -> Disposition {
+fn stalled(reason: Reason, text: &str, requeue: Requeue) -> Disposition {
     Disposition {
         ready: Some(Verdict::new(Kind::Ready, false, reason, text)),
         progress: Some(Verdict::new(Kind::Stalled, true, reason, text)),
-        advisory: None,
-        requeue,
-        warn: true,
-        label: "stalled",
+        event: ReadyEvent::Warning,
+        ..quiet(requeue, ReconcileResult::Stalled, "stalled")
     }
 }
 
 impl Stall {
     /// The reason of the condition and the message.
-    fn words(&self) -> (&'static str, &str) {
+    fn words(&self) -> (Reason, &str) {
         match self {
-            Self::InvalidSpec(text) => ("InvalidSpec", text),
-            Self::OverLimit(text) => ("OverLimit", text),
-            Self::AccessDenied(text) => ("AccessDenied", text),
-            Self::AddressClaimed(text) => ("AddressClaimed", text),
-            Self::AddressHeldByRetained(text) => ("AddressHeldByRetained", text),
-            Self::DomainNotAccepted(text) => ("DomainNotAccepted", text),
-            Self::AddressInUse(text) => ("AddressInUse", text),
-            Self::NotOurs(text) => ("NotOurs", text),
-            Self::TakenOver(text) => ("TakenOver", text),
-            Self::NotSharedMailbox(text) => ("NotSharedMailbox", text),
-            Self::MailboxGone(text) => ("MailboxGone", text),
-            Self::AdoptionRefused(text) => ("AdoptionRefused", text),
-            Self::MarkerAttributeInUse(text) => ("MarkerAttributeInUse", text),
-            Self::DecisionNeeded(text) => ("DecisionNeeded", text),
-            Self::TenantNotFound(text) => ("TenantNotFound", text),
-            Self::TenantNotReady(text) => ("TenantNotReady", text),
-            Self::TenantChanged(text) => ("TenantChanged", text),
-            Self::NotAuthorized(text) => ("NotAuthorized", text),
-            Self::SettingRefused(text) => ("SettingRefused", text),
-            Self::NotConverging(text) => ("NotConverging", text),
-            Self::Contested(text) => ("Contested", text),
-            Self::SignInNotEffective(text) => ("SignInNotEffective", text),
-            Self::GrantStuck(text) => ("GrantStuck", text),
-            Self::GrantUnverified(text) => ("GrantUnverified", text),
-            Self::LedgerUnreadable(text) => ("LedgerUnreadable", text),
-            Self::LedgerOfAnotherCluster(text) => ("LedgerOfAnotherCluster", text),
-            Self::LedgerRefused(text) => ("LedgerRefused", text),
+            Self::InvalidSpec(text) => (Reason::InvalidSpec, text),
+            Self::OverLimit(text) => (Reason::OverLimit, text),
+            Self::AccessDenied(text) => (Reason::AccessDenied, text),
+            Self::AddressClaimed(text) => (Reason::AddressClaimed, text),
+            Self::AddressHeldByRetained(text) => (Reason::AddressHeldByRetained, text),
+            Self::DomainNotAccepted(text) => (Reason::DomainNotAccepted, text),
+            Self::AddressInUse(text) => (Reason::AddressInUse, text),
+            Self::NotOurs(text) => (Reason::NotOurs, text),
+            Self::TakenOver(text) => (Reason::TakenOver, text),
+            Self::NotSharedMailbox(text) => (Reason::NotSharedMailbox, text),
+            Self::MailboxGone(text) => (Reason::MailboxGone, text),
+            Self::AdoptionRefused(text) => (Reason::AdoptionRefused, text),
+            Self::MarkerAttributeInUse(text) => (Reason::MarkerAttributeInUse, text),
+            Self::DecisionNeeded(text) => (Reason::DecisionNeeded, text),
+            Self::TenantNotFound(text) => (Reason::TenantNotFound, text),
+            Self::TenantNotReady(text) => (Reason::TenantNotReady, text),
+            Self::TenantChanged(text) => (Reason::TenantChanged, text),
+            Self::NotAuthorized(text) => (Reason::NotAuthorized, text),
+            Self::SettingRefused(text) => (Reason::SettingRefused, text),
+            Self::NotConverging(text) => (Reason::NotConverging, text),
+            Self::Contested(text) => (Reason::Contested, text),
+            Self::SignInNotEffective(text) => (Reason::SignInNotEffective, text),
+            Self::GrantStuck(text) => (Reason::GrantStuck, text),
+            Self::GrantUnverified(text) => (Reason::GrantUnverified, text),
+            Self::LedgerUnreadable(text) => (Reason::LedgerUnreadable, text),
+            Self::LedgerOfAnotherCluster(text) => (Reason::LedgerOfAnotherCluster, text),
+            Self::LedgerRefused(text) => (Reason::LedgerRefused, text),
         }
     }
 }
@@ -399,7 +490,8 @@ impl Requeue {
     pub fn delay(self, interval: Duration, failures: u32) -> Option<Duration> {
         match self {
             Self::Interval => Some(interval),
-            Self::OnChange => None,
+            Self::WithTenant | Self::OnChange => None,
+            Self::At(Later { after, lane: _ }) => Some(after),
             Self::Backoff { first, cap } => Some(doubled(first, failures).min(cap)),
             Self::Sooner(first) => Some(doubled(first, failures).min(interval)),
         }

@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt};
 
 use super::report;
 use crate::api::condition::{self, Kind};
+use crate::api::reason::{Reason, RefusalReason};
 use crate::api::{MailboxPermission, MailboxPermissionStatus, MemberStatus};
 use crate::controller::context::Context;
 use crate::controller::events::Event;
@@ -77,15 +78,12 @@ async fn publish_change(
     if old.is_some_and(|old| old.reason == now.reason && old.status == now.status) {
         return;
     }
-    let reason = if kind == Kind::Ready {
-        now.reason.as_str()
+    // The other kind is an advisory, and named as such.
+    let (reason, warning) = if kind == Kind::Ready {
+        (now.reason.as_str(), Reason::of(now).is_some_and(lacks_members))
     } else {
-        kind.as_str()
+        (kind.as_str(), true)
     };
-    let warning = matches!(
-        reason,
-        "PartiallyGranted" | "MembersRefused" | "MailboxNotFound" | "ExpiresSoon"
-    );
     let event = Event {
         warning,
         reason,
@@ -95,12 +93,22 @@ async fn publish_change(
     context.events.publish(object.as_ref(), event).await;
 }
 
+/// Whether somebody has to see to the members, or to the mailbox that is missing.
+fn lacks_members(reason: Reason) -> bool {
+    [
+        Reason::PartiallyGranted,
+        Reason::MembersRefused,
+        Reason::MailboxNotFound,
+    ]
+    .contains(&reason)
+}
+
 /// Members whom the access rules refuse now and did not refuse before.
 fn new_refusals(old: Option<&MailboxPermissionStatus>, new: &MailboxPermissionStatus) -> usize {
     fn refused(status: &MailboxPermissionStatus) -> BTreeSet<&str> {
         let denied = |member: &&MemberStatus| {
             let message = member.message.as_deref();
-            message.is_some_and(|message| message.starts_with("AccessDenied"))
+            message.and_then(RefusalReason::of_message) == Some(RefusalReason::AccessDenied)
         };
         let members = status.members.iter().filter(denied);
         members.map(|member| member.address.as_str()).collect()
@@ -134,5 +142,5 @@ pub async fn report_missing_mailbox(context: &Context, key: &MailboxKey) -> Opti
 /// Since when the permission has been without its mailbox.
 fn waited(object: &MailboxPermission) -> Option<jiff::Timestamp> {
     let ready = condition::find(&object.status.as_ref()?.conditions, Kind::Ready)?;
-    (ready.reason == "MailboxNotFound").then_some(ready.last_transition_time.0)
+    (Reason::of(ready) == Some(Reason::MailboxNotFound)).then_some(ready.last_transition_time.0)
 }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-use super::begin::{Reconcile, Restraint};
 use super::outcome::{Outcome, PausedBy, Stall};
-use super::prepared::{Prepared, Remembered};
+use super::prepared::Prepared;
+use super::task::{Reconcile, Restraint};
 use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings, Validated};
 use crate::api::condition::whole_seconds;
-use crate::api::{Management, SharedMailbox, last_reconcile_request};
+use crate::api::{Management, SharedMailbox};
 use crate::controller::state::index::Index;
 use crate::controller::state::key::{MAILBOX, MailboxKey, Work};
 use crate::controller::state::read_mailbox::claims_of;
 use crate::controller::state::share::MAILBOXES;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
-use crate::mail::{MarkerOwner, SmtpAddress};
+use crate::mail::SmtpAddress;
 use crate::plan::Purpose;
 
 /// So long does a mailbox whose resource is gone count as one of its namespace's.
@@ -142,42 +142,11 @@ impl Reconcile<'_> {
             has_unread_permissions: {
                 let index = state.index();
                 index.has_unreadable_permissions(&self.key.namespace)
-                    || index.has_permissions_beyond(self.key)
+                    || index.room().has_permissions_beyond(self.key)
             },
             now: whole_seconds(self.context.clock.now()),
         };
         Ok((prepared, refusal))
-    }
-
-    /// As the marker of the mailbox is to name the resource.
-    pub(super) fn owner(&self, tenant: &Tenant) -> MarkerOwner {
-        MarkerOwner {
-            cluster: tenant.cluster.clone(),
-            namespace: self.key.namespace.clone(),
-            name: self.key.name.clone(),
-            uid: self.object.uid().unwrap_or_default(),
-        }
-    }
-
-    pub(super) fn remembered(&self) -> Remembered {
-        let now = self.context.clock.instant();
-        let status = self.object.status.as_ref();
-        let handled = status.and_then(|status| status.last_handled_reconcile_at.as_ref());
-        let is_asked = last_reconcile_request(self.object.annotations()) != handled;
-        self.context.state.remember(self.key, |memory| {
-            if is_asked {
-                memory.settings.forget();
-            }
-            Remembered {
-                acknowledged: memory.acknowledged(now),
-                stuck: memory.stuck(now),
-                said_missing: memory.said_to_be_missing(),
-                unverified: memory.tries.unverified(now),
-                failing: memory.tries.failing(),
-                earlier: memory.settings.earlier(now),
-                sign_in: memory.sign_in.attempts(now),
-            }
-        })
     }
 
     /// A ledger that can't be read, or speaks of another tenant or cluster, stalls its mailbox.
@@ -262,7 +231,12 @@ impl Reconcile<'_> {
     /// That the namespace has no room for the manifest, as a sentence.
     fn over_limit(&self) -> Option<String> {
         let MailboxKey { namespace, name } = self.key;
-        let is_beyond = self.context.state.index().is_beyond(MAILBOX, namespace, name);
+        let is_beyond = self
+            .context
+            .state
+            .index()
+            .room()
+            .is_beyond(MAILBOX, namespace, name);
         is_beyond.then(|| {
             format!(
                 "the SharedMailboxes of the namespace take more room than {} addresses, and this is one of the youngest: \

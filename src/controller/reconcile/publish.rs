@@ -6,14 +6,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::applied::{Applied, LISTED, Snapshot};
-use super::begin::{Reconcile, Restraint};
-use super::outcome::{Disposition, Outcome, Stall};
+use super::outcome::{Disposition, Outcome, Published, Stall};
 use super::permission;
 use super::remaining;
 use super::report::{self, Findings, Names};
-use super::requeue::{Completed, requeue_as};
-use super::validate::{MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX};
-use crate::api::condition::{self, Kind, Truth};
+use super::requeue::{Completed, requeue};
+use super::task::{Reconcile, Restraint};
+use super::validate::MemberVerdict;
+use crate::api::condition::{self, Kind};
+use crate::api::reason::Reason;
 use crate::api::{MailboxPermission, REMOVE_ORPHANS, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
@@ -25,7 +26,8 @@ impl Reconcile<'_> {
         let applied = applied.unwrap_or_else(Applied::from);
         if self.is_gone {
             let outcome = Box::pin(self.finish_without_resource(applied)).await;
-            return self.completed_without_resource(outcome);
+            let outcome = self.resting(outcome);
+            return requeue(self.context, self.key, &outcome.disposition(), self.lane);
         }
         let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
         let is_to_be_continued = self.restraint.is_some()
@@ -49,7 +51,7 @@ impl Reconcile<'_> {
             disposition if awaits_somebody => disposition.awaiting_somebody(),
             disposition => disposition,
         };
-        let completed = requeue_as(self.context, self.key, &outcome, &disposition, self.lane);
+        let completed = requeue(self.context, self.key, &disposition, self.lane);
         let completed = match &self.restraint {
             Some(Restraint::Unsettled(wait)) => completed.sooner(*wait, self.lane),
             Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Observed | Restraint::Deleting)
@@ -94,7 +96,9 @@ impl Reconcile<'_> {
         let shown = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
         let is_same = shown.is_some_and(|shown| {
             let ready = disposition.ready.as_ref();
-            ready.is_some_and(|ready| shown.reason == ready.reason && shown.message == ready.message)
+            ready.is_some_and(|ready| {
+                Reason::of(shown) == Some(ready.reason) && shown.message == ready.message
+            })
         });
         is_same && status.and_then(|status| status.observed_generation) == self.object.metadata.generation
     }
@@ -155,7 +159,7 @@ impl Reconcile<'_> {
         let done = named(&done, snapshot.as_ref(), &announced);
         self.publish_events(&before, &disposition, &done).await;
         let granted = match &snapshot {
-            Some(snapshot) => self.publish_grants(snapshot, &revoked).await,
+            Some(snapshot) => self.publish_grants(snapshot, &revoked, &announced).await,
             None => BTreeSet::new(),
         };
         let all_written = self
@@ -234,16 +238,6 @@ impl Reconcile<'_> {
         all_written
     }
 
-    pub(super) async fn publish(&self, warning: bool, reason: &str, action: &str, note: &str) {
-        let event = Event {
-            warning,
-            reason,
-            action,
-            note,
-        };
-        self.context.events.publish(&self.object, event).await;
-    }
-
     async fn publish_events(&self, before: &SharedMailbox, disposition: &Disposition, done: &[String]) {
         let status = before.status.as_ref();
         let old = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
@@ -253,7 +247,8 @@ impl Reconcile<'_> {
             self.publish(false, "Reattached", "Reattach", note).await;
         }
         self.publish_revocation_due(before).await;
-        self.publish_drift(before, disposition).await;
+        let drifted = status.and_then(|status| condition::find(&status.conditions, Kind::Drifted));
+        self.publish_as(disposition.advisory_event(drifted)).await;
         // The event about the creation stands for its first settings and grants, too.
         if !done.is_empty() && !self.created {
             let was_ready = old.is_some_and(|ready| ready.status == "True");
@@ -261,30 +256,22 @@ impl Reconcile<'_> {
             let reason = if is_drift { "DriftRepaired" } else { "Changed" };
             self.publish(false, reason, "Apply", &done.join("; ")).await;
         }
-        let Some(ready) = &disposition.ready else { return };
-        // What was done says that all is well; only a recovery without a write needs words of its own.
-        if ready.truth == Truth::True && (self.created || !done.is_empty()) {
-            return;
+        let about_ready = disposition.ready_event(old, self.created || !done.is_empty());
+        if disposition.is_denial && about_ready.is_some() {
+            self.context.metrics.refused(key::MAILBOX, 1);
         }
-        // The rest follows at once, and has an event then.
-        if ready.reason == "Applying" {
-            return;
-        }
-        if old.is_none_or(|old| old.reason != ready.reason || old.status != ready.truth.as_str()) {
-            if ready.reason == "AccessDenied" {
-                self.context.metrics.refused(key::MAILBOX, 1);
-            }
-            self.publish(disposition.warn, &ready.reason, "Reconcile", &ready.message)
-                .await;
-        }
+        self.publish_as(about_ready).await;
     }
 
-    /// That something differs which is only observed.
-    async fn publish_drift(&self, before: &SharedMailbox, disposition: &Disposition) {
-        let status = before.status.as_ref();
-        let shown = status.and_then(|status| condition::find(&status.conditions, Kind::Drifted));
-        if let (None, Some(drifted)) = (shown, &disposition.advisory) {
-            self.publish(true, "Drifted", "Observe", &drifted.message).await;
+    async fn publish_as(&self, event: Option<Published<'_>>) {
+        if let Some(Published {
+            warning,
+            reason,
+            action,
+            note,
+        }) = event
+        {
+            self.publish(warning, reason, action, note).await;
         }
     }
 
@@ -306,7 +293,13 @@ impl Reconcile<'_> {
     }
 
     /// One event on each permission from which grants or revocations follow. Those from which grants follow, by name.
-    async fn publish_grants(&self, snapshot: &Snapshot, revoked: &[RecordedGrant]) -> BTreeSet<String> {
+    async fn publish_grants(
+        &self,
+        snapshot: &Snapshot,
+        revoked: &[RecordedGrant],
+        announced: &Ledger,
+    ) -> BTreeSet<String> {
+        let names = Names::of(&snapshot.desired, announced);
         let mut with_grants = BTreeSet::new();
         for object in &self.permissions {
             let name = object.name_any();
@@ -314,10 +307,10 @@ impl Reconcile<'_> {
             let granted = granted.filter_map(|key| {
                 let wanted = snapshot.desired.grants.get(&key)?;
                 let is_own = wanted.by.contains(&name);
-                is_own.then(|| format!("{} to {}", key.1, wanted.member))
+                is_own.then(|| format!("{} to {}", key.1, names.called(&key.0)))
             });
             let lost = revoked.iter().filter(|grant| grant.by.contains(&name));
-            let lost = lost.map(|grant| format!("{} of {}", grant.right, grant.member));
+            let lost = lost.map(|grant| format!("{} of {}", grant.right, names.called(&grant.object_id)));
             let granted: Vec<String> = granted.collect();
             if !granted.is_empty() {
                 with_grants.insert(name.clone());
@@ -394,9 +387,7 @@ impl Snapshot {
             .iter()
             .flatten()
             .any(|verdict| match verdict {
-                MemberVerdict::Refused(refusal) => {
-                    refusal.reason == MEMBER_NOT_FOUND || refusal.reason == NO_MAILBOX
-                }
+                MemberVerdict::Refused(refusal) => refusal.reason.may_end_by_itself(),
                 MemberVerdict::One { .. } | MemberVerdict::Everybody(_) => false,
             })
     }

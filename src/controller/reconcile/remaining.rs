@@ -9,11 +9,16 @@ use crate::plan::Plan;
 /// After a reconcile that is reported to have ended like this.
 pub fn of(outcome: &Outcome, owed: Option<usize>) -> Remaining {
     let edits = match outcome {
-        Outcome::UpToDate | Outcome::Observed | Outcome::Released => Edits::Effective,
+        Outcome::UpToDate
+        | Outcome::Observed
+        | Outcome::Released
+        | Outcome::Resting(_)
+        | Outcome::Absent(_) => Edits::Effective,
         Outcome::Progressing(_)
         | Outcome::Unavailable(_)
         | Outcome::Conflict
         | Outcome::TenantPending
+        | Outcome::TooEarly(_)
         | Outcome::Deleting => Edits::Waiting,
         Outcome::Drift(_) | Outcome::Paused(_) | Outcome::Stalled(_) | Outcome::Held(_) => Edits::Stuck,
     };

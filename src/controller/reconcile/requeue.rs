@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::outcome::{Disposition, Outcome, Requeue};
+use super::outcome::{Disposition, Requeue};
 use crate::controller::context::Context;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::key::MailboxKey;
@@ -44,23 +44,15 @@ impl Completed {
     }
 }
 
-/// When an outcome brings the mailbox back, and in which lane.
-pub fn requeue(context: &Context, key: &MailboxKey, outcome: &Outcome, lane: Lane) -> Completed {
-    requeue_as(context, key, outcome, &outcome.disposition(), lane)
-}
-
-pub fn requeue_as(
-    context: &Context,
-    key: &MailboxKey,
-    outcome: &Outcome,
-    disposition: &Disposition,
-    lane: Lane,
-) -> Completed {
-    let failures = context.state.remember(key, |memory| {
-        if matches!(outcome, Outcome::TenantPending) {
-            memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
-        }
-        memory.count_ending(disposition.label)
+/// When what an outcome means brings the mailbox back, and in which lane.
+pub fn requeue(context: &Context, key: &MailboxKey, disposition: &Disposition, lane: Lane) -> Completed {
+    let failures = disposition.label.map_or(1, |label| {
+        context.state.remember(key, |memory| {
+            if disposition.requeue == Requeue::WithTenant {
+                memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
+            }
+            memory.count_ending(label)
+        })
     });
     let mailbox = context.state.index().mailbox(key);
     let tenant = mailbox.map(|mailbox| mailbox.spec.tenant_ref.name.clone());
@@ -69,11 +61,12 @@ pub fn requeue_as(
         Some(TenantState::NotReady { .. }) | None => RECHECK,
     };
     let delay = disposition.requeue.delay(interval, failures);
-    // What somebody waits for keeps its place; the regular recheck waits at the end.
-    let lane = if disposition.requeue == Requeue::Interval {
-        Lane::Sweep
-    } else {
-        lane
+    let lane = match disposition.requeue {
+        // The regular recheck waits at the end.
+        Requeue::Interval => Lane::Sweep,
+        Requeue::At(later) => later.lane,
+        // What somebody waits for keeps its place.
+        Requeue::Backoff { .. } | Requeue::Sooner(_) | Requeue::WithTenant | Requeue::OnChange => lane,
     };
-    Completed::new(outcome.result(), delay.map(|delay| (delay, lane)))
+    Completed::new(disposition.result, delay.map(|delay| (delay, lane)))
 }

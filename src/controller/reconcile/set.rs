@@ -2,8 +2,8 @@
 //! hostage.
 
 use super::encode::parameters;
-use super::execute::Executor;
 use super::execution::Execution;
+use super::executor::Executor;
 use crate::exchange::{ErrorClass, ExchangeError, Stage};
 use crate::plan::{Change, Step, parts};
 use crate::setting::Call;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt;
 
-use super::begin::Reconcile;
 use super::execution::{Execution, Refused};
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Remembered;
 use super::report::{Names, first_of};
+use super::task::Reconcile;
 use super::validate::Wanted;
 use crate::api::{APPROVE, ForeignState};
 use crate::controller::state::key::MailboxKey;
@@ -17,6 +17,7 @@ use crate::mail::{ObjectId, Right};
 use crate::plan::{
     self, Acknowledged, Change, Desired, Held, Observed, Plan, SignInStanding, Standing, Unread,
 };
+use crate::words::counted;
 
 /// After a plan was carried out: what is left of it may be refused, or not shown yet. None: nothing is left.
 pub(super) fn after(
@@ -139,8 +140,9 @@ pub(super) fn settled(
     let stuck: Vec<String> = stuck
         .map(|row| format!("{} in the list of {}", row.shown, row.store))
         .collect();
+    let names = Names::of(desired, ledger);
     let unproven: Vec<String> = plan::unproven(desired, ledger)
-        .map(|grant| format!("{} of {}", grant.right, grant.member))
+        .map(|grant| format!("{} of {}", grant.right, names.called(&grant.object_id)))
         .collect();
     let mut texts = Vec::new();
     if !stuck.is_empty() {
@@ -292,7 +294,6 @@ fn waits_for_approval(
     id: &str,
     approved: Option<&str>,
 ) -> String {
-    let count = held.changes.len();
     let changes = held
         .changes
         .iter()
@@ -306,8 +307,9 @@ fn waits_for_approval(
         Some(_) | None => String::new(),
     };
     format!(
-        "{count} changes wait for approval, because too much would change at once: {}. To let exactly these go \
-         on: kubectl annotate -n {namespace} sharedmailbox/{name} {APPROVE}={id} --overwrite{other}",
+        "{} for approval, because too much would change at once: {}. To let exactly these go on: kubectl annotate -n \
+         {namespace} sharedmailbox/{name} {APPROVE}={id} --overwrite{other}",
+        counted(held.changes.len(), "change waits", "changes wait"),
         first_of(changes)
     )
 }

@@ -66,6 +66,8 @@ pub struct DirectoryCache {
     answers: Cache<(MemberKind, SmtpAddress), Resolution>,
     expansions: Cache<ObjectId, Expansion>,
     identities: Cache<Holder, Identity>,
+    /// How people in groups are called: by their id when nobody knows more.
+    names: Cache<ObjectId, String>,
 }
 
 /// How long a member's look-up holds. A rename keeps the object id, so an old answer does no harm; a new owner
@@ -78,6 +80,8 @@ const MISS_FRESH: Duration = Duration::from_secs(30);
 const UNTIED_FRESH: Duration = Duration::from_mins(5);
 /// How long the members of a group are taken as they were: mailboxes that share a group read it once a round.
 const GROUP_FRESH: Duration = Duration::from_mins(2);
+/// For messages only: an old name of somebody who has left a group says more than their id.
+const NAME_FRESH: Duration = Duration::from_hours(24);
 const MOST_ANSWERS: usize = 50_000;
 
 impl DirectoryCache {
@@ -102,6 +106,15 @@ impl DirectoryCache {
 
     pub fn remember_expansion(&self, group: ObjectId, expansion: Expansion, now: Instant) {
         self.expansions.put(group, expansion, now);
+    }
+
+    /// How somebody who came with a group is called. None: it was not asked.
+    pub fn name(&self, person: &ObjectId, now: Instant) -> Option<String> {
+        self.names.get(person, now, |_| NAME_FRESH)
+    }
+
+    pub fn remember_name(&self, person: ObjectId, name: String, now: Instant) {
+        self.names.put(person, name, now);
     }
 
     /// The members of every group are read again at the next reconcile.

@@ -13,12 +13,14 @@ use super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work}
 use super::ledgers::Ledgers;
 use super::read_mailbox::ReadMailbox;
 use super::requests::{first_lane, permission_lane, prune, same_mailbox_request};
-use super::seen_ledger::{LedgerGlance, SeenLedger};
-use super::share::{Beyond, MAILBOXES, PERMISSIONS, Share};
+use super::seen_ledger::LedgerGlance;
+use super::share::{Beyond, MAILBOXES, Moved, PERMISSIONS};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox, reconcile_requests};
 use crate::lane::Lane;
-use crate::mail::{Right, SmtpAddress};
+use crate::mail::SmtpAddress;
 use crate::plan::People;
+
+use room::Room;
 
 #[derive(Default)]
 pub struct Index {
@@ -31,14 +33,7 @@ pub struct Index {
     tenants: BTreeMap<String, Arc<ExchangeTenant>>,
     /// Objects, by kind, namespace and name, that could not be decoded: nobody knows what they declare.
     unreadable: BTreeSet<(&'static str, String, String)>,
-    /// What each namespace has, by kind.
-    shares: HashMap<(&'static str, String), Share>,
-    /// Permissions that are known by name and size only, by mailbox.
-    beyond: BTreeMap<MailboxKey, BTreeSet<String>>,
-    /// Objects that are to be read again, because there is room for them.
-    to_be_read: BTreeSet<(&'static str, String, String)>,
-    /// Those for which there is no room any more, or room again, until somebody sees to them.
-    moved: Vec<Beyond>,
+    room: Room,
     ledgers: Ledgers,
     deadlines: Deadlines,
 }
@@ -74,36 +69,8 @@ impl Index {
         &mut self.ledgers
     }
 
-    /// What nobody saw happen before a restart: ledgers that grant what no permission declares, of which a revocation
-    /// must not wait behind the regular rechecks; and ledgers whose resource is gone.
-    pub fn owed_by_ledgers(&self) -> Changes {
-        let lane = |ledger: &SeenLedger| {
-            let permissions = self.permissions.get(&ledger.key);
-            let permissions = permissions.into_iter().flat_map(BTreeMap::values);
-            let declared: Vec<(SmtpAddress, Right)> =
-                permissions.flat_map(|permission| rights_of(permission)).collect();
-            match self.mailboxes.contains_key(&ledger.key) {
-                true if ledger.owes(&declared) => Some(Lane::Revocation),
-                true => None,
-                false => Some(Lane::Sweep),
-            }
-        };
-        let owed = self.ledgers.all();
-        owed.filter_map(|ledger| Some((Work::Mailbox(ledger.key.clone()), lane(ledger)?)))
-            .collect()
-    }
-
     pub fn uid_is_alive(&self, uid: &str) -> bool {
         self.uids.contains(uid)
-    }
-
-    /// On how many mailboxes of the tenant named `tenant` changes wait for approval.
-    pub fn held_mailboxes(&self, tenant: &str) -> usize {
-        let waits = |seen: &&SeenMailbox| {
-            let status = seen.object.status.as_ref();
-            seen.object.spec.tenant_ref.name == tenant && status.is_some_and(|status| status.held.is_some())
-        };
-        self.mailboxes.values().filter(waits).count()
     }
 
     /// The mailboxes on which these people hold something, for them to lose it at once.
@@ -118,42 +85,6 @@ impl Index {
 
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.deadlines.next()
-    }
-
-    /// All mailboxes that claim `address` in the tenant named `tenant`.
-    pub fn claimants(&self, tenant: &str, address: &SmtpAddress) -> Vec<Arc<SharedMailbox>> {
-        let keys = self.claims.get(&(tenant.to_owned(), address.clone()));
-        keys.into_iter()
-            .flatten()
-            .filter_map(|key| self.mailbox(key))
-            .collect()
-    }
-
-    pub fn mailboxes_in(&self, namespace: &str) -> Vec<Arc<SharedMailbox>> {
-        let first = MailboxKey {
-            namespace: namespace.to_owned(),
-            name: String::new(),
-        };
-        let from_here = self.mailboxes.range(first..);
-        let here = from_here.take_while(|(key, _)| key.namespace == namespace);
-        here.map(|(_, seen)| Arc::clone(&seen.object)).collect()
-    }
-
-    /// The mailboxes that belong to the tenant named `tenant`, and those whose resource is gone.
-    pub fn of_tenant(&self, tenant: &str) -> Vec<MailboxKey> {
-        let mailboxes = self
-            .mailboxes
-            .iter()
-            .filter(|(_, seen)| seen.object.spec.tenant_ref.name == tenant);
-        let present = mailboxes.map(|(key, _)| key.clone());
-        present
-            .chain(self.ledgers.released(|other| other == tenant))
-            .collect()
-    }
-
-    /// Mailboxes whose resource is gone, and the ExchangeTenant that it named, too: another one may lead to the same tenant.
-    pub fn orphaned(&self) -> Vec<MailboxKey> {
-        self.ledgers.released(|tenant| !self.has_tenant(tenant))
     }
 
     pub fn mailboxes(&self) -> impl Iterator<Item = &SharedMailbox> {
@@ -174,13 +105,12 @@ impl Index {
         };
         let is_readable_again = self.readable(MAILBOX, &key.namespace, &key.name);
         let created = created(&read.object.metadata);
-        let share = self.share(MAILBOX, &key.namespace);
+        let share = self.room.share(MAILBOX, &key.namespace);
         let was_out = share.is_out(&key.name);
         let moved = share.set(&key.name, created, read.size, MAILBOXES);
         let is_out = share.is_out(&key.name);
         let mut changes = self.note_moved(MAILBOX, &key.namespace, moved);
-        self.to_be_read
-            .remove(&(MAILBOX, key.namespace.clone(), key.name.clone()));
+        self.room.was_read(MAILBOX, &key.namespace, &key.name);
         if was_out != is_out || is_readable_again {
             changes.push((Work::Mailbox(key.clone()), Lane::Edit));
         }
@@ -233,9 +163,12 @@ impl Index {
     pub fn delete_mailbox(&mut self, key: &MailboxKey) -> Changes {
         let mut changes = Changes::new();
         self.readable(MAILBOX, &key.namespace, &key.name);
-        let moved = self.share(MAILBOX, &key.namespace).remove(&key.name, MAILBOXES);
+        let moved = self
+            .room
+            .share(MAILBOX, &key.namespace)
+            .remove(&key.name, MAILBOXES);
         changes.extend(self.note_moved(MAILBOX, &key.namespace, moved));
-        self.forget_empty_share(MAILBOX, &key.namespace);
+        self.room.forget_empty_share(MAILBOX, &key.namespace);
         if let Some(gone) = self.mailboxes.remove(key) {
             self.unclaim(key, &gone.object.spec.tenant_ref.name, &gone.claims, &mut changes);
             self.uids.remove(&gone.object.uid().unwrap_or_default());
@@ -288,20 +221,19 @@ impl Index {
             changes.extend(self.delete_permission(&namespace, &name));
         }
         let (created, size) = (created(&object.metadata), object.spec.members.len());
-        let share = self.share(PERMISSION, &namespace);
+        let share = self.room.share(PERMISSION, &namespace);
         let moved = share.set(&name, created, size, PERMISSIONS);
         let is_out = share.is_out(&name);
         changes.extend(self.note_moved(PERMISSION, &namespace, moved));
-        self.to_be_read
-            .remove(&(PERMISSION, namespace.clone(), name.clone()));
+        self.room.was_read(PERMISSION, &namespace, &name);
         self.permission_homes
             .insert((namespace.clone(), name.clone()), home.clone());
         if is_out {
             changes.extend(self.put_out(&home, &name));
-            self.moved.push(Beyond::new(PERMISSION, &namespace, &name));
+            self.room.moved(PERMISSION, &namespace, &name);
             return changes;
         }
-        if self.is_let_in(&home, &name) {
+        if self.room.is_let_in(&home, &name) {
             changes.push((Work::Mailbox(home.clone()), Lane::Edit));
         }
         let before = self.permissions.get(&home).and_then(|all| all.get(&name));
@@ -318,18 +250,17 @@ impl Index {
 
     pub fn delete_permission(&mut self, namespace: &str, name: &str) -> Changes {
         let mut changes = self.readable_again(namespace, name);
-        let moved = self.share(PERMISSION, namespace).remove(name, PERMISSIONS);
+        let moved = self.room.share(PERMISSION, namespace).remove(name, PERMISSIONS);
         changes.extend(self.note_moved(PERMISSION, namespace, moved));
-        self.forget_empty_share(PERMISSION, namespace);
-        self.to_be_read
-            .remove(&(PERMISSION, namespace.to_owned(), name.to_owned()));
+        self.room.forget_empty_share(PERMISSION, namespace);
+        self.room.was_read(PERMISSION, namespace, name);
         let Some(home) = self
             .permission_homes
             .remove(&(namespace.to_owned(), name.to_owned()))
         else {
             return changes;
         };
-        self.is_let_in(&home, name);
+        self.room.is_let_in(&home, name);
         self.deadlines.forget(&home, name);
         if let Some(all) = self.permissions.get_mut(&home) {
             all.remove(name);
@@ -339,6 +270,65 @@ impl Index {
         }
         changes.push((Work::Mailbox(home), Lane::Revocation));
         changes
+    }
+
+    /// A permission is known by name and size only. Its mailbox has to know.
+    fn put_out(&mut self, home: &MailboxKey, name: &str) -> Changes {
+        self.deadlines.forget(home, name);
+        let known = self.permissions.get_mut(home).and_then(|all| all.remove(name));
+        let is_new = self.room.put_out(home, name);
+        let is_news = known.is_some() || is_new;
+        is_news
+            .then(|| (Work::Mailbox(home.clone()), Lane::Edit))
+            .into_iter()
+            .collect()
+    }
+
+    /// Somebody else's size decides about these objects, too.
+    fn note_moved(&mut self, kind: &'static str, namespace: &str, moved: Moved) -> Changes {
+        let Moved { out, again } = moved;
+        let mut changes = Changes::new();
+        for name in out {
+            self.room.was_read(kind, namespace, &name);
+            let key = (namespace.to_owned(), name.clone());
+            match self.permission_homes.get(&key).cloned() {
+                Some(home) if kind == PERMISSION => {
+                    changes.extend(self.put_out(&home, &name));
+                    self.room.moved(kind, namespace, &name);
+                }
+                Some(_) | None => changes.extend(self.slim_mailbox(namespace, &name)),
+            }
+        }
+        for name in again {
+            self.room.is_to_be_read_again(kind, namespace, &name);
+        }
+        changes
+    }
+
+    /// There is no room for a mailbox any more.
+    fn slim_mailbox(&mut self, namespace: &str, name: &str) -> Changes {
+        let key = MailboxKey {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        let Some(seen) = self.mailboxes.get(&key) else {
+            return Changes::new();
+        };
+        let first_seen = seen.first_seen;
+        let slim = ReadMailbox::by_name_and_size(&seen.object, &seen.claims, 0);
+        let mut changes = self.keep_mailbox(key.clone(), slim, first_seen);
+        changes.push((Work::Mailbox(key), Lane::Edit));
+        changes
+    }
+
+    /// For which objects of a namespace there is room.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Objects that somebody has to see to, once.
+    pub fn take_moved(&mut self) -> Vec<Beyond> {
+        self.room.take_moved()
     }
 
     /// Whatever waited because this permission could not be decoded is due: revocations above all.
@@ -387,14 +377,6 @@ impl Index {
         }
     }
 
-    /// Namespace and name of those.
-    fn unreadable_names(&self, kind: &'static str) -> impl Iterator<Item = (String, String)> {
-        self.unreadable
-            .iter()
-            .filter(move |(other, ..)| *other == kind)
-            .map(|(_, namespace, name)| (namespace.clone(), name.clone()))
-    }
-
     pub fn apply_ledger(&mut self, glance: LedgerGlance) -> Changes {
         let name = glance.name_any();
         self.readable(LEDGER, "", &name);
@@ -404,11 +386,6 @@ impl Index {
     pub fn delete_ledger(&mut self, name: &str) -> Changes {
         self.readable(LEDGER, "", name);
         self.ledgers.delete(name)
-    }
-
-    pub fn ledger_names(&self) -> Vec<String> {
-        let unreadable = self.unreadable_names(LEDGER).map(|(_, name)| name);
-        self.ledgers.names().into_iter().chain(unreadable).collect()
     }
 
     pub fn apply_tenant(&mut self, mut object: ExchangeTenant) -> Changes {
@@ -451,46 +428,13 @@ impl Index {
     pub fn tenants(&self) -> Vec<Arc<ExchangeTenant>> {
         self.tenants.values().cloned().collect()
     }
-
-    pub fn mailbox_keys(&self) -> Vec<MailboxKey> {
-        let unreadable = self.unreadable_names(MAILBOX);
-        self.mailboxes
-            .keys()
-            .cloned()
-            .chain(unreadable.map(|(namespace, name)| MailboxKey { namespace, name }))
-            .collect()
-    }
-
-    pub fn permission_keys(&self) -> Vec<(String, String)> {
-        self.permission_homes
-            .keys()
-            .cloned()
-            .chain(self.unreadable_names(PERMISSION))
-            .collect()
-    }
-
-    pub fn tenant_names(&self) -> Vec<String> {
-        let unreadable = self.unreadable_names(TENANT).map(|(_, name)| name);
-        self.tenants.keys().cloned().chain(unreadable).collect()
-    }
-}
-
-/// Each right of each member, as written.
-fn rights_of(permission: &MailboxPermission) -> impl Iterator<Item = (SmtpAddress, Right)> {
-    let spec = &permission.spec;
-    let members = spec
-        .members
-        .iter()
-        .filter_map(|member| member.user.as_ref().or(member.group.as_ref()));
-    members
-        .filter_map(|address| address.parse::<SmtpAddress>().ok())
-        .flat_map(|address| spec.rights.iter().map(move |right| (address.clone(), *right)))
 }
 
 fn created(metadata: &ObjectMeta) -> Option<Timestamp> {
     metadata.creation_timestamp.as_ref().map(|time| time.0)
 }
 
+mod queries;
 mod room;
 #[cfg(test)]
 mod tests;

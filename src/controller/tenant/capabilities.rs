@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use strum::IntoEnumIterator as _;
 
 use crate::api::condition::{self, Kind, Verdict};
+use crate::api::reason::Reason;
 use crate::api::{
     BatchAfterError, ClockComparison, ExchangeTenant, HiddenMembers, PagingAnchor, RoleKnowledge,
     TenantCapabilities, last_reconcile_request,
@@ -148,7 +149,12 @@ pub fn advisory(known: &Capabilities) -> Option<Verdict> {
         );
     }
     let text = format!("the app may not use {}; {}", lines.join(", "), how.join("; "));
-    Some(Verdict::new(Kind::CapabilityMissing, true, "NotGranted", text))
+    Some(Verdict::new(
+        Kind::CapabilityMissing,
+        true,
+        Reason::NotGranted,
+        text,
+    ))
 }
 
 /// Whether permissions on Microsoft Graph are all that is missing.
@@ -166,7 +172,7 @@ fn is_permission(missing: &Missing) -> bool {
 /// What was missing when the tenant was last probed, by whichever replica.
 pub fn as_before(conditions: &[Condition]) -> Option<Verdict> {
     let before = condition::find(conditions, Kind::CapabilityMissing)?;
-    let (reason, message) = (before.reason.clone(), before.message.clone());
+    let (reason, message) = (Reason::of(before)?, before.message.clone());
     Some(Verdict::new(Kind::CapabilityMissing, true, reason, message))
 }
 

@@ -10,10 +10,11 @@ use super::capabilities;
 use super::connection::connected;
 use super::fault::Fault;
 use super::people::{self, Named};
-use super::report::{Checked, SERVED_BY_ANOTHER, report};
+use super::report::{Checked, report};
 use super::serving;
 use super::timing::Timing;
 use crate::api::ExchangeTenant;
+use crate::api::reason::Reason;
 use crate::controller::context::Context;
 use crate::controller::events::Event;
 use crate::controller::metrics::ReconcileResult;
@@ -126,7 +127,7 @@ async fn report_other(context: &Context, object: &ExchangeTenant, message: &str)
     tracing::warn!(tenant = object.name_any(), "not served here: {message}");
     let event = Event {
         warning: true,
-        reason: SERVED_BY_ANOTHER,
+        reason: Reason::ServedByAnother.as_str(),
         action: "Check",
         note: message,
     };
@@ -199,17 +200,17 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
     let guid: TenantGuid = spec
         .tenant_id
         .parse()
-        .map_err(|e| Fault::stalled("InvalidSpec", format!("spec.tenantId: {e}")))?;
+        .map_err(|e| Fault::stalled(Reason::InvalidSpec, format!("spec.tenantId: {e}")))?;
     // The status proves nothing: the API server keeps spec.tenantId, the token names the tenant, and each ledger its own.
     if let Some(first) = rival(context, object) {
         let text = format!("the ExchangeTenant {first:?} is for the same tenant {guid}: keep one of the two");
-        return Err(Fault::stalled("DuplicateTenant", text));
+        return Err(Fault::stalled(Reason::DuplicateTenant, text));
     }
     let Timing {
         interval,
         propagation,
         safety,
-    } = Timing::of(spec).map_err(|message| Fault::stalled("InvalidSpec", message))?;
+    } = Timing::of(spec).map_err(|message| Fault::stalled(Reason::InvalidSpec, message))?;
     let cluster = ClusterId {
         name: spec.ownership.cluster_id.clone(),
         uid_part: context.cluster_uid.clone(),
@@ -247,7 +248,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         unresolved,
     } = people::of(&gateway, spec, old.map(|old| (&old.protected, &old.departed)))
         .await
-        .map_err(|message| Fault::stalled("InvalidSpec", message))?;
+        .map_err(|message| Fault::stalled(Reason::InvalidSpec, message))?;
     let tenant = Tenant {
         generation: object.metadata.generation,
         gateway,
@@ -283,7 +284,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
 
 fn changed(pinned: &str, shown: &str) -> Fault {
     Fault::Stalled {
-        reason: "TenantChanged",
+        reason: Reason::TenantChanged,
         message: format!(
             "this ExchangeTenant stands for tenant {pinned} and its credentials lead to {shown}: nothing is read as \
              absence and nothing is written; make another ExchangeTenant for the other tenant"

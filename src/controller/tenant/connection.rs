@@ -7,6 +7,7 @@ use super::credentials;
 use super::endpoints;
 use super::fault::Fault;
 use crate::api::ExchangeTenant;
+use crate::api::reason::Reason;
 use crate::controller::context::Context;
 use crate::controller::state::tenants::Connected;
 use crate::exchange::{Connection, Credential, Gateway};
@@ -24,7 +25,7 @@ pub async fn connected(
         spec.endpoints.as_ref(),
         &context.settings.allowed_endpoints,
     )
-    .map_err(|message| Fault::stalled("EndpointNotAllowed", message))?;
+    .map_err(|message| Fault::stalled(Reason::EndpointNotAllowed, message))?;
     let name = object.name_any();
     let connection = Connection {
         tenant: guid,
@@ -33,7 +34,7 @@ pub async fn connected(
             .credentials
             .client_id
             .parse()
-            .map_err(|_| Fault::stalled("InvalidSpec", "spec.credentials.clientId is no GUID"))?,
+            .map_err(|_| Fault::stalled(Reason::InvalidSpec, "spec.credentials.clientId is no GUID"))?,
         credentials: credentials::read(context, object).await?,
         max_concurrent: usize::try_from(spec.limits.max_concurrent_requests).unwrap_or(1),
         writes_per_minute: u32::try_from(spec.limits.writes_per_minute).unwrap_or(1),

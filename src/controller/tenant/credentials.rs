@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use super::fault::Fault;
 use super::refusals;
 use crate::api::condition::{Kind, Verdict, whole_seconds};
+use crate::api::reason::Reason;
 use crate::api::{CertificateRef, CredentialInUse, CredentialName, EXPIRES_AT, ExchangeTenant, SecretKeyRef};
 use crate::controller::context::Context;
 use crate::controller::state::tenants::CredentialFacts;
@@ -70,7 +71,7 @@ pub async fn read(context: &Context, object: &ExchangeTenant) -> Result<Vec<Cred
     let unusable: Vec<String> = facts.unusable.iter().map(|(_, why)| why.clone()).collect();
     context.state.tenants.set_credentials(&object.name_any(), facts);
     if usable.is_empty() {
-        let reason = first_reason.unwrap_or("InvalidSpec");
+        let reason = first_reason.unwrap_or(Reason::InvalidSpec);
         return Err(Fault::stalled(reason, unusable.join("; ")));
     }
     Ok(usable)
@@ -79,7 +80,7 @@ pub async fn read(context: &Context, object: &ExchangeTenant) -> Result<Vec<Cred
 fn workload_identity(context: &Context) -> Result<Usable, Fault> {
     let Some(token_file) = context.settings.federated_token_file.clone() else {
         return Err(Fault::stalled(
-            "WorkloadIdentityNotMounted",
+            Reason::WorkloadIdentityNotMounted,
             "spec.credentials.workloadIdentity needs a service account token in the operator's pod: set \
              workloadIdentity.enabled=true in the operator's chart (or --federated-token-file)",
         ));
@@ -99,8 +100,12 @@ async fn certificate(context: &Context, reference: &CertificateRef) -> Result<Us
     };
     let certificates = value(&secret, &place, certificates)?;
     let private = value(&secret, &place, private)?;
-    let certificate = ClientCertificate::parse(certificates, private)
-        .map_err(|error| Fault::stalled("CertificateUnusable", format!("{place} can't be used: {error}")))?;
+    let certificate = ClientCertificate::parse(certificates, private).map_err(|error| {
+        Fault::stalled(
+            Reason::CertificateUnusable,
+            format!("{place} can't be used: {error}"),
+        )
+    })?;
     Ok(Usable {
         ends: Some(certificate.not_after()),
         credential: Credential::Certificate(Arc::new(certificate)),
@@ -117,7 +122,7 @@ async fn client_secret(context: &Context, reference: &SecretKeyRef) -> Result<Us
             ends: secret.annotations().get(EXPIRES_AT).and_then(|text| expiry(text)),
         }),
         _ => Err(Fault::stalled(
-            "SecretKeyNotFound",
+            Reason::SecretKeyNotFound,
             format!("{place}, key {key:?}: empty or not text"),
         )),
     }
@@ -132,12 +137,12 @@ async fn secret(context: &Context, name: &str, field: &str) -> Result<(Secret, S
         Ok(Some(found)) => Ok((found, place)),
         Ok(None) => {
             let text = format!("{place}, which spec.credentials.{field} names, does not exist: create it");
-            Err(Fault::stalled("SecretNotFound", text))
+            Err(Fault::stalled(Reason::SecretNotFound, text))
         }
         Err(kube::Error::Api(status)) if status.is_forbidden() => {
             let text =
                 format!("{place} may not be read: name it in the operator's role (credentials.secretNames)");
-            Err(Fault::stalled("SecretForbidden", text))
+            Err(Fault::stalled(Reason::SecretForbidden, text))
         }
         Err(error) => Err(Fault::Unreachable(format!("{place} could not be read: {error}"))),
     }
@@ -147,7 +152,7 @@ fn value<'a>(secret: &'a Secret, place: &str, key: &str) -> Result<&'a [u8], Fau
     let bytes = secret.data.as_ref().and_then(|data| data.get(key));
     bytes
         .map(|bytes| bytes.0.as_slice())
-        .ok_or_else(|| Fault::stalled("SecretKeyNotFound", format!("{place} has no key {key:?}")))
+        .ok_or_else(|| Fault::stalled(Reason::SecretKeyNotFound, format!("{place} has no key {key:?}")))
 }
 
 /// A point in time, or a day, which counts from its start. Anything else is logged and is no expiry.
@@ -200,7 +205,7 @@ pub fn expiring(facts: &CredentialFacts, now: Timestamp) -> Option<Verdict> {
             "{}: make a new one (docs/operations.md, \"Renew the credential\")",
             soon.join(", and ")
         );
-        Verdict::new(Kind::CredentialExpiring, true, "EndsSoon", text)
+        Verdict::new(Kind::CredentialExpiring, true, Reason::EndsSoon, text)
     })
 }
 
@@ -217,9 +222,12 @@ pub fn refused(facts: &CredentialFacts, tried: &Tried) -> Option<Verdict> {
         .map(|(kind, why)| format!("{}: {why}", kind.words()))
         .collect();
     let (reason, instead) = match tried.accepted {
-        Some(kind) => ("AnotherIsUsed", format!("the {} is used instead", kind.words())),
+        Some(kind) => (
+            Reason::AnotherIsUsed,
+            format!("the {} is used instead", kind.words()),
+        ),
         None => (
-            "LastTokenIsUsed",
+            Reason::LastTokenIsUsed,
             "the last token is used until it ends".to_owned(),
         ),
     };

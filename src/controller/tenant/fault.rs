@@ -1,13 +1,14 @@
 //! Why a tenant can't be used.
 
 use super::refusals;
+use crate::api::reason::Reason;
 use crate::exchange::{Concerns, CredentialKind, ExchangeError, Stage};
 
 /// Why a tenant can't be used.
 pub enum Fault {
     /// Somebody has to do something.
     Stalled {
-        reason: &'static str,
+        reason: Reason,
         message: String,
         authenticated: bool,
     },
@@ -24,7 +25,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub fn stalled(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn stalled(reason: Reason, message: impl Into<String>) -> Self {
         Self::Stalled {
             reason,
             message: message.into(),
@@ -37,7 +38,7 @@ impl Fault {
     pub fn of_exchange(error: &ExchangeError, has_app_role: Option<bool>) -> Self {
         match (error.class.concerns(), error.stage, has_app_role) {
             (Concerns::App | Concerns::Call, Stage::Exchange, Some(false)) => Fault::Stalled {
-                reason: "ConsentMissing",
+                reason: Reason::ConsentMissing,
                 message: format!(
                     "the app lacks Exchange.ManageAsApp: add this application permission of Office 365 Exchange Online to \
                      the app registration and grant admin consent; it takes minutes to work: {error}"
@@ -45,7 +46,7 @@ impl Fault {
                 authenticated: true,
             },
             (Concerns::App | Concerns::Call, Stage::Exchange, Some(true)) => Fault::Stalled {
-                reason: "NotAuthorized",
+                reason: Reason::NotAuthorized,
                 message: format!(
                     "the app has Exchange.ManageAsApp and no role in Exchange, or one that works only after some hours: \
                      assign it Exchange Recipient Administrator or a role group: {error}"
@@ -93,7 +94,7 @@ impl Fault {
                 format!("{}: {message}", refusals::advice(error)),
             ),
             (Concerns::App | Concerns::Call, Stage::Exchange | Stage::Graph) => Fault::Stalled {
-                reason: "NotAuthorized",
+                reason: Reason::NotAuthorized,
                 message: format!(
                     "the app may not manage Exchange; it needs the app role Exchange.ManageAsApp with admin consent and \
                      the role Exchange Recipient Administrator or a role group (a new role takes up to hours): {message}"

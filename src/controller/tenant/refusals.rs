@@ -1,14 +1,13 @@
 //! What Entra's refusals mean, and what to do.
 
+use crate::api::reason::Reason;
 use crate::exchange::ExchangeError;
-
-/// What may pass: issuers are slow at times.
-const ISSUER_UNREACHABLE: &str = "IssuerUnreachable";
 
 struct Refusal {
     /// Entra's codes, without their prefix AADSTS.
     codes: &'static [u32],
-    reason: &'static str,
+    /// None: it may pass, as issuers are slow at times.
+    reason: Option<Reason>,
     advice: &'static str,
 }
 
@@ -18,60 +17,60 @@ struct Refusal {
 const REFUSALS: [Refusal; 11] = [
     Refusal {
         codes: &[90_002, 900_021, 900_023],
-        reason: "TenantUnknown",
+        reason: Some(Reason::TenantUnknown),
         advice: "Entra knows no such tenant: check spec.tenantId and spec.cloud",
     },
     Refusal {
         codes: &[700_016],
-        reason: "AppUnknown",
+        reason: Some(Reason::AppUnknown),
         advice: "the tenant has no app with spec.credentials.clientId: check the id, and that the app is registered in \
                  this tenant",
     },
     Refusal {
         codes: &[7_000_112],
-        reason: "AppDisabled",
+        reason: Some(Reason::AppDisabled),
         advice: "the app is disabled in Entra: enable sign-in of its enterprise application",
     },
     Refusal {
         codes: &[7_000_229, 500_011, 65_001],
-        reason: "ConsentMissing",
+        reason: Some(Reason::ConsentMissing),
         advice: "nobody has consented to the app in this tenant: grant it Exchange.ManageAsApp with admin consent; it takes \
                  minutes to work",
     },
     Refusal {
         codes: &[7_000_215],
-        reason: "ClientSecretWrong",
+        reason: Some(Reason::ClientSecretWrong),
         advice: "the client secret is not one of the app's: the Secret must hold its value, not its id",
     },
     Refusal {
         codes: &[7_000_222],
-        reason: "ClientSecretExpired",
+        reason: Some(Reason::ClientSecretExpired),
         advice: "the client secret has ended: make a new one",
     },
     Refusal {
         codes: &[700_027],
-        reason: "CertificateUnknown",
+        reason: Some(Reason::CertificateUnknown),
         advice: "the certificate is not one of the app's, or has ended: upload its public half to the app registration",
     },
     Refusal {
         codes: &[70_021, 700_211, 700_212, 700_213, 7_002_137, 7_002_138],
-        reason: "FederationUnknown",
+        reason: Some(Reason::FederationUnknown),
         advice: "no federated credential of the app matches the operator's service account: its issuer, subject \
                  (system:serviceaccount:NAMESPACE:NAME) and audience must be equal, in upper and lower case too",
     },
     Refusal {
         codes: &[50_166, 501_661, 90_061],
-        reason: ISSUER_UNREACHABLE,
+        reason: None,
         advice: "Entra can't read the keys of the cluster's issuer: it must be reachable over the internet",
     },
     Refusal {
         codes: &[700_024],
-        reason: "ClockSkew",
+        reason: Some(Reason::ClockSkew),
         advice: "Entra finds the proof outside its time: the clock of the operator's node is wrong",
     },
     Refusal {
         codes: &[53_003, 530_035, 53_000, 53_001, 53_002, 53_004],
-        reason: "ConditionalAccess",
+        reason: Some(Reason::ConditionalAccess),
         advice: "a conditional access policy for workload identities blocks the app: exclude it, or allow the place that \
                  the operator runs at",
     },
@@ -84,12 +83,14 @@ fn refusal(error: &ExchangeError) -> Option<&'static Refusal> {
 
 /// Whether it may go away by itself.
 pub fn may_pass(error: &ExchangeError) -> bool {
-    refusal(error).is_some_and(|refusal| refusal.reason == ISSUER_UNREACHABLE)
+    refusal(error).is_some_and(|refusal| refusal.reason.is_none())
 }
 
 /// The reason of the condition.
-pub fn reason(error: &ExchangeError) -> &'static str {
-    refusal(error).map_or("CredentialsRefused", |refusal| refusal.reason)
+pub fn reason(error: &ExchangeError) -> Reason {
+    refusal(error)
+        .and_then(|refusal| refusal.reason)
+        .unwrap_or(Reason::CredentialsRefused)
 }
 
 /// What is wrong and what to do, the same text as long as it is the same thing.
@@ -121,16 +122,16 @@ mod tests {
             )
         };
         for (code, expected) in [
-            ("AADSTS90002", "TenantUnknown"),
-            ("AADSTS700016", "AppUnknown"),
-            ("AADSTS7000112", "AppDisabled"),
-            ("AADSTS7000229", "ConsentMissing"),
-            ("AADSTS7000215", "ClientSecretWrong"),
-            ("AADSTS7000222", "ClientSecretExpired"),
-            ("AADSTS700027", "CertificateUnknown"),
-            ("AADSTS700213", "FederationUnknown"),
-            ("AADSTS700024", "ClockSkew"),
-            ("AADSTS53003", "ConditionalAccess"),
+            ("AADSTS90002", Reason::TenantUnknown),
+            ("AADSTS700016", Reason::AppUnknown),
+            ("AADSTS7000112", Reason::AppDisabled),
+            ("AADSTS7000229", Reason::ConsentMissing),
+            ("AADSTS7000215", Reason::ClientSecretWrong),
+            ("AADSTS7000222", Reason::ClientSecretExpired),
+            ("AADSTS700027", Reason::CertificateUnknown),
+            ("AADSTS700213", Reason::FederationUnknown),
+            ("AADSTS700024", Reason::ClockSkew),
+            ("AADSTS53003", Reason::ConditionalAccess),
         ] {
             let error = refused(code);
             assert_eq!(reason(&error), expected);
@@ -143,7 +144,7 @@ mod tests {
         let unknown = refused("AADSTS1");
         assert_eq!(
             (reason(&unknown), &*advice(&unknown)),
-            ("CredentialsRefused", "Entra refuses it (AADSTS1)")
+            (Reason::CredentialsRefused, "Entra refuses it (AADSTS1)")
         );
     }
 

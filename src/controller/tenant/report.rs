@@ -11,19 +11,18 @@ use super::credentials;
 use super::fault::Fault;
 use super::sign_in;
 use crate::api::condition::{self, Kind, Truth, Verdict};
+use crate::api::reason::Reason;
 use crate::api::{ExchangeTenant, ExchangeTenantStatus, Management, last_reconcile_request};
 use crate::controller::context::Context;
 use crate::controller::events::Event;
 use crate::controller::state::tenants::Tenant;
 use crate::exchange::{AcceptedDomain, Tried};
+use crate::words::counted;
 
 /// Domains listed in status; a tenant may have 900.
 const SHOWN_DOMAINS: usize = 50;
 /// People listed in status to whom nobody answers.
 const SHOWN_PEOPLE: usize = 50;
-
-/// The reason of the condition, and of the event.
-pub const SERVED_BY_ANOTHER: &str = "ServedByAnother";
 
 /// What a check found: a tenant with its accepted domains, or why it can't be used.
 pub type Checked = Result<(Arc<Tenant>, Vec<AcceptedDomain>), Fault>;
@@ -105,11 +104,11 @@ pub async fn report(
     for verdict in verdicts.iter().filter(|verdict| is_told(verdict.kind)) {
         let before = condition::find(&old.conditions, verdict.kind);
         let truth = verdict.truth.as_str();
-        if before.is_none_or(|before| before.reason != verdict.reason || before.status != truth) {
+        if before.is_none_or(|before| before.reason != verdict.reason.as_str() || before.status != truth) {
             let event = Event {
                 warning: verdict.kind != Kind::Ready || verdict.truth != Truth::True,
                 reason: if verdict.kind == Kind::Ready {
-                    &verdict.reason
+                    verdict.reason.as_str()
                 } else {
                     verdict.kind.as_str()
                 },
@@ -145,10 +144,10 @@ async fn tried(context: &Context, name: &str) -> Tried {
 fn removals_held(mailboxes: usize) -> Option<Verdict> {
     (mailboxes > 0).then(|| {
         let text = format!(
-            "on {mailboxes} SharedMailboxes changes wait for approval (spec.safety): kubectl get sharedmailboxes -A shows \
-             them as Held"
+            "on {} changes wait for approval (spec.safety): kubectl get sharedmailboxes -A shows them as Held",
+            counted(mailboxes, "SharedMailbox", "SharedMailboxes")
         );
-        Verdict::new(Kind::RevocationsHeld, true, "ApprovalNeeded", text)
+        Verdict::new(Kind::RevocationsHeld, true, Reason::ApprovalNeeded, text)
     })
 }
 
@@ -158,16 +157,15 @@ fn protection_suspended(context: &Context, object: &ExchangeTenant, checked: &Ch
     let (tenant, _) = checked.as_ref().ok()?;
     let reason = match tenant.management {
         Management::Enforce => return None,
-        Management::Observe => "Observe",
-        Management::Paused => "Paused",
+        Management::Observe => Reason::Observe,
+        Management::Paused => Reason::Paused,
     };
     let index = context.state.index();
     let (mailboxes, departed) = index.ledgers().counted(&object.name_any(), &tenant.departed);
-    let plural = if mailboxes == 1 { "mailbox" } else { "mailboxes" };
     let text = format!(
         "spec.management is {reason}: sign-in is not blocked again, rights do not end and owed revocations wait on \
-         {mailboxes} {plural}, and on {departed} of them people in spec.departed hold rights. Set spec.management to \
-         Enforce to go on"
+         {}, and on {departed} of them people in spec.departed hold rights. Set spec.management to Enforce to go on",
+        counted(mailboxes, "mailbox", "mailboxes")
     );
     Some(Verdict::new(Kind::ProtectionSuspended, true, reason, text))
 }
@@ -179,28 +177,33 @@ fn verdicts(checked: &Checked) -> Vec<Verdict> {
             Verdict::new(
                 Kind::Ready,
                 true,
-                "Connected",
+                Reason::Connected,
                 format!(
-                    "connected to tenant {} with {} accepted domains",
+                    "connected to tenant {} with {}",
                     tenant.guid,
-                    domains.len()
+                    counted(domains.len(), "accepted domain", "accepted domains")
                 ),
             ),
             Verdict::new(
                 Kind::Authenticated,
                 true,
-                "TokenIssued",
+                Reason::TokenIssued,
                 "Entra accepts the credentials",
             ),
-            Verdict::new(Kind::Authorized, true, "Allowed", "Exchange accepts the app"),
+            Verdict::new(
+                Kind::Authorized,
+                true,
+                Reason::Allowed,
+                "Exchange accepts the app",
+            ),
         ],
         Err(Fault::Unreachable(message)) => vec![
-            Verdict::new(Kind::Ready, Truth::Unknown, "Unreachable", message.as_str()),
-            Verdict::new(Kind::Reconciling, true, "Unreachable", message.as_str()),
+            Verdict::new(Kind::Ready, Truth::Unknown, Reason::Unreachable, message.as_str()),
+            Verdict::new(Kind::Reconciling, true, Reason::Unreachable, message.as_str()),
         ],
         Err(Fault::ServedByAnother { message, .. }) => vec![
-            Verdict::new(Kind::Ready, false, SERVED_BY_ANOTHER, message.as_str()),
-            Verdict::new(Kind::Stalled, true, SERVED_BY_ANOTHER, message.as_str()),
+            Verdict::new(Kind::Ready, false, Reason::ServedByAnother, message.as_str()),
+            Verdict::new(Kind::Stalled, true, Reason::ServedByAnother, message.as_str()),
         ],
         Err(Fault::Stalled {
             reason,
@@ -211,7 +214,11 @@ fn verdicts(checked: &Checked) -> Vec<Verdict> {
             Verdict::new(
                 Kind::Authenticated,
                 *authenticated,
-                if *authenticated { "TokenIssued" } else { reason },
+                if *authenticated {
+                    Reason::TokenIssued
+                } else {
+                    *reason
+                },
                 if *authenticated {
                     "Entra accepts the credentials"
                 } else {

@@ -12,6 +12,7 @@ use kube::Api;
 use kube::api::PostParams;
 
 use super::fault::Fault;
+use crate::api::reason::Reason;
 use crate::clock::Clock;
 use crate::controller::context::Context;
 use crate::leadership::{TenantClaim, lease_spec};
@@ -149,7 +150,7 @@ impl TenantLease<'_> {
              create and update of leases in namespace {place:?}, which must exist, or name another one in \
              --tenant-lease-namespace (value tenantLeaseNamespace): {error}"
         );
-        Fault::stalled("LeaseForbidden", message)
+        Fault::stalled(Reason::LeaseForbidden, message)
     }
 }
 

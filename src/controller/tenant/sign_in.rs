@@ -6,9 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 
 use crate::api::condition::{self, Kind, Verdict, whole_seconds};
+use crate::api::reason::Reason;
 use crate::api::{ExchangeTenant, SignInProof};
 use crate::controller::context::Context;
 use crate::controller::state::sign_in::{TenantSignIn, Unverified};
+use crate::words::counted;
 
 /// The advisory that somebody has to grant a permission. Right after a start nobody knows, and what was said stays.
 pub fn limited_view(known: &TenantSignIn, old: &[Condition]) -> Option<Verdict> {
@@ -18,14 +20,19 @@ pub fn limited_view(known: &TenantSignIn, old: &[Condition]) -> Option<Verdict> 
             Unverified::NoAnswer(why) => (why, "It is asked again all the time"),
         };
         let text = format!(
-            "on {} SharedMailboxes it can't be verified whether people can sign in: {}. {advice}",
-            known.unverified,
+            "on {} it can't be verified whether people can sign in: {}. {advice}",
+            counted(known.unverified, "SharedMailbox", "SharedMailboxes"),
             why.trim_end_matches('.')
         );
-        return Some(Verdict::new(Kind::LimitedView, true, "SignInUnverified", text));
+        return Some(Verdict::new(
+            Kind::LimitedView,
+            true,
+            Reason::SignInUnverified,
+            text,
+        ));
     }
     let before = condition::find(old, Kind::LimitedView).filter(|_| known.is_incomplete)?;
-    let (reason, message) = (before.reason.clone(), before.message.clone());
+    let (reason, message) = (Reason::of(before)?, before.message.clone());
     Some(Verdict::new(Kind::LimitedView, true, reason, message))
 }
 

@@ -1,22 +1,24 @@
 //! Which file imports which, read from the text of a source folder: `use` and written-out paths that start with
 //! `crate`, `super`, `self` or a module that the file declares. A name that a `mod.rs` only passes on counts as
-//! imported from the file that defines it. Code of tests is left out: it may name everything. A method that one file
-//! calls and another one implements is no import, for the text does not say whose it is.
+//! imported from the file that defines it. Code of tests is left out: it may name everything. Methods that one file calls
+//! and another one implements are imports, too ([`methods`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use super::methods;
+
 /// A file of the folder, with what matters here.
 #[derive(Default)]
-struct File {
+pub struct File {
     /// From the folder, as people read it.
-    name: String,
+    pub name: String,
     /// What it declares with `mod name;`.
     children: BTreeSet<String>,
     uses: Vec<Use>,
     /// The text without uses, comments, strings and tests.
-    code: String,
+    pub code: String,
 }
 
 /// One name brought in by a `use`.
@@ -27,36 +29,59 @@ struct Use {
     passes_on: bool,
 }
 
+/// The files of a crate, by their modules.
+pub type Files = BTreeMap<Module, File>;
+
+/// Texts by the names of their files.
+pub type Texts = BTreeMap<String, String>;
+
 /// Through so many files a name passes at most.
 const DEEPEST: usize = 8;
 
 /// A module's path from the root of the crate.
-type Module = Vec<String>;
+pub type Module = Vec<String>;
 
 /// The imports of all files below a folder.
 pub struct Imports {
     /// By file, what it imports, each with a path that says so.
     edges: BTreeMap<String, BTreeMap<String, String>>,
+    /// Paths of the crate that lead nowhere that is known: who writes them, and what they say.
+    pub unresolved: Vec<String>,
 }
 
 impl Imports {
     /// Of the crate whose `lib.rs` lies in `root`.
     pub fn of(root: &Path) -> Self {
-        let mut files = BTreeMap::new();
-        read(root, Vec::new(), "lib.rs".into(), &mut files);
-        let edges = files.iter().map(|(module, file)| {
+        let mut texts = Texts::new();
+        collect(root, root, &mut texts);
+        Self::among(&texts)
+    }
+
+    /// Of the crate whose `lib.rs` is among these.
+    pub fn among(texts: &Texts) -> Self {
+        let mut files = Files::new();
+        read(texts, Vec::new(), "lib.rs".into(), &mut files);
+        let mut unresolved = Vec::new();
+        let mut edges = BTreeMap::new();
+        for (module, file) in &files {
             let mut found = BTreeMap::new();
             for path in file.paths() {
-                let target = resolve(&files, module, &path, 0).map(|module| files[&module].name.clone());
-                if let Some(target) = target.filter(|target| *target != file.name) {
+                let Some(target) = resolve(&files, module, &path, 0) else {
+                    let is_ours = ["crate", "super", "self"].contains(&path[0].as_str());
+                    unresolved.extend(is_ours.then(|| format!("{}: {}", file.name, path.join("::"))));
+                    continue;
+                };
+                let target = files[&target].name.clone();
+                if target != file.name {
                     found.entry(target).or_insert_with(|| path.join("::"));
                 }
             }
-            (file.name.clone(), found)
-        });
-        Self {
-            edges: edges.collect(),
+            edges.insert(file.name.clone(), found);
         }
+        for (from, to, call) in methods::calls(&files) {
+            edges.entry(from).or_default().entry(to).or_insert(call);
+        }
+        Self { edges, unresolved }
     }
 
     pub fn files(&self) -> usize {
@@ -110,10 +135,21 @@ impl Imports {
     }
 }
 
+fn collect(root: &Path, path: &Path, texts: &mut Texts) {
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(root, &path, texts);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            texts.insert(name, fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
 /// Reads the file of a module and those of its children.
-fn read(root: &Path, module: Module, name: String, files: &mut BTreeMap<Module, File>) {
-    let text = fs::read_to_string(root.join(&name)).unwrap();
-    let mut file = parse(&text);
+fn read(texts: &Texts, module: Module, name: String, files: &mut Files) {
+    let mut file = parse(&texts[&name]);
     let folder = module.join("/");
     let places = |child: &String| {
         let place = [folder.as_str(), child]
@@ -123,10 +159,10 @@ fn read(root: &Path, module: Module, name: String, files: &mut BTreeMap<Module, 
         [format!("{place}.rs"), format!("{place}/mod.rs")]
     };
     for child in &file.children {
-        let place = places(child).into_iter().find(|place| root.join(place).exists());
+        let place = places(child).into_iter().find(|place| texts.contains_key(place));
         let place = place.unwrap_or_else(|| panic!("{name}: no file for its module {child}"));
         let child = module.iter().chain([child]).cloned().collect();
-        read(root, child, place, files);
+        read(texts, child, place, files);
     }
     file.name = name;
     files.insert(module, file);
@@ -152,7 +188,7 @@ impl File {
 }
 
 /// The module that defines what `path`, written in `module`, names.
-fn resolve(files: &BTreeMap<Module, File>, module: &Module, path: &[String], depth: usize) -> Option<Module> {
+pub fn resolve(files: &Files, module: &Module, path: &[String], depth: usize) -> Option<Module> {
     let mut at = module.clone();
     let mut rest = path.iter().peekable();
     let first = rest.peek()?.as_str();
@@ -194,12 +230,51 @@ fn resolve(files: &BTreeMap<Module, File>, module: &Module, path: &[String], dep
             }
             (_, true) => resolve(files, &at, &used.path, depth + 1),
         });
-        return through.next().or(Some(at.clone()));
+        let is_here = || defines(&file.code, part).then(|| at.clone());
+        return through.next().or_else(is_here);
     }
     Some(at)
 }
 
+/// Whether an item of this name stands in the code, or the first word that one of the file's own macros is given.
+fn defines(code: &str, name: &str) -> bool {
+    let items = [
+        "fn",
+        "struct",
+        "enum",
+        "const",
+        "static",
+        "type",
+        "trait",
+        "mod",
+        "macro_rules",
+    ];
+    let mut before = "";
+    let mut macros = Vec::new();
+    for word in words(code) {
+        if word == name && items.contains(&before) {
+            return true;
+        }
+        if before == "macro_rules" {
+            macros.push(word);
+        }
+        before = word;
+    }
+    macros.into_iter().any(|made_by| {
+        let call = format!("\n{made_by}!(");
+        let mut calls = code.split(call.as_str()).skip(1);
+        calls.any(|given| words(given).next() == Some(name))
+    })
+}
+
+/// The custom resources, which a derive makes: `kind = "SharedMailbox"`.
+fn derived(text: &str) -> impl Iterator<Item = &str> {
+    let kinds = text.split("kind = \"").skip(1);
+    kinds.filter_map(|rest| rest.split('"').next())
+}
+
 fn parse(text: &str) -> File {
+    let kinds: String = derived(text).map(|kind| format!("\nstruct {kind};")).collect();
     let text = without_tests(&without_comments_and_strings(text));
     let mut file = File::default();
     let mut statements = Vec::new();
@@ -211,6 +286,7 @@ fn parse(text: &str) -> File {
         rest = rest.get(end + 1..).unwrap_or_default();
     }
     file.code.push_str(rest);
+    file.code.push_str(&kinds);
     // Who may see an item is no import.
     while let Some(start) = file.code.find("pub(in ") {
         let end = file.code[start..]
@@ -298,7 +374,7 @@ fn tree(text: &str) -> Vec<(Vec<String>, String)> {
     vec![(path, alias.unwrap_or(&last).trim().to_owned())]
 }
 
-fn parts(path: &str) -> Vec<String> {
+pub fn parts(path: &str) -> Vec<String> {
     let parts = path.split("::").map(str::trim).filter(|part| !part.is_empty());
     parts.map(str::to_owned).collect()
 }
@@ -320,11 +396,11 @@ fn split_at_commas(text: &str) -> Vec<String> {
     parts
 }
 
-fn is_word(c: char) -> bool {
+pub fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-fn words(code: &str) -> impl Iterator<Item = &str> {
+pub fn words(code: &str) -> impl Iterator<Item = &str> {
     code.split(|c| !is_word(c)).filter(|word| !word.is_empty())
 }
 
@@ -394,7 +470,7 @@ fn without_tests(text: &str) -> String {
 }
 
 /// How long the block is with which `text` starts.
-fn block(text: &str) -> usize {
+pub fn block(text: &str) -> usize {
     let mut depth = 0;
     for (at, c) in text.char_indices() {
         match c {

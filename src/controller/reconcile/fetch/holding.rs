@@ -93,8 +93,14 @@ impl Holding<'_> {
                 owner.name
             );
         }
-        "is a shared mailbox that is not ours: its marker names another resource, so that it can't be taken over. Take \
-         another address, or have the platform team hand it back first (docs/adoption.md)"
-            .to_owned()
+        let whose = if owner.cluster == self.owner.cluster {
+            "a SharedMailbox of another namespace"
+        } else {
+            "a SharedMailbox of another cluster"
+        };
+        format!(
+            "belongs to the mailbox of {whose}, and can't be taken over. Take another address, or have the platform team find \
+             out whose it is (kubectl get mailboxledgers) and hand it back first (docs/adoption.md)"
+        )
     }
 }

@@ -34,7 +34,13 @@ impl Reads<'_> {
             admitted,
             owner,
             ledger,
-            ..
+            purpose: _,
+            writes: _,
+            remembered: _,
+            take_up: _,
+            remove_orphans: _,
+            has_unread_permissions: _,
+            now: _,
         } = prepared;
         let claimed: BTreeSet<SmtpAddress> = admitted.addresses();
         let nicknames: Vec<(Nickname, SmtpAddress)> = candidates(admitted)

@@ -11,12 +11,13 @@ use crate::controller::state::directory::{Expansion, Resolution, Resolved};
 use crate::exchange::{
     ErrorClass, ExchangeError, Membership, RecipientIdentity, RecipientQuery, RecipientRow, UserRow,
 };
+use crate::ledger::Ledger;
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::rules::MemberKind;
 
 impl Reads<'_> {
     /// What the directory says about the members. Look-ups are sent together and remembered for a while.
-    pub async fn directory(&self, admitted: &Admitted) -> Directory {
+    pub async fn directory(&self, admitted: &Admitted, ledger: &Ledger) -> Directory {
         let members = self.members(admitted.members_to_look_up()).await;
         let expanded = admitted.groups_to_expand().into_iter().filter_map(|address| {
             match members.get(&(MemberKind::Group, address.clone())) {
@@ -26,7 +27,43 @@ impl Reads<'_> {
         });
         let read = expanded.map(|(address, group)| async move { (address, self.expansion(&group).await) });
         let groups = join_all(read).await.into_iter().collect();
-        Directory { members, groups }
+        let names = self.names(&groups, ledger).await;
+        Directory {
+            members,
+            groups,
+            names,
+        }
+    }
+
+    /// How everybody is called who is in one of these groups, or holds something because they were. That only explains: who
+    /// can't be found keeps their id.
+    async fn names(
+        &self,
+        groups: &BTreeMap<SmtpAddress, Expansion>,
+        ledger: &Ledger,
+    ) -> BTreeMap<ObjectId, String> {
+        let mut people: BTreeSet<ObjectId> = BTreeSet::new();
+        for expansion in groups.values() {
+            match expansion {
+                Expansion::People {
+                    people: found,
+                    may_be_more: _,
+                } => people.extend(found.keys()),
+                Expansion::TooLarge(_) | Expansion::Unread(_) | Expansion::Hidden => {}
+            }
+        }
+        let grants = ledger.grants.iter();
+        let by_group = grants.filter(|grant| grant.written_as().any(|name| groups.contains_key(name)));
+        people.extend(by_group.map(|grant| grant.object_id));
+        let directory = &self.tenant.directory;
+        let is_unasked = |person: &&ObjectId| directory.name(person, self.now).is_none();
+        let unasked: BTreeSet<ObjectId> = people.iter().filter(is_unasked).copied().collect();
+        if !unasked.is_empty() {
+            // Nothing waits for it.
+            let _ = self.people(unasked).await;
+        }
+        let name = |person: ObjectId| Some((person, directory.name(&person, self.now)?));
+        people.into_iter().filter_map(name).collect()
     }
 
     async fn members(
@@ -159,7 +196,30 @@ impl Reads<'_> {
                 *person = resolution(&row.display_name, row);
             }
         }
+        self.remember_names(&people, &rows).await;
         Ok(people)
+    }
+
+    /// By their address, or as the directory shows them. Whoever is no recipient may have an account all the same.
+    async fn remember_names(&self, people: &BTreeMap<ObjectId, Resolution>, rows: &[RecipientRow]) {
+        let mut names: BTreeMap<ObjectId, String> = BTreeMap::new();
+        for row in rows {
+            let shown = Some(&row.display_name).filter(|name| !name.is_empty());
+            let name = row.primary.as_ref().map(ToString::to_string).or(shown.cloned());
+            names.extend(row.object_id.zip(name));
+        }
+        let nameless = people.keys().filter(|id| !names.contains_key(id));
+        let nameless: Vec<ObjectId> = nameless.copied().collect();
+        if !nameless.is_empty() {
+            let users = self.tenant.gateway.find_users_by_id(self.lane, &nameless).await;
+            for user in users.iter().flatten() {
+                names.extend(user.object_id.map(|id| (id, user.user_principal_name.clone())));
+            }
+        }
+        for id in people.keys() {
+            let name = names.remove(id).unwrap_or_else(|| id.to_string());
+            self.tenant.directory.remember_name(*id, name, self.now);
+        }
     }
 }
 

@@ -7,15 +7,16 @@ mod locate;
 mod members;
 mod reads;
 pub(super) mod rows;
+mod whole;
 
 use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::begin::Reconcile;
 use super::observation::{Found, Observation, Seen};
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
+use super::task::Reconcile;
 use super::validate::{self, Wanted};
 use crate::api::condition::whole_seconds;
 use crate::api::{Adoption, RECREATE};
@@ -43,7 +44,7 @@ impl Reconcile<'_> {
         let known = self.known_mailbox(&prepared.ledger).filter(|_| is_ours);
         let (directory, located) = {
             let reads = self.reads(prepared);
-            let members = reads.directory(&prepared.admitted);
+            let members = reads.directory(&prepared.admitted, &prepared.ledger);
             let mailbox = async {
                 match known {
                     Some(guid) => Ok(Located::Mailbox(guid)),

@@ -6,8 +6,8 @@ use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
 use kube::{Api, ResourceExt};
 
-use super::super::begin::Reconcile;
 use super::super::outcome::Outcome;
+use super::super::task::Reconcile;
 use super::merge::merged;
 use super::{LedgerFile, Unusable};
 use crate::api::condition::whole_seconds;

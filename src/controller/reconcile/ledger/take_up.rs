@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt};
 
-use super::super::begin::Reconcile;
 use super::super::outcome::Outcome;
+use super::super::task::Reconcile;
 use crate::api::condition::whole_seconds;
 use crate::api::{Format1, LedgerMailbox, LedgerResource, LedgerShown, LedgerTenant, MailboxLedgerSpec};
 use crate::controller::state::tenants::Tenant;

@@ -3,8 +3,8 @@
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
-use super::super::begin::Reconcile;
 use super::super::outcome::{Outcome, Stall};
+use super::super::task::Reconcile;
 use crate::api::condition::whole_seconds;
 use crate::api::{DISOWN, MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::{self, Ledger};

@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::MailboxLedgerSpec;
 use crate::api::condition;
 use crate::controller::reconcile::applied::Snapshot;
-use crate::controller::reconcile::begin::Restraint;
 use crate::controller::reconcile::execution::Refused;
+use crate::controller::reconcile::task::Restraint;
 use crate::ledger::{Ledger, is_grant, last_changes};
 use crate::mail::{ObjectId, Right};
 use crate::plan::{Change, Desired, Observed, Plan, Step, UnreadReads};
@@ -40,6 +40,8 @@ pub struct Findings<'a> {
     pub propagation: Duration,
     /// Since when somebody has a right, as far as the history knows.
     pub since: BTreeMap<(ObjectId, Right), Timestamp>,
+    /// The mailbox was there before its resource.
+    pub is_adopted: bool,
 }
 
 impl<'a> Findings<'a> {
@@ -77,6 +79,7 @@ impl<'a> Findings<'a> {
             writes: prepared.writes,
             propagation: prepared.tenant.propagation,
             since: known.map(granted_since).unwrap_or_default(),
+            is_adopted: known.is_some_and(|known| known.before.is_some()),
         }
     }
 

@@ -11,6 +11,7 @@ use super::names::Names;
 use super::settings;
 use super::sign_in::SignInFacts;
 use crate::api::condition::{self, Kind, Truth, Verdict, cut};
+use crate::api::reason::Reason;
 use crate::api::{
     ForeignGrant, ForeignState, HeldChanges, MailboxLedgerSpec, SharedMailbox, SharedMailboxStatus,
     last_reconcile_request,
@@ -18,6 +19,7 @@ use crate::api::{
 use crate::controller::reconcile::outcome::Disposition;
 use crate::mail::{ObjectId, Right};
 use crate::plan::{self, Account, Held, Observed, Promise, Read, Step, Unread};
+use crate::words::counted;
 
 /// Conditions that stay as they were when a reconcile ended before it read the mailbox.
 const ABOUT_THE_MAILBOX: [Kind; 9] = [
@@ -85,7 +87,7 @@ pub fn mailbox(
                 let text = "Exchange does not find the mailbox any more";
                 restate(
                     &mut unchanged,
-                    Verdict::new(Kind::Provisioned, false, "MailboxGone", text),
+                    Verdict::new(Kind::Provisioned, false, Reason::MailboxGone, text),
                     now,
                 );
             }
@@ -127,7 +129,7 @@ fn report_sign_in(
     now: Timestamp,
 ) {
     if restate(conditions, facts.verdict(), now) {
-        status.sign_in = Some(facts.word().to_owned());
+        status.sign_in = Some(facts.word().to_string());
     }
 }
 
@@ -158,31 +160,37 @@ fn permissions_synced(findings: &Findings<'_>) -> Verdict {
     let grants_left = findings.rest.steps.iter().any(touches_grants);
     if findings.is_refused() {
         let text = "the SharedMailbox is refused: its permissions are not compared with what is declared";
-        return Verdict::new(Kind::PermissionsSynced, Truth::Unknown, "Withheld", text);
+        return Verdict::new(Kind::PermissionsSynced, Truth::Unknown, Reason::Withheld, text);
     }
     if findings.members_refused > 0 || !findings.refused_grants.is_empty() {
         let count = findings.members_refused + findings.refused_grants.len();
-        let text = format!("{count} members or rights are refused; their MailboxPermission says why");
-        Verdict::new(Kind::PermissionsSynced, false, "MembersRefused", text)
+        let text = format!(
+            "{} refused; the MailboxPermission says why",
+            counted(count, "member or right is", "members or rights are")
+        );
+        Verdict::new(Kind::PermissionsSynced, false, Reason::MembersRefused, text)
     } else if !findings.rest.unread.is_empty() {
         let count = findings.rest.unread.len();
-        let text = format!("of {count} declared rights it is not known whether they are granted");
-        Verdict::new(Kind::PermissionsSynced, Truth::Unknown, "Unread", text)
+        let text = format!(
+            "of {} it is not known whether it is granted",
+            counted(count, "declared right", "declared rights")
+        );
+        Verdict::new(Kind::PermissionsSynced, Truth::Unknown, Reason::Unread, text)
     } else if grants_left && let Some(why) = findings.withheld() {
         let text = format!("some rights are not as declared, and nothing follows from that: {why}");
-        Verdict::new(Kind::PermissionsSynced, false, "Withheld", text)
+        Verdict::new(Kind::PermissionsSynced, false, Reason::Withheld, text)
     } else if grants_left {
         Verdict::new(
             Kind::PermissionsSynced,
             false,
-            "Granting",
+            Reason::Granting,
             "some rights are still to be granted or revoked",
         )
     } else {
         Verdict::new(
             Kind::PermissionsSynced,
             true,
-            "Granted",
+            Reason::Granted,
             "all declared rights are granted",
         )
     }
@@ -194,7 +202,11 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
         Verdict::new(
             Kind::Provisioned,
             true,
-            "Created",
+            if findings.is_adopted {
+                Reason::Adopted
+            } else {
+                Reason::Created
+            },
             format!("the mailbox exists; its ExchangeGuid is {guid}"),
         ),
         SignInFacts::of(findings).verdict(),
@@ -247,8 +259,9 @@ fn fill_columns(status: &mut SharedMailboxStatus, findings: &Findings<'_>) {
         unverified: _,
         propagation: _,
         since: _,
+        is_adopted: _,
     } = findings;
-    status.sign_in = Some(SignInFacts::of(findings).word().to_owned());
+    status.sign_in = Some(SignInFacts::of(findings).word().to_string());
     status.primary_address = Some(observed.primary.to_string());
     status.kind = Some((*kind).to_owned());
     status.member_summary = Some(holders(findings).len().to_string());
@@ -342,13 +355,13 @@ fn revocation_due(findings: &Findings<'_>) -> Option<Verdict> {
     let names = Names::of(findings.desired, findings.ledger);
     let words = due.iter().map(|change| names.in_text(&change.to_string()));
     let text = format!(
-        "the mailbox was taken up again, and {} rights are declared by no MailboxPermission: they are revoked after \
-         {:.0} unless one declares them by then: {}",
-        due.len(),
+        "the mailbox was taken up again, and {} by no MailboxPermission, to be revoked after {:.0} unless one \
+         does so by then: {}",
+        counted(due.len(), "right is declared", "rights are declared"),
         take_up.until,
         super::first_of(words)
     );
-    Some(Verdict::new(Kind::RevocationDue, true, "TakenUp", text))
+    Some(Verdict::new(Kind::RevocationDue, true, Reason::TakenUp, text))
 }
 
 /// What could not be read, and what waits for it.
@@ -359,9 +372,9 @@ fn limited_view(findings: &Findings<'_>) -> Option<Verdict> {
         .map(|(read, unread)| waiting(*read, unread))
         .collect();
     let reason = if texts.is_empty() {
-        "SettingsUnread"
+        Reason::SettingsUnread
     } else {
-        "Unread"
+        Reason::Unread
     };
     texts.extend(settings::unread(findings));
     (!texts.is_empty()).then(|| {
@@ -392,20 +405,25 @@ fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
             "the mailbox has {entries} entries of Full Access and Exchange takes {MOST_ENTRIES}: grant to a mail-enabled \
              security group instead, or remove leftovers (status.orphanedGrants)"
         );
-        advisories.push(Verdict::new(Kind::EntryLimitNear, true, "NearLimit", text));
+        advisories.push(Verdict::new(Kind::EntryLimitNear, true, Reason::NearLimit, text));
     }
     let people: BTreeSet<ObjectId> = desired.grants.keys().map(|(id, _)| *id).collect();
     if people.len() > USERS_AT_ONCE {
         let text = format!(
-            "{} members: Microsoft supports {USERS_AT_ONCE} people in one shared mailbox at the same time",
-            people.len()
+            "{}: Microsoft supports {USERS_AT_ONCE} people in one shared mailbox at the same time",
+            counted(people.len(), "member", "members")
         );
-        advisories.push(Verdict::new(Kind::ManyUsers, true, "MoreThanSupported", text));
+        advisories.push(Verdict::new(
+            Kind::ManyUsers,
+            true,
+            Reason::MoreThanSupported,
+            text,
+        ));
     }
     if observed.hidden && !people.is_empty() {
         let text =
             "the mailbox is hidden from address lists: new members can't add it to Outlook by themselves";
-        advisories.push(Verdict::new(Kind::HiddenFromMembers, true, "Hidden", text));
+        advisories.push(Verdict::new(Kind::HiddenFromMembers, true, Reason::Hidden, text));
     }
     advisories.extend(revocation_due(findings));
     advisories

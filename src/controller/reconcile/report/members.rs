@@ -13,6 +13,7 @@ use crate::controller::reconcile::validate::{
 use crate::ledger::RecordedGrant;
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::Presence;
+use crate::words::counted;
 
 /// A message on one member is no longer, in bytes.
 const LONGEST: usize = 512;
@@ -77,15 +78,15 @@ impl Members {
         }
         let granted = people.len() - pending - skipped - refused.len();
         let text = format!(
-            "{} people: {granted} granted, {pending} pending, {skipped} skipped",
-            people.len()
+            "{}: {granted} granted, {pending} pending, {skipped} skipped",
+            counted(people.len(), "person", "people")
         );
         let without_room = people.iter().filter(|person| person.lacks_room());
         let first = without_room.clone().find_map(|person| person.skipped.as_ref());
         refused.extend(first.map(|why| {
             format!(
-                "{} people of {}: {}",
-                without_room.count(),
+                "{} of {}: {}",
+                counted(without_room.count(), "person", "people"),
                 member.text,
                 why.message
             )
@@ -157,7 +158,7 @@ impl Reporter<'_> {
             .address
             .as_ref()
             .is_some_and(|address| self.holders.contains(address));
-        let kept = if refusal.reason != "Departed" && keeps {
+        let kept = if keeps && !refusal.reason.takes_everything() {
             "; what was granted before stays until the member is taken out"
         } else {
             ""
@@ -178,16 +179,13 @@ impl Reporter<'_> {
     fn person(&self, group: &str, person: &PersonVerdict) -> MemberStatus {
         let PersonVerdict {
             object_id,
-            address,
+            name,
             skipped,
         } = person;
-        let name = address
-            .as_ref()
-            .map_or_else(|| object_id.to_string(), ToString::to_string);
         match skipped {
-            None => self.member(&name, Some(group), *object_id),
+            None => self.member(name, Some(group), *object_id),
             Some(refusal) => MemberStatus {
-                address: name,
+                address: name.clone(),
                 via: Some(group.to_owned()),
                 object_id: Some(object_id.to_string()),
                 rights: states(&self.permission.rights, |_| RightState::Skipped),

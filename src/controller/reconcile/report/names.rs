@@ -17,14 +17,21 @@ impl Names {
             .iter()
             .map(|((id, _), wanted)| (*id, &wanted.member));
         let name = |(id, written): (ObjectId, &SmtpAddress)| {
-            let name = if desired.groups.contains_key(written) {
-                format!("{id} in {written}")
-            } else {
-                written.to_string()
+            let id_text = id.to_string();
+            let name = match desired.names.get(&id) {
+                Some(name) if desired.groups.contains_key(written) => format!("{name} in {written}"),
+                None if desired.groups.contains_key(written) => format!("{id_text} in {written}"),
+                Some(_) | None => written.to_string(),
             };
-            (id.to_string(), name)
+            (id_text, name)
         };
         Self(recorded.chain(declared).map(name).collect())
+    }
+
+    /// Somebody by their id, as far as anybody knows how they are called.
+    pub fn called(&self, id: &ObjectId) -> String {
+        let id = id.to_string();
+        self.0.get(&id).cloned().unwrap_or(id)
     }
 
     /// The text with the manifest's address in place of each id.

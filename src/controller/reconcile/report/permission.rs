@@ -10,6 +10,7 @@ use super::members::{Count, LISTED, Members, Reporter};
 use super::names::first_of;
 use super::revoked::revoked_from;
 use crate::api::condition::{self, Kind, Truth, Verdict};
+use crate::api::reason::Reason;
 use crate::api::{
     MailboxPermission, MailboxPermissionStatus, MemberStatus, Revoked, RightState, RightStatus,
     last_reconcile_request,
@@ -18,9 +19,10 @@ use crate::controller::reconcile::outcome::Disposition;
 use crate::controller::reconcile::validate::{AdmittedPermission, MemberVerdict};
 use crate::controller::state::deadlines::WARNED_BEFORE;
 use crate::ledger::RecordedGrant;
+use crate::words::counted;
 
 /// Somebody lacks a right, and nothing is done because the mailbox is only observed.
-const OBSERVED: &str = "Observed";
+const OBSERVED: Reason = Reason::Observed;
 
 /// The next status of a permission whose members were judged and whose mailbox was read.
 pub fn permission(
@@ -107,7 +109,7 @@ fn ends_soon(object: &MailboxPermission, now: Timestamp) -> Option<Verdict> {
     let end = object.spec.expires_at.as_ref()?.0;
     (end.duration_since(now) <= WARNED_BEFORE).then(|| {
         let text = format!("these rights end at {end:.0} (spec.expiresAt)");
-        Verdict::new(Kind::ExpiresSoon, true, "EndsWithinADay", text)
+        Verdict::new(Kind::ExpiresSoon, true, Reason::EndsWithinADay, text)
     })
 }
 
@@ -127,15 +129,18 @@ fn expired_verdicts(
     };
     let left = findings.ledger.grants.iter().filter(is_left).count();
     if left > 0 {
-        let text = format!("these rights ended at {end:.0}; {left} of them are still to be revoked");
-        let ready = Verdict::new(Kind::Ready, false, "Expiring", text.clone());
+        let text = format!(
+            "these rights ended at {end:.0}; {} still to be revoked",
+            counted(left, "of them is", "of them are")
+        );
+        let ready = Verdict::new(Kind::Ready, false, Reason::Expiring, text.clone());
         return (
             ready,
-            Some(Verdict::new(Kind::Reconciling, true, "Expiring", text)),
+            Some(Verdict::new(Kind::Reconciling, true, Reason::Expiring, text)),
         );
     }
     let text = format!("these rights ended at {end:.0} (spec.expiresAt) and are revoked");
-    (Verdict::new(Kind::Ready, true, "Expired", text), None)
+    (Verdict::new(Kind::Ready, true, Reason::Expired, text), None)
 }
 
 fn permission_verdicts(
@@ -152,49 +157,60 @@ fn permission_verdicts(
     } = count;
     if !refused.is_empty() {
         let text = format!(
-            "{} of {declared} members are refused: {}",
+            "{} of {}: {}",
             refused.len(),
+            counted(*declared, "member is refused", "members are refused"),
             first_of(refused.iter())
         );
         let reason = if [complete, pending, unverified, partial]
             .into_iter()
             .all(|count| *count == 0)
         {
-            "MembersRefused"
+            Reason::MembersRefused
         } else {
-            "PartiallyGranted"
+            Reason::PartiallyGranted
         };
         let ready = Verdict::new(Kind::Ready, false, reason, text.clone());
         return (ready, Some(Verdict::new(Kind::Stalled, true, reason, text)));
     }
     if *pending > 0 {
         if let Some(why) = withheld {
-            let text = format!("{why}; {pending} members lack a right that Enforce would grant");
+            let text = format!(
+                "{why}; {} a right that Enforce would grant",
+                counted(*pending, "member lacks", "members lack")
+            );
             return (Verdict::new(Kind::Ready, true, OBSERVED, text), None);
         }
-        let text = format!("Exchange does not show the rights of {pending} members yet");
-        let ready = Verdict::new(Kind::Ready, false, "Granting", text.clone());
+        let text = format!(
+            "Exchange does not show the rights of {} yet",
+            counted(*pending, "member", "members")
+        );
+        let ready = Verdict::new(Kind::Ready, false, Reason::Granting, text.clone());
         return (
             ready,
-            Some(Verdict::new(Kind::Reconciling, true, "Granting", text)),
+            Some(Verdict::new(Kind::Reconciling, true, Reason::Granting, text)),
         );
     }
     if *unverified > 0 {
         let text = format!(
-            "Exchange acknowledged the rights of {unverified} of {declared} members and shows no entries that are theirs: \
-             nobody knows whether they hold them; they are granted again once an hour"
+            "Exchange acknowledged the rights of {unverified} of {} and shows no entries that are theirs: nobody knows whether \
+             they hold them; they are granted again once an hour",
+            counted(*declared, "member", "members")
         );
-        let ready = Verdict::new(Kind::Ready, false, "GrantUnverified", text.clone());
+        let ready = Verdict::new(Kind::Ready, false, Reason::GrantUnverified, text.clone());
         return (
             ready,
-            Some(Verdict::new(Kind::Stalled, true, "GrantUnverified", text)),
+            Some(Verdict::new(Kind::Stalled, true, Reason::GrantUnverified, text)),
         );
     }
     let text = match declared {
         0 => "no members are declared, so nobody gets a right".to_owned(),
-        _ => format!("{complete} of {declared} members hold all rights"),
+        _ => format!(
+            "{complete} of {}",
+            counted(*declared, "member holds all rights", "members hold all rights")
+        ),
     };
-    (Verdict::new(Kind::Ready, true, "Granted", text), None)
+    (Verdict::new(Kind::Ready, true, Reason::Granted, text), None)
 }
 
 /// What a permission reports whose mailbox is not ready.
@@ -205,12 +221,12 @@ fn as_the_mailbox(mailbox: &Disposition) -> Option<(Verdict, Option<Verdict>)> {
         theirs.reason, theirs.message
     );
     let (reason, truth, text) = match theirs.truth {
-        Truth::Unknown => (theirs.reason.clone(), Truth::Unknown, not_ready),
-        Truth::False => ("MailboxNotReady".into(), Truth::False, not_ready),
+        Truth::Unknown => (theirs.reason, Truth::Unknown, not_ready),
+        Truth::False => (Reason::MailboxNotReady, Truth::False, not_ready),
         // There is no mailbox that could be read: it would be created.
-        Truth::True => (OBSERVED.into(), Truth::True, theirs.message.clone()),
+        Truth::True => (OBSERVED, Truth::True, theirs.message.clone()),
     };
-    let ready = Verdict::new(Kind::Ready, truth, reason.clone(), text.clone());
+    let ready = Verdict::new(Kind::Ready, truth, reason, text.clone());
     let progress = mailbox
         .progress
         .as_ref()
@@ -288,13 +304,13 @@ pub fn permission_of_missing_mailbox(
     let name = &object.spec.mailbox_ref.name;
     let text =
         format!("spec.mailboxRef.name: there is no SharedMailbox {name:?} in this namespace; apply it");
-    let ready = Verdict::new(Kind::Ready, false, "MailboxNotFound", text.clone());
+    let ready = Verdict::new(Kind::Ready, false, Reason::MailboxNotFound, text.clone());
     let kind = if stalled { Kind::Stalled } else { Kind::Reconciling };
     let report = Report {
         members: Vec::new(),
         count: None,
         ready,
-        progress: Some(Verdict::new(kind, true, "MailboxNotFound", text)),
+        progress: Some(Verdict::new(kind, true, Reason::MailboxNotFound, text)),
         ends: ends_soon(object, now),
     };
     finish_permission(object, report, revoked_before(object), now)
@@ -336,7 +352,7 @@ fn finish_permission(
     let old = object.status.clone().unwrap_or_default();
     let rights: Vec<&str> = object.spec.rights.iter().map(|right| right.as_str()).collect();
     let declared = object.spec.members.len();
-    let expired = ready.reason == "Expired" || ready.reason == "Expiring";
+    let expired = ready.reason == Reason::Expired || ready.reason == Reason::Expiring;
     // Under Observe what is missing is reported, and no tool fails because of it.
     let is_missing = expired || ready.reason == OBSERVED;
     let granted = Verdict {

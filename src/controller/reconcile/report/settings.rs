@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::findings::Findings;
 use super::names::first_of;
 use crate::api::condition::{Kind, Truth, Verdict};
+use crate::api::reason::Reason;
 use crate::plan::{self, Change, Feature, Standing, Step};
 
 /// `SettingsSynced`, with the gravest reason that there is.
@@ -12,7 +13,7 @@ pub fn synced(findings: &Findings<'_>) -> Verdict {
     let kind = Kind::SettingsSynced;
     let refused = refused(findings);
     if !refused.is_empty() {
-        return Verdict::new(kind, false, "SettingRefused", first_of(refused.iter()));
+        return Verdict::new(kind, false, Reason::SettingRefused, first_of(refused.iter()));
     }
     let mut not_converging = Vec::new();
     let mut waiting = Vec::new();
@@ -24,14 +25,19 @@ pub fn synced(findings: &Findings<'_>) -> Verdict {
         }
     }
     if !not_converging.is_empty() {
-        return Verdict::new(kind, false, "NotConverging", first_of(not_converging.iter()));
+        return Verdict::new(
+            kind,
+            false,
+            Reason::NotConverging,
+            first_of(not_converging.iter()),
+        );
     }
     let differing = differing(findings);
     if !differing.is_empty() {
         return Verdict::new(
             kind,
             false,
-            "Syncing",
+            Reason::Syncing,
             format!("to do: {}", first_of(differing.iter())),
         );
     }
@@ -40,7 +46,7 @@ pub fn synced(findings: &Findings<'_>) -> Verdict {
             "Exchange acknowledged and does not show yet: {}",
             first_of(waiting.iter())
         );
-        return Verdict::new(kind, false, "Syncing", text);
+        return Verdict::new(kind, false, Reason::Syncing, text);
     }
     let unread = unread(findings);
     if !unread.is_empty() {
@@ -48,9 +54,9 @@ pub fn synced(findings: &Findings<'_>) -> Verdict {
             "not known, because it could not be read: {}",
             first_of(unread.iter())
         );
-        return Verdict::new(kind, Truth::Unknown, "Unread", text);
+        return Verdict::new(kind, Truth::Unknown, Reason::Unread, text);
     }
-    Verdict::new(kind, true, "Synced", "all declared settings are set")
+    Verdict::new(kind, true, Reason::Synced, "all declared settings are set")
 }
 
 /// What is worth knowing beside it.
@@ -66,7 +72,7 @@ pub fn advisories(findings: &Findings<'_>) -> Vec<Verdict> {
             "{}, and no licence is assigned to the account behind the mailbox: assign one, or lower the setting",
             first_of(needs.iter())
         );
-        advisories.push(Verdict::new(Kind::LicenseRequired, true, "NoLicence", text));
+        advisories.push(Verdict::new(Kind::LicenseRequired, true, Reason::NoLicence, text));
     }
     advisories
 }

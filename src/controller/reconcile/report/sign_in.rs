@@ -2,6 +2,7 @@
 
 use super::findings::Findings;
 use crate::api::condition::{Kind, Truth, Verdict};
+use crate::api::reason::Reason;
 use crate::api::{SharedMailbox, SignIn};
 use crate::controller::reconcile::verdict::decision_on_sign_in;
 use crate::plan::{Account, SignInStanding};
@@ -41,12 +42,12 @@ impl<'a> SignInFacts<'a> {
     }
 
     /// For the column.
-    pub fn word(&self) -> &'static str {
+    pub fn word(&self) -> Reason {
         match self.account {
-            Account::Open => "Open",
-            Account::Blocked => "Blocked",
-            Account::NotShown if self.is_new() => "Propagating",
-            Account::NotShown | Account::Denied(_) | Account::Unread(_) => "Unverified",
+            Account::Open => Reason::Open,
+            Account::Blocked => Reason::Blocked,
+            Account::NotShown if self.is_new() => Reason::Propagating,
+            Account::NotShown | Account::Denied(_) | Account::Unread(_) => Reason::Unverified,
         }
     }
 
@@ -59,14 +60,14 @@ impl<'a> SignInFacts<'a> {
             Account::Blocked => Verdict::new(
                 Kind::SignInBlocked,
                 true,
-                "Blocked",
+                Reason::Blocked,
                 "nobody can sign in to the account behind the mailbox: Entra shows it disabled",
             ),
             Account::Open => self.open(),
             Account::NotShown if self.is_new() => Verdict::new(
                 Kind::SignInBlocked,
                 Truth::Unknown,
-                "Propagating",
+                Reason::Propagating,
                 "Microsoft Graph does not know the account behind the mailbox yet; this takes minutes",
             ),
             Account::NotShown => unverified("Microsoft Graph does not know it"),
@@ -75,18 +76,19 @@ impl<'a> SignInFacts<'a> {
     }
 
     fn open(&self) -> Verdict {
-        let open =
-            |reason: &'static str, text: String| Verdict::new(Kind::SignInBlocked, false, reason, text);
+        let open = |reason: Reason, text: String| Verdict::new(Kind::SignInBlocked, false, reason, text);
         if self.is_allowed {
             let text = "spec.signIn is Allowed: people can sign in with a password".to_owned();
-            return open("AllowedBySpec", text);
+            return open(Reason::AllowedBySpec, text);
         }
         if let (Some(SignInStanding::Undecided), Some(decision)) = (self.standing, &self.decision) {
-            return open("DecisionNeeded", decision.clone());
+            return open(Reason::DecisionNeeded, decision.clone());
         }
         let fact = "the account behind the mailbox can be signed in to";
         match self.standing {
-            Some(SignInStanding::NotEffective(why)) => open("SignInNotEffective", format!("{fact}: {why}")),
+            Some(SignInStanding::NotEffective(why)) => {
+                open(Reason::SignInNotEffective, format!("{fact}: {why}"))
+            }
             Some(
                 SignInStanding::AsDeclared
                 | SignInStanding::Undecided
@@ -101,7 +103,7 @@ impl<'a> SignInFacts<'a> {
                 } else {
                     "nothing is written to it now (see Ready)"
                 };
-                open("Open", format!("{fact}; {next}"))
+                open(Reason::Open, format!("{fact}; {next}"))
             }
         }
     }
@@ -113,5 +115,5 @@ fn unverified(why: &str) -> Verdict {
          (the app needs User.Read.All); what Exchange says of it does not",
         why.trim_end_matches('.')
     );
-    Verdict::new(Kind::SignInBlocked, Truth::Unknown, "Unverified", text)
+    Verdict::new(Kind::SignInBlocked, Truth::Unknown, Reason::Unverified, text)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::claims::Rival;
+use crate::api::reason::RefusalReason;
 use crate::api::{Adoption, MailboxPermission, SignIn};
 use crate::controller::reconcile::outcome::Stall;
 use crate::mail::{AddressPattern, Domain, Nickname, Right, SmtpAddress};
@@ -103,14 +104,14 @@ pub struct AdmittedMember {
 /// Why a member gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    pub reason: &'static str,
+    pub reason: RefusalReason,
     pub message: String,
     /// A look-up failed, and nobody knows who the member is.
     pub unread: Option<Unread>,
 }
 
 impl Refusal {
-    pub fn new(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(reason: RefusalReason, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -119,7 +120,7 @@ impl Refusal {
     }
 
     /// A look-up of `what` failed.
-    pub fn unread(reason: &'static str, what: &str, unread: &Unread) -> Self {
+    pub fn unread(reason: RefusalReason, what: &str, unread: &Unread) -> Self {
         Self {
             unread: Some(unread.clone()),
             ..Self::new(reason, format!("{what} can't be read: {}", unread.why))

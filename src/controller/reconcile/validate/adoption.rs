@@ -1,6 +1,6 @@
 //! Whether a mailbox that was there before its resource may be taken over. Whatever speaks against it, nothing is written.
 
-use super::judge::{Judged, desired};
+use super::judged::{Judged, desired};
 use crate::api::{Adoption, Power};
 use crate::controller::reconcile::observation::Seen;
 use crate::controller::reconcile::outcome::{Outcome, Stall};

@@ -1,38 +1,15 @@
 //! Whose mailbox it is, and what may be done to it: from what was read to a value that can be planned with.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::Timestamp;
-
-use crate::api::DefaultsState;
 use crate::controller::reconcile::observation::{Found, Observation, Seen};
 use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
 use crate::controller::reconcile::prepared::{Prepared, Remembered};
-use crate::controller::state::tenants::Tenant;
-use crate::ledger::{Ledger, RecordedGrant, Withdrawn};
 use crate::mail::Nickname;
-use crate::plan::{self, Desired, Family, GrantPolicy, NotOurs, Observed, Ownership, Plan, Purpose, TakeUp};
+use crate::plan::{self, NotOurs, Observed, Ownership, Plan, Purpose};
 use crate::rules::Wish;
-use crate::setting::Values;
 
-use super::recipients::WantedSettings;
+use super::judged::{Judged, desired};
 use super::written::{admitted_sign_in, denials, needed_powers};
-use super::{Directory, Wanted, resolve};
-
-/// What is known and wanted when it is planned.
-pub struct Judged {
-    pub prepared: Prepared,
-    pub wanted: Wanted,
-    pub desired: Desired,
-    /// The mailbox was created by an earlier resource of this name, and is being taken up again.
-    pub reattached: bool,
-    /// The mailbox was there before its resource, and is to be taken over.
-    pub adopts: bool,
-    /// Why the mailbox as it is is refused, although its manifest is not.
-    pub refused: Option<Stall>,
-    /// Grants that were taken away and that a read of this reconcile was the first to show no more.
-    pub gone: Vec<RecordedGrant>,
-}
+use super::{Directory, resolve};
 
 /// What may be planned for.
 pub enum Validated {
@@ -140,7 +117,14 @@ impl Judged {
             tenant,
             owner,
             ledger,
-            ..
+            purpose,
+            writes: _,
+            admitted: _,
+            remembered: _,
+            take_up: _,
+            remove_orphans: _,
+            has_unread_permissions: _,
+            now: _,
         } = &self.prepared;
         let guid = seen.observed.guid;
         let ownership = plan::ownership(owner, &tenant.succeeds, &seen.observed, ledger, is_alive);
@@ -151,7 +135,7 @@ impl Judged {
                 self.prepared.ledger.adopting = None;
             }
             Ownership::NotOurs(NotOurs::Unmarked | NotOurs::OtherText | NotOurs::CopiedMarker)
-                if ledger.adopting.is_some() && self.prepared.purpose == Purpose::Keep =>
+                if ledger.adopting.is_some() && *purpose == Purpose::Keep =>
             {
                 return self.adopt(seen);
             }
@@ -189,7 +173,12 @@ impl Judged {
             ledger,
             owner,
             admitted,
-            ..
+            writes: _,
+            remembered: _,
+            take_up: _,
+            remove_orphans: _,
+            has_unread_permissions: _,
+            now: _,
         } = &mut self.prepared;
         // A mailbox that was just created is marked and blocked first; it is judged with the next reconcile.
         if purpose.is_without_resource() || ledger.intent.is_some() {
@@ -251,7 +240,14 @@ impl Judged {
             ledger,
             writes,
             remembered,
-            ..
+            tenant: _,
+            purpose: _,
+            owner: _,
+            admitted: _,
+            take_up: _,
+            remove_orphans: _,
+            has_unread_permissions: _,
+            now: _,
         } = &mut self.prepared;
         if *writes {
             plan::reopen(ledger, &self.desired, observed);
@@ -263,130 +259,4 @@ impl Judged {
             self.gone = plan::confirm_removed(ledger, &self.desired, acknowledged, said_missing, observed);
         }
     }
-}
-
-/// What the manifests ask for, as far as it is allowed.
-pub fn desired(prepared: &Prepared, wanted: &Wanted) -> Desired {
-    let Prepared {
-        tenant,
-        purpose,
-        writes: _,
-        ledger,
-        owner,
-        admitted,
-        remembered,
-        take_up,
-        remove_orphans,
-        has_unread_permissions,
-        now,
-    } = prepared;
-    let WantedSettings {
-        settings,
-        refused,
-        recipients,
-        unread: _,
-    } = wanted.settings.clone();
-    let (resting, settings): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        settings.into_iter().partition(|(name, wish)| {
-            let family = Family::named(name);
-            family.is_some_and(|family| (family.rests)(wish, *now))
-        });
-    let refused = refused.into_iter().map(|(name, why)| (name, Some(why)));
-    let unwritten: BTreeMap<_, _> = resting
-        .into_keys()
-        .map(|name| (name, None))
-        .chain(refused)
-        .collect();
-    let defaults = match ledger.defaults {
-        Some(DefaultsState::Pending) if purpose.follows_manifest() => {
-            let is_left_out =
-                |name: &&'static str| !settings.contains_key(name) && !unwritten.contains_key(name);
-            tenant.defaults.keys().copied().filter(is_left_out).collect()
-        }
-        Some(DefaultsState::Pending | DefaultsState::Applied) | None => BTreeSet::new(),
-    };
-    let is_declared = |name: &str| settings.contains_key(name) || unwritten.contains_key(name);
-    // Nothing that a manifest says is dropped while the manifest is refused or gone.
-    let withdrawn = if purpose.follows_manifest() {
-        withdrawn(ledger, take_up.as_ref(), *now, is_declared)
-    } else {
-        BTreeMap::new()
-    };
-    Desired {
-        purpose: *purpose,
-        owner: owner.clone(),
-        marker_attribute: tenant.marker_attribute,
-        address: admitted.address.clone(),
-        aliases: admitted.aliases.clone(),
-        sign_in: admitted.sign_in,
-        leaves_sign_in: ledger.sign_in_undecided && !admitted.decides_sign_in,
-        sign_in_control: tenant.sign_in_control,
-        sign_in_attempts: remembered.sign_in.clone(),
-        grants: wanted.grants.clone(),
-        kept: wanted.kept.clone(),
-        kept_people: wanted.kept_people.clone(),
-        has_unread_permissions: *has_unread_permissions,
-        policy: GrantPolicy {
-            // Nor does anything count as declared nowhere.
-            exclusive: admitted.exclusive && !has_unread_permissions && !wanted.hides_people,
-            remove_orphans: *remove_orphans && purpose.follows_manifest(),
-            ignore: admitted.ignore.clone(),
-            protected: tenant.protected.clone(),
-            departed: tenant.departed.clone(),
-            period: tenant.safety.period,
-        },
-        now: *now,
-        take_up: take_up.clone(),
-        expired: wanted.expired.clone(),
-        groups: wanted.groups.clone(),
-        perhaps_more: wanted.perhaps_more.clone(),
-        stuck: remembered.stuck.clone(),
-        settings: with_defaults(settings, &defaults, tenant),
-        defaults,
-        unwritten,
-        withdrawn,
-        recipients,
-        denied: admitted.denied.clone(),
-        earlier: remembered.earlier.clone(),
-    }
-}
-
-/// What the manifest leaves out is as the tenant has it, for a mailbox that is new.
-fn with_defaults(
-    mut settings: BTreeMap<&'static str, Values>,
-    defaults: &BTreeSet<&'static str>,
-    tenant: &Tenant,
-) -> BTreeMap<&'static str, Values> {
-    let wishes = tenant
-        .defaults
-        .iter()
-        .filter(|(name, _)| defaults.contains(*name));
-    settings.extend(wishes.map(|(name, wish)| (*name, wish.clone())));
-    settings
-}
-
-/// What families are to have that the ledger says to be opened, or to have been a moment ago, and that nobody declares. A
-/// ledger that was restored proves nothing.
-fn withdrawn(
-    ledger: &Ledger,
-    take_up: Option<&TakeUp>,
-    now: Timestamp,
-    is_declared: impl Fn(&str) -> bool,
-) -> BTreeMap<&'static str, Values> {
-    if take_up.is_some_and(|take_up| take_up.restored && now < take_up.until) {
-        return BTreeMap::new();
-    }
-    let removed = ledger.removed.iter().filter_map(|removed| match &removed.what {
-        Withdrawn::Setting(name) => Some(name),
-        Withdrawn::Grant(_) | Withdrawn::Address(_) => None,
-    });
-    let families = ledger
-        .opened
-        .iter()
-        .chain(removed)
-        .filter_map(|name| Family::named(name));
-    families
-        .filter(|family| !is_declared(family.name))
-        .filter_map(|family| Some((family.name, family.withdrawal()?)))
-        .collect()
 }

@@ -1,47 +1,19 @@
 //! Members: as written, and as the directory knows them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::admitted::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Surroundings};
+use super::bench::Bench;
+use crate::api::reason::RefusalReason;
 use crate::api::{MailboxPermission, Member, SharedMailbox};
 use crate::controller::state::directory::{Expansion, Resolution, Resolved};
 use crate::exchange::RecipientKind;
 use crate::mail::{ObjectId, Right, SmtpAddress};
-use crate::plan::People;
-use crate::rules::{MailboxRules, MemberKind, Wish};
+use crate::rules::{MemberKind, Wish};
 
-/// Reasons that end by themselves when the account is created, or gets a mailbox.
-pub const MEMBER_NOT_FOUND: &str = "MemberNotFound";
-pub const NO_MAILBOX: &str = "MemberHasNoMailbox";
-/// Who is in a group could not be read.
-/// Whoever has left loses what they hold.
-pub const DEPARTED: &str = "Departed";
-pub(super) const TOO_MANY_MEMBERS: &str = "TooManyMembers";
-pub const GROUP_UNREADABLE: &str = "GroupUnreadable";
-
-/// What the directory says about everybody that permissions name.
-#[derive(Clone, Debug, Default)]
-pub struct Directory {
-    pub members: BTreeMap<(MemberKind, SmtpAddress), Resolution>,
-    /// By the address of the group as written.
-    pub groups: BTreeMap<SmtpAddress, Expansion>,
-}
-
-impl Directory {
-    /// Groups in which there may be more people than those that are shown.
-    pub fn perhaps_more(&self) -> BTreeSet<SmtpAddress> {
-        let groups = self.groups.iter();
-        let unsure = groups.filter(|(_, group)| match group {
-            Expansion::People {
-                people: _,
-                may_be_more,
-            } => *may_be_more,
-            Expansion::TooLarge(_) | Expansion::Unread(_) | Expansion::Hidden => false,
-        });
-        unsure.map(|(address, _)| address.clone()).collect()
-    }
-}
+/// Added to what no rule admits: perhaps it is a slip, and then no rule helps.
+const OTHER_DOMAIN: &str = ". The tenant has no such domain: check how the address is written";
 
 /// Whom a member stands for, or why it gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,13 +44,13 @@ impl PersonVerdict {
     /// named.
     pub fn keeps_what_it_has(&self) -> bool {
         let skipped = self.skipped.as_ref();
-        skipped.is_some_and(|refusal| refusal.reason != DEPARTED)
+        skipped.is_some_and(|refusal| !refusal.reason.takes_everything())
     }
 
     /// Whether they get nothing only because the mailbox has too many people.
     pub fn lacks_room(&self) -> bool {
         let skipped = self.skipped.as_ref();
-        skipped.is_some_and(|refusal| refusal.reason == TOO_MANY_MEMBERS)
+        skipped.is_some_and(|refusal| refusal.reason.lacks_room())
     }
 }
 
@@ -86,7 +58,8 @@ impl PersonVerdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonVerdict {
     pub object_id: ObjectId,
-    pub address: Option<SmtpAddress>,
+    /// Their address, or as the directory shows them, or their id.
+    pub name: String,
     /// Why they get nothing; that does not lower Ready.
     pub skipped: Option<Refusal>,
 }
@@ -114,21 +87,23 @@ pub(super) fn admit(
         let address = text.parse::<SmtpAddress>();
         let refusal = match &address {
             _ if !same_tenant => Some(Refusal::new(
-                "TenantMismatch",
+                RefusalReason::TenantMismatch,
                 "spec.tenantRef differs from that of the SharedMailbox: make them the same",
             )),
-            Err(error) => Some(Refusal::new("InvalidAddress", error.to_string())),
+            Err(error) => Some(Refusal::new(RefusalReason::InvalidAddress, error.to_string())),
             Ok(address) if around.departed.contains(address) => Some(departed(address.as_str())),
             // There is one such text for each member, and the mailbox itself says which rule is missing.
             Ok(_) if !around.rules.reach() => Some(Refusal::new(
-                "AccessDenied",
+                RefusalReason::AccessDenied,
                 "no access rule of the ExchangeTenant admits the addresses of the mailbox in this namespace",
             )),
             Ok(address) => {
                 let mut rights = rights.iter().copied();
                 let denied =
                     rights.find_map(|right| around.rules.admit(Wish::Member { kind, address, right }).err());
-                denied.map(|message| Refusal::new("AccessDenied", message))
+                let is_known = around.accepted_domains.contains(&address.domain());
+                let words = if is_known { "" } else { OTHER_DOMAIN };
+                denied.map(|message| Refusal::new(RefusalReason::AccessDenied, format!("{message}{words}")))
             }
         };
         AdmittedMember {
@@ -180,16 +155,6 @@ impl Admitted {
     }
 }
 
-/// What a member is judged by.
-pub(super) struct Bench<'a> {
-    /// The mailbox itself, once it is known: who has one of its declared addresses may be somebody else.
-    pub mailbox: Option<ObjectId>,
-    /// As they stand to the addresses that the mailbox has or is to have.
-    pub rules: &'a MailboxRules<'a>,
-    pub departed: &'a People,
-    pub directory: &'a Directory,
-}
-
 impl Bench<'_> {
     pub fn judge(&self, member: &AdmittedMember, permission: &AdmittedPermission) -> MemberVerdict {
         self.member(member, permission)
@@ -213,7 +178,7 @@ impl Bench<'_> {
         } = member
         else {
             return Err(Refusal::new(
-                "InvalidAddress",
+                RefusalReason::InvalidAddress,
                 format!("{:?} is no address", member.text),
             ));
         };
@@ -226,7 +191,7 @@ impl Bench<'_> {
         // Looked up under one address, judged again under the one that the object really has.
         let Some(primary) = &found.primary else {
             let text = format!("{text} has a primary address that the access rules can't judge");
-            return Err(Refusal::new("MemberCannotHoldRights", text));
+            return Err(Refusal::new(RefusalReason::MemberCannotHoldRights, text));
         };
         // The mailbox may have other addresses than the declared ones, by which no rule reaches it for this member.
         self.admit(*kind, address, &permission.rights)?;
@@ -257,13 +222,17 @@ impl Bench<'_> {
                 let text = format!(
                     "{text} is a group that is not mail-enabled: Exchange would take the grant and ignore it"
                 );
-                Err(Refusal::new("GroupCannotHoldRights", text))
+                Err(Refusal::new(RefusalReason::GroupCannotHoldRights, text))
             }
-            Some(Resolution::Unusable(why)) => Err(Refusal::new("MemberCannotHoldRights", why.clone())),
-            Some(Resolution::Unread(unread)) => Err(Refusal::unread("MemberUnread", text, unread)),
+            Some(Resolution::Unusable(why)) => {
+                Err(Refusal::new(RefusalReason::MemberCannotHoldRights, why.clone()))
+            }
+            Some(Resolution::Unread(unread)) => {
+                Err(Refusal::unread(RefusalReason::MemberUnread, text, unread))
+            }
             Some(Resolution::NotFound) | None => {
                 let text = format!("no recipient in the tenant has the address or sign-in name {text}");
-                Err(Refusal::new(MEMBER_NOT_FOUND, text))
+                Err(Refusal::new(RefusalReason::MemberNotFound, text))
             }
         }
     }
@@ -277,7 +246,7 @@ impl Bench<'_> {
             };
             self.rules
                 .admit(wish)
-                .map_err(|message| Refusal::new("AccessDenied", message))?;
+                .map_err(|message| Refusal::new(RefusalReason::AccessDenied, message))?;
         }
         Ok(())
     }
@@ -296,7 +265,7 @@ impl Bench<'_> {
         };
         if is_the_mailbox {
             let text = format!("{text} is the mailbox itself, which holds every right on itself");
-            return Err(Refusal::new("MemberIsMailbox", text));
+            return Err(Refusal::new(RefusalReason::MemberIsMailbox, text));
         }
         Ok(())
     }
@@ -316,10 +285,10 @@ impl Bench<'_> {
                      out expand), or take a smaller one",
                     Expansion::MOST_PEOPLE
                 );
-                Err(Refusal::new("GroupTooLarge", text))
+                Err(Refusal::new(RefusalReason::GroupTooLarge, text))
             }
             Some(Expansion::Unread(unread)) => Err(Refusal::unread(
-                GROUP_UNREADABLE,
+                RefusalReason::GroupUnreadable,
                 &format!("who is in {text}"),
                 unread,
             )),
@@ -329,42 +298,34 @@ impl Bench<'_> {
                      directory shows of them is all: grant to a mail-enabled security group itself (leave out expand), or \
                      name the people"
                 );
-                Err(Refusal::new("HiddenMembership", text))
+                Err(Refusal::new(RefusalReason::HiddenMembership, text))
             }
             None => Err(Refusal::new(
-                GROUP_UNREADABLE,
+                RefusalReason::GroupUnreadable,
                 format!("who is in {text} was not read"),
             )),
         }
     }
 
     fn in_group(&self, id: ObjectId, who: &Resolution, rights: &[Right]) -> PersonVerdict {
-        let (address, judged) = match who {
-            Resolution::Found(found) => {
-                let name = found
-                    .primary
-                    .as_ref()
-                    .map_or_else(|| id.to_string(), ToString::to_string);
-                let judged = right_kind(&name, MemberKind::User, &found.kind)
-                    .and_then(|()| self.person(&name, found))
-                    .and_then(|()| match &found.primary {
-                        Some(primary) => self.admit(MemberKind::User, primary, rights),
-                        None => Err(no_mailbox(&name)),
-                    });
-                (found.primary.clone(), judged)
+        let known = self.directory.names.get(&id);
+        let name = known.map_or_else(|| id.to_string(), Clone::clone);
+        let judged = match who {
+            Resolution::Found(found) => right_kind(&name, MemberKind::User, &found.kind)
+                .and_then(|()| self.person(&name, found))
+                .and_then(|()| match &found.primary {
+                    Some(primary) => self.admit(MemberKind::User, primary, rights),
+                    None => Err(no_mailbox(&name)),
+                }),
+            Resolution::Unusable(why) => {
+                Err(Refusal::new(RefusalReason::MemberCannotHoldRights, why.clone()))
             }
-            Resolution::Unusable(why) => (None, Err(Refusal::new("MemberCannotHoldRights", why.clone()))),
-            Resolution::Unread(unread) => {
-                let refusal = Refusal::unread("MemberUnread", &id.to_string(), unread);
-                (None, Err(refusal))
-            }
-            Resolution::NotFound | Resolution::NoMailbox | Resolution::PlainGroup => {
-                (None, Err(no_mailbox(&id.to_string())))
-            }
+            Resolution::Unread(unread) => Err(Refusal::unread(RefusalReason::MemberUnread, &name, unread)),
+            Resolution::NotFound | Resolution::NoMailbox | Resolution::PlainGroup => Err(no_mailbox(&name)),
         };
         PersonVerdict {
             object_id: id,
-            address,
+            name,
             skipped: judged.err(),
         }
     }
@@ -374,12 +335,12 @@ fn departed(who: &str) -> Refusal {
     let text = format!(
         "{who} has left: spec.departed of the ExchangeTenant names them; take them out of the manifest"
     );
-    Refusal::new(DEPARTED, text)
+    Refusal::new(RefusalReason::Departed, text)
 }
 
 fn no_mailbox(who: &str) -> Refusal {
     let text = format!("{who} is a person without a mailbox: only people with one can hold rights");
-    Refusal::new(NO_MAILBOX, text)
+    Refusal::new(RefusalReason::MemberHasNoMailbox, text)
 }
 
 /// What somebody who gets the rights should know all the same.
@@ -409,7 +370,7 @@ fn is_group(text: &str, kind: &RecipientKind) -> Result<(), Refusal> {
         | Kind::Guest
         | Kind::MailContact
         | Kind::Other(_) => Err(Refusal::new(
-            "MemberIsUser",
+            RefusalReason::MemberIsUser,
             format!("{text} is no group: write user instead of group"),
         )),
     }
@@ -424,7 +385,7 @@ fn right_kind(text: &str, written: MemberKind, found: &RecipientKind) -> Result<
         )
         | (MemberKind::Group, Kind::SecurityGroup) => Ok(()),
         (_, Kind::Guest) => Err(Refusal::new(
-            "MemberIsExternal",
+            RefusalReason::MemberIsExternal,
             format!(
                 "{text} belongs to another organisation: only people of this tenant can use a shared mailbox"
             ),
@@ -432,24 +393,24 @@ fn right_kind(text: &str, written: MemberKind, found: &RecipientKind) -> Result<
         (MemberKind::User, Kind::SecurityGroup | Kind::DistributionGroup | Kind::Microsoft365Group) => {
             let text =
                 format!("{text} is a group: write group instead of user, and have an access rule name it");
-            Err(Refusal::new("MemberIsGroup", text))
+            Err(Refusal::new(RefusalReason::MemberIsGroup, text))
         }
         (MemberKind::Group, Kind::DistributionGroup | Kind::Microsoft365Group) => {
             let text = format!(
                 "{text} is not a mail-enabled security group: Exchange would take the grant and ignore it; `expand: true` \
                  grants to each person in it"
             );
-            Err(Refusal::new("GroupCannotHoldRights", text))
+            Err(Refusal::new(RefusalReason::GroupCannotHoldRights, text))
         }
         (
             MemberKind::Group,
             Kind::UserMailbox | Kind::SharedMailbox | Kind::OtherMailbox(_) | Kind::MailUser,
         ) => Err(Refusal::new(
-            "MemberIsUser",
+            RefusalReason::MemberIsUser,
             format!("{text} is no group: write user instead of group"),
         )),
         (_, Kind::MailContact | Kind::Other(_)) => Err(Refusal::new(
-            "MemberCannotHoldRights",
+            RefusalReason::MemberCannotHoldRights,
             format!("{text} is {}, which can't hold rights", found.in_words()),
         )),
     }

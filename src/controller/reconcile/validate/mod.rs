@@ -5,16 +5,20 @@
 
 mod admitted;
 mod adoption;
+mod bench;
 mod claims;
 mod judge;
+mod judged;
 mod members;
 mod recipients;
 mod wanted;
 mod written;
 
 pub use admitted::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Refused, Surroundings};
+pub use bench::Directory;
 pub use claims::{Rival, Rivals, is_older, preferred};
-pub use judge::{Judged, Planned, Validated, desired, validate};
-pub use members::{Directory, MEMBER_NOT_FOUND, MemberVerdict, NO_MAILBOX, PersonVerdict};
+pub use judge::{Planned, Validated, validate};
+pub use judged::{Judged, desired};
+pub use members::{MemberVerdict, PersonVerdict};
 pub use wanted::{Wanted, resolve};
 pub use written::{admit, admitted_sign_in, declared_settings, judged_addresses};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::admitted::{Admitted, Surroundings};
-use super::members::Bench;
+use super::bench::Bench;
 use crate::api::Power;
 use crate::controller::state::directory::{Resolution, Resolved};
 use crate::exchange::RecipientKind;

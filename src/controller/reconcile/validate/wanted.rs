@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::ResourceExt;
 
 use super::admitted::{Admitted, AdmittedPermission, Refusal};
-use super::members::{self, Directory, GROUP_UNREADABLE, MemberVerdict, PersonVerdict, TOO_MANY_MEMBERS};
+use super::bench::{Bench, Directory};
+use super::members::{MemberVerdict, PersonVerdict};
 use super::recipients::WantedSettings;
+use crate::api::reason::RefusalReason;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right, SmtpAddress};
 use crate::plan::{People, Read, UnreadReads, WantedGrant};
@@ -35,6 +37,8 @@ pub struct Wanted {
     pub groups: BTreeMap<SmtpAddress, BTreeSet<ObjectId>>,
     /// Groups in which there may be more people than the directory shows.
     pub perhaps_more: BTreeSet<SmtpAddress>,
+    /// How people in groups are called, for messages.
+    pub names: BTreeMap<ObjectId, String>,
     /// One entry for each member of each permission of [`Admitted`], in the same order.
     pub verdicts: Vec<Vec<MemberVerdict>>,
 }
@@ -48,7 +52,7 @@ pub fn resolve(
     directory: &Directory,
     ledger: &Ledger,
 ) -> Wanted {
-    let bench = members::Bench {
+    let bench = Bench {
         mailbox,
         rules,
         departed,
@@ -64,8 +68,9 @@ pub fn resolve(
         .collect();
     let mut wanted = Wanted {
         settings: bench.settings(admitted),
-        people: declared_holders(admitted, &judged, ledger),
+        names: directory.names.clone(),
         perhaps_more: directory.perhaps_more(),
+        people: declared_holders(admitted, &judged, ledger),
         ..Wanted::default()
     };
     for (permission, judged) in admitted.permissions.iter().zip(judged) {
@@ -123,7 +128,7 @@ fn admitted_in(people: &[PersonVerdict]) -> impl Iterator<Item = ObjectId> {
 
 fn too_many() -> Refusal {
     Refusal::new(
-        TOO_MANY_MEMBERS,
+        RefusalReason::TooManyMembers,
         format!(
             "all MailboxPermissions of the mailbox together name more than {MOST_PEOPLE} people; grant to a mail-enabled \
              security group instead"
@@ -141,7 +146,7 @@ impl Wanted {
             let MemberVerdict::Refused(refusal) = verdict else {
                 continue;
             };
-            let read = if refusal.reason == GROUP_UNREADABLE {
+            let read = if refusal.reason.is_of_a_group() {
                 Read::Groups
             } else {
                 Read::Members

@@ -1,26 +1,36 @@
 //! Whether a namespace has room for its objects; see [`super::super::share`].
 
-use super::super::key::{Changes, MailboxKey, PERMISSION, Work};
-use super::super::read_mailbox::ReadMailbox;
-use super::super::share::{Beyond, Moved, Share};
-use super::Index;
-use crate::lane::Lane;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-impl Index {
-    /// A permission is known by name and size only. Its mailbox has to know.
-    pub(super) fn put_out(&mut self, home: &MailboxKey, name: &str) -> Changes {
-        self.deadlines.forget(home, name);
-        let known = self.permissions.get_mut(home).and_then(|all| all.remove(name));
-        let is_new = self
-            .beyond
-            .entry(home.clone())
-            .or_default()
-            .insert(name.to_owned());
-        let is_news = known.is_some() || is_new;
-        is_news
-            .then(|| (Work::Mailbox(home.clone()), Lane::Edit))
-            .into_iter()
-            .collect()
+use super::super::key::MailboxKey;
+use super::super::share::{Beyond, Share};
+
+/// An object: its kind, namespace and name.
+type Object = (&'static str, String, String);
+
+/// For which objects there is room, and which are known by name and size only.
+#[derive(Default)]
+pub struct Room {
+    /// What each namespace has, by kind.
+    shares: HashMap<(&'static str, String), Share>,
+    /// Permissions that are known by name and size only, by mailbox.
+    beyond: BTreeMap<MailboxKey, BTreeSet<String>>,
+    /// Objects that are to be read again, because there is room for them.
+    to_be_read: BTreeSet<Object>,
+    /// Those for which there is no room any more, or room again, until somebody sees to them.
+    moved: Vec<Beyond>,
+}
+
+impl Room {
+    #[cfg(test)]
+    pub(super) fn shares(&self) -> usize {
+        self.shares.len()
+    }
+
+    /// True when the permission was known whole before.
+    pub(super) fn put_out(&mut self, home: &MailboxKey, name: &str) -> bool {
+        let names = self.beyond.entry(home.clone()).or_default();
+        names.insert(name.to_owned())
     }
 
     /// True when the permission was known by name and size only.
@@ -46,47 +56,25 @@ impl Index {
         }
     }
 
-    /// Somebody else's size decides about these objects, too.
-    pub(super) fn note_moved(&mut self, kind: &'static str, namespace: &str, moved: Moved) -> Changes {
-        let Moved { out, again } = moved;
-        let mut changes = Changes::new();
-        for name in out {
-            self.to_be_read
-                .remove(&(kind, namespace.to_owned(), name.clone()));
-            let key = (namespace.to_owned(), name.clone());
-            match self.permission_homes.get(&key).cloned() {
-                Some(home) if kind == PERMISSION => {
-                    changes.extend(self.put_out(&home, &name));
-                    self.moved.push(Beyond::new(kind, namespace, &name));
-                }
-                Some(_) | None => changes.extend(self.slim_mailbox(namespace, &name)),
-            }
-        }
-        for name in again {
-            self.to_be_read.insert((kind, namespace.to_owned(), name.clone()));
-            self.moved.push(Beyond::new(kind, namespace, &name));
-        }
-        changes
+    /// Nobody has to read it again.
+    pub(super) fn was_read(&mut self, kind: &'static str, namespace: &str, name: &str) {
+        self.to_be_read
+            .remove(&(kind, namespace.to_owned(), name.to_owned()));
     }
 
-    /// There is no room for a mailbox any more.
-    fn slim_mailbox(&mut self, namespace: &str, name: &str) -> Changes {
-        let key = MailboxKey {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        };
-        let Some(seen) = self.mailboxes.get(&key) else {
-            return Changes::new();
-        };
-        let first_seen = seen.first_seen;
-        let slim = ReadMailbox::by_name_and_size(&seen.object, &seen.claims, 0);
-        let mut changes = self.keep_mailbox(key.clone(), slim, first_seen);
-        changes.push((Work::Mailbox(key), Lane::Edit));
-        changes
+    /// Somebody has to see to it.
+    pub(super) fn moved(&mut self, kind: &'static str, namespace: &str, name: &str) {
+        self.moved.push(Beyond::new(kind, namespace, name));
     }
 
-    /// Objects that somebody has to see to, once.
-    pub fn take_moved(&mut self) -> Vec<Beyond> {
+    /// There is room for it again.
+    pub(super) fn is_to_be_read_again(&mut self, kind: &'static str, namespace: &str, name: &str) {
+        self.to_be_read
+            .insert((kind, namespace.to_owned(), name.to_owned()));
+        self.moved(kind, namespace, name);
+    }
+
+    pub(super) fn take_moved(&mut self) -> Vec<Beyond> {
         std::mem::take(&mut self.moved)
     }
 

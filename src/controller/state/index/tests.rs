@@ -223,12 +223,12 @@ async fn permissions_over_the_limit_of_a_namespace_are_known_by_name_and_size_on
             assert_eq!(names(&index), kept);
             let out: BTreeSet<String> = index.take_moved().into_iter().map(|moved| moved.name).collect();
             let youngest = format!("p{:04}", count - 1);
-            assert!(out.contains(&youngest) && index.is_beyond(PERMISSION, "team", &youngest));
-            assert!(!index.is_beyond(PERMISSION, "team", "p0000"));
+            assert!(out.contains(&youngest) && index.room().is_beyond(PERMISSION, "team", &youngest));
+            assert!(!index.room().is_beyond(PERMISSION, "team", "p0000"));
             let Work::Mailbox(home) = sales(Lane::Edit)[0].0.clone() else {
                 panic!("it is a mailbox")
             };
-            assert!(index.has_permissions_beyond(&home));
+            assert!(index.room().has_permissions_beyond(&home));
             // There is room for one more, which has to be read.
             index.delete_permission("team", "p0000");
             let again = index.take_moved();
@@ -238,13 +238,13 @@ async fn permissions_over_the_limit_of_a_namespace_are_known_by_name_and_size_on
                 namespace,
                 name,
             } = &again[0];
-            assert!(index.is_to_be_read(kind, namespace, name));
+            assert!(index.room().is_to_be_read(kind, namespace, name));
             assert_eq!(names(&index), kept - 1);
             for place in 1..count {
                 index.delete_permission("team", &format!("p{place:04}"));
             }
-            assert!(!index.has_permissions_beyond(&home));
-            assert_eq!((names(&index), index.shares.len()), (0, 0));
+            assert!(!index.room().has_permissions_beyond(&home));
+            assert_eq!((names(&index), index.room.shares()), (0, 0));
         }
     }
 }
@@ -270,5 +270,7 @@ async fn the_largest_mailboxes_of_a_namespace_take_no_more_room_than_it_may_have
         1,
         "and claims its primary address"
     );
-    assert!(index.is_beyond(MAILBOX, "team", "m0399") && !index.is_beyond(MAILBOX, "team", "m0000"));
+    assert!(
+        index.room().is_beyond(MAILBOX, "team", "m0399") && !index.room().is_beyond(MAILBOX, "team", "m0000")
+    );
 }

@@ -1,0 +1,98 @@
+//! One reconcile of one mailbox: what every step of it has in hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::ResourceExt;
+
+use super::ledger::LedgerFile;
+use super::outcome::{Outcome, PausedBy, Stall};
+use crate::api::{MailboxPermission, SharedMailbox, SignIn};
+use crate::controller::context::Context;
+use crate::controller::events::Event;
+use crate::controller::state::key::MailboxKey;
+use crate::controller::state::tenants::Tenant;
+use crate::lane::Lane;
+use crate::mail::MarkerOwner;
+use crate::plan::Account;
+
+/// Why a manifest is not carried out.
+#[derive(Clone, Debug)]
+pub enum Restraint {
+    /// It is refused: access is taken away, and nothing else happens.
+    Refused(Stall),
+    /// Its team paused it: the mailbox is read, and only what protects is done.
+    Paused,
+    /// Its team observes it: only what protects is done, and what else Enforce would do is reported.
+    Observed,
+    /// Its namespace or our CRDs have been in deletion for long: only what protects is done.
+    Deleting,
+    /// Its permissions come and go, and it has not been known for long whether everything is being deleted: only what
+    /// protects is done. It may be known after so long.
+    Unsettled(Duration),
+}
+
+impl Restraint {
+    /// How the reconcile ends because of it, whatever came of what is done all the same.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Refused(stall) => Outcome::Stalled(stall.clone()),
+            Self::Paused => Outcome::Paused(PausedBy::Team),
+            Self::Observed => Outcome::Observed,
+            Self::Deleting | Self::Unsettled(_) => Outcome::Deleting,
+        }
+    }
+}
+
+/// One reconcile of one mailbox.
+pub struct Reconcile<'a> {
+    pub context: &'a Context,
+    pub key: &'a MailboxKey,
+    pub lane: Lane,
+    /// As read at the start, and as answered by each of our writes. When it is gone, what the ledger knows of it.
+    pub object: SharedMailbox,
+    /// The resource is gone: only what outlives it is done.
+    pub is_gone: bool,
+    pub ledger: LedgerFile,
+    pub permissions: Vec<Arc<MailboxPermission>>,
+    /// What a resource says of sign-in that is being deleted, that nobody can read, or that has not taken the mailbox up: it
+    /// counts for as long as that is there.
+    pub last_word: Option<SignIn>,
+    /// What the manifest does not get, once that is known.
+    pub restraint: Option<Restraint>,
+    /// Sign-in as it was read, until it is written.
+    pub seen_account: Option<Account>,
+    /// The mailbox was created in this reconcile.
+    pub created: bool,
+    /// It was created by an earlier resource of this name, and is being taken up again.
+    pub reattached: bool,
+}
+
+impl Reconcile<'_> {
+    /// How long ago the index saw the mailbox first: for waits after which something counts as settled.
+    pub fn known_for(&self) -> Duration {
+        let now = self.context.clock.instant();
+        let first = self.context.state.index().first_seen(self.key);
+        first.map_or(Duration::MAX, |first| now.saturating_duration_since(first))
+    }
+
+    /// As the marker of the mailbox is to name the resource.
+    pub(super) fn owner(&self, tenant: &Tenant) -> MarkerOwner {
+        MarkerOwner {
+            cluster: tenant.cluster.clone(),
+            namespace: self.key.namespace.clone(),
+            name: self.key.name.clone(),
+            uid: self.object.uid().unwrap_or_default(),
+        }
+    }
+
+    pub(super) async fn publish(&self, warning: bool, reason: &str, action: &str, note: &str) {
+        let event = Event {
+            warning,
+            reason,
+            action,
+            note,
+        };
+        self.context.events.publish(&self.object, event).await;
+    }
+}
