@@ -1,6 +1,7 @@
 //! The account behind a mailbox, in Microsoft Graph.
 
 pub(super) mod call;
+pub(super) mod silence;
 #[cfg(test)]
 mod tests;
 

@@ -14,7 +14,7 @@ use super::retry::THROTTLED_PATIENCE;
 use crate::clock::Clock;
 use crate::exchange::auth::TokenSource;
 use crate::exchange::error::{ErrorClass, ExchangeError, Stage};
-use crate::exchange::graph::call::Silence;
+use crate::exchange::graph::silence::Silence;
 use crate::exchange::http::HttpService;
 use crate::exchange::learned::Learned;
 use crate::exchange::metrics::GatewayMetrics;

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -31,46 +30,6 @@ pub const SIGN_OUT: &str = "Graph POST revokeSignInSessions";
 /// What Graph shows only explains, and what Exchange shows of the mailbox waits for it: not for longer than this. An answer
 /// usually takes less than a second.
 const READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// After so many reads without an answer Graph counts as silent …
-const LOST: u32 = 3;
-/// … and is asked by one of them after so long, while all others are told so at once: mailboxes would wait for each other.
-const ASKED_AGAIN: Duration = Duration::from_secs(30);
-
-/// Whether Graph answers at all.
-#[derive(Default)]
-pub struct Silence {
-    lost: u32,
-    next: Option<Instant>,
-}
-
-impl Silence {
-    /// Whether a read may be sent now. While Graph is silent only one of them is, now and then.
-    fn admits(&mut self, now: Instant) -> bool {
-        if !self.is_silent() {
-            return true;
-        }
-        let is_due = self.next.is_none_or(|next| next <= now);
-        if is_due {
-            self.next = Some(now + ASKED_AGAIN);
-        }
-        is_due
-    }
-
-    fn is_silent(&self) -> bool {
-        self.lost >= LOST
-    }
-
-    fn answered(&mut self) {
-        *self = Self::default();
-    }
-
-    fn lost(&mut self, now: Instant) {
-        self.lost = self.lost.saturating_add(1);
-        if self.is_silent() {
-            self.next = Some(now + ASKED_AGAIN);
-        }
-    }
-}
 
 /// The least permission that is enough for `operation`.
 fn permission_for(operation: &str) -> &'static str {
