@@ -146,11 +146,7 @@ impl MailboxRules<'_> {
             return format!(
                 "namespace {namespace:?} has its {} already: raise maxMailboxes of its access rule \
                  or delete a SharedMailbox",
-                counted(
-                    usize::try_from(limit).unwrap_or(usize::MAX),
-                    "mailbox",
-                    "mailboxes"
-                )
+                counted(limit, "mailbox", "mailboxes")
             );
         }
         let named = match wish {

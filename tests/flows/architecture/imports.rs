@@ -274,7 +274,7 @@ fn derived(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn parse(text: &str) -> File {
-    let kinds: String = derived(text).map(|kind| format!("\nstruct {kind};")).collect();
+    let kinds: Vec<String> = derived(text).map(|kind| format!("\nstruct {kind};")).collect();
     let text = without_tests(&without_comments_and_strings(text));
     let mut file = File::default();
     let mut statements = Vec::new();
@@ -286,7 +286,7 @@ fn parse(text: &str) -> File {
         rest = rest.get(end + 1..).unwrap_or_default();
     }
     file.code.push_str(rest);
-    file.code.push_str(&kinds);
+    file.code.push_str(&kinds.concat());
     // Who may see an item is no import.
     while let Some(start) = file.code.find("pub(in ") {
         let end = file.code[start..]
