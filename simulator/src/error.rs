@@ -133,7 +133,7 @@ impl CmdletError {
         )
     }
 
-    /// Told as a server error although it is for good (reported from the field; the page of
+    /// Reported as a server error although it is for good (reported from the field; the page of
     /// Add-MailboxPermission gives the number).
     pub fn too_many_entries(mailbox: &str, most: usize) -> Self {
         Self::new(

@@ -26,7 +26,7 @@ const CONNECTIONS: usize = 512;
 /// Bytes of a request's body; more is answered with 413.
 const BODY: usize = 4 << 20;
 
-/// Told about every new journal entry.
+/// Called with every new journal entry.
 pub type Observer = Arc<dyn Fn(&JournalEntry) + Send + Sync>;
 
 /// Serves the tenant, and its control endpoints under `/_simulator/`, until `stop` completes; then

@@ -35,7 +35,7 @@ pub fn all_crds() -> Vec<CustomResourceDefinition> {
     crds
 }
 
-/// An object without a status is one that nobody has looked at yet. Tools that wait (kstatus) take it for one that is done
+/// An object without a status is one that nobody has observed yet. Tools that wait (kstatus) take it for one that is done
 /// unless its status says of another generation.
 fn say_that_nothing_was_observed(schema: &mut JSONSchemaProps) {
     let status = schema.properties.as_mut().and_then(|all| all.get_mut("status"));

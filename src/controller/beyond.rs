@@ -85,7 +85,7 @@ async fn see_to(context: &Context, beyond: &Beyond) -> Result<Vec<Beyond>, kube:
         return Ok(Vec::new());
     };
     if context.state.index().room().is_beyond(kind, namespace, name) {
-        tell(context, &api, object).await?;
+        report_beyond(context, &api, object).await?;
         return Ok(Vec::new());
     }
     Ok(take_in(context, beyond, |index| index.apply_permission(object)))
@@ -109,7 +109,7 @@ fn take_in(context: &Context, beyond: &Beyond, apply: impl FnOnce(&mut Index) ->
     moved
 }
 
-async fn tell(
+async fn report_beyond(
     context: &Context,
     api: &Api<MailboxPermission>,
     object: MailboxPermission,

@@ -16,7 +16,7 @@ use crate::mail::{Holder, MarkerOwner, Nickname, ObjectId, OneTimeName, Sid, Smt
 use crate::rng::Rng;
 use crate::setting::Call;
 
-/// Between two looks at what a write has come to.
+/// Between two reads of what a write has come to.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Exchange takes seconds, sometimes minutes, to show a new mailbox.
 const CREATED: Duration = Duration::from_mins(5);

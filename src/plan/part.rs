@@ -11,7 +11,7 @@ use crate::setting::Call;
 impl Plan {
     /// The plan without what was acknowledged a moment ago, and whether something was left out. The sign-in block is
     /// never left out. A new mailbox keeps its one-time name until a read shows the marker: one that was acknowledged may be
-    /// lost, and nothing else would tell whose the mailbox is.
+    /// lost, and nothing else would say whose the mailbox is.
     pub fn without(&self, acknowledged: &Acknowledged) -> (Self, bool) {
         let mut changes = self.changes().into_iter();
         let awaits_marker = changes.any(|change| change.is_marker() && acknowledged.contains(&change));

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use super::applied::Applied;
 use super::execution::{Execution, Refused};
 use super::hold::WeighedPlan;
-use super::observation::Seen;
+use super::observation::ObservedMailbox;
 use super::outcome::{Outcome, Progress, Stall};
 use super::task::Reconcile;
 use super::validate::Judged;
@@ -30,7 +30,12 @@ const KEPT: usize = 16 * 1024;
 const LONGEST: usize = 4 * 1024;
 
 impl Reconcile<'_> {
-    pub(super) async fn adopt(&mut self, judged: Judged, seen: Seen, plan: Plan) -> Result<Applied, Outcome> {
+    pub(super) async fn adopt(
+        &mut self,
+        judged: Judged,
+        seen: ObservedMailbox,
+        plan: Plan,
+    ) -> Result<Applied, Outcome> {
         if !judged.prepared.writes {
             return Ok(self.would_adopt(judged, seen, plan));
         }
@@ -85,7 +90,7 @@ impl Reconcile<'_> {
     }
 
     /// What would be done, and what would stay.
-    fn would_adopt(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
+    fn would_adopt(&self, judged: Judged, seen: ObservedMailbox, plan: Plan) -> Applied {
         let foreign = plan::foreign(&judged.desired, &seen.observed, &judged.prepared.ledger);
         let foreign = foreign.iter().filter(|row| row.removed_for.is_none()).count();
         let first = format!(

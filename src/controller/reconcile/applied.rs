@@ -1,7 +1,7 @@
 //! What came of a reconcile.
 
 use super::execution::Execution;
-use super::observation::Seen;
+use super::observation::ObservedMailbox;
 use super::outcome::Outcome;
 use super::prepared::Prepared;
 use super::validate::{Judged, Wanted};
@@ -57,7 +57,7 @@ impl Judged {
         self,
         outcome: Outcome,
         ledger: Option<Ledger>,
-        seen: Seen,
+        seen: ObservedMailbox,
         rest: Plan,
         execution: Execution,
     ) -> Applied {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::applied::Applied;
 use super::execution::Execution;
 use super::hold::WeighedPlan;
-use super::observation::Seen;
+use super::observation::ObservedMailbox;
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::remember::{remembered, without_unmade};
@@ -53,7 +53,12 @@ impl Reconcile<'_> {
         }
     }
 
-    async fn change(&mut self, judged: Judged, seen: Seen, plan: Plan) -> Result<Applied, Outcome> {
+    async fn change(
+        &mut self,
+        judged: Judged,
+        seen: ObservedMailbox,
+        plan: Plan,
+    ) -> Result<Applied, Outcome> {
         if !judged.prepared.writes {
             return Ok(self.only_observe(judged, seen, plan));
         }
@@ -81,7 +86,12 @@ impl Reconcile<'_> {
     }
 
     /// The ledger can't hold what is declared: what needs no more memory is done all the same.
-    async fn only_remove(&mut self, mut judged: Judged, seen: Seen, why: Stall) -> Result<Applied, Outcome> {
+    async fn only_remove(
+        &mut self,
+        mut judged: Judged,
+        seen: ObservedMailbox,
+        why: Stall,
+    ) -> Result<Applied, Outcome> {
         self.restraint = Some(Restraint::Refused(why));
         judged.prepared.purpose = Purpose::OnlyRemove;
         judged.desired.purpose = Purpose::OnlyRemove;
@@ -120,7 +130,7 @@ impl Reconcile<'_> {
         }
     }
 
-    fn nothing_due(&self, judged: Judged, seen: Seen, weighed: WeighedPlan, due: &Due) -> Applied {
+    fn nothing_due(&self, judged: Judged, seen: ObservedMailbox, weighed: WeighedPlan, due: &Due) -> Applied {
         let WeighedPlan {
             plan,
             held,
@@ -206,7 +216,7 @@ impl Reconcile<'_> {
         weighed: &WeighedPlan,
         execution: Execution,
         mut ledger: Ledger,
-        mut confirmed: Seen,
+        mut confirmed: ObservedMailbox,
     ) -> Applied {
         let mut misnamed = BTreeSet::new();
         for (id, right) in &execution.proven {

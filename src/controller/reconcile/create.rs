@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::applied::Applied;
-use super::observation::Seen;
+use super::observation::ObservedMailbox;
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::report;
@@ -30,7 +30,7 @@ impl Reconcile<'_> {
         &mut self,
         mut judged: Judged,
         nickname: Nickname,
-    ) -> Result<(Judged, Seen), Applied> {
+    ) -> Result<(Judged, ObservedMailbox), Applied> {
         let (intent, was_never_sent) = self.announce_create(&mut judged.prepared, &nickname).await?;
         // What a new mailbox is to have besides follows from what was announced.
         judged.desired = validate::desired(&judged.prepared, &judged.wanted);
@@ -75,7 +75,7 @@ impl Reconcile<'_> {
         let note = format!("created the mailbox {} with ExchangeGuid {guid}", intent.address);
         self.publish(false, "Created", "Create", &note).await;
         self.created = true;
-        let seen = Seen {
+        let seen = ObservedMailbox {
             observed,
             kind: "SharedMailbox".to_owned(),
             nickname: creation.alias.to_string(),

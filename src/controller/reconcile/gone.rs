@@ -30,19 +30,19 @@ use crate::mail::SmtpAddress;
 use crate::plan::{People, Purpose, SHOWN_BY_THEN};
 use crate::words::counted;
 
-/// A mailbox that was announced and never seen is looked for so long.
+/// A mailbox that was announced and never shown is searched for so long.
 const LOOKED_FOR: Duration = Duration::from_hours(24);
 /// The ledger of a mailbox that Exchange does not have any more is kept so long.
 const GONE_KEPT: Duration = Duration::from_hours(90 * 24);
 /// What Exchange acknowledged lately is rechecked so often: once at least after the last replica shows what was written, and
 /// before it is no longer remembered.
 const RECHECKED: Duration = Duration::from_mins(5);
-/// How often mailboxes without a resource are looked at for people who have left.
+/// How often mailboxes without a resource are rechecked for people who have left.
 const SWEEP: Duration = Duration::from_hours(24);
 
 impl Reconcile<'_> {
-    /// The resource is gone, or is there and says nothing (it is being deleted, or nobody can read it): its ledger is looked
-    /// at. The permissions of one that is gone say so.
+    /// The resource is gone, or is there and says nothing (it is being deleted, or nobody can read it): its ledger is
+    /// read. The permissions of one that is gone say so.
     pub(super) async fn begin_without_resource(mut self, is_there: bool) -> Result<Self, Outcome> {
         let (context, key) = (self.context, self.key);
         let known = !context.state.index().ledgers().of(key).is_empty();
@@ -341,7 +341,7 @@ impl Reconcile<'_> {
         };
         let since = |at: Timestamp| self.context.clock.since(at);
         if let Some(gone) = spec.gone_at {
-            // A mailbox may be restored: it is looked for once more.
+            // A mailbox may be restored: it is searched for once more.
             return self.ledger.is_unseen && since(gone) >= GONE_KEPT;
         }
         if self.is_disowned() && self.ledger.is_unseen && spec.adopting.is_none() && spec.intent.is_none() {
@@ -407,7 +407,7 @@ impl Reconcile<'_> {
         }
     }
 
-    /// When the next right ends, or the mailbox is looked at for people who have left.
+    /// When the next right ends, or the mailbox is rechecked for people who have left.
     fn next_duty(&self) -> Option<Later> {
         let spec = self.ledger.draft()?;
         let now = self.context.clock.now();

@@ -14,13 +14,13 @@ pub struct Observation {
 }
 
 pub enum Found {
-    Mailbox(Box<Seen>),
+    Mailbox(Box<ObservedMailbox>),
     /// Nobody holds its addresses; this nickname is free.
     Nowhere(Nickname),
 }
 
 /// One mailbox, read whole.
-pub struct Seen {
+pub struct ObservedMailbox {
     pub observed: Observed,
     /// RecipientTypeDetails.
     pub kind: String,

@@ -2,7 +2,7 @@
 
 use super::applied::{Applied, LISTED};
 use super::execution::Execution;
-use super::observation::Seen;
+use super::observation::ObservedMailbox;
 use super::outcome::Outcome;
 use super::report::Names;
 use super::task::Reconcile;
@@ -12,7 +12,7 @@ use crate::plan::{self, Plan};
 
 impl Reconcile<'_> {
     /// The tenant is only observed: what would be done is reported, and nothing is written.
-    pub(super) fn only_observe(&self, judged: Judged, seen: Seen, plan: Plan) -> Applied {
+    pub(super) fn only_observe(&self, judged: Judged, seen: ObservedMailbox, plan: Plan) -> Applied {
         let applied = judged.end(Outcome::Observed, None, seen, plan, Execution::default());
         self.observed(applied)
     }

@@ -282,7 +282,7 @@ impl Outcome {
                 let text = format!("management is Observe; Enforce would {}", steps.join("; "));
                 let count = counted(steps.len(), "change is left undone", "changes are left undone");
                 let drifted = format!("{count}: {text}");
-                // Who only looks wants to see the difference, and no tool that waits to fail.
+                // Who only observes wants to see the difference, and no tool that waits to fail.
                 Disposition {
                     advisory: Some(Verdict::new(Kind::Drifted, true, Reason::Observed, drifted)),
                     ..settled(Reason::Observed, &text)

@@ -197,7 +197,7 @@ impl Reconcile<'_> {
         let addresses = claims_of(&self.object);
         let judged = validate::judged_addresses(&addresses, &self.object, &tenant.initial_domain);
         let rules = tenant.rules.of(&self.key.namespace, &judged);
-        // Whatever nobody may have costs no more: others are not even looked for.
+        // Whatever nobody may have costs no more: others are not even searched for.
         let is_reached = rules.reach();
         let around = Surroundings {
             rules: &rules,
@@ -294,7 +294,7 @@ impl Reconcile<'_> {
     }
 
     /// Who holds one of the addresses although their resource is gone, as a sentence. Perhaps their mailbox is gone, too:
-    /// it is looked at.
+    /// it is rechecked.
     fn retained(&self, addresses: &BTreeSet<SmtpAddress>) -> Option<String> {
         let tenant = &self.object.spec.tenant_ref.name;
         let (address, key) = addresses.iter().find_map(|address| {

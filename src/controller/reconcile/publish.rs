@@ -168,7 +168,7 @@ impl Reconcile<'_> {
         if all_written { outcome } else { Outcome::Conflict }
     }
 
-    /// Writes down what is remembered from now on, before anybody is told.
+    /// Writes down what is remembered from now on, before it is reported.
     async fn settle(&mut self, outcome: &Outcome, ledger: Option<&Ledger>) -> Result<(), Outcome> {
         if let Some(ledger) = ledger {
             return self.announce(ledger).await;

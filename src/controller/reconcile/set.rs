@@ -54,7 +54,7 @@ impl Executor<'_> {
     }
 
     /// A new mailbox keeps its one-time name until a read shows the marker: an acknowledged marker may be lost, and nothing
-    /// else would tell whose the mailbox is.
+    /// else would say whose the mailbox is.
     async fn set_apart(&self, call: Call, changes: &[Change], execution: &mut Execution) {
         let is_unmarked = changes.iter().any(Change::is_marker);
         for (name, part) in parts(changes) {
@@ -68,7 +68,7 @@ impl Executor<'_> {
                 continue;
             };
             if part.iter().any(Change::is_marker) {
-                // Nothing else tells whose the mailbox is, once its one-time name is gone: without a marker nothing follows.
+                // Nothing else says whose the mailbox is, once its one-time name is gone: without a marker nothing follows.
                 if part.len() == 1 || !error.refuses_what_was_asked() {
                     execution.error.get_or_insert(error);
                     return;

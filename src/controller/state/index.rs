@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
 use super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
+use super::known_ledger::LedgerGlance;
 use super::ledgers::Ledgers;
 use super::read_mailbox::ReadMailbox;
 use super::requests::{first_lane, permission_lane, prune, same_mailbox_request};
-use super::seen_ledger::LedgerGlance;
 use super::share::{Beyond, MAILBOXES, Moved, PERMISSIONS};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox, reconcile_requests};
 use crate::lane::Lane;
@@ -24,7 +24,7 @@ use room::Room;
 
 #[derive(Default)]
 pub struct Index {
-    mailboxes: BTreeMap<MailboxKey, SeenMailbox>,
+    mailboxes: BTreeMap<MailboxKey, KnownMailbox>,
     permissions: BTreeMap<MailboxKey, BTreeMap<String, Arc<MailboxPermission>>>,
     /// Which mailbox each permission, by namespace and name, belongs to.
     permission_homes: BTreeMap<(String, String), MailboxKey>,
@@ -38,7 +38,7 @@ pub struct Index {
     deadlines: Deadlines,
 }
 
-struct SeenMailbox {
+struct KnownMailbox {
     object: Arc<SharedMailbox>,
     claims: BTreeSet<SmtpAddress>,
     first_seen: Instant,
@@ -151,7 +151,7 @@ impl Index {
         let first_seen = same.map_or(now, |before| before.first_seen);
         self.mailboxes.insert(
             key,
-            SeenMailbox {
+            KnownMailbox {
                 object: Arc::new(object),
                 claims,
                 first_seen,

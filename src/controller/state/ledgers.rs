@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::key::{Changes, MailboxKey, Work};
-use super::seen_ledger::{LedgerGlance, SeenLedger, number};
+use super::known_ledger::{KnownLedger, LedgerGlance, number};
 use crate::api::DISOWN;
 use crate::lane::Lane;
 use crate::ledger;
@@ -15,7 +15,7 @@ use crate::plan::People;
 
 #[derive(Default)]
 pub struct Ledgers {
-    seen: BTreeMap<Arc<str>, Box<SeenLedger>>,
+    seen: BTreeMap<Arc<str>, Box<KnownLedger>>,
     /// By the number of the resource's key; mostly one, and sorted.
     by_key: HashMap<u32, Vec<Arc<str>>>,
     /// Of mailboxes whose resource is gone: each resource asks whether one of its addresses is theirs.
@@ -32,7 +32,7 @@ impl Ledgers {
         );
         let is_disowned = glance.metadata.annotations.as_ref();
         let is_disowned = is_disowned.is_some_and(|all| all.contains_key(DISOWN));
-        let seen = SeenLedger::of(glance);
+        let seen = KnownLedger::of(glance);
         let key = seen.key.clone();
         self.remove(&seen.name);
         put_in(&mut self.by_key, number(&key), &seen.name);
@@ -56,7 +56,7 @@ impl Ledgers {
             .collect()
     }
 
-    fn remove(&mut self, name: &str) -> Option<Box<SeenLedger>> {
+    fn remove(&mut self, name: &str) -> Option<Box<KnownLedger>> {
         let gone = self.seen.remove(name)?;
         take_out(&mut self.by_key, number(&gone.key), name);
         for address in &gone.addresses {
@@ -69,12 +69,12 @@ impl Ledgers {
         self.seen.keys().map(ToString::to_string).collect()
     }
 
-    pub fn all(&self) -> impl Iterator<Item = &SeenLedger> {
+    pub fn all(&self) -> impl Iterator<Item = &KnownLedger> {
         self.seen.values().map(AsRef::as_ref)
     }
 
     /// The ledgers of a resource of this name, whatever its uid.
-    pub fn of(&self, key: &MailboxKey) -> Vec<&SeenLedger> {
+    pub fn of(&self, key: &MailboxKey) -> Vec<&KnownLedger> {
         let names = self.by_key.get(&number(key)).into_iter().flatten();
         let ledgers = names.filter_map(|name| self.seen.get(name));
         ledgers
@@ -110,7 +110,7 @@ impl Ledgers {
         is_of: impl Fn(&str) -> bool,
         address: &SmtpAddress,
         but: &MailboxKey,
-    ) -> Option<&SeenLedger> {
+    ) -> Option<&KnownLedger> {
         let names = self.by_released_address.get(&number(address))?;
         let mut ledgers = names
             .iter()
@@ -122,7 +122,7 @@ impl Ledgers {
 
     /// Rights that a read has shown on the mailboxes of a tenant that have a resource.
     pub fn granted(&self, tenant: &str) -> usize {
-        let granted = |ledger: &SeenLedger| usize::try_from(ledger.granted).unwrap_or(usize::MAX);
+        let granted = |ledger: &KnownLedger| usize::try_from(ledger.granted).unwrap_or(usize::MAX);
         let serving = self
             .seen
             .values()
@@ -133,7 +133,7 @@ impl Ledgers {
 
     /// How many removals were weighed in the tenant after `since`, or in one namespace of it.
     pub fn weighed(&self, tenant: &str, namespace: Option<&str>, since: Timestamp) -> usize {
-        let is_there = |ledger: &SeenLedger| {
+        let is_there = |ledger: &KnownLedger| {
             ledger.tenant == tenant && namespace.is_none_or(|namespace| ledger.key.namespace == namespace)
         };
         let there = self.seen.values().filter(|ledger| is_there(ledger));
@@ -145,7 +145,7 @@ impl Ledgers {
 
     /// Addresses of mailboxes in a namespace whose resource went after `since`, for the limit of a rule.
     pub fn released_in(&self, tenant: &str, namespace: &str, since: Timestamp) -> Vec<BTreeSet<SmtpAddress>> {
-        let counts = |ledger: &&SeenLedger| {
+        let counts = |ledger: &&KnownLedger| {
             ledger.released_at.is_some_and(|at| at > since)
                 && ledger.mailbox.is_some()
                 && !ledger.is_gone
@@ -294,7 +294,7 @@ mod tests {
         let mut nameless = ledger("info", &["anna@contoso.com"]);
         nameless.spec.people[0].written_as.clear();
         assert!(
-            SeenLedger::of(nameless).owes(&[(anna, Right::SendAs)]),
+            KnownLedger::of(nameless).owes(&[(anna, Right::SendAs)]),
             "nobody declares it"
         );
     }
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_long_history_takes_no_memory() {
-        let kept = |history| format!("{:?}", SeenLedger::of(usual(1, history)));
+        let kept = |history| format!("{:?}", KnownLedger::of(usual(1, history)));
         assert_eq!(kept(400), kept(0));
     }
 

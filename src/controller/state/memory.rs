@@ -44,7 +44,7 @@ pub struct Memory {
     pub sudden: BTreeSet<Change>,
     /// The label of the last outcome and how many reconciles in a row ended so.
     ending: Option<(&'static str, u32)>,
-    /// When a mailbox without a resource was looked at last, and for which version of the tenant.
+    /// When a mailbox without a resource was swept last, and for which version of the tenant.
     pub swept: Option<(Option<i64>, Instant)>,
     /// Another resource waits for an address of a mailbox without a resource.
     pub address_is_wanted: bool,

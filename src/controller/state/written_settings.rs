@@ -22,13 +22,13 @@ pub struct WrittenSettings(BTreeMap<&'static str, Written>);
 
 struct Written {
     wish: Values,
-    answer: Told,
+    answer: WriteAnswer,
     /// How often in a row.
     times: u32,
     last: Instant,
 }
 
-enum Told {
+enum WriteAnswer {
     Refused {
         why: String,
         may_pass: bool,
@@ -56,7 +56,7 @@ impl WrittenSettings {
         let times = match self.0.get(family) {
             Some(Written {
                 wish: then,
-                answer: Told::Acknowledged { shown: before, .. },
+                answer: WriteAnswer::Acknowledged { shown: before, .. },
                 times,
                 last: _,
             }) if *then == wish && *before == shown => times.saturating_add(1),
@@ -64,7 +64,7 @@ impl WrittenSettings {
         };
         let written = Written {
             wish,
-            answer: Told::Acknowledged { shown, said_equal },
+            answer: WriteAnswer::Acknowledged { shown, said_equal },
             times,
             last: now,
         };
@@ -76,7 +76,7 @@ impl WrittenSettings {
         let times = match self.0.get(family) {
             Some(Written {
                 wish: then,
-                answer: Told::Refused { .. },
+                answer: WriteAnswer::Refused { .. },
                 times,
                 last: _,
             }) if *then == wish => times.saturating_add(1),
@@ -84,7 +84,7 @@ impl WrittenSettings {
         };
         let written = Written {
             wish,
-            answer: Told::Refused { why, may_pass },
+            answer: WriteAnswer::Refused { why, may_pass },
             times,
             last: now,
         };
@@ -118,19 +118,19 @@ impl Written {
         let waited = now.saturating_duration_since(self.last);
         let wish = self.wish.clone();
         match &self.answer {
-            Told::Refused { why, may_pass } => Some(Earlier::Refused {
+            WriteAnswer::Refused { why, may_pass } => Some(Earlier::Refused {
                 wish,
                 why: why.clone(),
                 retry: waited >= if *may_pass { SHORT_REST } else { rest(self.times) },
             }),
             // One write may be lost; a replica may lag.
-            Told::Acknowledged { shown, .. } if self.times < 2 => {
+            WriteAnswer::Acknowledged { shown, .. } if self.times < 2 => {
                 (waited >= SETTLING).then(|| Earlier::Once {
                     wish,
                     shown: shown.clone(),
                 })
             }
-            Told::Acknowledged { shown, said_equal } => Some(Earlier::Acknowledged {
+            WriteAnswer::Acknowledged { shown, said_equal } => Some(Earlier::Acknowledged {
                 wish,
                 shown: shown.clone(),
                 answer: if waited >= rest(self.times.saturating_sub(1)).max(2 * patience) {

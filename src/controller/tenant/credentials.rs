@@ -31,7 +31,7 @@ struct Usable {
     ends: Option<Timestamp>,
 }
 
-/// Every credential that can be used, in the order in which they are tried. One that can't be is told beside the others,
+/// Every credential that can be used, in the order in which they are tried. One that can't be is reported beside the others,
 /// and is an error only when there is no other.
 pub async fn read(context: &Context, object: &ExchangeTenant) -> Result<Vec<Credential>, Fault> {
     let spec = &object.spec.credentials;
@@ -210,7 +210,7 @@ pub fn expiring(facts: &CredentialFacts, now: Timestamp) -> Option<Verdict> {
 }
 
 /// The advisory that a credential does not work, and another one is used in its place. Of Entra's words only the code is
-/// told: they hold the time.
+/// reported: they hold the time.
 pub fn refused(facts: &CredentialFacts, tried: &Tried) -> Option<Verdict> {
     let unusable = facts.unusable.iter().map(|(kind, why)| (*kind, why.clone()));
     let denied = tried

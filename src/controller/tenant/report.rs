@@ -101,7 +101,7 @@ pub async fn report(
     let written = api
         .replace_status(&object.name_any(), &PostParams::default(), &next)
         .await?;
-    for verdict in verdicts.iter().filter(|verdict| is_told(verdict.kind)) {
+    for verdict in verdicts.iter().filter(|verdict| has_event(verdict.kind)) {
         let before = condition::find(&old.conditions, verdict.kind);
         let truth = verdict.truth.as_str();
         if before.is_none_or(|before| before.reason != verdict.reason.as_str() || before.status != truth) {
@@ -122,7 +122,7 @@ pub async fn report(
 }
 
 /// Conditions whose change is an event too: those that somebody has to act on before anything stops.
-fn is_told(kind: Kind) -> bool {
+fn has_event(kind: Kind) -> bool {
     [
         Kind::Ready,
         Kind::CredentialExpiring,

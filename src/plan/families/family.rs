@@ -70,7 +70,7 @@ pub enum Need {
     Power(Power),
     /// An access rule has to list the number of this custom attribute.
     CustomAttribute(u8),
-    /// Only told: the service's own check decides.
+    /// Only reported: the service's own check decides.
     Licence(Feature),
 }
 

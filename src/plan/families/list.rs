@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::family::Family;
 use super::{
-    archive, automatic_replies, client_access, custom_attributes, delivery, forwarding, look, quota,
+    appearance, archive, automatic_replies, client_access, custom_attributes, delivery, forwarding, quota,
     regional, retention,
 };
 use crate::api::{Delivery, MailboxDefaults, SharedMailboxSpec};
@@ -47,11 +47,11 @@ pub fn shown_by<'a>(
 }
 
 pub static FAMILIES: &[Family] = &[
-    look::DISPLAY_NAME,
-    look::ALIAS,
-    look::HIDDEN_FROM_ADDRESS_LISTS,
-    look::MAIL_TIP,
-    look::SENT_ITEMS,
+    appearance::DISPLAY_NAME,
+    appearance::ALIAS,
+    appearance::HIDDEN_FROM_ADDRESS_LISTS,
+    appearance::MAIL_TIP,
+    appearance::SENT_ITEMS,
     custom_attributes::CUSTOM_ATTRIBUTES,
     retention::DELETED_ITEM_RETENTION,
     retention::SINGLE_ITEM_RECOVERY,

@@ -18,6 +18,7 @@ macro_rules! flag {
     };
 }
 
+mod appearance;
 mod archive;
 mod automatic_replies;
 mod client_access;
@@ -26,7 +27,6 @@ mod delivery;
 mod family;
 mod forwarding;
 mod list;
-mod look;
 mod quota;
 mod reference;
 mod regional;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kube::ResourceExt;
 
-use super::observation::{Found, Observation, Seen};
+use super::observation::{Found, Observation, ObservedMailbox};
 use super::outcome::{Outcome, Progress, Stall};
 use super::prepared::Prepared;
 use super::task::Reconcile;
@@ -39,7 +39,7 @@ impl Reconcile<'_> {
     pub(super) async fn fetch(&mut self, prepared: &mut Prepared) -> Result<Observation, Outcome> {
         let of_error = |error: ExchangeError| Outcome::of_error(&error);
         self.begin_again_if_asked(prepared).await?;
-        // A mailbox that is being taken over is looked for by its address, until it is ours.
+        // A mailbox that is being taken over is searched for by its address, until it is ours.
         let is_ours = prepared.ledger.adopting.is_none() || prepared.purpose.is_without_resource();
         let known = self.known_mailbox(&prepared.ledger).filter(|_| is_ours);
         let (directory, located) = {
@@ -227,7 +227,7 @@ impl Reconcile<'_> {
         reads: &Reads<'_>,
         guid: MailboxGuid,
         desired: &Desired,
-    ) -> Result<Seen, Outcome> {
+    ) -> Result<ObservedMailbox, Outcome> {
         match reads
             .mailbox(guid, self.account(), desired, &prepared.ledger)
             .await

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::failed::{Failed, unread};
 use super::reads::{NotSeen, Reads};
 use super::rows;
-use crate::controller::reconcile::observation::Seen;
+use crate::controller::reconcile::observation::ObservedMailbox;
 use crate::exchange::{ErrorClass, ExchangeError, FailedRead, RecipientIdentity, SettingsRow};
 use crate::fair::some_at_once;
 use crate::ledger::Ledger;
@@ -27,7 +27,7 @@ impl Reads<'_> {
         account: Option<ObjectId>,
         desired: &Desired,
         ledger: &Ledger,
-    ) -> Result<Seen, NotSeen> {
+    ) -> Result<ObservedMailbox, NotSeen> {
         let gateway = &self.tenant.gateway;
         let asks = questions(&desired.grants, ledger, &self.misnamed);
         let of = |right: Right| {
@@ -105,7 +105,7 @@ impl Reads<'_> {
         observed.identities = self.identities(desired, &observed, ledger, &mut failed).await;
         let Failed { reads, unanswered } = failed;
         (observed.unread, observed.unanswered) = (reads, unanswered);
-        Ok(Seen {
+        Ok(ObservedMailbox {
             observed,
             kind: row.kind,
             nickname: row.nickname,

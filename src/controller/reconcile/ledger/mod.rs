@@ -65,7 +65,7 @@ pub struct LedgerFile {
     pub why: Why,
     /// There is one, and it can't be used.
     pub unusable: Option<Unusable>,
-    /// A mailbox that was announced was looked for in this reconcile, and Exchange shows none.
+    /// A mailbox that was announced was searched for in this reconcile, and Exchange shows none.
     pub is_unseen: bool,
     /// The mailbox carries somebody else's marker.
     pub is_foreign: bool,

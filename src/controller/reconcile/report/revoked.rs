@@ -1,4 +1,4 @@
-//! Who lost a right a short while ago. It is told from the history of the ledger: a status that is lost is written anew.
+//! Who lost a right a short while ago. It is reported from the history of the ledger: a status that is lost is written anew.
 
 use std::collections::BTreeMap;
 

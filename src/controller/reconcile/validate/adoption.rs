@@ -2,7 +2,7 @@
 
 use super::judged::{Judged, desired};
 use crate::api::{Adoption, Power};
-use crate::controller::reconcile::observation::Seen;
+use crate::controller::reconcile::observation::ObservedMailbox;
 use crate::controller::reconcile::outcome::{Outcome, Stall};
 use crate::mail::{Domain, Nickname, SmtpAddress};
 use crate::plan::Account;
@@ -10,7 +10,7 @@ use crate::rules::Wish;
 
 impl Judged {
     /// Of a mailbox that carries no marker of its own.
-    pub(super) fn adopt(&mut self, seen: &Seen) -> Result<(), Outcome> {
+    pub(super) fn adopt(&mut self, seen: &ObservedMailbox) -> Result<(), Outcome> {
         self.may_adopt(seen).map_err(Outcome::Stalled)?;
         let ledger = &mut self.prepared.ledger;
         // What nobody knows may be open.
@@ -20,7 +20,7 @@ impl Judged {
         Ok(())
     }
 
-    fn may_adopt(&self, seen: &Seen) -> Result<(), Stall> {
+    fn may_adopt(&self, seen: &ObservedMailbox) -> Result<(), Stall> {
         let observed = &seen.observed;
         let (guid, attribute) = (observed.guid, self.prepared.tenant.marker_attribute);
         let refused = |why: String| {
@@ -64,7 +64,7 @@ impl Judged {
     }
 
     /// One rule has to admit all addresses that the mailbox has, and the power.
-    fn admits_adoption(&self, seen: &Seen) -> Result<(), String> {
+    fn admits_adoption(&self, seen: &ObservedMailbox) -> Result<(), String> {
         let observed = &seen.observed;
         let prepared = &self.prepared;
         let (tenant, admitted) = (&prepared.tenant, &prepared.admitted);

@@ -1,6 +1,6 @@
 //! Whose mailbox it is, and what may be done to it: from what was read to a value that can be planned with.
 
-use crate::controller::reconcile::observation::{Found, Observation, Seen};
+use crate::controller::reconcile::observation::{Found, Observation, ObservedMailbox};
 use crate::controller::reconcile::outcome::{Outcome, Progress, Stall};
 use crate::controller::reconcile::prepared::{Prepared, Remembered};
 use crate::mail::Nickname;
@@ -13,8 +13,14 @@ use super::{Directory, resolve};
 
 /// What may be planned for.
 pub enum Validated {
-    New { judged: Judged, nickname: Nickname },
-    Present { judged: Judged, seen: Box<Seen> },
+    New {
+        judged: Judged,
+        nickname: Nickname,
+    },
+    Present {
+        judged: Judged,
+        seen: Box<ObservedMailbox>,
+    },
 }
 
 /// What is to be done.
@@ -26,12 +32,12 @@ pub enum Planned {
     /// Only the marker is written; the rest follows once a read shows it.
     Adopt {
         judged: Judged,
-        seen: Box<Seen>,
+        seen: Box<ObservedMailbox>,
         plan: Plan,
     },
     Change {
         judged: Judged,
-        seen: Box<Seen>,
+        seen: Box<ObservedMailbox>,
         plan: Plan,
     },
 }
@@ -112,7 +118,11 @@ impl Judged {
         plan::plan(&self.desired, observed, &self.prepared.ledger)
     }
 
-    fn check_owner(&mut self, seen: &Seen, is_alive: impl Fn(&str) -> bool) -> Result<(), Outcome> {
+    fn check_owner(
+        &mut self,
+        seen: &ObservedMailbox,
+        is_alive: impl Fn(&str) -> bool,
+    ) -> Result<(), Outcome> {
         let Prepared {
             tenant,
             owner,

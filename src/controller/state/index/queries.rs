@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
-use super::super::seen_ledger::SeenLedger;
-use super::{Index, SeenMailbox};
+use super::super::known_ledger::KnownLedger;
+use super::{Index, KnownMailbox};
 use crate::api::{MailboxPermission, SharedMailbox};
 use crate::lane::Lane;
 use crate::mail::{Right, SmtpAddress};
@@ -14,7 +14,7 @@ impl Index {
     /// What nobody saw happen before a restart: ledgers that grant what no permission declares, of which a revocation
     /// must not wait behind the regular rechecks; and ledgers whose resource is gone.
     pub fn owed_by_ledgers(&self) -> Changes {
-        let lane = |ledger: &SeenLedger| {
+        let lane = |ledger: &KnownLedger| {
             let permissions = self.permissions.get(&ledger.key);
             let permissions = permissions.into_iter().flat_map(BTreeMap::values);
             let declared: Vec<(SmtpAddress, Right)> =
@@ -32,7 +32,7 @@ impl Index {
 
     /// On how many mailboxes of the tenant named `tenant` changes wait for approval.
     pub fn held_mailboxes(&self, tenant: &str) -> usize {
-        let waits = |seen: &&SeenMailbox| {
+        let waits = |seen: &&KnownMailbox| {
             let status = seen.object.status.as_ref();
             seen.object.spec.tenant_ref.name == tenant && status.is_some_and(|status| status.held.is_some())
         };

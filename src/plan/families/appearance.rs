@@ -1,4 +1,4 @@
-//! How the mailbox looks to others, and where copies of what it sends are kept.
+//! How the mailbox appears to others, and where copies of what it sends are kept.
 
 use super::family::Family;
 use crate::api::SentItems;

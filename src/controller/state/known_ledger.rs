@@ -64,7 +64,7 @@ impl From<&MailboxLedger> for LedgerGlance {
 
 /// What is kept of one ledger: of thousands, so nothing has room to grow.
 #[derive(Clone, Debug)]
-pub struct SeenLedger {
+pub struct KnownLedger {
     pub(super) name: Arc<str>,
     /// The resource that has the mailbox, or had it last.
     pub key: MailboxKey,
@@ -92,7 +92,7 @@ pub(super) fn number(what: &impl Hash) -> u32 {
     hasher.finish() as u32
 }
 
-impl SeenLedger {
+impl KnownLedger {
     /// Whether one of the people with these numbers holds something.
     pub(super) fn is_held_by(&self, people: &HashSet<u32>) -> bool {
         self.people.iter().any(|person| people.contains(person))
@@ -170,7 +170,7 @@ fn even(number: u32) -> u32 {
     number & !1
 }
 
-impl SeenLedger {
+impl KnownLedger {
     /// Whether somebody holds a right that none of these declares.
     pub fn owes(&self, declared: &[(SmtpAddress, Right)]) -> bool {
         if self.rights.is_empty() {
