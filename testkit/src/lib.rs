@@ -7,25 +7,57 @@
 //! - [`simulation`]: worlds under actions and faults drawn from a seed, and the oracles that judge their runs.
 //! - [`kstatus`] and [`canary`]: how other tools judge a status, and what a secret looks like where it must not be.
 
-#![allow(
+// A helper that panics fails its test. Each module may panic in the ways that it uses, and no others.
+
+#[allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::missing_panics_doc,
-    reason = "a test helper fails the test"
+    reason = "helpers of tests"
 )]
-
 pub mod api_server;
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "helpers of tests"
+)]
 pub mod bench;
+#[allow(clippy::missing_panics_doc, reason = "helpers of tests")]
 pub mod canary;
+#[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "helpers of tests")]
 mod certificates;
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "helpers of tests")]
 mod conditions;
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "helpers of tests"
+)]
 pub mod conformance;
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "helpers of tests")]
 pub mod kstatus;
+#[allow(clippy::expect_used, clippy::missing_panics_doc, reason = "helpers of tests")]
 mod ledgers;
 mod manifests;
+#[allow(clippy::panic, clippy::missing_panics_doc, reason = "helpers of tests")]
 mod profile;
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "helpers of tests"
+)]
 pub mod simulation;
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "helpers of tests"
+)]
 mod world;
 
 pub use certificates::AppCertificate;
