@@ -177,7 +177,7 @@ pub struct MailboxLedgerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000))]
     pub history: Vec<HistoryLine>,
-    /// For the columns of `kubectl get`; never read back.
+    /// For the columns of `kubectl get`. Of what is written here only ForeignMarker is read back.
     #[serde(default)]
     pub shown: LedgerShown,
     /// What a newer operator wrote here is kept.

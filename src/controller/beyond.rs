@@ -88,7 +88,10 @@ async fn see_to(context: &Context, beyond: &Beyond) -> Result<Vec<Beyond>, kube:
         report_beyond(context, &api, object).await?;
         return Ok(Vec::new());
     }
-    Ok(take_in(context, beyond, |index| index.apply_permission(object)))
+    let now = context.clock.now();
+    Ok(take_in(context, beyond, |index| {
+        index.apply_permission(object, now)
+    }))
 }
 
 /// There is room for it again, unless the watch showed it meanwhile. Answers what else is to be seen to.

@@ -88,8 +88,8 @@ impl Indexed for MailboxPermission {
         self
     }
 
-    fn apply(read: Self, index: &mut Index, _: Clock) -> Changes {
-        index.apply_permission(read)
+    fn apply(read: Self, index: &mut Index, clock: Clock) -> Changes {
+        index.apply_permission(read, clock.now())
     }
 
     fn delete(index: &mut Index, (namespace, name): &(String, String)) -> Changes {
@@ -142,8 +142,8 @@ impl Indexed for LedgerGlance {
         self
     }
 
-    fn apply(read: Self, index: &mut Index, _: Clock) -> Changes {
-        index.apply_ledger(read)
+    fn apply(read: Self, index: &mut Index, clock: Clock) -> Changes {
+        index.apply_ledger(read, clock.now())
     }
 
     fn delete(index: &mut Index, name: &String) -> Changes {

@@ -122,7 +122,7 @@ impl Operator {
                 () = &mut shutdown => return,
             }
         }
-        let owed = context.state.index().owed_by_ledgers();
+        let owed = context.state.index().owed_by_ledgers(context.clock.now());
         context.request(owed);
         readiness.send_replace(Readiness::Ready);
         tracing::info!("all watches are in; working");

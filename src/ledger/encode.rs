@@ -17,8 +17,8 @@ const NAMES: usize = 64;
 const PERMISSIONS: usize = 500;
 /// How many families of settings: more than there are.
 const SETTINGS: usize = 32;
-/// How many permissions are kept of one right.
-const BY: usize = 20;
+/// How many permissions are kept of one right. There may be more than so many.
+pub const BY: usize = 20;
 /// How much JSON a ledger is that grows.
 pub(super) const BYTES: usize = 1024 * 1024;
 

@@ -53,14 +53,28 @@ pub enum Access {
 /// Adds to the history of `spec` what changed since `before`, and drops what is too old or too much.
 pub fn note(spec: &mut MailboxLedgerSpec, before: Option<&MailboxLedgerSpec>, why: &Why, now: Timestamp) {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let is_restored = spec.restored && before.is_none_or(|before| !before.restored);
-    match spec.history_from {
-        // Nobody knows what was between the backup and the restore.
-        Some(_) if !is_restored => {}
-        Some(_) | None => spec.history_from = Some(now),
-    }
+    spec.history_from.get_or_insert(now);
     let mut changes = changes_of_rights(spec, before, why, now);
-    changes.extend(causes_of_life(spec, before).into_iter().map(|cause| HistoryLine {
+    let life = causes_of_life(spec, before).into_iter();
+    changes.extend(life.map(|cause| of_the_mailbox(cause, why.request.clone(), now)));
+    add(spec, changes, now);
+}
+
+/// Adds that the ledger was restored or edited. Nobody knows what was between the backup and now.
+pub fn note_restored(spec: &mut MailboxLedgerSpec, now: Timestamp) {
+    spec.history_from = Some(now);
+    add(spec, vec![of_the_mailbox("Restored", None, now)], now);
+}
+
+fn add(spec: &mut MailboxLedgerSpec, changes: Vec<HistoryLine>, now: Timestamp) {
+    if !changes.is_empty() {
+        spec.history = collapsed(std::mem::take(&mut spec.history), changes, now);
+    }
+    drop_oldest(spec, now);
+}
+
+fn of_the_mailbox(cause: &str, request: Option<String>, now: Timestamp) -> HistoryLine {
+    HistoryLine {
         at: now,
         ids: Vec::new(),
         right: None,
@@ -68,13 +82,9 @@ pub fn note(spec: &mut MailboxLedgerSpec, before: Option<&MailboxLedgerSpec>, wh
         after: None,
         cause: cause.to_owned(),
         by: Vec::new(),
-        request: why.request.clone(),
+        request,
         n: 1,
-    }));
-    if !changes.is_empty() {
-        spec.history = collapsed(std::mem::take(&mut spec.history), changes, now);
     }
-    drop_oldest(spec, now);
 }
 
 /// Adds the lines of another ledger of the same mailbox that `spec` lacks, as far as there is room. Two histories side by
@@ -260,7 +270,6 @@ fn causes_of_life(spec: &MailboxLedgerSpec, before: Option<&MailboxLedgerSpec>) 
     let is_released = |spec: &MailboxLedgerSpec| spec.released_at.is_some();
     let is_gone = |spec: &MailboxLedgerSpec| spec.gone_at.is_some();
     let happened = [
-        (spec.restored && !had(|before| before.restored), "Restored"),
         (is_released(spec) && !had(is_released), "Released"),
         (!is_released(spec) && had(is_released), "TakenUp"),
         (is_gone(spec) && !had(is_gone), "Gone"),

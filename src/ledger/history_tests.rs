@@ -8,10 +8,13 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 use super::history::BYTES;
-use super::tests::{RIGHTS, address, any_ledger, at, empty, person};
-use super::{Access, Ledger, RecordedGrant, WeighedRemoval, Why, held_on, merge, note, read, write};
-use crate::api::{GrantState, HistoryLine, MailboxLedger, MailboxLedgerSpec};
-use crate::mail::{ObjectId, Right};
+use super::tests::{RIGHTS, address, any_ledger, at, empty, person, sid};
+use super::{
+    Access, HeldRemovals, Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Why, Withdrawn, held_on,
+    merge, note, note_restored, read, write,
+};
+use crate::api::{DefaultsState, GrantState, HistoryLine, MailboxLedger, MailboxLedgerSpec};
+use crate::mail::{Holder, ObjectId, Right};
 
 type Holders = BTreeMap<ObjectId, BTreeSet<Right>>;
 
@@ -351,12 +354,15 @@ fn nobody_knows_what_was_before_a_restore() {
         &Why::default(),
         at(0),
     );
-    let before = spec.clone();
-    spec.restored = true;
-    note(&mut spec, Some(&before), &Why::default(), at(10));
-    assert_eq!(held_on(&spec, at(9)), Access::Unknown);
-    assert_eq!(held_on(&spec, at(10)), Access::Known(holders(&spec)));
-    assert_eq!(spec.history.len(), 2, "the lines stay readable");
+    for again in 1..=2 {
+        let restored = at(again * 10);
+        note_restored(&mut spec, restored);
+        let before = restored - SignedDuration::from_secs(1);
+        assert_eq!(held_on(&spec, before), Access::Unknown);
+        assert_eq!(held_on(&spec, restored), Access::Known(holders(&spec)));
+        assert_eq!(spec.history.len(), 2, "the lines stay readable");
+        assert_eq!(spec.history[1].n, i32::try_from(again).unwrap());
+    }
 }
 
 #[test]
@@ -455,6 +461,85 @@ fn what_a_merge_brings_back_is_not_taken_away_at_once_and_what_was_announced_sta
     step(&mut loser, &announced, &Why::default(), at(0));
     let merged = merge(&object("a", &winner), &object("b", &loser), at(60));
     assert_eq!(read(&merged).unwrap().weighed, announced.weighed);
+}
+
+/// Somebody lost the ledger, the operator began a new one, and then the backup came.
+#[test]
+fn a_merge_keeps_whatever_only_the_backup_remembers() {
+    let stranger = |right| RightOf {
+        holder: Holder::Sid(sid(7)),
+        right,
+    };
+    let removed = |minute| Removed {
+        until: at(minute),
+        what: Withdrawn::Grant(grant(person(2), Right::SendAs)),
+        weighed_at: Some(at(0)),
+    };
+    let address_removed = Removed {
+        what: Withdrawn::Address(address("old")),
+        weighed_at: None,
+        ..removed(80)
+    };
+    let held = grant(person(1), Right::FullAccess);
+    let remembered = Ledger {
+        sign_out_owed: true,
+        defaults: Some(DefaultsState::Applied),
+        removed: vec![removed(80), address_removed.clone()],
+        weighed: vec![WeighedRemoval {
+            what: stranger(Right::SendAs),
+            at: at(0),
+        }],
+        held: Some(HeldRemovals {
+            since: at(0),
+            removals: BTreeSet::from([held.right_of(), stranger(Right::FullAccess)]),
+            grants: BTreeSet::from([grant(person(3), Right::SendAs).right_of()]),
+        }),
+        ..having([held])
+    };
+    let mut backup = MailboxLedger::new("backup", empty());
+    step(&mut backup.spec, &remembered, &Why::default(), at(0));
+    backup.spec.orphans_removed = Some("2026-11".to_owned());
+    backup.spec.before = serde_json::from_value(serde_json::json!({ "at": at(0), "signIn": "Open",
+        "primary": "sales@contoso.com", "addresses": [], "settings": {} }))
+    .unwrap();
+    let mut new = MailboxLedger::new("new", empty());
+    step(&mut new.spec, &having([]), &Why::default(), at(50));
+    let merged = merge(&new, &backup, at(60));
+    assert_eq!(read(&merged).unwrap(), remembered);
+    assert_eq!(
+        (&merged.before, &merged.orphans_removed),
+        (&backup.spec.before, &backup.spec.orphans_removed)
+    );
+    assert_eq!((merged.restored, merged.taken_up_at), (true, Some(at(60))));
+
+    // Where the winner remembers something itself, and where it is over, nothing comes.
+    let own = Ledger {
+        removed: vec![address_removed],
+        addresses: Vec::new(),
+        held: remembered.held.clone(),
+        defaults: None,
+        ..having([grant(person(1), Right::FullAccess)])
+    };
+    step(&mut new.spec, &own, &Why::default(), at(51));
+    let older = Ledger {
+        addresses: vec![address("old")],
+        removed: vec![removed(60)],
+        weighed: vec![WeighedRemoval {
+            what: grant(person(1), Right::FullAccess).right_of(),
+            at: at(0),
+        }],
+        held: None,
+        defaults: Some(DefaultsState::Pending),
+        ..remembered
+    };
+    step(&mut backup.spec, &older, &Why::default(), at(1));
+    let merged = merge(&new, &backup, at(60));
+    let own = Ledger {
+        sign_out_owed: true,
+        ..read(&new.spec).unwrap()
+    };
+    assert_eq!(read(&merged).unwrap(), own);
+    assert!(!merged.restored);
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub fn seal(before: Option<&MailboxLedger>) -> Seal {
 }
 
 pub const TAKING_UP: &str = "TakingUp";
+pub const FOREIGN_MARKER: &str = "ForeignMarker";
 
 /// The state for people, derived from what is known; `is_foreign`: the mailbox carries somebody else's marker; `waits`:
 /// rights wait since a take-up for the permissions that declared them.
@@ -46,7 +47,7 @@ pub fn lifecycle(spec: &MailboxLedgerSpec, is_foreign: bool, waits: bool) -> &'s
     if spec.gone_at.is_some() {
         "Gone"
     } else if is_foreign {
-        "ForeignMarker"
+        FOREIGN_MARKER
     } else if (spec.intent.is_some() || spec.adopting.is_some()) && is_released {
         "Finishing"
     } else if spec.adopting.is_some() {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::{Ledger, decode, encode, history, life};
-use crate::api::{MailboxLedger, MailboxLedgerSpec};
-use crate::mail::{ObjectId, Right};
+use super::{Ledger, RecordedGrant, RightOf, Withdrawn, decode, encode, history, life};
+use crate::api::{DefaultsState, MailboxLedger, MailboxLedgerSpec};
+use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
 
 /// Whether `one` is the one that stays: an intact seal, then the newer entry, then the smaller name.
 pub fn wins(one: &MailboxLedger, other: &MailboxLedger) -> bool {
@@ -22,7 +22,8 @@ fn newest(spec: &MailboxLedgerSpec) -> Option<Timestamp> {
     spec.history.iter().map(|line| line.at).max()
 }
 
-/// The winner's, with the rights that only the loser knows, unless the winner's history says that they were revoked.
+/// The winner's, with what only the loser knows: rights, unless the winner's history says that they were revoked, and what
+/// else was remembered where the winner remembers nothing.
 ///
 /// What is added may be old: like everything that a restore brought back it is not revoked for a while.
 pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> MailboxLedgerSpec {
@@ -30,29 +31,15 @@ pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> M
     let (Ok(mut ledger), Ok(lost)) = (decode::read(&winner.spec), decode::read(&loser.spec)) else {
         return spec;
     };
-    let known = known(&ledger);
-    let revoked = revoked(&winner.spec);
-    for grant in lost.grants {
-        if !known.contains(&grant.key()) && !revoked.contains(&grant.key()) {
-            // A removal that was announced stays so.
-            let what = grant.right_of();
-            ledger
-                .weighed
-                .extend(lost.weighed.iter().find(|one| one.what == what).cloned());
-            ledger.grants.push(grant);
-        }
-    }
-    for address in lost.addresses {
-        if !ledger.addresses.contains(&address) {
-            ledger.addresses.push(address);
-        }
-    }
-    ledger.opened.extend(lost.opened);
+    let brings = add(&mut ledger, lost, &revoked(&winner.spec), now);
     encode::write(&mut spec, &ledger);
     history::join(&mut spec, &loser.spec, now);
-    let brings = spec.people != winner.spec.people
-        || spec.opened != winner.spec.opened
-        || spec.addresses != winner.spec.addresses;
+    if spec.before.is_none() {
+        spec.before.clone_from(&loser.spec.before);
+    }
+    if spec.orphans_removed.is_none() {
+        spec.orphans_removed.clone_from(&loser.spec.orphans_removed);
+    }
     if brings {
         spec.taken_up_at = Some(now);
         spec.restored = true;
@@ -62,8 +49,96 @@ pub fn merge(winner: &MailboxLedger, loser: &MailboxLedger, now: Timestamp) -> M
     spec
 }
 
-fn known(ledger: &Ledger) -> BTreeSet<(ObjectId, Right)> {
-    ledger.grants.iter().map(super::RecordedGrant::key).collect()
+/// Whether anything came that may be taken away again.
+fn add(ledger: &mut Ledger, lost: Ledger, revoked: &BTreeSet<(ObjectId, Right)>, now: Timestamp) -> bool {
+    let Ledger {
+        // Both know the mailbox: whether it is ours already, and how its sign-in is to be, the winner knows better.
+        intent: _,
+        adopting: _,
+        sign_in_undecided: _,
+        addresses,
+        defaults,
+        opened,
+        grants,
+        removed,
+        weighed,
+        held,
+        sign_out_owed,
+    } = lost;
+    let size = |ledger: &Ledger| {
+        ledger.grants.len() + ledger.removed.len() + ledger.addresses.len() + ledger.opened.len()
+    };
+    let before = size(ledger);
+    let mut known = Known::of(ledger);
+    let mut came = BTreeSet::new();
+    for grant in grants {
+        if !revoked.contains(&grant.key()) && known.rights.insert(grant.key()) {
+            came.insert(grant.right_of());
+            ledger.grants.push(grant);
+        }
+    }
+    let addresses = addresses.into_iter();
+    ledger
+        .addresses
+        .extend(addresses.filter(|address| known.addresses.insert(address.clone())));
+    let opened = opened.into_iter();
+    ledger
+        .opened
+        .extend(opened.filter(|name| known.settings.insert(name.clone())));
+    let removed = removed.into_iter().filter(|removed| removed.until > now);
+    ledger
+        .removed
+        .extend(removed.filter(|removed| match &removed.what {
+            Withdrawn::Grant(grant) => known.rights.insert(grant.key()),
+            Withdrawn::Address(address) => known.addresses.insert(address.clone()),
+            Withdrawn::Setting(name) => known.settings.insert(name.clone()),
+        }));
+    // What was announced of these, or waits for approval, goes on so. Of its own rights the winner knows better.
+    let is_left = |what: &RightOf| match what.holder {
+        Holder::ObjectId(_) => came.contains(what),
+        Holder::Sid(_) => true,
+    };
+    let mut announced: BTreeSet<RightOf> = ledger.weighed.iter().map(|one| one.what.clone()).collect();
+    let weighed = weighed.into_iter().filter(|one| is_left(&one.what));
+    ledger
+        .weighed
+        .extend(weighed.filter(|one| announced.insert(one.what.clone())));
+    if ledger.held.is_none() {
+        ledger.held = held.map(|mut held| {
+            held.removals.retain(is_left);
+            held
+        });
+    }
+    // Whether defaults that waited then were applied since nobody knows, and a second time they would undo what people did.
+    let applied = defaults.filter(|defaults| *defaults == DefaultsState::Applied);
+    ledger.defaults = ledger.defaults.or(applied);
+    ledger.sign_out_owed |= sign_out_owed;
+    size(ledger) > before
+}
+
+/// What a ledger lists, be it as removed.
+struct Known {
+    rights: BTreeSet<(ObjectId, Right)>,
+    addresses: BTreeSet<SmtpAddress>,
+    settings: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(ledger: &Ledger) -> Self {
+        let mut known = Self {
+            rights: ledger.grants.iter().map(RecordedGrant::key).collect(),
+            addresses: ledger.addresses.iter().cloned().collect(),
+            settings: ledger.opened.clone(),
+        };
+        for removed in &ledger.removed {
+            match &removed.what {
+                Withdrawn::Grant(grant) => drop(known.rights.insert(grant.key())),
+                Withdrawn::Address(address) => drop(known.addresses.insert(address.clone())),
+                Withdrawn::Setting(name) => drop(known.settings.insert(name.clone())),
+            }
+        }
+        known
+    }
 }
 
 /// What the history says to be revoked last.

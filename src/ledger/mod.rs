@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod heal;
 mod history;
 #[cfg(test)]
 mod history_tests;
@@ -13,6 +14,7 @@ mod size_tests;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -20,10 +22,14 @@ use crate::api::{DefaultsState, Intent};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
 
 pub use decode::{Unreadable, read};
-pub use encode::{is_same_but_for_time, outgrows, write};
-pub use history::{Access, Why, held_on, is_grant, is_removal, last_changes, note};
-pub use life::{TAKING_UP, is_intact, is_sealed, lifecycle, seal};
+pub use encode::{BY, is_same_but_for_time, outgrows, write};
+pub use heal::{heal, heal_rights, is_ahead};
+pub use history::{Access, Why, held_on, is_grant, is_removal, last_changes, note, note_restored};
+pub use life::{FOREIGN_MARKER, TAKING_UP, is_intact, is_sealed, lifecycle, seal};
 pub use merge::{merge, wins};
+
+/// Longer than any lag of a replica.
+pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
 
 /// What a plan must know of earlier reconciles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

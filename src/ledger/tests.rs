@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    HeldRemovals, Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn, is_intact,
+    HeldRemovals, Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn, heal, is_intact,
     is_same_but_for_time, read, seal, write,
 };
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
@@ -289,4 +289,78 @@ fn a_seal_is_broken_by_a_copy_a_restore_and_an_edit() {
     assert!(!is_intact(&edited), "an edit counts");
     object.spec.seal = None;
     assert!(!is_intact(&object), "nobody sealed it");
+}
+
+/// Every time in an object, by its path.
+fn times(path: &str, value: &Value) -> Vec<(String, Timestamp)> {
+    let below = |(key, value): (String, &Value)| times(&format!("{path}.{key}"), value);
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| (key.clone(), value));
+            fields.flat_map(below).collect()
+        }
+        Value::Array(items) => {
+            let items = items.iter().map(|item| ("0".to_owned(), item));
+            items.flat_map(below).collect()
+        }
+        Value::String(text) => {
+            let time = text.parse().ok().map(|time| (path.to_owned(), time));
+            time.into_iter().collect()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+/// A ledger in which every time that there is says this.
+fn all_at(time: Timestamp) -> MailboxLedgerSpec {
+    let (id, right) = (person(1), "SendAs");
+    let mut value = serde_json::to_value(empty()).unwrap();
+    let more = json!({
+        "intent": { "oneTimeName": format!("smo-{:032x}", 7), "alias": "sales",
+            "address": "sales@contoso.com", "at": time },
+        "before": { "at": time, "signIn": "Open", "primary": "sales@contoso.com", "addresses": [], "settings": {} },
+        "adopting": time, "takenUpAt": time, "releasedAt": time, "goneAt": time, "historyFrom": time,
+        "removedAddresses": [{ "address": "old@contoso.com", "until": time }],
+        "removedSettings": [{ "family": "quota", "until": time }],
+        "people": [{ "id": id, "writtenAs": ["anna@contoso.com"], "rights": { right: { "state": "Removed",
+            "as": [0], "at": time, "until": time, "weighedAt": time, "checkedUntil": time } } }],
+        "evictions": [{ "holder": { "objectId": id }, "right": right, "weighedAt": time }],
+        "held": { "since": time },
+        "history": [{ "at": time, "ids": [id], "right": right, "after": "Removed", "cause": "x" }],
+    });
+    for (key, field) in more.as_object().unwrap() {
+        value[key] = field.clone();
+    }
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn what_lies_ahead_is_put_right_once_and_what_does_not_stays() {
+    let now = at(0);
+    let mut spec = all_at(at(100));
+    assert!(heal(&mut spec, now));
+    let healed = serde_json::to_value(&spec).unwrap();
+    let mut ahead: Vec<(String, i64)> = times("", &healed)
+        .into_iter()
+        .filter(|(_, time)| *time > now)
+        .map(|(path, time)| (path, time.duration_since(now).as_mins()))
+        .collect();
+    ahead.sort();
+    let expected = [
+        (".before.at", 100),
+        (".held.since", 100),
+        (".people.0.rights.SendAs.checkedUntil", 35),
+        (".people.0.rights.SendAs.until", 100),
+        (".removedAddresses.0.until", 35),
+        (".removedSettings.0.until", 35),
+    ];
+    assert_eq!(ahead, expected.map(|(path, minutes)| (path.to_owned(), minutes)));
+    assert!(times("", &healed).len() > 15, "each of them is there: {healed}");
+    assert!(!heal(&mut spec, now), "once");
+
+    for fine in [now, now + SignedDuration::from_secs(60), at(-100)] {
+        let mut spec = all_at(fine);
+        assert!(!heal(&mut spec, now), "{fine}");
+        assert_eq!(spec, all_at(fine));
+    }
 }

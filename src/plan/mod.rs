@@ -30,6 +30,7 @@ mod testing;
 
 use std::collections::BTreeSet;
 
+pub use crate::ledger::SHOWN_BY_THEN;
 pub use account::{Account, Attempt, SignInAttempts, SignInStanding};
 pub use change::{Acknowledged, Change};
 pub use desired::{Desired, GrantPolicy, People, Purpose, TakeUp, WantedGrant};
@@ -42,7 +43,7 @@ pub use observed::{Asked, Creation, Entry, Holders, Identity, Observed, OnBehalf
 pub use ownership::{NotOurs, Ownership, ownership};
 pub use reads::{NEEDS, Promise, Read, UnreadReads};
 pub use removal::{FoundIn, VETOES};
-pub use removed::{SHOWN_BY_THEN, confirm_removed, may_be_untied, reopen, unproven};
+pub use removed::{confirm_removed, may_be_untied, reopen, unproven};
 pub use settings::unlicensed;
 pub use standing::{Answer, Earlier, ShownSettings, Standing, Unread};
 pub use step::{Cause, Eviction, Plan, Step, parts};

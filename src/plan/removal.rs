@@ -4,7 +4,7 @@
 
 use super::desired::{Desired, TakeUp};
 use super::{Cause, removed};
-use crate::ledger::RecordedGrant;
+use crate::ledger::{self, RecordedGrant};
 
 /// The step of a reconcile that finds what stops a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
@@ -102,9 +102,11 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired, is_announced: bo
 }
 
 impl TakeUp {
-    /// Whether every permission that declared the grant exists again, and says so no longer.
+    /// Whether every permission that declared the grant exists again, and says so no longer. Of as many as a ledger keeps
+    /// nobody knows whether they were all.
     fn has_all_of(&self, grant: &RecordedGrant) -> bool {
-        !grant.by.is_empty() && grant.by.iter().all(|name| self.permissions.contains(name))
+        (1..ledger::BY).contains(&grant.by.len())
+            && grant.by.iter().all(|name| self.permissions.contains(name))
     }
 }
 

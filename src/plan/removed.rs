@@ -4,17 +4,13 @@
 //! Exchange acknowledged the removal does not mean that it keeps it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::hold::counts_until;
 use super::{Acknowledged, Change, Desired, Observed, settings};
-use crate::ledger::{Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn};
+use crate::ledger::{Ledger, RecordedGrant, Removed, RightOf, SHOWN_BY_THEN, WeighedRemoval, Withdrawn};
 use crate::mail::{Holder, ObjectId, Right, Sid};
-
-/// Longer than any lag of a replica.
-pub const SHOWN_BY_THEN: Duration = Duration::from_mins(35);
 
 /// What was taken away and is shown nevertheless is to be removed once more; what is declared again, or can't be hidden
 /// any more, is forgotten once it does not count with other removals either.

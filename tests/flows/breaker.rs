@@ -124,3 +124,28 @@ async fn ends_and_people_who_have_left_are_not_counted() {
     world.wait_permission("team", "True", "Expired").await;
     assert!(view(&world).send_as.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn rights_on_mailboxes_without_a_resource_allow_no_further_removals() {
+    let world = with_people(20, json!({ "maxRevocations": 1, "maxRevocationPercent": 30 })).await;
+    world
+        .apply(&testkit::mailbox("vendite", "vendite@contoso.com"))
+        .await;
+    let all = people(6);
+    let names: Vec<&str> = all.iter().map(String::as_str).collect();
+    let on_other = |names: &[&str]| permission("vendite", "vendite", names, &["SendAs"]);
+    world.apply(&on_other(&names)).await;
+    world.wait_permission("vendite", "True", "Granted").await;
+    world.delete_mailbox("sales").await;
+    world.sleep(60).await;
+    assert_eq!(view(&world).send_as.len(), 20, "they keep what they have");
+    // Of six, thirty of a hundred are one, and of twenty-six seven.
+    world.apply(&on_other(&names[3..])).await;
+    world.wait_mailbox("vendite", "False", "Held").await;
+    world.sleep(INTERVAL).await;
+    let mailboxes = world.tenant.mailboxes();
+    let other = mailboxes
+        .iter()
+        .find(|mailbox| mailbox.primary_address == "vendite@contoso.com");
+    assert_eq!(other.unwrap().send_as.len(), 6);
+}

@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use serde_json::{Value, json};
-use shared_mailbox_operator::api::SharedMailbox;
+use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
 use simulator::{MailboxView, Seed, SeedUser};
 use testkit::{World, mailbox, with};
 
@@ -139,4 +139,53 @@ async fn a_forged_claim_of_a_namespace_without_a_rule_keeps_nobody_from_an_addre
     world.sleep(2).await;
     world.apply(&sales(json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
+}
+
+/// Of two permissions the status of one says that it has ended.
+#[tokio::test(start_paused = true)]
+async fn a_forged_end_puts_no_end_off() {
+    let daily = json!({ "spec": { "drift": { "interval": "24h", "fullAccessInterval": "24h" } } });
+    let world = world(Seed::contoso(), daily).await;
+    settle(&world, &[FIRST]).await;
+    let end = world.server.now() + jiff::SignedDuration::from_hours(2);
+    let ends = json!({ "spec": { "expiresAt": format!("{end:.0}") } });
+    let guest = testkit::permission("guest", "sales", &[SECOND], &["SendAs"]);
+    world.apply(&with(guest, &ends)).await;
+    world.wait_permission("guest", "True", "Granted").await;
+    world.sleep(60).await;
+    patch_status::<MailboxPermission>(&world, "guest", json!({ "summary": "Expired" })).await;
+    world.sleep(2 * 3600).await;
+    let second = world.tenant.object_id(SECOND).unwrap();
+    assert!(
+        !view(&world).send_as.contains(&second),
+        "the end comes when it comes"
+    );
+    world.wait_permission("guest", "True", "Expired").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_listed_as_revoked_under_a_name_that_somebody_wrote_into_a_status() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    world.apply(&team(&[FIRST])).await;
+    until(&world, "the second member is revoked", || {
+        view(&world).send_as.len() == 1
+    })
+    .await;
+    world.sleep(3600).await;
+    // Whatever is written next, the ledger has forgotten the name.
+    world.apply(&team(&[FIRST, "third.member@contoso.com"])).await;
+    world.sleep(60).await;
+    let mut revoked = serde_json::to_value(world.mailbox("sales").await.status.unwrap()).unwrap();
+    let list = revoked["revoked"].as_array_mut().unwrap();
+    assert!(!list.is_empty());
+    for entry in list.iter_mut() {
+        entry["address"] = json!("chief@contoso.com");
+        entry["revokedAt"] = json!("2036-11-22T09:00:00Z");
+    }
+    forge(&world, json!({ "revoked": list })).await;
+    world.sleep(INTERVAL).await;
+    for entry in world.mailbox("sales").await.status.unwrap().revoked {
+        assert_eq!(entry.address, SECOND);
+        assert!(entry.revoked_at.0 <= world.server.now());
+    }
 }

@@ -31,15 +31,6 @@ async fn a_created_mailbox_has_a_ledger_that_says_who_holds_what_and_since_when(
 
 #[tokio::test(start_paused = true)]
 async fn a_create_and_a_grant_and_a_revocation_take_few_writes() {
-    let ledger_writes = |world: &World| {
-        let writes = world.kubernetes_writes();
-        let count = |plural: &str| writes.iter().filter(|write| write.contains(plural)).count();
-        (
-            count("mailboxledgers"),
-            count("sharedmailboxes"),
-            count("mailboxpermissions"),
-        )
-    };
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
     forget(&world);
@@ -48,7 +39,7 @@ async fn a_create_and_a_grant_and_a_revocation_take_few_writes() {
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.wait_permission("team", "True", "Granted").await;
     world.sleep(INTERVAL).await;
-    let (ledgers, mailboxes, permissions) = ledger_writes(&world);
+    let (ledgers, mailboxes, permissions) = counted_writes(&world);
     assert!(
         ledgers <= 3 && mailboxes <= 2 && permissions == 1,
         "{:?}",
@@ -57,7 +48,7 @@ async fn a_create_and_a_grant_and_a_revocation_take_few_writes() {
     forget(&world);
     world.apply(&team(&[FIRST, SECOND])).await;
     world.sleep(INTERVAL).await;
-    let (ledgers, mailboxes, permissions) = ledger_writes(&world);
+    let (ledgers, mailboxes, permissions) = counted_writes(&world);
     assert!(
         ledgers <= 2 && mailboxes <= 1 && permissions == 1,
         "{:?}",
@@ -66,13 +57,71 @@ async fn a_create_and_a_grant_and_a_revocation_take_few_writes() {
     forget(&world);
     world.apply(&team(&[FIRST])).await;
     world.sleep(INTERVAL).await;
-    let (ledgers, mailboxes, permissions) = ledger_writes(&world);
+    let (ledgers, mailboxes, permissions) = counted_writes(&world);
     assert!(
         ledgers <= 2 && mailboxes <= 1 && permissions == 1,
         "{:?}",
         world.kubernetes_writes()
     );
     stays_quiet(&world, std::time::Duration::from_secs(3 * HOUR)).await;
+}
+
+/// At most so many to the ledger, the mailbox and its permissions.
+fn writes_at_most(world: &World, what: &str, (ledgers, mailboxes, permissions): (usize, usize, usize)) {
+    let counted = counted_writes(world);
+    assert!(
+        counted.0 <= ledgers && counted.1 <= mailboxes && counted.2 <= permissions,
+        "{what}: {counted:?} {:?}",
+        world.kubernetes_writes()
+    );
+    forget(world);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_an_end_a_take_up_a_merge_and_a_deletion_take_few_writes() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    depart(&world, SECOND).await;
+    world.sleep(INTERVAL).await;
+    writes_at_most(&world, "somebody left", (1, 1, 1));
+
+    let end = world.server.now() + jiff::SignedDuration::from_hours(60);
+    guest_ends(&world, end).await;
+    world.wait_permission("guest", "True", "Granted").await;
+    // Who left is listed for a day, and that an end is near is reported a day ahead.
+    world.sleep(40 * HOUR).await;
+    forget(&world);
+    world.sleep(21 * HOUR).await;
+    assert_eq!(holders(&world), (1, 1), "it has ended");
+    writes_at_most(&world, "an end", (1, 1, 1));
+
+    let alive = world.ledger().await;
+    let mut copy = MailboxLedger::new("an-old-copy", alive.spec.clone());
+    copy.spec.opened = vec!["quota".to_owned()];
+    let api: kube::Api<MailboxLedger> = kube::Api::all(world.client.clone());
+    api.create(&kube::api::PostParams::default(), &copy)
+        .await
+        .unwrap();
+    world.sleep(2 * HOUR).await;
+    assert_eq!(world.ledgers().await.len(), 1);
+    // It is merged, the other is deleted, and what it brought is settled.
+    writes_at_most(&world, "a merge", (4, 1, 1));
+
+    world.delete_mailbox("sales").await;
+    world.sleep(2 * HOUR).await;
+    writes_at_most(&world, "a deletion", (1, 0, 2));
+
+    world.apply(&sales(json!({}))).await;
+    world.sleep(2 * HOUR).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    writes_at_most(&world, "a take-up", (2, 2, 2));
+    stays_quiet(&world, std::time::Duration::from_secs(3 * HOUR)).await;
+}
+
+/// The third member may send as the mailbox until then.
+async fn guest_ends(world: &World, end: jiff::Timestamp) {
+    let ends = json!({ "spec": { "expiresAt": format!("{end:.0}") } });
+    let guest = testkit::permission("guest", "sales", &[THIRD], &["SendAs"]);
+    world.apply(&with(guest, &ends)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! Sentences about what the operator remembers that several flows share.
 
+use std::sync::{Arc, Mutex};
+
 use super::kit::*;
 use jiff::Timestamp;
 use serde_json::json;
@@ -81,4 +83,46 @@ pub async fn until_marked_and_blocked(world: &World) {
         view.is_some_and(|view| view.account_disabled && !view.custom_attributes.is_empty())
     };
     until(world, "it is marked and blocked", done).await;
+}
+
+/// What is logged while it lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is logged until this is done.
+pub async fn logged(what: impl Future<Output = ()>) -> String {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let subscriber = tracing::Dispatch::new(subscriber.finish());
+    // With one subscriber alone, a test on another thread may switch the line off for all threads.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    let guard = tracing::dispatcher::set_default(&subscriber);
+    what.await;
+    drop(guard);
+    String::from_utf8(log.0.lock().unwrap().clone()).unwrap()
+}
+
+/// Writes of the operator to ledgers, and to statuses of mailboxes and of permissions.
+pub fn counted_writes(world: &World) -> (usize, usize, usize) {
+    let writes = world.kubernetes_writes();
+    let count = |plural: &str| writes.iter().filter(|write| write.contains(plural)).count();
+    (
+        count("mailboxledgers"),
+        count("sharedmailboxes"),
+        count("mailboxpermissions"),
+    )
 }

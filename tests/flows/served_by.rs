@@ -11,6 +11,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::Api;
 use kube::api::{ListParams, PostParams};
 use serde_json::json;
+use shared_mailbox_operator::clock::Clock;
 use shared_mailbox_operator::controller::Readiness;
 use shared_mailbox_operator::exchange::HttpService;
 use shared_mailbox_operator::leadership::Leadership;
@@ -34,6 +35,11 @@ struct Second {
 
 impl Second {
     async fn start(world: &mut World) -> Self {
+        let clock = world.clock;
+        Self::start_with(world, clock).await
+    }
+
+    async fn start_with(world: &mut World, clock: Clock) -> Self {
         world.ensure_namespace(ELSEWHERE).await;
         let secrets: Api<Secret> = Api::namespaced(world.client.clone(), ELSEWHERE);
         let secret = json!({ "metadata": { "name": "exchange-credentials" },
@@ -48,6 +54,7 @@ impl Second {
         }));
         let mut operator = world.new_operator(world.client.clone(), http, Leadership::alone());
         ELSEWHERE.clone_into(&mut operator.settings.operator_namespace);
+        operator.clock = clock;
         let (readiness, ready) = watch::channel(Readiness::Waiting("start"));
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(operator.run(readiness, async move {
@@ -270,4 +277,39 @@ async fn however_often_a_tenant_is_checked_its_lease_is_written_every_five_minut
         assert_eq!(status.last_handled_reconcile_at, Some(number.to_string()));
     }
     assert!(lease_writes(&world) <= 1, "{}", lease_writes(&world));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_clock_is_wrong_takes_no_tenant_from_one_that_renews() {
+    for hours in [-30, 1, 30] {
+        let mut world = sales_with(&[FIRST]).await;
+        let wrong = Clock::starting_at(world.clock.now() + jiff::SignedDuration::from_hours(hours));
+        let second = Second::start_with(&mut world, wrong).await;
+        world.sleep(2 * 3600).await;
+        assert_eq!(second.calls(), 0, "{hours}");
+        assert!(
+            holder(&world).await.starts_with("shared-mailbox-system/"),
+            "{hours}"
+        );
+        assert!(follows(&world, "Sales 2", 60).await, "{hours}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_of_a_clock_that_was_ahead_lapses_after_fifteen_minutes_too() {
+    let mut world = sales_with(&[FIRST]).await;
+    world.stop_operator().await;
+    let mut ahead = lease(&world).await;
+    let spec = ahead.spec.as_mut().unwrap();
+    spec.renew_time.as_mut().unwrap().0 = world.clock.now() + jiff::SignedDuration::from_hours(300);
+    leases(&world)
+        .replace(LEASE, &PostParams::default(), &ahead)
+        .await
+        .unwrap();
+    let second = Second::start(&mut world).await;
+    world.sleep(14 * 60).await;
+    assert_eq!(second.calls(), 0);
+    world.sleep(3 * 60).await;
+    assert!(holder(&world).await.starts_with("other-system/"));
+    assert!(follows(&world, "Sales 2", 60).await);
 }

@@ -1,8 +1,6 @@
 //! A resource takes a mailbox up again with what is remembered of it, and nobody loses anything because things come back
 //! one after another.
 
-use std::sync::{Arc, Mutex};
-
 use super::kit::*;
 use super::remembered::*;
 use k8s_openapi::api::core::v1::Namespace;
@@ -185,21 +183,6 @@ async fn a_removal_that_was_announced_is_no_grace_periods_business() {
     assert_eq!(holders(&world), (0, 0));
 }
 
-/// What is logged while it lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_mailbox_that_a_namespace_of_an_old_name_takes_up_is_in_the_audit_log() {
     for is_recreated in [true, false] {
@@ -216,18 +199,7 @@ async fn a_mailbox_that_a_namespace_of_an_old_name_takes_up_is_in_the_audit_log(
                 .unwrap();
             world.ensure_namespace(NAMESPACE).await;
         }
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone());
-        let subscriber = tracing::Dispatch::new(subscriber.finish());
-        // With one subscriber alone, a test on another thread may switch the line off for all threads.
-        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
-        let guard = tracing::dispatcher::set_default(&subscriber);
-        settle(&world, &[FIRST]).await;
-        drop(guard);
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let text = logged(settle(&world, &[FIRST])).await;
         let lines: Vec<&str> = text
             .lines()
             .filter(|line| line.contains("NamespaceRecreated"))
@@ -240,4 +212,65 @@ async fn a_mailbox_that_a_namespace_of_an_old_name_takes_up_is_in_the_audit_log(
             );
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_a_returned_permission_drops_goes_at_once_and_whose_permission_is_absent_after_the_hour() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    world
+        .apply(&testkit::permission("guest", "sales", &[THIRD], &["SendAs"]))
+        .await;
+    world.wait_permission("guest", "True", "Granted").await;
+    world.delete_mailbox("sales").await;
+    world.delete_permission("team").await;
+    world.delete_permission("guest").await;
+    released(&world).await;
+    world.apply(&sales(json!({}))).await;
+    world.apply(&team(&[FIRST])).await;
+    world.sleep(5 * 60).await;
+    assert_eq!(
+        holders(&world),
+        (1, 2),
+        "the second member went, the third did not"
+    );
+    let object = world.mailbox("sales").await;
+    let due = condition(&object, "RevocationDue")
+        .expect("it is announced")
+        .message;
+    says(&due, &["1 rights", THIRD]);
+    world.sleep(50 * 60).await;
+    assert_eq!(holders(&world), (1, 2));
+    world.sleep(15 * 60).await;
+    assert_eq!(holders(&world), (1, 1));
+}
+
+/// As many as a ledger names of one right: perhaps there were more.
+#[tokio::test(start_paused = true)]
+async fn whom_more_permissions_declared_than_a_ledger_names_waits_for_all_of_them() {
+    let world = sales_with(&[]).await;
+    let one = |number: usize| testkit::permission(&format!("p{number:02}"), "sales", &[FIRST], &["SendAs"]);
+    for number in 0..22 {
+        world.apply(&one(number)).await;
+    }
+    world.wait_permission("p21", "True", "Granted").await;
+    world.sleep(60).await;
+    world.delete_mailbox("sales").await;
+    for number in 0..22 {
+        world.delete_permission(&format!("p{number:02}")).await;
+    }
+    released(&world).await;
+    for number in 0..20 {
+        world
+            .apply(&testkit::permission(
+                &format!("p{number:02}"),
+                "sales",
+                &[SECOND],
+                &["SendAs"],
+            ))
+            .await;
+    }
+    world.apply(&sales(json!({}))).await;
+    world.wait_permission("p19", "True", "Granted").await;
+    world.sleep(30 * 60).await;
+    assert_eq!(holders(&world), (0, 2), "two permissions are on their way back");
 }

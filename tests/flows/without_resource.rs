@@ -404,3 +404,45 @@ async fn what_outlives_a_resource_is_done_by_whatever_name_the_tenant_has_now() 
         .wait_mailbox("vendite", "False", "AddressHeldByRetained")
         .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_without_a_resource_that_can_t_be_read_says_so() {
+    let world = sales_with(&[FIRST]).await;
+    delete_sales(&world).await;
+    let name = world.ledger().await.metadata.name.unwrap();
+    let unreadable = r#"sharedmailbox_objects{kind="MailboxLedger",state="unreadable"}"#;
+    assert!(world.metric(unreadable).abs() < 1e-9);
+    // Enough to find it can still be read.
+    patch_ledger(&world, json!({ "permissions": [] })).await;
+    world.sleep(60).await;
+    let told = events_about(&world, &name).await.join("\n");
+    says(
+        &told,
+        &["LedgerUnreadable: ", "Start the version again that wrote it"],
+    );
+    for secret in ["contoso", "team", "00000"] {
+        assert!(!told.contains(secret), "{told}");
+    }
+    assert!((world.metric(unreadable) - 1.0).abs() < 1e-9);
+    patch_ledger(&world, json!({ "permissions": ["team"] })).await;
+    world.sleep(60).await;
+    assert!(world.metric(unreadable).abs() < 1e-9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_mailbox_is_released_is_told_although_the_answer_to_the_write_is_lost() {
+    use testkit::api_server::{Disturbance, Verb, on};
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let name = world.ledger().await.metadata.name.unwrap();
+    let lost = Disturbance::answer_lost();
+    world.server.disturb(1, on(Verb::Update, "mailboxledgers"), lost);
+    let log = logged(async {
+        delete_sales(&world).await;
+        world.sleep(60).await;
+    })
+    .await;
+    let told = events_about(&world, &name).await.join("\n");
+    says(&told, &["Released: ", "2 people keep 4 rights"]);
+    let line = log.lines().find(|line| line.contains("Released")).unwrap_or(&log);
+    says(line, &["audit", "sales", "rights=4"]);
+}

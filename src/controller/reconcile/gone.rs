@@ -6,13 +6,15 @@
 //! time is over.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::core::PartialObjectMeta;
 
 use super::applied::Applied;
-use super::ledger::{LedgerFile, delete};
+use super::ledger::{LedgerFile, Unusable, delete};
 use super::outcome::{Later, Outcome, Progress, Stall};
 use super::permission;
 use super::prepared::Prepared;
@@ -21,7 +23,8 @@ use super::stand_in;
 use super::task::Reconcile;
 use super::validate::{Admitted, admitted_sign_in, declared_settings};
 use crate::api::condition::whole_seconds;
-use crate::api::{DISOWN, LedgerTenant, MailboxLedgerSpec, Management, SignIn};
+use crate::api::reason::Reason;
+use crate::api::{DISOWN, LedgerTenant, MailboxLedger, MailboxLedgerSpec, Management, SignIn};
 use crate::controller::events::Event;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
@@ -59,8 +62,9 @@ impl Reconcile<'_> {
         }
         self.find_ledger().await?;
         let Some(spec) = self.ledger.spec() else {
-            if self.ledger.unusable.is_none() {
-                context.state.forget(key);
+            match self.ledger.unusable.take() {
+                None => context.state.forget(key),
+                Some(unusable) => self.report_unusable(unusable).await,
             }
             return Err(Outcome::Absent(again));
         };
@@ -94,7 +98,34 @@ impl Reconcile<'_> {
         })
     }
 
-    /// Writes down that the resource is gone, once.
+    /// No resource has a condition that would say so. What another cluster remembers is nobody's business here.
+    async fn report_unusable(&self, unusable: Unusable) {
+        let Unusable::Unreadable { metadata, why } = unusable else {
+            return;
+        };
+        let name = metadata.name.clone().unwrap_or_default();
+        tracing::error!(
+            ledger = name,
+            why,
+            "the ledger of a mailbox without a resource can't be read"
+        );
+        let ledger = PartialObjectMeta::<MailboxLedger> {
+            types: None,
+            metadata: *metadata,
+            _phantom: PhantomData,
+        };
+        let event = Event {
+            warning: true,
+            reason: Reason::LedgerUnreadable.as_str(),
+            action: "Read",
+            note: "the SharedMailbox is gone, and this version of the operator can't read what is remembered of the mailbox: \
+                   people who have left, and rights that end, keep what they have. Start the version again that wrote it",
+        };
+        self.context.events.publish(&ledger, event).await;
+    }
+
+    /// Writes down that the resource is gone, once. It is reported before: a crash in between reports it twice, and never
+    /// not at all.
     async fn release(&mut self) -> Result<(), Outcome> {
         let now = whole_seconds(self.context.clock.now());
         let is_known = self.ledger.spec().is_some_and(|spec| spec.released_at.is_some());
@@ -105,12 +136,15 @@ impl Reconcile<'_> {
         if let Some(draft) = self.ledger.draft_mut() {
             draft.released_at.get_or_insert(now);
         }
-        // That it was restored or edited is written down, too, before anything follows from it.
         let remembered = self.remembered_ledger().unwrap_or_default();
-        self.announce(&remembered).await?;
-        if is_known {
-            return Ok(());
+        if !is_known {
+            self.report_release(&remembered).await;
         }
+        // That it was restored or edited is written down, too, before anything follows from it.
+        self.announce(&remembered).await
+    }
+
+    async fn report_release(&self, remembered: &Ledger) {
         tracing::info!(
             target: "audit",
             reason = "Released",
@@ -132,7 +166,6 @@ impl Reconcile<'_> {
             counted(ends, "ends by itself", "end by themselves"),
         );
         self.report_on_ledger("Released", "Release", &note).await;
-        Ok(())
     }
 
     /// An event on the ledger: it lies in the namespace `default`, so it names nobody and nothing.

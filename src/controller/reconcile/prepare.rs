@@ -294,11 +294,14 @@ impl Reconcile<'_> {
     }
 
     /// Who holds one of the addresses although their resource is gone, as a sentence. Perhaps their mailbox is gone, too:
-    /// it is rechecked.
+    /// it is rechecked. What the own mailbox has it keeps, whatever an old ledger says that was restored.
     fn retained(&self, addresses: &BTreeSet<SmtpAddress>) -> Option<String> {
         let tenant = &self.object.spec.tenant_ref.name;
         let (address, key) = addresses.iter().find_map(|address| {
             let index = self.context.state.index();
+            if index.ledgers().holds(self.key, address) {
+                return None;
+            }
             let is_of = |other: &str| other == tenant || !index.has_tenant(other);
             let holder = index.ledgers().released_holder(is_of, address, self.key)?;
             Some((address, holder.key.clone()))

@@ -148,7 +148,11 @@ impl Reconcile<'_> {
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(LISTED).cloned().collect();
         }
-        status.revoked = report::revoked(known, &status.revoked, now);
+        // Not as the status lists them: others may write there.
+        status.revoked = self.context.state.remember(self.key, |memory| {
+            memory.revoked = report::revoked(known, &memory.revoked, now);
+            memory.revoked.clone()
+        });
         if has_no_orphans_left {
             status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
         }

@@ -82,8 +82,8 @@ impl Breaker {
             let index = index.lock();
             let ledgers = index.ledgers();
             (
-                ledgers.weighed(tenant, None, since),
-                ledgers.weighed(tenant, Some(namespace), since),
+                ledgers.weighed(tenant, None, since, now),
+                ledgers.weighed(tenant, Some(namespace), since, now),
                 ledgers.granted(tenant),
             )
         };
@@ -154,7 +154,7 @@ mod tests {
         }))
         .unwrap();
         let mut index = Index::default();
-        index.apply_ledger(glance);
+        index.apply_ledger(glance, Timestamp::MAX);
         Mutex::new(index)
     }
 

@@ -202,7 +202,7 @@ impl Index {
         }
     }
 
-    pub fn apply_permission(&mut self, mut object: MailboxPermission) -> Changes {
+    pub fn apply_permission(&mut self, mut object: MailboxPermission, now: Timestamp) -> Changes {
         prune(&mut object.metadata);
         let (Some(namespace), Some(name)) = (object.namespace(), object.metadata.name.clone()) else {
             return Changes::new();
@@ -240,7 +240,8 @@ impl Index {
         if let Some(lane) = permission_lane(before.map(Arc::as_ref), &object) {
             changes.push((Work::Mailbox(home.clone()), lane));
         }
-        self.deadlines.set(&home, &name, &object);
+        let is_new = before.is_none();
+        self.deadlines.set(&home, &name, &object, (is_new, now));
         self.permissions
             .entry(home)
             .or_default()
@@ -377,10 +378,10 @@ impl Index {
         }
     }
 
-    pub fn apply_ledger(&mut self, glance: LedgerGlance) -> Changes {
+    pub fn apply_ledger(&mut self, glance: LedgerGlance, now: Timestamp) -> Changes {
         let name = glance.name_any();
         self.readable(LEDGER, "", &name);
-        self.ledgers.apply(glance)
+        self.ledgers.apply(glance, now)
     }
 
     pub fn delete_ledger(&mut self, name: &str) -> Changes {

@@ -12,9 +12,10 @@ use serde::Deserialize;
 
 use super::key::MailboxKey;
 use crate::api::{
-    GrantState, LedgerEviction, LedgerMailbox, LedgerPerson, LedgerResource, LedgerTenant, MailboxLedger,
-    Seal,
+    GrantState, LedgerEviction, LedgerMailbox, LedgerPerson, LedgerResource, LedgerShown, LedgerTenant,
+    MailboxLedger, Seal,
 };
+use crate::ledger;
 use crate::mail::{Holder, MailboxGuid, Right, SmtpAddress};
 
 /// A ledger as a watch decodes it: without history.
@@ -35,11 +36,13 @@ pub struct GlanceSpec {
     released_at: Option<Timestamp>,
     gone_at: Option<Timestamp>,
     #[serde(default)]
+    shown: LedgerShown,
+    #[serde(default)]
     addresses: Vec<SmtpAddress>,
     #[serde(default)]
     pub(super) people: Vec<LedgerPerson>,
     #[serde(default)]
-    evictions: Vec<LedgerEviction>,
+    pub(super) evictions: Vec<LedgerEviction>,
 }
 
 impl From<&MailboxLedger> for LedgerGlance {
@@ -54,6 +57,7 @@ impl From<&MailboxLedger> for LedgerGlance {
                 mailbox: spec.mailbox.clone(),
                 released_at: spec.released_at,
                 gone_at: spec.gone_at,
+                shown: spec.shown.clone(),
                 addresses: spec.addresses.clone(),
                 people: spec.people.clone(),
                 evictions: spec.evictions.clone(),
@@ -72,6 +76,8 @@ pub struct KnownLedger {
     pub mailbox: Option<MailboxGuid>,
     pub released_at: Option<Timestamp>,
     pub is_gone: bool,
+    /// The mailbox carried somebody else's marker when it was read last.
+    pub is_foreign: bool,
     /// The primary address and those that were added.
     pub(super) addresses: Box<[SmtpAddress]>,
     pub(super) granted: u32,
@@ -107,6 +113,7 @@ impl KnownLedger {
             mailbox,
             released_at,
             gone_at,
+            shown,
             mut addresses,
             people,
             evictions,
@@ -126,6 +133,7 @@ impl KnownLedger {
             mailbox: mailbox.map(|mailbox| mailbox.guid),
             released_at,
             is_gone: gone_at.is_some(),
+            is_foreign: shown.state == ledger::FOREIGN_MARKER,
             addresses: addresses.into(),
             granted: entries()
                 .map(|entry| u32::from(entry.state == GrantState::Granted))
@@ -187,5 +195,39 @@ impl KnownLedger {
 
     pub fn name(&self) -> &str {
         &self.name
+    }
+}
+
+#[cfg(test)]
+impl KnownLedger {
+    /// What is kept of one ledger, in bytes, without what the allocator and the maps around it take.
+    pub(super) fn bytes(&self) -> usize {
+        let Self {
+            name,
+            key: MailboxKey {
+                namespace,
+                name: resource,
+            },
+            tenant,
+            mailbox: _,
+            released_at: _,
+            is_gone: _,
+            is_foreign: _,
+            addresses,
+            granted: _,
+            weighed,
+            rights,
+            people,
+        } = self;
+        let texts = [&**name, namespace, resource, tenant].map(str::len);
+        let addresses = addresses
+            .iter()
+            .map(|address| size_of::<SmtpAddress>() + address.as_str().len());
+        size_of::<Self>()
+            + texts.iter().sum::<usize>()
+            + addresses.sum::<usize>()
+            + size_of_val(&**weighed)
+            + size_of_val(&**rights)
+            + size_of_val(&**people)
     }
 }

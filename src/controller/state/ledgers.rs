@@ -23,8 +23,11 @@ pub struct Ledgers {
 }
 
 impl Ledgers {
-    /// Takes note of a version of a ledger. Whoever wrote it but us has a reconcile follow; so has who hands its mailbox back.
-    pub fn apply(&mut self, glance: LedgerGlance) -> Changes {
+    /// Takes note of a version of a ledger. Whoever wrote it but us has a reconcile follow; so has who hands its mailbox back,
+    /// and a clock that was wrong.
+    pub fn apply(&mut self, mut glance: LedgerGlance, now: Timestamp) -> Changes {
+        let spec = &mut glance.spec;
+        let is_ahead = ledger::heal_rights(&mut spec.people, &mut spec.evictions, now);
         let is_ours = ledger::is_sealed(
             glance.spec.seal.as_ref(),
             &glance.metadata,
@@ -36,13 +39,13 @@ impl Ledgers {
         let key = seen.key.clone();
         self.remove(&seen.name);
         put_in(&mut self.by_key, number(&key), &seen.name);
-        if seen.released_at.is_some() && !seen.is_gone {
+        if seen.released_at.is_some() && !seen.is_gone && !seen.is_foreign {
             for address in &seen.addresses {
                 put_in(&mut self.by_released_address, number(address), &seen.name);
             }
         }
         self.seen.insert(Arc::clone(&seen.name), Box::new(seen));
-        if is_ours && !is_disowned {
+        if is_ours && !is_disowned && !is_ahead {
             Changes::new()
         } else {
             vec![(Work::Mailbox(key), Lane::Edit)]
@@ -131,15 +134,16 @@ impl Ledgers {
         of_tenant.map(|ledger| granted(ledger)).sum()
     }
 
-    /// How many removals were weighed in the tenant after `since`, or in one namespace of it.
-    pub fn weighed(&self, tenant: &str, namespace: Option<&str>, since: Timestamp) -> usize {
+    /// How many removals were weighed in the tenant after `since`, or in one namespace of it. What a clock wrote that was
+    /// ahead and was set back since counts once it is put right.
+    pub fn weighed(&self, tenant: &str, namespace: Option<&str>, since: Timestamp, now: Timestamp) -> usize {
         let is_there = |ledger: &KnownLedger| {
             ledger.tenant == tenant && namespace.is_none_or(|namespace| ledger.key.namespace == namespace)
         };
         let there = self.seen.values().filter(|ledger| is_there(ledger));
         there
             .flat_map(|ledger| &ledger.weighed)
-            .filter(|at| **at > since)
+            .filter(|at| **at > since && !ledger::is_ahead(**at, now))
             .count()
     }
 
@@ -223,6 +227,10 @@ mod tests {
 
     const ID: &str = "00000000-0000-4000-8000-000000000001";
 
+    fn now() -> Timestamp {
+        "2026-11-22T12:00:00Z".parse().unwrap()
+    }
+
     fn ledger(name: &str, members: &[&str]) -> LedgerGlance {
         let people: Vec<_> = members
             .iter()
@@ -252,8 +260,8 @@ mod tests {
     #[test]
     fn people_lead_to_the_mailboxes_on_which_they_hold_something_by_name_and_by_id() {
         let mut ledgers = Ledgers::default();
-        ledgers.apply(ledger("sales", &["anna@contoso.com"]));
-        ledgers.apply(ledger("info", &["anna@contoso.com", "ben@contoso.com"]));
+        ledgers.apply(ledger("sales", &["anna@contoso.com"]), now());
+        ledgers.apply(ledger("info", &["anna@contoso.com", "ben@contoso.com"]), now());
         assert_eq!(found(&ledgers, "anna@contoso.com"), 2);
         assert_eq!(found(&ledgers, "ben@contoso.com"), 1);
         let by_id = People {
@@ -262,7 +270,7 @@ mod tests {
         };
         assert_eq!(ledgers.revocations_of(&by_id).len(), 2);
         assert_eq!(ledgers.granted("default"), 3);
-        ledgers.apply(ledger("info", &["ben@contoso.com"]));
+        ledgers.apply(ledger("info", &["ben@contoso.com"]), now());
         assert_eq!(found(&ledgers, "anna@contoso.com"), 1, "taken out of one");
         ledgers.delete("ledger-sales");
         assert_eq!(found(&ledgers, "anna@contoso.com"), 0);
@@ -271,20 +279,47 @@ mod tests {
     #[test]
     fn a_version_that_somebody_else_wrote_has_a_reconcile_follow() {
         let mut ledgers = Ledgers::default();
-        assert!(ledgers.apply(ledger("sales", &[])).is_empty(), "as we wrote it");
+        assert!(
+            ledgers.apply(ledger("sales", &[]), now()).is_empty(),
+            "as we wrote it"
+        );
         let mut edited = ledger("sales", &[]);
         edited.metadata.generation = Some(2);
-        assert_eq!(ledgers.apply(edited).len(), 1);
+        assert_eq!(ledgers.apply(edited, now()).len(), 1);
         let mut restored = ledger("sales", &[]);
         restored.metadata.uid = Some("another".to_owned());
-        assert_eq!(ledgers.apply(restored).len(), 1);
+        assert_eq!(ledgers.apply(restored, now()).len(), 1);
         assert_eq!(ledgers.delete("ledger-sales").len(), 1);
+    }
+
+    #[test]
+    fn what_was_weighed_by_a_clock_that_was_ahead_counts_no_longer_than_what_is_weighed_now() {
+        let weighed = |at: &str| {
+            let mut glance = ledger("sales", &["anna@contoso.com"]);
+            let mut rights = glance.spec.people[0].rights.values_mut();
+            rights.next().unwrap().weighed_at = Some(at.parse().unwrap());
+            glance
+        };
+        let hour = jiff::SignedDuration::from_hours(1);
+        let counted = |ledgers: &Ledgers, now| ledgers.weighed("default", None, now - hour, now);
+        let mut ledgers = Ledgers::default();
+        let changes = ledgers.apply(weighed("2026-12-22T12:00:00Z"), now());
+        assert_eq!(changes.len(), 1, "it is put right in the object");
+        assert_eq!(
+            (counted(&ledgers, now()), counted(&ledgers, now() + hour)),
+            (1, 0)
+        );
+
+        assert!(ledgers.apply(weighed("2026-11-22T12:00:30Z"), now()).is_empty());
+        assert_eq!(counted(&ledgers, now()), 1, "clocks differ a little");
+        let set_back = now() - hour;
+        assert_eq!(counted(&ledgers, set_back), 0, "the clock was set back since");
     }
 
     #[test]
     fn a_right_is_owed_when_none_of_its_names_is_declared_with_it() {
         let mut ledgers = Ledgers::default();
-        ledgers.apply(ledger("sales", &["anna@contoso.com"]));
+        ledgers.apply(ledger("sales", &["anna@contoso.com"]), now());
         let seen = ledgers.seen.get("ledger-sales").unwrap();
         let anna: SmtpAddress = "anna@contoso.com".parse().unwrap();
         assert!(!seen.owes(&[(anna.clone(), Right::SendAs)]));
@@ -335,6 +370,17 @@ mod tests {
         assert_eq!(kept(400), kept(0));
     }
 
+    #[test]
+    fn ten_thousand_ledgers_are_a_few_mebibytes() {
+        let mut ledgers = Ledgers::default();
+        for number in 0..100 {
+            ledgers.apply(usual(number, 15), now());
+        }
+        let bytes = ledgers.all().map(KnownLedger::bytes).sum::<usize>() / 100;
+        println!("{bytes} bytes a ledger");
+        assert!(bytes <= 700, "{bytes}: that is {} MB of 10,000", bytes / 100);
+    }
+
     /// What the process takes more.
     #[test]
     #[ignore = "a measurement"]
@@ -347,7 +393,7 @@ mod tests {
         let before = resident();
         let mut ledgers = Ledgers::default();
         for number in 0..COUNT {
-            ledgers.apply(usual(number, 15));
+            ledgers.apply(usual(number, 15), now());
         }
         let bytes = resident() - before;
         println!("{COUNT} ledgers: {bytes} bytes, {} each", bytes / COUNT);

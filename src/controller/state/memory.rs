@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::sign_in::SignInMemory;
 use super::tries::Tries;
 use super::written_settings::WrittenSettings;
+use crate::api::Revoked;
 use crate::lane::Lane;
 use crate::mail::{Holder, MailboxGuid, OneTimeName, Right};
 use crate::plan::{Acknowledged, Change, Desired, Family, Observed, Repairs};
@@ -31,6 +32,10 @@ pub struct Memory {
     pub deleting_since: Option<Instant>,
     /// Since when each read has shown the mailbox without our marker.
     pub unmarked_since: Option<Instant>,
+    /// Who lost a right a short while ago, as it was reported last: the history knows them by their ids alone.
+    pub revoked: Vec<Revoked>,
+    /// When the mailbox was taken up, as its ledger says, and since when this process knows that.
+    pub taken_up: Option<(Timestamp, Instant)>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
     /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written down.

@@ -20,6 +20,7 @@ mod written_settings;
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -61,9 +62,9 @@ impl State {
     }
 
     /// The ledger was written, and counts what was acquired for it.
-    pub fn written(&self, ledger: &MailboxLedger) {
+    pub fn written(&self, ledger: &MailboxLedger, now: Timestamp) {
         let glance = ledger.into();
-        self.index.lock().ledgers_mut().apply(glance);
+        self.index.lock().ledgers_mut().apply(glance, now);
         self.breaker.written(&ledger.name_any());
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 
@@ -112,6 +113,8 @@ pub struct Tenants {
     probed: Mutex<HashMap<String, Probed>>,
     /// This installation's claims, each of which says by itself when it ends.
     claims: Mutex<HashMap<TenantGuid, TenantClaim>>,
+    /// The Lease of a tenant that another installation serves, and since when it is so.
+    leases: Mutex<HashMap<TenantGuid, (LeaseSpec, Instant)>>,
     /// When the proof of sign-in was written to a status last.
     proof_written: Mutex<HashMap<String, Instant>>,
     /// Which other installation serves a tenant, as it was reported.
@@ -160,6 +163,16 @@ impl Tenants {
     /// This installation's claim to a tenant.
     pub fn claim(&self, guid: TenantGuid) -> TenantClaim {
         self.claims.lock().entry(guid).or_default().clone()
+    }
+
+    /// For how long this process has seen the Lease of a tenant as it is now.
+    pub fn unchanged_for(&self, guid: TenantGuid, lease: &LeaseSpec, now: Instant) -> Duration {
+        let mut leases = self.leases.lock();
+        let (known, since) = leases.entry(guid).or_insert_with(|| (lease.clone(), now));
+        if known != lease {
+            (*known, *since) = (lease.clone(), now);
+        }
+        now.saturating_duration_since(*since)
     }
 
     /// Another installation serves the tenant: nothing is done on it, and nothing reported. True when that is news.

@@ -2,7 +2,8 @@
 //! installations of a cluster share.
 //!
 //! An installation is its cluster and its namespace, so a reinstall finds its own claim and waits for nobody. Others
-//! wait until the Lease is gone or was not renewed for fifteen minutes; whoever serves stops by itself before.
+//! wait until the Lease is gone, or until they have seen it unchanged for fifteen minutes; whoever serves stops by itself
+//! before. What time the Lease names does not count: one of the two clocks may be wrong.
 
 use std::time::Duration;
 
@@ -42,6 +43,10 @@ pub async fn claim(context: &Context, guid: TenantGuid, cluster: &ClusterId) -> 
         },
         clock: context.clock,
         held: &held,
+        unchanged_for: &|lease| {
+            let now = context.clock.instant();
+            context.state.tenants.unchanged_for(guid, lease, now)
+        },
     };
     let mut result = lease.attempt().await;
     for _ in 1..ATTEMPTS {
@@ -73,9 +78,11 @@ struct TenantLease<'a> {
     installation: Installation<'a>,
     clock: Clock,
     held: &'a TenantClaim,
+    /// For how long the Lease has been as it is.
+    unchanged_for: &'a (dyn Fn(&LeaseSpec) -> Duration + Sync),
 }
 
-/// Who serves it, as the Lease says, and when they said so last.
+/// Who serves it, as the Lease says, and for how long they have not said so again.
 struct Other {
     holder: String,
     age: Duration,
@@ -101,11 +108,12 @@ impl TenantLease<'_> {
         };
         let old = lease.spec.take().unwrap_or_default();
         let holder = old.holder_identity.clone().unwrap_or_default();
-        let age = old.renew_time.as_ref().map(|renewed| self.clock.since(renewed.0));
         let is_ours = self.installation.is(&holder);
-        let living = age.filter(|age| *age < LAPSES && !is_ours && !holder.is_empty());
-        if let Some(age) = living {
-            return Ok(Some(Other { holder, age }));
+        if !is_ours && !holder.is_empty() {
+            let age = (self.unchanged_for)(&old);
+            if age < LAPSES {
+                return Ok(Some(Other { holder, age }));
+            }
         }
         if is_ours && self.held.left() + RENEWAL > HOLDS {
             return Ok(None);
@@ -127,8 +135,8 @@ impl TenantLease<'_> {
         let namespace = other.holder.split('/').next().unwrap_or_default();
         let message = format!(
             "this tenant is served by the installation in namespace {namespace:?} ({}), so the one in namespace {:?} \
-             writes nothing to it: uninstall one of the two. When the other is gone already, this one takes over 15 \
-             minutes after it ended, or as soon as the Lease {}/{} is deleted",
+             writes nothing to it: uninstall one of the two. When the other is gone already, this one takes over once it \
+             has seen the Lease {}/{} unchanged for 15 minutes, or as soon as that is deleted",
             other.holder, self.installation.namespace, self.place, self.name
         );
         Fault::ServedByAnother {

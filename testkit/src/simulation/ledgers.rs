@@ -239,9 +239,17 @@ impl Simulation {
             return;
         };
         let versions = self.versions.seen.get(text(&ledger["metadata"]["uid"]));
+        // Only what people do to a ledger makes what was before unknown.
+        let is_untouched = !self.was_touched(text(&ledger["spec"]["mailbox"]["guid"]));
         for version in versions.into_iter().flatten() {
             let replayed = held_on(&object.spec, version.at);
             if replayed == Access::Unknown {
+                if is_untouched && is_ours(ledger) {
+                    wrongs.push(format!(
+                        "the ledger of {} answers nothing for {}, and only from {:?} on",
+                        object.spec.resource_ref.name, version.at, object.spec.history_from
+                    ));
+                }
                 continue;
             }
             let replayed = pairs(&replayed);

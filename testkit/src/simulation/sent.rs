@@ -38,7 +38,7 @@ impl Simulation {
             wrongs.push(sent.wrong("its ledger was restored less than an hour ago"));
         }
         // What was under way is sent all the same.
-        if self.is_touched(sent.at) {
+        if self.is_touched(sent) {
             return;
         }
         let old_plans = SignedDuration::try_from(patience.old_plans).unwrap();

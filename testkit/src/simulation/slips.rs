@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::{MailboxLedger, MailboxPermission, SharedMailbox};
 
+use super::ledgers::text;
 use super::model::{self, home, name};
 use super::rights::{Pair, changes};
 use super::rng::Rng;
@@ -52,8 +53,8 @@ pub struct Slips {
     pub restored: BTreeMap<String, Vec<(Timestamp, SignedDuration)>>,
     /// A SharedMailbox was deleted: once it is back, what its permissions drop may stay for the hour.
     pub has_deleted: bool,
-    /// When any ledger was touched: what was announced before may be sent with no ledger around.
-    pub touched: Vec<Timestamp>,
+    /// When the ledger of which mailbox (GUID) was touched: what was announced before may be sent with no ledger around.
+    pub touched: Vec<(Timestamp, String)>,
     /// Resources (uid) of whose mailboxes nothing is known any more.
     pub forgotten: BTreeSet<String>,
     pub wrongs: Vec<String>,
@@ -96,7 +97,7 @@ impl Simulation {
                         |ledger: &MailboxLedger| ledger.spec.mailbox.as_ref().map(|mailbox| mailbox.guid);
                     let of_same = |backup: &&MailboxLedger| guid(backup) == guid(&living);
                     let backup = self.slips.backup.get(name).filter(of_same).cloned();
-                    self.slips.touched.push(self.world.server.now());
+                    self.touch(&living);
                     self.expected.release(&self.world, name);
                     self.create(&format!("copy-of-{name}"), &backup.unwrap_or(living))
                         .await;
@@ -118,11 +119,21 @@ impl Simulation {
         (model::marked_name(&view).as_deref() == Some(name)).then_some(ledger)
     }
 
+    fn touch(&mut self, ledger: &MailboxLedger) {
+        let guid = ledger
+            .spec
+            .mailbox
+            .as_ref()
+            .map(|mailbox| mailbox.guid.to_string());
+        let now = self.world.server.now();
+        self.slips.touched.push((now, guid.unwrap_or_default()));
+    }
+
     async fn forget_ledger(&mut self, name: &str) -> bool {
         let Some(ledger) = self.ledger_of(name).await else {
             return false;
         };
-        self.slips.touched.push(self.world.server.now());
+        self.touch(&ledger);
         self.slips.forgotten.insert(ledger.spec.resource_ref.uid.clone());
         self.expected.release(&self.world, name);
         let api: Api<MailboxLedger> = Api::all(self.world.client.clone());
@@ -200,7 +211,10 @@ impl Simulation {
         // Somebody else's mailbox, and somebody else's account, which may sign in.
         let tenant = &self.world.tenant;
         let forged = json!({ "mailboxGuid": tenant.mailbox(LEGACY).map(|view| view.exchange_guid),
-                             "objectId": tenant.object_id(USERS[0]) });
+                             "objectId": tenant.object_id(USERS[0]), "summary": "Expired",
+                             "lastHandledReconcileAt": "forged", "lastHandledOrphanRemoval": "forged",
+                             "revoked": [{ "address": "nobody@contoso.com", "objectId": tenant.object_id(USERS[0]),
+                                           "right": "SendAs", "revokedAt": "2036-01-01T00:00:00Z" }] });
         self.label::<SharedMailbox>(self.world.api(), name, &mut rng)
             .await;
         if let Some(ledger) = self.ledger_of(name).await {
@@ -315,10 +329,21 @@ impl Simulation {
         Ok(())
     }
 
-    /// Whether a ledger was touched a moment before.
-    pub(super) fn is_touched(&self, at: Timestamp) -> bool {
-        let mut touched = self.slips.touched.iter();
-        touched.any(|since| *since <= at && at.duration_since(*since) <= UNDER_WAY)
+    /// Whether the ledger of its mailbox was touched a moment before.
+    pub(super) fn is_touched(&self, sent: &Sent) -> bool {
+        let identity = text(&sent.parameters["Identity"]);
+        let Some(view) = self.world.tenant.mailbox(identity) else {
+            // Nobody knows any more which mailbox it was.
+            return true;
+        };
+        let guid = view.exchange_guid.to_string();
+        let mut touched = self.slips.touched.iter().filter(|(_, of)| *of == guid);
+        touched.any(|(since, _)| *since <= sent.at && sent.at.duration_since(*since) <= UNDER_WAY)
+    }
+
+    /// Whether the ledger of this mailbox (GUID) was touched at any time.
+    pub(super) fn was_touched(&self, guid: &str) -> bool {
+        self.slips.touched.iter().any(|(_, of)| of == guid)
     }
 
     /// Nothing that a restored ledger lists is revoked for an hour, but of people who have left.
@@ -360,13 +385,24 @@ fn scrambled<T: Serialize + DeserializeOwned>(object: &T, forged: &Value, rng: &
         value.as_object_mut()?.remove("status");
     }
     if let Some(status) = value["status"].as_object_mut() {
+        for field in ["revoked", "lastHandledReconcileAt", "lastHandledOrphanRemoval"] {
+            status.entry(field).or_insert(Value::Null);
+        }
         let fields: Vec<String> = status.keys().cloned().collect();
         for field in fields {
             match (field.as_str(), rng.below(3)) {
                 (_, 0) => {
                     status.remove(&field);
                 }
-                ("mailboxGuid" | "objectId", 1) => status[&field] = forged[&field].clone(),
+                (
+                    "mailboxGuid"
+                    | "objectId"
+                    | "summary"
+                    | "lastHandledReconcileAt"
+                    | "lastHandledOrphanRemoval"
+                    | "revoked",
+                    1,
+                ) => status[&field] = forged[&field].clone(),
                 ("observedGeneration", 1) => status[&field] = json!(0),
                 ("conditions", 1) => {
                     for condition in status[&field].as_array_mut().into_iter().flatten() {

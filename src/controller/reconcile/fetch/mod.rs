@@ -205,11 +205,12 @@ impl Reconcile<'_> {
 
     /// A mailbox that was found by its marker and of which no ledger of this name knows: perhaps another ledger does.
     async fn remember_located(&mut self, prepared: &mut Prepared, guid: MailboxGuid) -> Result<(), Outcome> {
-        if self.ledger.draft().is_some() {
+        // One that is only begun, for a mailbox that is to be created, knows nothing of it.
+        if self.ledger.object().is_some() {
             return Ok(());
         }
         self.find_ledger_of(guid).await?;
-        if self.ledger.draft().is_some() {
+        if self.ledger.object().is_some() {
             self.take_up(&prepared.tenant);
             prepared.ledger = self.remembered_ledger().unwrap_or_default();
         } else {
@@ -246,6 +247,9 @@ impl Reconcile<'_> {
                 self.seen_account = Some(seen.observed.account.clone());
                 self.note_mailbox(guid, &seen.observed);
                 let is_awaited = prepared.ledger.adopting.is_some() || self.is_disowned();
+                if is_marked {
+                    self.ledger.is_foreign = Some(false);
+                }
                 if is_awaited && !is_marked {
                     self.ledger.is_unseen = true;
                 }

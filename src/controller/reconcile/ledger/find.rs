@@ -1,6 +1,7 @@
 //! Which ledger is that of a mailbox. The index only says where to look: the object itself is read afresh, and that
 //! there is none is believed of a list of the API server's only.
 
+use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
 use kube::core::error_boundary::InvalidObject;
@@ -8,11 +9,13 @@ use kube::{Api, ResourceExt};
 
 use super::super::outcome::Outcome;
 use super::super::task::Reconcile;
-use super::merge::merged;
+use super::merge::{merged, rewritten};
 use super::{LedgerFile, Unusable};
 use crate::api::condition::whole_seconds;
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
+use crate::controller::state::key;
 use crate::controller::state::tenants::{Tenant, TenantState};
+use crate::ledger;
 use crate::mail::{ClusterId, MailboxGuid};
 
 /// What was found.
@@ -104,12 +107,36 @@ impl Reconcile<'_> {
         Ok(found)
     }
 
+    /// Times that lie ahead are put right before anything follows from them, and in the object.
+    async fn healed(&self, mut found: MailboxLedger, now: Timestamp) -> Result<MailboxLedger, Outcome> {
+        let before = found.clone();
+        if !ledger::heal(&mut found.spec, now) {
+            return Ok(found);
+        }
+        tracing::warn!(
+            ledger = before.name_any(),
+            "a ledger has times that lie ahead: a clock was wrong when they were written, or is wrong now"
+        );
+        let written = rewritten(&self.context.client, before, found.spec).await;
+        written.map_err(|error| Outcome::of_kube(&error))
+    }
+
     /// Several ledgers of one mailbox become one. Of several mailboxes the one counts that is not gone.
     async fn take_ledger(&mut self, found: Listed) -> Result<(), Outcome> {
         let Listed {
-            mut readable,
+            readable: listed,
             unusable,
         } = found;
+        if let Some(Unusable::Unreadable { metadata, .. }) = &unusable {
+            // What is enough to find it can be read all the same, and was: that is not all that it holds.
+            let name = metadata.name.as_deref().unwrap_or_default();
+            self.context.state.index().mark_unreadable(key::LEDGER, "", name);
+        }
+        let now = whole_seconds(self.context.clock.now());
+        let mut readable = Vec::with_capacity(listed.len());
+        for ledger in listed {
+            readable.push(Box::pin(self.healed(ledger, now)).await?);
+        }
         let uid = self.object.uid();
         readable.sort_by_key(|ledger| {
             let spec = &ledger.spec;
@@ -119,7 +146,6 @@ impl Reconcile<'_> {
                 ledger.name_any(),
             )
         });
-        let now = whole_seconds(self.context.clock.now());
         let mut rest = readable.into_iter();
         let Some(mut first) = rest.next() else {
             self.ledger.unusable = unusable;
@@ -128,9 +154,8 @@ impl Reconcile<'_> {
         for other in rest {
             let guid = |ledger: &MailboxLedger| ledger.spec.mailbox.as_ref().map(|mailbox| mailbox.guid);
             if guid(&first).is_some() && guid(&first) == guid(&other) {
-                first = merged(&self.context.client, first, other, now)
-                    .await
-                    .map_err(|error| Outcome::of_kube(&error))?;
+                let merged = Box::pin(merged(&self.context.client, first, other, now)).await;
+                first = merged.map_err(|error| Outcome::of_kube(&error))?;
             }
         }
         self.ledger = LedgerFile {
@@ -148,24 +173,24 @@ impl Listed {
         object: Result<MailboxLedger, InvalidObject>,
         is_of_this_cluster: impl Fn(&MailboxLedgerSpec) -> bool,
     ) {
-        let ledger = match object {
-            Ok(ledger) => ledger,
+        let object = match object {
+            Ok(object) => object,
             Err(invalid) => {
                 self.unusable = Some(Unusable::Unreadable {
-                    name: invalid.metadata.name.unwrap_or_default(),
+                    metadata: Box::new(invalid.metadata),
                     why: invalid.error,
                 });
                 return;
             }
         };
-        let name = ledger.name_any();
-        if let Err(error) = crate::ledger::read(&ledger.spec) {
-            let why = error.to_string();
-            self.unusable = Some(Unusable::Unreadable { name, why });
-        } else if is_of_this_cluster(&ledger.spec) {
-            self.readable.push(ledger);
+        let name = object.name_any();
+        if let Err(error) = ledger::read(&object.spec) {
+            let (metadata, why) = (Box::new(object.metadata), error.to_string());
+            self.unusable = Some(Unusable::Unreadable { metadata, why });
+        } else if is_of_this_cluster(&object.spec) {
+            self.readable.push(object);
         } else if self.unusable.is_none() {
-            let cluster = ledger.spec.cluster;
+            let cluster = object.spec.cluster;
             self.unusable = Some(Unusable::OfAnotherCluster { name, cluster });
         }
     }

@@ -5,8 +5,27 @@ use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 
 use super::delete;
-use crate::api::MailboxLedger;
+use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::ledger;
+
+/// The same ledger with this in it. A broken seal is never made whole here: the take-up that follows sees it.
+pub(super) async fn rewritten(
+    client: &Client,
+    before: MailboxLedger,
+    spec: MailboxLedgerSpec,
+) -> Result<MailboxLedger, kube::Error> {
+    let seal = if ledger::is_intact(&before) {
+        Some(ledger::seal(Some(&before)))
+    } else {
+        before.spec.seal.clone()
+    };
+    let next = MailboxLedger {
+        spec: MailboxLedgerSpec { seal, ..spec },
+        ..before
+    };
+    let api: Api<MailboxLedger> = Api::all(client.clone());
+    api.replace(&next.name_any(), &PostParams::default(), &next).await
+}
 
 /// The one that wins, with what the other remembers besides; the other is deleted. An intact seal wins, then the newer
 /// entry, then the smaller name.
@@ -21,18 +40,11 @@ pub(super) async fn merged(
     } else {
         (other, one)
     };
-    let api: Api<MailboxLedger> = Api::all(client.clone());
-    let mut next = winner.clone();
-    next.spec = ledger::merge(&winner, &loser, now);
-    let winner = if next.spec == winner.spec {
+    let spec = ledger::merge(&winner, &loser, now);
+    let winner = if spec == winner.spec {
         winner
     } else {
-        // Never sealed anew here: a broken seal is seen by the take-up that follows.
-        if ledger::is_intact(&winner) {
-            next.spec.seal = Some(ledger::seal(Some(&winner)));
-        }
-        api.replace(&winner.name_any(), &PostParams::default(), &next)
-            .await?
+        rewritten(client, winner, spec).await?
     };
     delete(client, &loser).await?;
     tracing::info!(

@@ -6,6 +6,8 @@ mod merge;
 mod take_up;
 mod write;
 
+use kube::core::ObjectMeta;
+
 use super::outcome::Stall;
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::Why;
@@ -14,9 +16,9 @@ use crate::mail::{ClusterId, MailboxGuid};
 pub use delete::delete;
 
 /// A ledger that nothing may follow from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Unusable {
-    Unreadable { name: String, why: String },
+    Unreadable { metadata: Box<ObjectMeta>, why: String },
     OfAnotherCluster { name: String, cluster: String },
 }
 
@@ -24,12 +26,13 @@ impl Unusable {
     /// `own`: the cluster whose mailboxes are marked here.
     pub fn stall(&self, own: &ClusterId) -> Stall {
         match self {
-            Self::Unreadable { name, why } => Stall::LedgerUnreadable(format!(
-                "the MailboxLedger {name} of this mailbox can't be read ({why}); nothing is written. Start the version of \
+            Self::Unreadable { metadata, why } => Stall::LedgerUnreadable(format!(
+                "the MailboxLedger {} of this mailbox can't be read ({why}); nothing is written. Start the version of \
                  the operator again that wrote it; or have a cluster administrator give up what it remembers, so that \
                  the mailbox is taken up by its marker and every right counts as granted outside the operator: \
                  {}",
-                forgetting(name)
+                name_of(metadata),
+                forgetting(name_of(metadata))
             )),
             Self::OfAnotherCluster { name, cluster } => Stall::LedgerOfAnotherCluster(format!(
                 "the MailboxLedger {name} of this mailbox is of the cluster {cluster} and this one is {own}; nothing is \
@@ -42,6 +45,10 @@ impl Unusable {
     }
 }
 
+fn name_of(metadata: &ObjectMeta) -> &str {
+    metadata.name.as_deref().unwrap_or_default()
+}
+
 /// How to delete a ledger that a SharedMailbox has: the policy asks for the words (charts/…-crds).
 fn forgetting(name: &str) -> String {
     format!(
@@ -52,10 +59,6 @@ fn forgetting(name: &str) -> String {
 
 /// What is known of the ledger.
 #[derive(Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts that one reconcile finds out"
-)]
 pub struct LedgerFile {
     /// As the API server has it; None: the mailbox has none.
     object: Option<MailboxLedger>,
@@ -67,8 +70,8 @@ pub struct LedgerFile {
     pub unusable: Option<Unusable>,
     /// A mailbox that was announced was searched for in this reconcile, and Exchange shows none.
     pub is_unseen: bool,
-    /// The mailbox carries somebody else's marker.
-    pub is_foreign: bool,
+    /// Whether the mailbox carries somebody else's marker; None: it was not read.
+    pub is_foreign: Option<bool>,
     /// The next write is the first of a resource to have this ledger, or the first after it was restored.
     pub is_taken_up: bool,
     /// Whether rights wait since a take-up for the permissions that declared them; None: nobody knows yet.
@@ -82,7 +85,7 @@ pub struct LedgerFile {
 impl LedgerFile {
     /// The mailbox carries somebody else's marker: nothing of it is taken up.
     pub fn is_somebody_elses(&mut self) {
-        self.is_foreign = true;
+        self.is_foreign = Some(true);
         self.draft = self.spec().cloned();
     }
 

@@ -18,6 +18,8 @@ use crate::plan::{Observed, TakeUp};
 
 /// So long after a take-up no right is revoked whose permission is not back.
 const GRACE: Duration = Duration::from_hours(1);
+/// No clock with which anybody can connect to Exchange is so wrong.
+const LONG_AGO: Duration = Duration::from_hours(25);
 
 impl Reconcile<'_> {
     /// Whether the ledger is that of this very resource, as we wrote it.
@@ -42,8 +44,7 @@ impl Reconcile<'_> {
         let is_another = object.spec.resource_ref.uid != resource.uid || object.spec.cluster != cluster;
         let known = object.spec.permissions_crd_uid.clone();
         let has_new_kind = known.is_some() && crd.is_some() && known != crd;
-        let is_in_grace = end_of_grace(&object.spec).is_some_and(|until| now < until);
-        let was_restored = object.spec.restored && is_in_grace;
+        let was_restored = object.spec.restored && self.end_of_grace(&object.spec).is_some();
         if !(is_restored || is_another || has_new_kind) {
             return;
         }
@@ -159,12 +160,34 @@ impl Reconcile<'_> {
     /// What the plan must know of a take-up.
     pub(in crate::controller::reconcile) fn taken_up(&self) -> Option<TakeUp> {
         let draft = self.ledger.draft()?;
-        let until = end_of_grace(draft).filter(|until| *until > self.context.clock.now())?;
+        let until = self.end_of_grace(draft)?;
         Some(TakeUp {
             until,
             restored: draft.restored,
             permissions: self.permissions.iter().map(|one| one.name_any()).collect(),
         })
+    }
+
+    /// When the hour of grace is over; None when it is, or none began.
+    ///
+    /// The wall clock alone would end it early where it was behind when the mailbox was taken up, in this process or in
+    /// another. So it lasts until this process has known of the take-up for an hour, too. A restart begins that anew; of one
+    /// longer than a day ago that is not asked.
+    fn end_of_grace(&self, spec: &MailboxLedgerSpec) -> Option<Timestamp> {
+        let taken_up_at = spec.taken_up_at?;
+        let clock = self.context.clock;
+        let (now, instant) = (clock.now(), clock.instant());
+        if clock.since(taken_up_at) >= LONG_AGO {
+            return None;
+        }
+        let known_since = self.context.state.remember(self.key, |memory| {
+            let known = memory.taken_up.filter(|(at, _)| *at == taken_up_at);
+            memory.taken_up.insert(known.unwrap_or((taken_up_at, instant))).1
+        });
+        let left = GRACE.saturating_sub(instant.saturating_duration_since(known_since));
+        let until = taken_up_at.saturating_add(GRACE).ok()?;
+        let until = until.max(now.saturating_add(left).ok()?);
+        (until > now).then_some(until)
     }
 
     /// The mailbox as it was read: by its GUID it is found again whatever happens to resources.
@@ -193,8 +216,4 @@ impl Reconcile<'_> {
     fn permissions_crd_uid(&self) -> Option<String> {
         self.context.state.permissions_crd_uid()
     }
-}
-
-fn end_of_grace(spec: &MailboxLedgerSpec) -> Option<Timestamp> {
-    spec.taken_up_at?.saturating_add(GRACE).ok()
 }

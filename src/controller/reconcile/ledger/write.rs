@@ -58,12 +58,17 @@ impl Reconcile<'_> {
             .ledger
             .has_due
             .unwrap_or(spec.shown.state == ledger::TAKING_UP);
-        ledger::lifecycle(&spec, self.ledger.is_foreign, waits).clone_into(&mut spec.shown.state);
+        let is_foreign = self.ledger.is_foreign;
+        let is_foreign = is_foreign.unwrap_or(spec.shown.state == ledger::FOREIGN_MARKER);
+        ledger::lifecycle(&spec, is_foreign, waits).clone_into(&mut spec.shown.state);
         let before = self.ledger.object();
         if before.is_some_and(|before| {
             ledger::is_intact(before) && ledger::is_same_but_for_time(&before.spec, &spec, now)
         }) {
             return Ok(());
+        }
+        if is_broken {
+            ledger::note_restored(&mut spec, now);
         }
         ledger::note(
             &mut spec,
@@ -76,7 +81,7 @@ impl Reconcile<'_> {
             return Err(refused("more than 1 MiB"));
         }
         let written = self.put(before.cloned(), spec).await?;
-        self.context.state.written(&written);
+        self.context.state.written(&written, now);
         self.ledger.is_taken_up = false;
         self.ledger.draft = Some(written.spec.clone());
         self.ledger.object = Some(written);

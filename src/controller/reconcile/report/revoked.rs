@@ -13,7 +13,7 @@ use crate::mail::{ObjectId, Right};
 const SHOWN_REVOKED: usize = 100;
 const SHOWN_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// Who lost a right within a day and has not got it again, the newest last; `shown` is what was reported before.
+/// Who lost a right within a day and has not got it again, the newest last; `shown` is what this process reported before.
 pub fn revoked(known: Option<&MailboxLedgerSpec>, shown: &[Revoked], now: Timestamp) -> Vec<Revoked> {
     let is_recent = |at: Timestamp| now.duration_since(at) < SHOWN_FOR;
     let Some(known) = known else {

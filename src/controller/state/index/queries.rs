@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
 use super::super::known_ledger::KnownLedger;
 use super::{Index, KnownMailbox};
@@ -13,10 +15,15 @@ use crate::mail::{Right, SmtpAddress};
 impl Index {
     /// What nobody saw happen before a restart: ledgers that grant what no permission declares, of which a revocation
     /// must not wait behind the regular rechecks; and ledgers whose resource is gone.
-    pub fn owed_by_ledgers(&self) -> Changes {
+    pub fn owed_by_ledgers(&self, now: Timestamp) -> Changes {
         let lane = |ledger: &KnownLedger| {
             let permissions = self.permissions.get(&ledger.key);
             let permissions = permissions.into_iter().flat_map(BTreeMap::values);
+            // One whose end has come declares nothing.
+            let permissions = permissions.filter(|permission| {
+                let end = permission.spec.expires_at.as_ref();
+                end.is_none_or(|end| end.0 > now)
+            });
             let declared: Vec<(SmtpAddress, Right)> =
                 permissions.flat_map(|permission| rights_of(permission)).collect();
             match self.mailboxes.contains_key(&ledger.key) {

@@ -6,6 +6,12 @@ use crate::api::{FLUX_REQUESTED_AT, RECONCILE_REQUESTED_AT};
 use crate::mail::parsed;
 use serde_json::json;
 
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn applied(index: &mut Index, object: MailboxPermission) -> Changes {
+    index.apply_permission(object, NOW)
+}
+
 fn mailbox(name: &str, address: &str, generation: i64) -> SharedMailbox {
     serde_json::from_value(json!({
         "apiVersion": "sharedmailbox.dev/v1alpha1", "kind": "SharedMailbox",
@@ -87,25 +93,25 @@ async fn a_status_write_of_our_own_asks_for_nothing_and_an_edit_does() {
 fn taking_somebody_away_is_a_revocation_and_adding_somebody_is_an_edit() {
     let mut index = Index::default();
     assert_eq!(
-        index.apply_permission(permission("p", &["a@contoso.com"], 1)),
+        applied(&mut index, permission("p", &["a@contoso.com"], 1)),
         sales(Lane::Edit)
     );
     assert_eq!(
-        index.apply_permission(permission("p", &["a@contoso.com"], 1)),
+        applied(&mut index, permission("p", &["a@contoso.com"], 1)),
         vec![]
     );
     let two = permission("p", &["a@contoso.com", "b@contoso.com"], 2);
-    assert_eq!(index.apply_permission(two), sales(Lane::Edit));
+    assert_eq!(applied(&mut index, two), sales(Lane::Edit));
     assert_eq!(
-        index.apply_permission(permission("p", &["b@contoso.com"], 3)),
+        applied(&mut index, permission("p", &["b@contoso.com"], 3)),
         sales(Lane::Revocation)
     );
     let mut asked = permission("p", &["b@contoso.com"], 3);
     asked
         .annotations_mut()
         .insert(FLUX_REQUESTED_AT.into(), "now".into());
-    assert_eq!(index.apply_permission(asked.clone()), sales(Lane::Edit));
-    assert_eq!(index.apply_permission(asked), vec![]);
+    assert_eq!(applied(&mut index, asked.clone()), sales(Lane::Edit));
+    assert_eq!(applied(&mut index, asked), vec![]);
     assert_eq!(index.delete_permission("team", "p"), sales(Lane::Revocation));
     assert_eq!(index.delete_permission("team", "p"), vec![]);
 }
@@ -125,17 +131,29 @@ async fn a_mailbox_that_granted_what_nobody_declares_any_more_owes_a_revocation(
             "people": [{ "id": "00000000-0000-4000-8000-000000000001", "writtenAs": ["A@contoso.com"],
                 "rights": { "SendAs": { "state": "Granted", "as": [0] } } }] }
     });
-    index.apply_ledger(serde_json::from_value(ledger).unwrap());
-    assert_eq!(index.owed_by_ledgers(), sales(Lane::Revocation));
-    index.apply_permission(permission("p", &["b@contoso.com", "a@contoso.com"], 1));
-    assert_eq!(index.owed_by_ledgers(), vec![]);
+    index.apply_ledger(serde_json::from_value(ledger).unwrap(), NOW);
+    assert_eq!(index.owed_by_ledgers(NOW), sales(Lane::Revocation));
+    applied(
+        &mut index,
+        permission("p", &["b@contoso.com", "a@contoso.com"], 1),
+    );
+    assert_eq!(index.owed_by_ledgers(NOW), vec![]);
+    let mut ended = permission("p", &["a@contoso.com"], 2);
+    ended.spec.expires_at = Some(Time(NOW));
+    applied(&mut index, ended);
+    assert_eq!(
+        index.owed_by_ledgers(NOW),
+        sales(Lane::Revocation),
+        "its end has come"
+    );
+    applied(&mut index, permission("p", &["a@contoso.com"], 3));
     let key = sales(Lane::Edit)[0].0.clone();
     let Work::Mailbox(key) = key else {
         panic!("it is a mailbox")
     };
     index.delete_mailbox(&key);
     assert_eq!(
-        index.owed_by_ledgers(),
+        index.owed_by_ledgers(NOW),
         sales(Lane::Sweep),
         "nobody saw its resource go"
     );
@@ -185,7 +203,7 @@ async fn nothing_is_parsed_while_everybody_waits_for_the_index() {
     assert_eq!(index.claimants("default", &address).len(), 2);
     let sales = MailboxKey::of(&with_aliases("sales", 1)).unwrap();
     index.delete_mailbox(&sales);
-    index.apply_permission(permission("p", &["a@contoso.com"], 1));
+    applied(&mut index, permission("p", &["a@contoso.com"], 1));
     index.delete_permission("team", "p");
     assert_eq!(parsed::take(), 0);
 }
@@ -218,7 +236,7 @@ async fn permissions_over_the_limit_of_a_namespace_are_known_by_name_and_size_on
                 places.reverse();
             }
             for place in places {
-                index.apply_permission(of_size(place, members));
+                applied(&mut index, of_size(place, members));
             }
             assert_eq!(names(&index), kept);
             let out: BTreeSet<String> = index.take_moved().into_iter().map(|moved| moved.name).collect();
