@@ -159,7 +159,7 @@ async fn without_graph_nobody_knows_and_exchanges_switch_is_the_best_that_can_be
             stays_quiet(&world, Duration::from_secs(3 * INTERVAL)).await;
             let advisory = condition(&world.tenant_resource().await, "LimitedView").unwrap();
             assert_eq!(advisory.in_short(), "True SignInUnverified");
-            says(&advisory.message, &["1 SharedMailboxes", "User.Read.All"]);
+            says(&advisory.message, &["1 SharedMailbox it", "User.Read.All"]);
             // One thing to do, one advisory; and everything else is as declared.
             let reported = world.tenant_resource().await;
             // A role that lacks more has two. The profile of the run holds for tenants without a form of their own.
