@@ -1,106 +1,116 @@
 //! Objects for which a namespace has no room: each says so in its own status, and is read once there is room again. A task
 //! of its own does that, so that no watch waits for the API server.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::context::Context;
 use super::events::Event;
+use super::state::inbox::{Inbox, Object, Retries};
 use super::state::index::Index;
 use super::state::key::{Changes, MAILBOX};
-use super::state::read_mailbox::ReadMailbox;
-use super::state::share::{Beyond, Limit, PERMISSIONS};
+use super::state::read_mailbox::{ReadMailbox, ReadPermission};
+use super::state::share::{Limit, PERMISSIONS};
 use crate::api::condition;
 use crate::api::reason::Reason;
 use crate::api::{MailboxPermission, SharedMailbox};
 
 /// The next object waits meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// After a failure.
-const PAUSE: Duration = Duration::from_secs(5);
 const REASON: Reason = Reason::OverLimit;
 
-/// Sees to each of these objects, for ever; after a failure again.
-pub async fn report(context: Arc<Context>, mut found: UnboundedReceiver<Beyond>) {
-    // What is read again may put others out.
-    let mut next: VecDeque<Beyond> = VecDeque::new();
+/// Sees to each of these objects, for ever. One with which something fails is tried again later, and the others go on.
+pub async fn report(context: Arc<Context>, inbox: Arc<Inbox<()>>) {
+    let mut retries = Retries::default();
     loop {
-        let object = match next.pop_front() {
-            Some(object) => object,
-            None => match found.recv().await {
-                Some(object) => object,
-                None => return,
-            },
+        for due in retries.due(context.clock.instant()) {
+            inbox.put(due, ());
+        }
+        let wait = retries.next();
+        let wait = wait.map(|due| due.saturating_duration_since(context.clock.instant()));
+        let next = tokio::select! {
+            biased;
+            (object, ()) = inbox.next() => Some(object),
+            () = context.clock.sleep(wait.unwrap_or_default()), if wait.is_some() => None,
         };
-        let Beyond {
-            kind,
-            namespace,
-            name,
-        } = &object;
+        let Some(object) = next else { continue };
         match tokio::time::timeout(TIMEOUT, see_to(&context, &object)).await {
-            Ok(Ok(moved)) => next.extend(moved),
-            // It is gone, or somebody else wrote: the watch shows it again.
-            Ok(Err(kube::Error::Api(status))) if status.is_not_found() || status.is_conflict() => {}
-            failed => {
-                let why = match failed {
-                    Ok(Err(error)) => error.to_string(),
-                    Ok(Ok(_)) | Err(_) => "it took too long".to_owned(),
-                };
-                tracing::warn!(
-                    why,
-                    kind,
-                    namespace,
-                    name,
-                    "an object over the limit could not be seen to; it is tried again"
-                );
-                next.push_back(object);
-                context.clock.sleep(PAUSE).await;
+            // What is read again may put others out.
+            Ok(Ok(moved)) => {
+                retries.succeeded(&object);
+                for other in moved {
+                    inbox.put(other, ());
+                }
             }
+            Ok(Err(error)) if is_somebody_elses(&error) => retries.succeeded(&object),
+            Ok(Err(error)) => again(&context, &mut retries, object, &error.to_string()),
+            Err(_) => again(&context, &mut retries, object, "it took too long"),
         }
     }
 }
 
-async fn see_to(context: &Context, beyond: &Beyond) -> Result<Vec<Beyond>, kube::Error> {
-    let Beyond {
+/// It is gone, or somebody else wrote, and the watch shows it again; or nobody can decode it, which others see to.
+fn is_somebody_elses(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => status.is_not_found() || status.is_conflict(),
+        other => matches!(other, kube::Error::SerdeError(_)),
+    }
+}
+
+fn again(context: &Context, retries: &mut Retries, object: Object, why: &str) {
+    let Object {
         kind,
         namespace,
         name,
-    } = beyond;
+    } = &object;
+    tracing::warn!(
+        why,
+        kind,
+        namespace,
+        name,
+        "an object over the limit could not be seen to; it is tried again"
+    );
+    retries.failed(object, context.clock.instant());
+}
+
+async fn see_to(context: &Context, object: &Object) -> Result<Vec<Object>, kube::Error> {
+    let Object {
+        kind,
+        namespace,
+        name,
+    } = object;
     if *kind == MAILBOX {
         let api: Api<SharedMailbox> = Api::namespaced(context.client.clone(), namespace);
-        let Some(object) = api.get_opt(name).await? else {
+        let Some(found) = api.get_opt(name).await? else {
             return Ok(Vec::new());
         };
-        let read = ReadMailbox::of(object);
+        let read = ReadMailbox::of(found);
         let now = context.clock.instant();
-        return Ok(take_in(context, beyond, |index| index.apply_mailbox(read, now)));
+        return Ok(take_in(context, object, |index| index.apply_mailbox(read, now)));
     }
     let api: Api<MailboxPermission> = Api::namespaced(context.client.clone(), namespace);
-    let Some(object) = api.get_opt(name).await? else {
+    let Some(found) = api.get_opt(name).await? else {
         return Ok(Vec::new());
     };
     if context.state.index().room().is_beyond(kind, namespace, name) {
-        report_beyond(context, &api, object).await?;
+        report_beyond(context, &api, found).await?;
         return Ok(Vec::new());
     }
+    let read = ReadPermission::from(found);
     let now = context.clock.now();
-    Ok(take_in(context, beyond, |index| {
-        index.apply_permission(object, now)
-    }))
+    Ok(take_in(context, object, |index| index.apply_permission(read, now)))
 }
 
 /// There is room for it again, unless the watch showed it meanwhile. Answers what else is to be seen to.
-fn take_in(context: &Context, beyond: &Beyond, apply: impl FnOnce(&mut Index) -> Changes) -> Vec<Beyond> {
-    let Beyond {
+fn take_in(context: &Context, object: &Object, apply: impl FnOnce(&mut Index) -> Changes) -> Vec<Object> {
+    let Object {
         kind,
         namespace,
         name,
-    } = beyond;
+    } = object;
     let (changes, moved) = {
         let mut index = context.state.index();
         if !index.room().is_to_be_read(kind, namespace, name) {

@@ -11,9 +11,9 @@ use kube::core::error_boundary::InvalidObject;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::context::Context;
+use super::state::inbox::Inbox;
 use crate::api::condition;
 use crate::api::reason::Reason;
 
@@ -47,8 +47,9 @@ impl Unreadable {
 }
 
 /// Writes into the status of each object that it can't be read, for ever; a failure is reported in the log only.
-pub async fn report(context: Arc<Context>, mut found: UnboundedReceiver<Unreadable>) {
-    while let Some(object) = found.recv().await {
+pub async fn report(context: Arc<Context>, inbox: Arc<Inbox<Unreadable>>) {
+    loop {
+        let (_, object) = inbox.next().await;
         let name = &object.name;
         match tokio::time::timeout(TIMEOUT, write(&context, &object)).await {
             Ok(Ok(())) => {}

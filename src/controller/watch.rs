@@ -15,15 +15,14 @@ use kube::runtime::utils::{Backoff, ResetTimerBackoff};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, CustomResourceExt, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch::Sender;
 
 use super::context::Context;
+use super::state::inbox::{Inbox, Object};
 use super::state::index::Index;
 use super::state::key::{self, Changes, MailboxKey};
 use super::state::known_ledger::LedgerGlance;
-use super::state::read_mailbox::ReadMailbox;
-use super::state::share::Beyond;
+use super::state::read_mailbox::{ReadMailbox, ReadPermission};
 use super::unreadable::Unreadable;
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox};
 use crate::clock::Clock;
@@ -76,7 +75,7 @@ impl Indexed for SharedMailbox {
 
 impl Indexed for MailboxPermission {
     type Key = (String, String);
-    type Read = Self;
+    type Read = ReadPermission;
 
     const KIND: &'static str = key::PERMISSION;
 
@@ -84,11 +83,11 @@ impl Indexed for MailboxPermission {
         names(metadata)
     }
 
-    fn read(self) -> Self {
-        self
+    fn read(self) -> ReadPermission {
+        self.into()
     }
 
-    fn apply(read: Self, index: &mut Index, clock: Clock) -> Changes {
+    fn apply(read: ReadPermission, index: &mut Index, clock: Clock) -> Changes {
         index.apply_permission(read, clock.now())
     }
 
@@ -162,13 +161,13 @@ fn names(metadata: &kube::core::ObjectMeta) -> (String, String) {
     )
 }
 
-/// Tasks that see to objects which the index can't take in. Only when the process ends does nobody listen.
-#[derive(Clone)]
+/// What tasks of their own see to, because the index can't take it in.
+#[derive(Clone, Default)]
 pub struct Others {
     /// Objects that can't be decoded.
-    pub unreadable: UnboundedSender<Unreadable>,
+    pub unreadable: Arc<Inbox<Unreadable>>,
     /// Objects for which their namespace has no room, or room again.
-    pub beyond: UnboundedSender<Beyond>,
+    pub beyond: Arc<Inbox<()>>,
 }
 
 /// Feeds the index with all objects of one kind, for ever. `synced` turns true when the first list is in.
@@ -223,8 +222,8 @@ fn change(context: &Context, others: &Others, change: impl FnOnce(&mut Index) ->
         (change(&mut index), index.take_moved())
     };
     context.request(changes);
-    for beyond in moved {
-        let _ = others.beyond.send(beyond);
+    for object in moved {
+        others.beyond.put(object, ());
     }
 }
 
@@ -236,17 +235,20 @@ fn take_in<K: Indexed>(context: &Context, others: &Others, object: Result<K, Inv
         }
         Err(invalid) => {
             let (namespace, name) = names(&invalid.metadata);
-            tracing::error!(
-                kind = K::KIND,
-                namespace,
-                name,
-                error = invalid.error,
-                "an object can't be decoded"
-            );
-            context.state.index().mark_unreadable(K::KIND, &namespace, &name);
+            let is_news = context.state.index().mark_unreadable(K::KIND, &namespace, &name);
+            if is_news {
+                tracing::error!(
+                    kind = K::KIND,
+                    namespace,
+                    name,
+                    error = invalid.error,
+                    "an object can't be decoded"
+                );
+            }
             // A ledger has no status. The mailbox that it is of says so in its own.
             if K::KIND != key::LEDGER {
-                let _ = others.unreadable.send(Unreadable::new::<K>(invalid));
+                let object = Object::new(K::KIND, &namespace, &name);
+                others.unreadable.put(object, Unreadable::new::<K>(invalid));
             }
         }
     }

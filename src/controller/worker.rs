@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client, ResourceExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -83,11 +83,10 @@ impl Operator {
             () = &mut shutdown => return,
         };
         let mut background = JoinSet::new();
-        let (unreadable, found) = mpsc::unbounded_channel();
-        background.spawn(unreadable::report(Arc::clone(&context), found));
-        let (beyond, found) = mpsc::unbounded_channel();
-        background.spawn(beyond::report(Arc::clone(&context), found));
-        let others = Others { unreadable, beyond };
+        let others = Others::default();
+        let Others { unreadable, beyond } = others.clone();
+        background.spawn(unreadable::report(Arc::clone(&context), unreadable));
+        background.spawn(beyond::report(Arc::clone(&context), beyond));
         let mut synced = Vec::new();
         let (sender, receiver) = watch::channel(false);
         background.spawn(feed::<ExchangeTenant>(

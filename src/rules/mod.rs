@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::api::{AccessRule, Power};
 use crate::mail::{AddressPattern, Right, SmtpAddress};
@@ -37,7 +38,7 @@ pub enum Wish<'a> {
     /// The mailbox itself; `earlier` mailboxes of the namespace that the same rule would admit count against
     /// its limit.
     Mailbox {
-        earlier: &'a [BTreeSet<SmtpAddress>],
+        earlier: &'a [Arc<BTreeSet<SmtpAddress>>],
     },
     Power(Power),
     /// The custom attribute of this number.
@@ -276,7 +277,7 @@ mod tests {
         rules: &AccessRules,
         namespace: &str,
         claimed: &[&str],
-        earlier: &[BTreeSet<SmtpAddress>],
+        earlier: &[Arc<BTreeSet<SmtpAddress>>],
     ) -> Result<(), String> {
         rules
             .of(namespace, &addresses(claimed))
@@ -352,10 +353,10 @@ mod tests {
     fn a_rule_admits_as_many_mailboxes_as_it_says() {
         let rules = two_rules();
         let sales = addresses(&["sales@contoso.com"]);
-        let earlier = [sales.clone()];
+        let earlier = [Arc::new(sales.clone())];
         let error = mailbox(&rules, "team", &["sales@contoso.com"], &earlier).unwrap_err();
         assert!(error.contains("its 1 mailbox already"), "{error}");
-        let elsewhere = [addresses(&["x@fabrikam.com"])];
+        let elsewhere = [Arc::new(addresses(&["x@fabrikam.com"]))];
         assert!(mailbox(&rules, "team", &["sales@contoso.com"], &elsewhere).is_ok());
     }
 }

@@ -72,7 +72,7 @@ const CONTROLLER_MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("tenant", &["context", "events", "metrics", "state"]),
     ("reconcile", &["context", "events", "metrics", "state"]),
     ("beyond", &["context", "events", "state"]),
-    ("unreadable", &["context"]),
+    ("unreadable", &["context", "state"]),
     ("watch", &["context", "state", "unreadable"]),
     (
         "worker",

@@ -100,3 +100,23 @@ async fn a_permission_for_another_tenant_than_its_mailboxs_grants_nothing() {
     );
     assert!(view(&world).send_as.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_may_have_no_more_mailboxes_keeps_nobody_from_an_address() {
+    let rule = |namespace: &str, most: usize| {
+        json!({ "namespaces": { "names": [namespace] }, "addresses": ["*@contoso.com"],
+            "members": ["*@contoso.com"], "rights": ["FullAccess"], "maxMailboxes": most })
+    };
+    let rules = json!({ "spec": { "access": [rule("team-sales", 10), rule("team-secret", 1)] } });
+    let world = world(Seed::contoso(), rules).await;
+    make_namespace(&world, "team-secret").await;
+    let theirs = json!({ "metadata": { "namespace": "team-secret" } });
+    world
+        .apply(&with(mailbox("only", "only@contoso.com"), &theirs))
+        .await;
+    wait_in(&world, "team-secret", "only", "True", "UpToDate").await;
+    world.apply(&with(mailbox("squats", SALES), &theirs)).await;
+    wait_in(&world, "team-secret", "squats", "False", "AccessDenied").await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+}

@@ -5,6 +5,7 @@ use super::kit::*;
 use super::remembered::*;
 use serde_json::json;
 use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
+use testkit::api_server::{Disturbance, Verb};
 use testkit::{World, condition, permission, tenant, with};
 
 /// 49 permissions with 500 members and one with 499: one member less than a namespace may have. They name a mailbox that is
@@ -202,4 +203,23 @@ async fn a_mailbox_has_500_people_over_all_its_permissions_and_no_more() {
     world.wait_permission("about", "True", "Granted").await;
     world.wait_permission("team", "True", "Granted").await;
     assert_eq!(holders(&world), (2, 453));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_object_over_the_limit_that_nobody_can_read_holds_up_no_other() {
+    let world = World::start().await;
+    almost_full(&world).await;
+    world.server.disturb_by(|call| {
+        let is_poison = call.verb == Verb::Get && call.name == "poison";
+        is_poison.then(|| Disturbance::refused(500))
+    });
+    let many = [FIRST, SECOND, THIRD];
+    for name in ["poison", "another", "team"] {
+        world.apply(&permission(name, "sales", &many, &["SendAs"])).await;
+    }
+    world.sleep(60).await;
+    over_limit(&world.permission("another").await);
+    over_limit(&world.permission("team").await);
+    world.server.calm();
+    world.wait_permission("poison", "False", "OverLimit").await;
 }

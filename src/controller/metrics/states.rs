@@ -1,7 +1,7 @@
 //! How things stand, read from the index and the queue at each scrape: a walk over a few small structs an object.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::api::{ExchangeTenant, MailboxPermission, RightState, SharedMailbox};
 use crate::clock::Clock;
 use crate::controller::state::State;
 use crate::controller::state::index::Index;
-use crate::controller::state::key::{KINDS, MAILBOX, PERMISSION, TENANT, Work};
+use crate::controller::state::key::{KINDS, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
 use crate::controller::state::queue::{Place, Queue};
 use crate::controller::state::tenants::TenantState;
 use crate::exchange::GatewayReading;
@@ -65,7 +65,8 @@ impl States {
     pub fn of(state: &State, clock: Clock) -> Self {
         let mut states = Self::empty();
         let (wall, now) = (clock.now(), clock.instant());
-        states.read_index(&state.index(), wall);
+        let sign_in = state.reported_sign_in();
+        states.read_index(&state.index(), &sign_in, wall);
         states.read_queue(&state.queue, now);
         (states.owed, states.owed_oldest) = state.pending().owed(now);
         for tenant in &mut states.tenants {
@@ -109,12 +110,19 @@ impl States {
         states
     }
 
-    fn read_index(&mut self, index: &Index, now: Timestamp) {
+    /// `sign_in`: what this process reported of it, which nobody else writes.
+    fn read_index(
+        &mut self,
+        index: &Index,
+        sign_in: &HashMap<MailboxKey, (Reason, Timestamp)>,
+        now: Timestamp,
+    ) {
         // What is known of an object that can't be read any more is its past.
         let readable = |kind, metadata: &ObjectMeta| !index.is_unreadable(kind, metadata);
         let mailboxes = index.mailboxes();
         for mailbox in mailboxes.filter(|mailbox| readable(MAILBOX, &mailbox.metadata)) {
-            self.read_mailbox(mailbox, now);
+            let reported = MailboxKey::of(mailbox).and_then(|key| sign_in.get(&key));
+            self.read_mailbox(mailbox, reported, now);
         }
         let permissions = index.permissions();
         for permission in permissions.filter(|permission| readable(PERMISSION, &permission.metadata)) {
@@ -131,19 +139,29 @@ impl States {
         }
     }
 
-    fn read_mailbox(&mut self, mailbox: &SharedMailbox, now: Timestamp) {
+    fn read_mailbox(
+        &mut self,
+        mailbox: &SharedMailbox,
+        reported: Option<&(Reason, Timestamp)>,
+        now: Timestamp,
+    ) {
         let status = mailbox.status.as_ref();
         let conditions = status.map_or(&[][..], |status| &status.conditions);
         self.read_conditions(MAILBOX, conditions);
-        let sign_in = condition::find(conditions, Kind::SignInBlocked);
-        let reason = sign_in.and_then(Reason::of);
+        // After a restart the status is all there is, until the mailbox is reconciled.
+        let shown = condition::find(conditions, Kind::SignInBlocked);
+        let shown = shown.and_then(|shown| Some((Reason::of(shown)?, shown.last_transition_time.0)));
+        let sign_in = reported.copied().or(shown);
         let state = SIGN_IN_BY_REASON
             .into_iter()
-            .find(|(known, _)| reason == Some(*known))
+            .find(|(known, _)| sign_in.is_some_and(|(reason, _)| reason == *known))
             .map_or("unknown", |(_, state)| state);
         *self.sign_in.entry(state).or_default() += 1;
-        if let (Some(open), "open") = (sign_in, state) {
-            let age = now.duration_since(open.last_transition_time.0);
+        if let (Some((reason, since)), "open") = (sign_in, state) {
+            // What was reported before a restart counts, too.
+            let before = shown.filter(|(before, _)| *before == reason);
+            let since = before.map_or(since, |(_, before)| since.min(before));
+            let age = now.duration_since(since);
             self.open_oldest = self.open_oldest.max(Duration::try_from(age).unwrap_or_default());
         }
     }
@@ -421,7 +439,14 @@ mod tests {
             index.apply_mailbox(ReadMailbox::of(mailbox(name, &conditions)), Instant::now());
         }
         let mut states = States::empty();
-        states.read_index(&index, "2026-11-22T09:31:00Z".parse().unwrap());
+        // Somebody forged the status of `b`.
+        let (opened, now) = ("2026-11-22T09:01:00Z", "2026-11-22T09:31:00Z");
+        let key = MailboxKey::of(&mailbox("b", &json!([]))).unwrap();
+        let reported = HashMap::from([(key, (Reason::Open, opened.parse().unwrap()))]);
+        let mut forged = States::empty();
+        forged.read_index(&index, &reported, now.parse().unwrap());
+        assert_eq!((forged.sign_in["open"], forged.sign_in["blocked"]), (2, 0));
+        states.read_index(&index, &HashMap::new(), now.parse().unwrap());
         let objects: Vec<_> = states
             .objects
             .iter()

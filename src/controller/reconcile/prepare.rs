@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt;
 
 use super::outcome::{Outcome, PausedBy, Stall};
 use super::prepared::Prepared;
@@ -12,9 +11,8 @@ use super::task::{Reconcile, Restraint};
 use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings, Validated};
 use crate::api::condition::whole_seconds;
 use crate::api::{Management, SharedMailbox};
-use crate::controller::state::index::Index;
 use crate::controller::state::key::{MAILBOX, MailboxKey, Work};
-use crate::controller::state::read_mailbox::claims_of;
+use crate::controller::state::read_mailbox::{Claims, claims_of};
 use crate::controller::state::share::MAILBOXES;
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
@@ -197,12 +195,13 @@ impl Reconcile<'_> {
         let addresses = claims_of(&self.object);
         let judged = validate::judged_addresses(&addresses, &self.object, &tenant.initial_domain);
         let rules = tenant.rules.of(&self.key.namespace, &judged);
-        // Whatever nobody may have costs no more: others are not even searched for.
-        let is_reached = rules.reach();
+        // Whatever nobody may have, or has no room, costs no more: others are not even searched for.
+        let over_limit = self.over_limit();
+        let is_reached = rules.reach() && over_limit.is_none();
         let around = Surroundings {
             rules: &rules,
             earlier: if is_reached {
-                self.earlier_mailboxes()
+                self.earlier_than(&self.object)
             } else {
                 Vec::new()
             },
@@ -217,7 +216,7 @@ impl Reconcile<'_> {
                 None
             },
             accepted_domains: &tenant.accepted_domains,
-            over_limit: self.over_limit(),
+            over_limit,
             known: self
                 .ledger
                 .spec()
@@ -239,9 +238,9 @@ impl Reconcile<'_> {
             .is_beyond(MAILBOX, namespace, name);
         is_beyond.then(|| {
             format!(
-                "the SharedMailboxes of the namespace take more room than {} addresses, and this is one of the youngest: \
-                 nothing that it declares is written. Shorten or delete others, or use another namespace",
-                MAILBOXES.parts
+                "the namespace has more than {} SharedMailboxes, or they take more room than {} addresses, and this is one \
+                 of the youngest: nothing that it declares is written. Shorten or delete others, or use another namespace",
+                MAILBOXES.objects, MAILBOXES.parts
             )
         })
     }
@@ -251,46 +250,54 @@ impl Reconcile<'_> {
     fn rival(&self, tenant: &Tenant, addresses: &BTreeSet<SmtpAddress>) -> Option<Rival> {
         let mut rivals = Rivals::new(&tenant.rules);
         addresses.iter().find_map(|address| {
-            let preferred = validate::preferred(&self.context.state.index(), &self.object, address);
-            rivals.first(&preferred, &self.object, address)
+            let (mut after, mut judged) = (None, 0);
+            while judged < validate::JUDGED {
+                let preferred = {
+                    let index = self.context.state.index();
+                    validate::preferred(&index, &self.object, self.key, address, after)
+                };
+                judged += preferred.resources.len().max(1);
+                let earlier = |other: &SharedMailbox| self.earlier_than(other);
+                let rival = rivals.first(&preferred.resources, &self.object, address, earlier);
+                if rival.is_some() {
+                    return rival;
+                }
+                after = Some(preferred.after?);
+            }
+            None
         })
     }
 
     /// Addresses of the mailboxes that count for the namespace before this one, be their resources gone. None: it has its
-    /// mailbox.
-    fn earlier_mailboxes(&self) -> Vec<BTreeSet<SmtpAddress>> {
-        let (others, present) = self.others_of_namespace(&self.context.state.index());
-        others
-            .iter()
-            .map(|other| claims_of(other))
-            .chain(present)
-            .collect()
-    }
-
-    /// Those that have no mailbox yet, and the addresses of the mailboxes that are there. What one has counts, and not what
-    /// its manifest asks for: nobody gets room by asking for what no rule admits.
-    fn others_of_namespace(&self, index: &Index) -> (Vec<Arc<SharedMailbox>>, Vec<BTreeSet<SmtpAddress>>) {
-        let has_mailbox = |mailbox: &SharedMailbox| {
-            let key = MailboxKey::of(mailbox);
-            key.is_some_and(|key| index.ledgers().has_mailbox(&key))
+    /// mailbox. What others have counts, and not what their manifests ask for: nobody gets room by asking for what no rule
+    /// admits.
+    fn earlier_than(&self, mailbox: &SharedMailbox) -> Vec<Arc<Claims>> {
+        let Some(key) = MailboxKey::of(mailbox) else {
+            return Vec::new();
         };
-        if has_mailbox(&self.object) {
-            return (Vec::new(), Vec::new());
+        let index = self.context.state.index();
+        let ledgers = index.ledgers();
+        if ledgers.has_mailbox(&key) {
+            return Vec::new();
         }
-        let namespace = &self.key.namespace;
         let since = self.context.clock.now().saturating_sub(RELEASED_COUNTS);
         let since = since.unwrap_or(Timestamp::MIN);
-        let tenant = &self.object.spec.tenant_ref.name;
-        let released = index.ledgers().released_in(tenant, namespace, since);
-        let others = index.mailboxes_in(namespace).into_iter();
-        let others = others.filter(|other| other.uid() != self.object.uid());
-        let (with_mailbox, without): (Vec<_>, Vec<_>) = others.partition(|other| has_mailbox(other));
-        let keys = with_mailbox.iter().filter_map(|other| MailboxKey::of(other));
-        let present = keys.map(|key| index.ledgers().addresses_of(&key));
-        let older = without
-            .into_iter()
-            .filter(|other| validate::is_older(other, &self.object));
-        (older.collect(), present.chain(released).collect())
+        let tenant = &mailbox.spec.tenant_ref.name;
+        let released = ledgers.released_in(tenant, &key.namespace, since);
+        let created = mailbox.metadata.creation_timestamp.as_ref();
+        let own = (created.map(|time| time.0), key.clone());
+        let others = index.in_namespace(&key.namespace);
+        let others = others.filter(|(other, _)| **other != key);
+        let counted = others.filter_map(|(other, seen)| {
+            if ledgers.has_mailbox(other) {
+                Some(Arc::new(ledgers.addresses_of(other)))
+            } else {
+                // One for which there is no room gets none.
+                let waits = !seen.is_out && seen.rank(other) < own;
+                waits.then(|| Arc::clone(&seen.claims))
+            }
+        });
+        counted.chain(released.into_iter().map(Arc::new)).collect()
     }
 
     /// Who holds one of the addresses although their resource is gone, as a sentence. Perhaps their mailbox is gone, too:

@@ -18,6 +18,7 @@ use crate::api::reason::Reason;
 use crate::api::{MailboxPermission, REMOVE_ORPHANS, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
+use crate::controller::state::memory::Memory;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::plan::{self, Account, Change, Purpose, SignInStanding, Step};
 
@@ -155,6 +156,11 @@ impl Reconcile<'_> {
         });
         if has_no_orphans_left {
             status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
+        }
+        let sign_in = condition::find(&status.conditions, Kind::SignInBlocked);
+        if let Some(reason) = sign_in.and_then(Reason::of) {
+            let remembered = |memory: &mut Memory| memory.sign_in.report(reason, now);
+            self.context.state.remember(self.key, remembered);
         }
         let nothing_to_report = !has_reported && disposition.ready.is_none();
         if !nothing_to_report && let Err(failed) = self.write_status(status).await {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::api::{SharedMailbox, SignIn};
 use crate::controller::context::Context;
 use crate::controller::state::key::MailboxKey;
+use crate::controller::state::requests::prune;
 
 /// What was found.
 pub enum Found {
@@ -43,7 +44,10 @@ fn of(object: DynamicObject) -> Found {
         }
     });
     match decoded {
-        Ok(object) if !is_terminating => Found::Declares(Box::new(object)),
+        Ok(mut object) if !is_terminating => {
+            prune(&mut object.metadata);
+            Found::Declares(Box::new(object))
+        }
         Ok(object) => Found::SaysNothing {
             last_word: object.spec.sign_in.unwrap_or(SignIn::Blocked),
         },

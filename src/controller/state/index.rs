@@ -9,12 +9,13 @@ use kube::core::ObjectMeta;
 use tokio::time::Instant;
 
 use super::deadlines::Deadlines;
+use super::inbox::Object;
 use super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
 use super::known_ledger::LedgerGlance;
 use super::ledgers::Ledgers;
-use super::read_mailbox::ReadMailbox;
+use super::read_mailbox::{Claims, ReadMailbox, ReadPermission};
 use super::requests::{first_lane, permission_lane, prune, same_mailbox_request};
-use super::share::{Beyond, MAILBOXES, Moved, PERMISSIONS};
+use super::share::{MAILBOXES, Moved, PERMISSIONS};
 use crate::api::{ExchangeTenant, MailboxPermission, SharedMailbox, reconcile_requests};
 use crate::lane::Lane;
 use crate::mail::SmtpAddress;
@@ -28,20 +29,34 @@ pub struct Index {
     permissions: BTreeMap<MailboxKey, BTreeMap<String, Arc<MailboxPermission>>>,
     /// Which mailbox each permission, by namespace and name, belongs to.
     permission_homes: BTreeMap<(String, String), MailboxKey>,
-    claims: HashMap<(String, SmtpAddress), BTreeSet<MailboxKey>>,
+    /// Who claims an address in the tenant of this name, the oldest first. Mailboxes for which there is no room claim nothing.
+    claims: HashMap<(String, SmtpAddress), BTreeSet<Rank>>,
     uids: HashSet<String>,
     tenants: BTreeMap<String, Arc<ExchangeTenant>>,
-    /// Objects, by kind, namespace and name, that could not be decoded: nobody knows what they declare.
-    unreadable: BTreeSet<(&'static str, String, String)>,
+    /// Names of objects, by kind and namespace, that could not be decoded: nobody knows what they declare.
+    unreadable: HashMap<(&'static str, String), BTreeSet<String>>,
     room: Room,
     ledgers: Ledgers,
     deadlines: Deadlines,
 }
 
-struct KnownMailbox {
-    object: Arc<SharedMailbox>,
-    claims: BTreeSet<SmtpAddress>,
+/// By creation, then by namespace and name.
+pub type Rank = (Option<Timestamp>, MailboxKey);
+
+/// A SharedMailbox as it was read last.
+pub struct KnownMailbox {
+    pub object: Arc<SharedMailbox>,
+    /// The addresses that it asks for.
+    pub claims: Arc<Claims>,
+    /// There is no room for it: it is known by name, size and primary address.
+    pub is_out: bool,
     first_seen: Instant,
+}
+
+impl KnownMailbox {
+    pub fn rank(&self, key: &MailboxKey) -> Rank {
+        (created(&self.object.metadata), key.clone())
+    }
 }
 
 impl Index {
@@ -119,11 +134,11 @@ impl Index {
         } else {
             read
         };
-        changes.extend(self.keep_mailbox(key, read, now));
+        changes.extend(self.keep_mailbox(key, read, is_out, now));
         changes
     }
 
-    fn keep_mailbox(&mut self, key: MailboxKey, read: ReadMailbox, now: Instant) -> Changes {
+    fn keep_mailbox(&mut self, key: MailboxKey, read: ReadMailbox, is_out: bool, now: Instant) -> Changes {
         let ReadMailbox {
             object,
             claims,
@@ -136,15 +151,21 @@ impl Index {
             Some(_) => changes.push((Work::Mailbox(key.clone()), Lane::Edit)),
             None => changes.push((Work::Mailbox(key.clone()), first_lane(&object))),
         }
+        let rank = (created(&object.metadata), key.clone());
         if let Some(before) = &before {
-            let released = before.claims.difference(&claims).cloned().collect();
-            let tenant = &before.object.spec.tenant_ref.name;
-            self.unclaim(&key, tenant, &released, &mut changes);
+            // Another creation, tenant or size is another claim.
+            let is_same_claim = before.rank(&key) == rank
+                && before.object.spec.tenant_ref == object.spec.tenant_ref
+                && !is_out;
+            let is_kept = |address: &SmtpAddress| is_same_claim && claims.contains(address);
+            let released = before.claims.iter().filter(|address| !is_kept(address));
+            let released = released.cloned().collect();
+            self.unclaim(&key, before, &released, &mut changes);
             self.uids.remove(&before.object.uid().unwrap_or_default());
         }
-        for address in &claims {
+        for address in claims.iter().filter(|_| !is_out) {
             let claim = (object.spec.tenant_ref.name.clone(), address.clone());
-            self.claims.entry(claim).or_default().insert(key.clone());
+            self.claims.entry(claim).or_default().insert(rank.clone());
         }
         self.uids.insert(object.uid().unwrap_or_default());
         let same = before.filter(|before| before.object.uid() == object.uid());
@@ -153,7 +174,8 @@ impl Index {
             key,
             KnownMailbox {
                 object: Arc::new(object),
-                claims,
+                claims: Arc::new(claims),
+                is_out,
                 first_seen,
             },
         );
@@ -170,7 +192,7 @@ impl Index {
         changes.extend(self.note_moved(MAILBOX, &key.namespace, moved));
         self.room.forget_empty_share(MAILBOX, &key.namespace);
         if let Some(gone) = self.mailboxes.remove(key) {
-            self.unclaim(key, &gone.object.spec.tenant_ref.name, &gone.claims, &mut changes);
+            self.unclaim(key, &gone, &gone.claims, &mut changes);
             self.uids.remove(&gone.object.uid().unwrap_or_default());
             // Its permissions must say that their mailbox is gone.
             changes.push((Work::Mailbox(key.clone()), Lane::Edit));
@@ -179,21 +201,21 @@ impl Index {
     }
 
     /// Whoever waited for an address that is free now is reconciled again.
-    fn unclaim(
-        &mut self,
-        key: &MailboxKey,
-        tenant: &str,
-        released: &BTreeSet<SmtpAddress>,
-        changes: &mut Changes,
-    ) {
+    fn unclaim(&mut self, key: &MailboxKey, before: &KnownMailbox, released: &Claims, changes: &mut Changes) {
+        // It claimed nothing.
+        if before.is_out {
+            return;
+        }
+        let rank = before.rank(key);
+        let tenant = &before.object.spec.tenant_ref.name;
         for address in released {
-            let claim = (tenant.to_owned(), address.clone());
+            let claim = (tenant.clone(), address.clone());
             if let Some(claimants) = self.claims.get_mut(&claim) {
-                claimants.remove(key);
+                claimants.remove(&rank);
                 changes.extend(
                     claimants
                         .iter()
-                        .map(|other| (Work::Mailbox(other.clone()), Lane::Edit)),
+                        .map(|(_, other)| (Work::Mailbox(other.clone()), Lane::Edit)),
                 );
                 if claimants.is_empty() {
                     self.claims.remove(&claim);
@@ -202,8 +224,8 @@ impl Index {
         }
     }
 
-    pub fn apply_permission(&mut self, mut object: MailboxPermission, now: Timestamp) -> Changes {
-        prune(&mut object.metadata);
+    pub fn apply_permission(&mut self, read: impl Into<ReadPermission>, now: Timestamp) -> Changes {
+        let ReadPermission { object, size } = read.into();
         let (Some(namespace), Some(name)) = (object.namespace(), object.metadata.name.clone()) else {
             return Changes::new();
         };
@@ -220,7 +242,7 @@ impl Index {
         {
             changes.extend(self.delete_permission(&namespace, &name));
         }
-        let (created, size) = (created(&object.metadata), object.spec.members.len());
+        let created = created(&object.metadata);
         let share = self.room.share(PERMISSION, &namespace);
         let moved = share.set(&name, created, size, PERMISSIONS);
         let is_out = share.is_out(&name);
@@ -317,7 +339,7 @@ impl Index {
         };
         let first_seen = seen.first_seen;
         let slim = ReadMailbox::by_name_and_size(&seen.object, &seen.claims, 0);
-        let mut changes = self.keep_mailbox(key.clone(), slim, first_seen);
+        let mut changes = self.keep_mailbox(key.clone(), slim, true, first_seen);
         changes.push((Work::Mailbox(key), Lane::Edit));
         changes
     }
@@ -328,7 +350,7 @@ impl Index {
     }
 
     /// Objects that somebody has to see to, once.
-    pub fn take_moved(&mut self) -> Vec<Beyond> {
+    pub fn take_moved(&mut self) -> Vec<Object> {
         self.room.take_moved()
     }
 
@@ -337,35 +359,43 @@ impl Index {
         if !self.readable(PERMISSION, namespace, name) {
             return Changes::new();
         }
-        let here = self.mailboxes.keys().filter(|key| key.namespace == namespace);
-        here.map(|key| (Work::Mailbox(key.clone()), Lane::Revocation))
+        let here = self.in_namespace(namespace);
+        here.map(|(key, _)| (Work::Mailbox(key.clone()), Lane::Revocation))
             .collect()
     }
 
-    /// Remembers that an object can't be decoded. What it declared before stays declared.
-    pub fn mark_unreadable(&mut self, kind: &'static str, namespace: &str, name: &str) {
-        self.unreadable
-            .insert((kind, namespace.to_owned(), name.to_owned()));
+    /// Remembers that an object can't be decoded. What it declared before stays declared. False when that is known.
+    pub fn mark_unreadable(&mut self, kind: &'static str, namespace: &str, name: &str) -> bool {
+        let here = self.unreadable.entry((kind, namespace.to_owned())).or_default();
+        here.insert(name.to_owned())
     }
 
     /// True when the object could not be decoded before.
     fn readable(&mut self, kind: &'static str, namespace: &str, name: &str) -> bool {
-        self.unreadable
-            .remove(&(kind, namespace.to_owned(), name.to_owned()))
+        if self.unreadable.is_empty() {
+            return false;
+        }
+        let key = (kind, namespace.to_owned());
+        let Some(here) = self.unreadable.get_mut(&key) else {
+            return false;
+        };
+        let was_there = here.remove(name);
+        if here.is_empty() {
+            self.unreadable.remove(&key);
+        }
+        was_there
     }
 
     pub fn has_unreadable_permissions(&self, namespace: &str) -> bool {
-        self.unreadable
-            .iter()
-            .any(|(kind, other, _)| *kind == PERMISSION && other == namespace)
+        self.unreadable.contains_key(&(PERMISSION, namespace.to_owned()))
     }
 
     /// How many objects of a kind can't be decoded.
     pub fn unreadable(&self, kind: &str) -> usize {
-        self.unreadable
-            .iter()
-            .filter(|(other, ..)| *other == kind)
-            .count()
+        let all = self.unreadable.iter();
+        all.filter(|((other, _), _)| *other == kind)
+            .map(|(_, names)| names.len())
+            .sum()
     }
 
     /// Whether this very object, as it is now, can't be decoded.
@@ -373,8 +403,8 @@ impl Index {
         // Nearly always none is, and this is asked of every object.
         !self.unreadable.is_empty() && {
             let text = |part: &Option<String>| part.clone().unwrap_or_default();
-            let key = (kind, text(&metadata.namespace), text(&metadata.name));
-            self.unreadable.contains(&key)
+            let here = self.unreadable.get(&(kind, text(&metadata.namespace)));
+            here.is_some_and(|names| names.contains(&text(&metadata.name)))
         }
     }
 

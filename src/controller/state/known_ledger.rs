@@ -12,7 +12,8 @@ use serde::Deserialize;
 
 use super::key::MailboxKey;
 use crate::api::{
-    GrantState, LedgerEviction, LedgerMailbox, LedgerPerson, LedgerResource, LedgerShown, LedgerTenant,
+    GrantState, LedgerEviction, LedgerHeld, LedgerMailbox, LedgerPerson, LedgerResource, LedgerShown,
+    LedgerTenant,
     MailboxLedger, Seal,
 };
 use crate::ledger;
@@ -43,6 +44,7 @@ pub struct GlanceSpec {
     pub(super) people: Vec<LedgerPerson>,
     #[serde(default)]
     pub(super) evictions: Vec<LedgerEviction>,
+    held: Option<LedgerHeld>,
 }
 
 impl From<&MailboxLedger> for LedgerGlance {
@@ -61,6 +63,7 @@ impl From<&MailboxLedger> for LedgerGlance {
                 addresses: spec.addresses.clone(),
                 people: spec.people.clone(),
                 evictions: spec.evictions.clone(),
+                held: spec.held.clone(),
             },
         }
     }
@@ -78,6 +81,8 @@ pub struct KnownLedger {
     pub is_gone: bool,
     /// The mailbox carried somebody else's marker when it was read last.
     pub is_foreign: bool,
+    /// Changes wait for approval.
+    pub has_held: bool,
     /// The primary address and those that were added.
     pub(super) addresses: Box<[SmtpAddress]>,
     pub(super) granted: u32,
@@ -117,12 +122,13 @@ impl KnownLedger {
             mut addresses,
             people,
             evictions,
+            held,
         } = spec;
         addresses.extend(mailbox.as_ref().and_then(|mailbox| mailbox.address.clone()));
         let entries = || people.iter().flat_map(|person| person.rights.values());
         let evictions = evictions.iter().map(|eviction| eviction.weighed_at);
-        let held: Vec<(&LedgerPerson, Right)> = people.iter().flat_map(held_by).collect();
-        let holders: BTreeSet<u32> = held.iter().flat_map(|(person, _)| numbers(person)).collect();
+        let rights: Vec<(&LedgerPerson, Right)> = people.iter().flat_map(held_by).collect();
+        let holders: BTreeSet<u32> = rights.iter().flat_map(|(person, _)| numbers(person)).collect();
         Self {
             name: metadata.name.unwrap_or_default().into(),
             key: MailboxKey {
@@ -134,6 +140,7 @@ impl KnownLedger {
             released_at,
             is_gone: gone_at.is_some(),
             is_foreign: shown.state == ledger::FOREIGN_MARKER,
+            has_held: held.is_some(),
             addresses: addresses.into(),
             granted: entries()
                 .map(|entry| u32::from(entry.state == GrantState::Granted))
@@ -141,7 +148,7 @@ impl KnownLedger {
             weighed: evictions
                 .chain(entries().filter_map(|entry| entry.weighed_at))
                 .collect(),
-            rights: held.iter().flat_map(names_of_right).collect(),
+            rights: rights.iter().flat_map(names_of_right).collect(),
             people: holders.into_iter().collect(),
         }
     }
@@ -213,6 +220,7 @@ impl KnownLedger {
             released_at: _,
             is_gone: _,
             is_foreign: _,
+            has_held: _,
             addresses,
             granted: _,
             weighed,

@@ -18,8 +18,8 @@ pub struct Ledgers {
     seen: BTreeMap<Arc<str>, Box<KnownLedger>>,
     /// By the number of the resource's key; mostly one, and sorted.
     by_key: HashMap<u32, Vec<Arc<str>>>,
-    /// Of mailboxes whose resource is gone: each resource asks whether one of its addresses is theirs.
-    by_released_address: HashMap<u32, Vec<Arc<str>>>,
+    /// Of mailboxes that are not gone: each resource asks whether somebody has one of its addresses.
+    by_address: HashMap<u32, Vec<Arc<str>>>,
 }
 
 impl Ledgers {
@@ -39,9 +39,9 @@ impl Ledgers {
         let key = seen.key.clone();
         self.remove(&seen.name);
         put_in(&mut self.by_key, number(&key), &seen.name);
-        if seen.released_at.is_some() && !seen.is_gone && !seen.is_foreign {
+        if !seen.is_gone && !seen.is_foreign {
             for address in &seen.addresses {
-                put_in(&mut self.by_released_address, number(address), &seen.name);
+                put_in(&mut self.by_address, number(address), &seen.name);
             }
         }
         self.seen.insert(Arc::clone(&seen.name), Box::new(seen));
@@ -63,7 +63,7 @@ impl Ledgers {
         let gone = self.seen.remove(name)?;
         take_out(&mut self.by_key, number(&gone.key), name);
         for address in &gone.addresses {
-            take_out(&mut self.by_released_address, number(address), name);
+            take_out(&mut self.by_address, number(address), name);
         }
         Some(gone)
     }
@@ -114,13 +114,24 @@ impl Ledgers {
         address: &SmtpAddress,
         but: &MailboxKey,
     ) -> Option<&KnownLedger> {
-        let names = self.by_released_address.get(&number(address))?;
-        let mut ledgers = names
-            .iter()
-            .filter_map(|name| self.seen.get(name))
-            .map(AsRef::as_ref);
+        let mut ledgers = self.with_address(address);
+        ledgers.find(|ledger| ledger.released_at.is_some() && is_of(&ledger.tenant) && ledger.key != *but)
+    }
+
+    /// The resources whose mailboxes had the address when they were read last, be they gone.
+    pub fn holders(&self, address: &SmtpAddress) -> impl Iterator<Item = &MailboxKey> {
+        let ledgers = self.with_address(address);
         ledgers
-            .find(|ledger| is_of(&ledger.tenant) && ledger.key != *but && ledger.addresses.contains(address))
+            .filter(|ledger| ledger.mailbox.is_some())
+            .map(|ledger| &ledger.key)
+    }
+
+    fn with_address(&self, address: &SmtpAddress) -> impl Iterator<Item = &KnownLedger> {
+        let names = self.by_address.get(&number(address)).into_iter().flatten();
+        let ledgers = names.filter_map(|name| self.seen.get(name));
+        ledgers
+            .map(AsRef::as_ref)
+            .filter(move |ledger| !ledger.is_gone && ledger.addresses.contains(address))
     }
 
     /// Rights that a read has shown on the mailboxes of a tenant that have a resource.

@@ -3,6 +3,7 @@
 pub mod breaker;
 pub mod deadlines;
 pub mod directory;
+pub mod inbox;
 pub mod index;
 pub mod key;
 pub mod known_ledger;
@@ -11,7 +12,7 @@ pub mod memory;
 pub mod pending;
 pub mod queue;
 pub mod read_mailbox;
-mod requests;
+pub mod requests;
 pub mod share;
 pub mod sign_in;
 pub mod tenants;
@@ -25,6 +26,7 @@ use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::api::MailboxLedger;
+use crate::api::reason::Reason;
 use breaker::{Breaker, Removals};
 use index::Index;
 use key::{MailboxKey, Work};
@@ -97,6 +99,16 @@ impl State {
             all.add(memory.get(key).map(|memory| &memory.sign_in));
         }
         all
+    }
+
+    /// What was reported of sign-in on each mailbox, and since when.
+    pub fn reported_sign_in(&self) -> HashMap<MailboxKey, (Reason, Timestamp)> {
+        let memory = self.memory.lock();
+        let reported = memory.iter().filter_map(|(key, memory)| {
+            let reported = memory.sign_in.reported?;
+            Some((key.clone(), reported))
+        });
+        reported.collect()
     }
 
     pub fn forget(&self, key: &MailboxKey) {

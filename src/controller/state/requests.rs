@@ -18,12 +18,34 @@ const REQUESTS: [&str; 5] = [
     RECREATE,
 ];
 
-/// managedFields are most of an object's memory and nobody here reads them.
+/// What somebody asks for is no longer: a time, or an id.
+const LONGEST: usize = 256;
+
+/// Keeps of an object's metadata what is read here. The rest is its writer's, who may make it as large as etcd takes it; a
+/// write of the status changes none of it.
 pub fn prune(metadata: &mut ObjectMeta) {
-    metadata.managed_fields = None;
-    if let Some(annotations) = metadata.annotations.as_mut() {
+    let whole = std::mem::take(metadata);
+    let annotations = whole.annotations.map(|mut annotations| {
         annotations.retain(|key, _| REQUESTS.contains(&key.as_str()));
-    }
+        annotations.values_mut().for_each(cut);
+        annotations
+    });
+    *metadata = ObjectMeta {
+        name: whole.name,
+        namespace: whole.namespace,
+        uid: whole.uid,
+        generation: whole.generation,
+        resource_version: whole.resource_version,
+        creation_timestamp: whole.creation_timestamp,
+        deletion_timestamp: whole.deletion_timestamp,
+        annotations: annotations.filter(|annotations| !annotations.is_empty()),
+        ..ObjectMeta::default()
+    };
+}
+
+/// Nothing of ours is longer.
+pub fn cut(text: &mut String) {
+    text.truncate(text.floor_char_boundary(LONGEST));
 }
 
 /// A status that is gone, as after a restore, is to be reported again.

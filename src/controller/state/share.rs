@@ -21,33 +21,14 @@ pub const PERMISSIONS: Limit = Limit {
     parts: 25_000,
 };
 
-/// SharedMailboxes have no limit by themselves, because each is small and `maxMailboxes` of a rule counts them; their
-/// addresses have.
+/// SharedMailboxes: each of them is compared with the others of its namespace, and with those that claim the same address.
 pub const MAILBOXES: Limit = Limit {
-    objects: usize::MAX,
+    objects: 2_000,
     parts: 25_000,
 };
 
 /// By age, then by name.
 type Rank = (Option<Timestamp>, String);
-
-/// An object that is known by name and size only, or that is to be read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beyond {
-    pub kind: &'static str,
-    pub namespace: String,
-    pub name: String,
-}
-
-impl Beyond {
-    pub fn new(kind: &'static str, namespace: &str, name: &str) -> Self {
-        Self {
-            kind,
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        }
-    }
-}
 
 /// Objects of one kind in one namespace, by name and size.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::api::reason::Reason;
 use crate::api::{SignIn, SignInControl};
 use crate::plan::{Account, Attempt, Change, Desired, Observed, SignInAttempts};
 
@@ -27,6 +28,9 @@ pub struct SignInMemory {
     pub proven_at: Option<Timestamp>,
     /// Why that can't be known until somebody does something, as the last read had it.
     pub unverified: Option<Unverified>,
+    /// The reason that this process reported last of sign-in, and since when it has been the same: what is in the status may
+    /// have been forged since.
+    pub reported: Option<(Reason, Timestamp)>,
     /// The account was asked for at all.
     pub was_read: bool,
 }
@@ -84,6 +88,13 @@ impl SignInMemory {
                     self.unverified = Some(Unverified::NoAnswer(why.clone()));
                 }
             }
+        }
+    }
+
+    /// It was reported so.
+    pub fn report(&mut self, reason: Reason, now: Timestamp) {
+        if self.reported.as_ref().is_none_or(|(before, _)| *before != reason) {
+            self.reported = Some((reason, now));
         }
     }
 

@@ -36,7 +36,7 @@ pub struct Admitted {
     /// No rule admits that for the declared addresses: why. What the mailbox has is judged once it is known.
     pub adoption_denied: Option<String>,
     /// Addresses of the mailboxes that count for the namespace before this one.
-    pub earlier: Vec<BTreeSet<SmtpAddress>>,
+    pub earlier: Vec<Arc<BTreeSet<SmtpAddress>>>,
     pub permissions: Vec<AdmittedPermission>,
     pub exclusive: bool,
     /// Whose grants stay under Exclusive.
@@ -133,7 +133,7 @@ pub struct Surroundings<'a> {
     /// As they stand to the addresses that the mailbox is to have.
     pub rules: &'a MailboxRules<'a>,
     /// Other mailboxes of the namespace that were there before this one, by their addresses.
-    pub earlier: Vec<BTreeSet<SmtpAddress>>,
+    pub earlier: Vec<Arc<BTreeSet<SmtpAddress>>>,
     /// Another resource that already claims one of the addresses.
     pub rival: Option<Rival>,
     /// A mailbox whose resource is gone has one of the addresses: a sentence for people.

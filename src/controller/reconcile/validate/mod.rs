@@ -16,7 +16,7 @@ mod written;
 
 pub use admitted::{Admitted, AdmittedMember, AdmittedPermission, Refusal, Refused, Surroundings};
 pub use bench::Directory;
-pub use claims::{Rival, Rivals, is_older, preferred};
+pub use claims::{JUDGED, Rival, Rivals, preferred};
 pub use judge::{Planned, Validated, validate};
 pub use judged::{Judged, desired};
 pub use members::{MemberVerdict, PersonVerdict};

@@ -1,14 +1,13 @@
 //! What is asked of the index. Nothing of it changes what the index knows.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::super::key::{Changes, LEDGER, MAILBOX, MailboxKey, PERMISSION, TENANT, Work};
 use super::super::known_ledger::KnownLedger;
-use super::{Index, KnownMailbox};
-use crate::api::{MailboxPermission, SharedMailbox};
+use super::{Index, KnownMailbox, Rank};
+use crate::api::MailboxPermission;
 use crate::lane::Lane;
 use crate::mail::{Right, SmtpAddress};
 
@@ -39,30 +38,29 @@ impl Index {
 
     /// On how many mailboxes of the tenant named `tenant` changes wait for approval.
     pub fn held_mailboxes(&self, tenant: &str) -> usize {
-        let waits = |seen: &&KnownMailbox| {
-            let status = seen.object.status.as_ref();
-            seen.object.spec.tenant_ref.name == tenant && status.is_some_and(|status| status.held.is_some())
-        };
-        self.mailboxes.values().filter(waits).count()
+        let ledgers = self.ledgers.all();
+        let waits = ledgers.filter(|ledger| ledger.tenant == tenant && ledger.has_held && !ledger.is_gone);
+        waits
+            .filter(|ledger| self.mailboxes.contains_key(&ledger.key))
+            .count()
     }
 
-    /// All mailboxes that claim `address` in the tenant named `tenant`.
-    pub fn claimants(&self, tenant: &str, address: &SmtpAddress) -> Vec<Arc<SharedMailbox>> {
-        let keys = self.claims.get(&(tenant.to_owned(), address.clone()));
-        keys.into_iter()
-            .flatten()
-            .filter_map(|key| self.mailbox(key))
-            .collect()
+    /// Who claims `address` in the tenant named `tenant`, the oldest first. None: nobody.
+    pub fn claimants(&self, tenant: &str, address: &SmtpAddress) -> Option<&BTreeSet<Rank>> {
+        self.claims.get(&(tenant.to_owned(), address.clone()))
     }
 
-    pub fn mailboxes_in(&self, namespace: &str) -> Vec<Arc<SharedMailbox>> {
+    pub fn seen(&self, key: &MailboxKey) -> Option<&KnownMailbox> {
+        self.mailboxes.get(key)
+    }
+
+    pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = (&MailboxKey, &KnownMailbox)> {
         let first = MailboxKey {
             namespace: namespace.to_owned(),
             name: String::new(),
         };
         let from_here = self.mailboxes.range(first..);
-        let here = from_here.take_while(|(key, _)| key.namespace == namespace);
-        here.map(|(_, seen)| Arc::clone(&seen.object)).collect()
+        from_here.take_while(move |(key, _)| key.namespace == namespace)
     }
 
     /// The mailboxes that belong to the tenant named `tenant`, and those whose resource is gone.
@@ -84,10 +82,14 @@ impl Index {
 
     /// Namespace and name of those.
     fn unreadable_names(&self, kind: &'static str) -> impl Iterator<Item = (String, String)> {
-        self.unreadable
+        let of_kind = self
+            .unreadable
             .iter()
-            .filter(move |(other, ..)| *other == kind)
-            .map(|(_, namespace, name)| (namespace.clone(), name.clone()))
+            .filter(move |((other, _), _)| *other == kind);
+        of_kind.flat_map(|((_, namespace), names)| {
+            let names = names.iter().cloned();
+            names.map(move |name| (namespace.clone(), name))
+        })
     }
 
     pub fn ledger_names(&self) -> Vec<String> {

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::super::inbox::Object;
 use super::super::key::MailboxKey;
-use super::super::share::{Beyond, Share};
-
-/// An object: its kind, namespace and name.
-type Object = (&'static str, String, String);
+use super::super::share::Share;
 
 /// For which objects there is room, and which are known by name and size only.
 #[derive(Default)]
@@ -18,7 +16,7 @@ pub struct Room {
     /// Objects that are to be read again, because there is room for them.
     to_be_read: BTreeSet<Object>,
     /// Those for which there is no room any more, or room again, until somebody sees to them.
-    moved: Vec<Beyond>,
+    moved: Vec<Object>,
 }
 
 impl Room {
@@ -59,22 +57,22 @@ impl Room {
     /// Nobody has to read it again.
     pub(super) fn was_read(&mut self, kind: &'static str, namespace: &str, name: &str) {
         self.to_be_read
-            .remove(&(kind, namespace.to_owned(), name.to_owned()));
+            .remove(&Object::new(kind, namespace, name));
     }
 
     /// Somebody has to see to it.
     pub(super) fn moved(&mut self, kind: &'static str, namespace: &str, name: &str) {
-        self.moved.push(Beyond::new(kind, namespace, name));
+        self.moved.push(Object::new(kind, namespace, name));
     }
 
     /// There is room for it again.
     pub(super) fn is_to_be_read_again(&mut self, kind: &'static str, namespace: &str, name: &str) {
         self.to_be_read
-            .insert((kind, namespace.to_owned(), name.to_owned()));
+            .insert(Object::new(kind, namespace, name));
         self.moved(kind, namespace, name);
     }
 
-    pub(super) fn take_moved(&mut self) -> Vec<Beyond> {
+    pub(super) fn take_moved(&mut self) -> Vec<Object> {
         std::mem::take(&mut self.moved)
     }
 
@@ -87,7 +85,7 @@ impl Room {
     /// Whether there is room again for an object that nobody has read since.
     pub fn is_to_be_read(&self, kind: &'static str, namespace: &str, name: &str) -> bool {
         self.to_be_read
-            .contains(&(kind, namespace.to_owned(), name.to_owned()))
+            .contains(&Object::new(kind, namespace, name))
     }
 
     /// Whether a permission of this mailbox is known by name and size only.
