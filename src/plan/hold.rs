@@ -27,32 +27,41 @@ pub struct Held {
 pub struct Weighed {
     /// Removals that have to be weighed with those of other mailboxes before they are done.
     pub new_removals: BTreeSet<Change>,
-    /// What waits already, and what must wait because a group changed all at once.
+    /// Removals that were too many when they were weighed last. They are weighed again.
+    pub held_removals: BTreeSet<Change>,
+    /// What must wait for a person because a group changed all at once.
     pub held: BTreeSet<Change>,
 }
 
 /// Which changes of `plan` wait, and which removals are new. `sudden` changes wait in any case.
 ///
-/// What was held keeps waiting while it is planned; what was approved before is not weighed again.
+/// What was held is weighed again while it is planned; what was approved before is not.
 pub fn weigh(plan: &Plan, ledger: &Ledger, sudden: &BTreeSet<Change>) -> Weighed {
     let planned = plan.changes();
     let admitted: BTreeSet<Change> = ledger.weighed.iter().map(|one| removal(&one.what)).collect();
     let before = ledger.held.as_ref().map(Held::read);
     let weighed = |change: &Change| plan.causes.get(change).is_some_and(|cause| cause.is_weighed());
-    let mut held: BTreeSet<Change> = before
-        .into_iter()
-        .flat_map(|held| held.changes)
-        .chain(sudden.iter().cloned())
-        .filter(|change| planned.contains(change))
+    let waited: BTreeSet<Change> = before.into_iter().flat_map(|held| held.changes).collect();
+    let mut held: BTreeSet<Change> = waited
+        .iter()
+        // Only what follows from groups that changed is granted under a hold.
+        .filter(|change| !change.removes_a_grant())
+        .chain(sudden)
+        .filter(|change| planned.contains(*change))
         // A person who is said to have left loses everything, held or not, and an end comes when it comes.
         .filter(|change| !change.removes_a_grant() || weighed(change))
+        .cloned()
         .collect();
     held.retain(|change| !admitted.contains(change));
-    let new_removals = planned
+    let (held_removals, new_removals) = planned
         .into_iter()
         .filter(|change| weighed(change) && !held.contains(change) && !admitted.contains(change))
-        .collect();
-    Weighed { new_removals, held }
+        .partition(|change| waited.contains(change));
+    Weighed {
+        new_removals,
+        held_removals,
+        held,
+    }
 }
 
 /// Grants and revocations that follow from groups that changed all at once, or that nobody is in any more: their owners sit

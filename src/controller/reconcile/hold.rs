@@ -55,29 +55,33 @@ impl Reconcile<'_> {
             .filter(|change| held.contains(change) && !was_held(change))
             .collect();
         held.retain(|change| !unconfirmed.contains(change));
+        let (new, mut again) = (weighed.new_removals, weighed.held_removals);
         let mut approved_now = BTreeSet::new();
-        let is_approved = before
-            .as_ref()
-            .is_some_and(|before| before.changes == held && self.approves(&before.id(mailbox)));
-        let approved = if is_approved {
-            std::mem::take(&mut held)
-        } else {
-            BTreeSet::new()
-        };
+        let is_approved = before.as_ref().is_some_and(|before| {
+            let waiting: BTreeSet<Change> = held.union(&again).cloned().collect();
+            before.changes == waiting && self.approves(&before.id(mailbox))
+        });
+        let mut approved = BTreeSet::new();
+        if is_approved {
+            approved.append(&mut held);
+            approved.append(&mut again);
+        }
         approved_now.extend(approved.iter().cloned());
-        if !weighed.new_removals.is_empty() {
+        if !(new.is_empty() && again.is_empty()) {
             let removals = Removals {
                 tenant: &self.object.spec.tenant_ref.name,
                 namespace: &self.key.namespace,
                 ledger: &self.ledger_name_now(),
                 limits: judged.prepared.tenant.safety,
-                count: weighed.new_removals.len(),
+                new: new.len(),
+                held: again.len(),
                 clock: self.context.clock,
             };
-            if self.context.state.try_acquire(&removals) {
-                approved_now.extend(weighed.new_removals);
-            } else {
-                held.extend(weighed.new_removals);
+            let acquired = self.context.state.acquire(&removals);
+            for (removals, count) in [(new, acquired.new), (again, acquired.held)] {
+                let mut removals = removals.into_iter();
+                approved_now.extend(removals.by_ref().take(count));
+                held.extend(removals);
             }
         }
         let held = (!held.is_empty()).then(|| Held {

@@ -58,20 +58,33 @@ pub struct Removals<'a> {
     /// The ledger into which they will be written.
     pub ledger: &'a str,
     pub limits: Limits,
-    pub count: usize,
+    /// Removals that were not weighed before.
+    pub new: usize,
+    /// Removals that wait since they were weighed last.
+    pub held: usize,
     pub clock: Clock,
 }
 
+/// How many of them may be carried out now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acquired {
+    pub new: usize,
+    pub held: usize,
+}
+
 impl Breaker {
-    /// Counts these removals; false when they would be too many. What was admitted for the same ledger before and never
+    /// How many of these removals may be carried out now; they count from now on. Removals that are too many by themselves
+    /// wait for a person, all of them. Of those that are too many only beside others' as many go as there is room for: whoever
+    /// uses up the room keeps nobody's removals waiting for a person. What was admitted for the same ledger before and never
     /// written counts no longer.
-    pub fn try_acquire(&self, index: &Mutex<Index>, removals: &Removals<'_>) -> bool {
+    pub fn acquire(&self, index: &Mutex<Index>, removals: &Removals<'_>) -> Acquired {
         let Removals {
             tenant,
             namespace,
             ledger,
             limits,
-            count,
+            new,
+            held,
             clock,
         } = removals;
         let now = clock.now();
@@ -89,23 +102,38 @@ impl Breaker {
         };
         let of_tenant = admitted.iter().filter(|other| other.tenant == *tenant);
         let here = of_tenant.clone().filter(|other| other.namespace == *namespace);
-        let with =
-            |written: usize, unwritten: usize| written.saturating_add(unwritten).saturating_add(*count);
-        let used = with(written, of_tenant.map(|other| other.count).sum());
-        let used_here = with(written_here, here.map(|other| other.count).sum());
+        let unwritten = of_tenant.map(|other| other.count).sum::<usize>();
+        let unwritten_here = here.map(|other| other.count).sum::<usize>();
         let allowed = limits.allowed(grants);
-        let is_within = used <= allowed && used_here <= Limits::share(allowed);
-        if !is_within && used_here > limits.reserved() {
-            return false;
+        let share = Limits::share(allowed);
+        let used = written.saturating_add(unwritten);
+        let used_here = written_here.saturating_add(unwritten_here);
+        let left = share.saturating_sub(used_here).min(allowed.saturating_sub(used));
+        let mut free = left.max(limits.reserved().saturating_sub(used_here));
+        let mut take = |count: usize| {
+            let taken = if count > share.max(limits.reserved()) {
+                0
+            } else {
+                count.min(free)
+            };
+            free -= taken;
+            taken
+        };
+        let acquired = Acquired {
+            new: take(*new),
+            held: take(*held),
+        };
+        let count = acquired.new.saturating_add(acquired.held);
+        if count > 0 {
+            admitted.push(Admitted {
+                ledger: (*ledger).to_owned(),
+                tenant: (*tenant).to_owned(),
+                namespace: (*namespace).to_owned(),
+                count,
+                at: now,
+            });
         }
-        admitted.push(Admitted {
-            ledger: (*ledger).to_owned(),
-            tenant: (*tenant).to_owned(),
-            namespace: (*namespace).to_owned(),
-            count: *count,
-            at: now,
-        });
-        true
+        acquired
     }
 
     /// The ledger was written: what it counts is in the index.
@@ -171,14 +199,25 @@ mod tests {
         ledger: &str,
         count: usize,
     ) -> bool {
-        breaker.try_acquire(
+        acquire_in(namespace, breaker, index, clock, (ledger, count, 0)).new == count
+    }
+
+    fn acquire_in(
+        namespace: &str,
+        breaker: &Breaker,
+        index: &Mutex<Index>,
+        clock: Clock,
+        (ledger, new, held): (&str, usize, usize),
+    ) -> Acquired {
+        breaker.acquire(
             index,
             &Removals {
                 tenant: "default",
                 namespace,
                 ledger,
                 limits: LIMITS,
-                count,
+                new,
+                held,
                 clock,
             },
         )
@@ -246,13 +285,42 @@ mod tests {
                 count,
             )
         };
-        assert!(ask("storm", 20) && !ask("storm", 6) && ask("storm", 5));
+        assert!(ask("storm", 20) && !ask("storm", 26) && ask("storm", 5));
         assert!(ask("other", 25), "the other half is left");
-        assert!(!ask("calm", 6), "all of it is used");
+        assert!(!ask("calm", 26), "all of it is used");
         assert!(
             ask("calm", 4) && ask("calm", 1) && !ask("calm", 2),
             "a tenth of 50"
         );
         assert!(!ask("storm", 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_uses_up_the_room_keeps_nobody_else_waiting_for_a_person() {
+        let clock = Clock::starting_at("2026-11-28T09:00:00Z".parse().unwrap());
+        let index = index(clock, 0, 0, 0);
+        let breaker = Breaker::default();
+        let acquire = |namespace: &str, new, held| {
+            let asked = (format!("{namespace}-ledger"), new, held);
+            let asked = (asked.0.as_str(), asked.1, asked.2);
+            let Acquired { new, held } = acquire_in(namespace, &breaker, &index, clock, asked);
+            (new, held)
+        };
+        assert_eq!((acquire("one", 25, 0), acquire("two", 25, 0)), ((25, 0), (25, 0)));
+        assert_eq!(acquire("calm", 8, 0), (5, 0), "a tenth of 50 at once");
+        clock.sleep(Duration::from_mins(31)).await;
+        assert_eq!((acquire("one", 25, 0), acquire("two", 25, 0)), ((25, 0), (25, 0)));
+        assert_eq!(
+            acquire("calm", 0, 3),
+            (0, 3),
+            "and the rest when that is free again"
+        );
+        clock.sleep(Duration::from_mins(31)).await;
+        assert_eq!(acquire("calm", 0, 26), (0, 0), "too many by themselves");
+        assert_eq!(
+            acquire("calm", 1, 26),
+            (1, 0),
+            "and one more is weighed by itself"
+        );
     }
 }

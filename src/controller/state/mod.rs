@@ -27,7 +27,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::api::MailboxLedger;
 use crate::api::reason::Reason;
-use breaker::{Breaker, Removals};
+use breaker::{Acquired, Breaker, Removals};
 use index::Index;
 use key::{MailboxKey, Work};
 use memory::Memory;
@@ -58,9 +58,9 @@ impl State {
         self.pending.lock()
     }
 
-    /// Whether these removals are few enough to be carried out now. They count from now on.
-    pub fn try_acquire(&self, removals: &Removals<'_>) -> bool {
-        self.breaker.try_acquire(&self.index, removals)
+    /// How many of these removals may be carried out now. They count from now on.
+    pub fn acquire(&self, removals: &Removals<'_>) -> Acquired {
+        self.breaker.acquire(&self.index, removals)
     }
 
     /// The ledger was written, and counts what was acquired for it.
