@@ -54,10 +54,10 @@ pub async fn report(context: Arc<Context>, inbox: Arc<Inbox<()>>) {
 
 /// It is gone, or somebody else wrote, and the watch shows it again; or nobody can decode it, which others see to.
 fn is_somebody_elses(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(status) => status.is_not_found() || status.is_conflict(),
-        other => matches!(other, kube::Error::SerdeError(_)),
+    if let kube::Error::Api(status) = error {
+        return status.is_not_found() || status.is_conflict();
     }
+    matches!(error, kube::Error::SerdeError(_))
 }
 
 fn again(context: &Context, retries: &mut Retries, object: Object, why: &str) {

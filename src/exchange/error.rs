@@ -227,37 +227,44 @@ impl ExchangeError {
         .into_iter()
         .flatten()
         .collect();
+        let text = self.text(&self.message);
         if details.is_empty() {
-            self.to_string()
+            text
         } else {
-            format!("{self} ({})", details.join(", "))
+            format!("{text} ({})", details.join(", "))
+        }
+    }
+
+    fn text(&self, message: &str) -> String {
+        let status = self.status.map(|status| format!("HTTP {status}"));
+        let details: Vec<String> = [self.exception.clone(), status].into_iter().flatten().collect();
+        let text = format!("{} failed: {}", self.operation, message.trim_end_matches('.'));
+        if details.is_empty() {
+            text
+        } else {
+            format!("{text} ({})", details.join(", "))
         }
     }
 }
 
+/// In place of what Exchange says of a conflict: that names whoever has the name or the address, who is nobody else's
+/// business.
+const TAKEN: &str = "a name or an address that it asks for is already used in the tenant";
+
 /// The same text whenever the same thing goes wrong, so that a condition that holds it is not rewritten with
-/// each try. [`ExchangeError::traced`] adds what differs.
+/// each try; and for every reader. [`ExchangeError::traced`] adds what differs, and what only the log may say.
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            class: _,
-            stage: _,
-            operation,
-            exception,
-            parameter: _,
-            message,
-            status,
-            request_id: _,
-            retry_after: _,
-        } = self;
-        let status = status.map(|status| format!("HTTP {status}"));
-        let details: Vec<String> = [exception.clone(), status].into_iter().flatten().collect();
-        write!(f, "{operation} failed: {}", message.trim_end_matches('.'))?;
-        if details.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " ({})", details.join(", "))
-        }
+        let message = match self.class {
+            ErrorClass::Conflict => TAKEN,
+            ErrorClass::NotFound
+            | ErrorClass::Throttled
+            | ErrorClass::Denied
+            | ErrorClass::Invalid
+            | ErrorClass::Transient
+            | ErrorClass::Ambiguous => &self.message,
+        };
+        f.write_str(&self.text(message))
     }
 }
 
@@ -293,26 +300,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_conflict_names_nobody_but_in_the_log() {
+        let message = "The proxy address \"smtp:a@contoso.com\" is already being used by \"Salary\".";
+        let error = ExchangeError::new(ErrorClass::Conflict, Stage::Exchange, "New-Mailbox", message);
+        assert_eq!(error.to_string(), format!("New-Mailbox failed: {TAKEN}"));
+        assert!(error.traced().contains("Salary"));
+    }
+
+    #[test]
     fn an_error_reads_as_a_sentence_that_is_the_same_with_each_try() {
         let mut error = ExchangeError::new(
-            ErrorClass::Conflict,
+            ErrorClass::Invalid,
             Stage::Exchange,
             "Set-Mailbox",
-            "The proxy address \"smtp:a@contoso.com\" is already being used.",
+            "The value is too long.",
         );
-        assert_eq!(
-            error.to_string(),
-            "Set-Mailbox failed: The proxy address \"smtp:a@contoso.com\" is already being used"
-        );
-        error.exception = Some("ProxyAddressExistsException".to_owned());
+        assert_eq!(error.to_string(), "Set-Mailbox failed: The value is too long");
+        error.exception = Some("DataValidationException".to_owned());
         error.status = Some(500);
         error.request_id = Some("1b2c".to_owned());
         error.retry_after = Some(Duration::from_secs(30));
-        assert!(
-            error
-                .to_string()
-                .ends_with("(ProxyAddressExistsException, HTTP 500)")
-        );
+        assert!(error.to_string().ends_with("(DataValidationException, HTTP 500)"));
         assert!(
             error
                 .traced()

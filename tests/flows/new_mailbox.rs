@@ -73,7 +73,10 @@ async fn an_address_that_is_taken_between_read_and_create_is_reported_after_ten_
     world.wait_tenant("True", "Connected").await;
     let taken = Fault::ErrorInBody {
         exception: "Microsoft.Exchange.Management.Tasks.ProxyAddressExistsException".to_owned(),
-        message: "The proxy address \"SMTP:sales@contoso.com\" is already being used.".to_owned(),
+        message:
+            "The proxy address \"SMTP:sales@contoso.com\" is already being used by the proxy addresses or \
+                  LegacyExchangeDN of \"Salary Negotiations\". Please choose another proxy address."
+                .to_owned(),
     };
     world
         .tenant
@@ -83,7 +86,13 @@ async fn an_address_that_is_taken_between_read_and_create_is_reported_after_ten_
     assert_eq!(condition(&object, "Reconciling").unwrap().status, "True");
     let started = world.server.now();
     let object = world.wait_mailbox("sales", "False", "AddressInUse").await;
-    says(&stalled(&object, "AddressInUse"), &[SALES, "already being used"]);
+    let said = stalled(&object, "AddressInUse");
+    says(&said, &[SALES, "already used in the tenant", "take another"]);
+    let reported = events_about(&world, "sales").await.join("\n") + &serde_json::to_string(&object).unwrap();
+    assert!(
+        !reported.contains("Salary"),
+        "who has it is nobody's business: {reported}"
+    );
     let waited = world.server.now().duration_since(started).as_secs();
     assert!((540..1500).contains(&waited), "{waited} s");
     assert_eq!(world.tenant.mailbox(SALES), None);

@@ -169,7 +169,11 @@ impl Reconcile<'_> {
                 Outcome::of_error(error).into()
             }
             (false, true) if self.context.clock.since(intent.at) >= AMBIGUOUS => {
-                Outcome::Stalled(Stall::AddressInUse(error.to_string())).into()
+                Outcome::Stalled(Stall::AddressInUse(format!(
+                    "{}: {error}, and no read shows by whom: take another address, or have the mail administrators look",
+                    intent.address
+                )))
+                .into()
             }
             // Perhaps it is the mailbox of this very intent, not shown yet.
             (false, _) => Outcome::Progressing(Progress::LookingForMailbox(error.to_string())).into(),

@@ -191,7 +191,7 @@ mod tests {
             let next = retries.next().unwrap();
             waits.push(next.duration_since(now).as_secs());
             tokio::time::sleep_until(next).await;
-            assert_eq!(retries.due(Instant::now()), [object.clone()]);
+            assert_eq!(retries.due(Instant::now()), std::slice::from_ref(&object));
             assert_eq!(retries.next(), None);
         }
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600, 600, 600]);
