@@ -45,7 +45,10 @@ fn of(object: DynamicObject) -> Found {
     });
     match decoded {
         Ok(mut object) if !is_terminating => {
+            // They say who approved something.
+            let managed_fields = object.metadata.managed_fields.take();
             prune(&mut object.metadata);
+            object.metadata.managed_fields = managed_fields;
             Found::Declares(Box::new(object))
         }
         Ok(object) => Found::SaysNothing {

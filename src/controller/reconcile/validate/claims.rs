@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use crate::api::{Management, SharedMailbox};
-use crate::controller::state::index::{Index, Rank, KnownMailbox};
+use crate::controller::state::index::{Index, KnownMailbox, Rank};
 use crate::controller::state::key::MailboxKey;
 use crate::controller::state::read_mailbox::Claims;
 use crate::mail::SmtpAddress;

@@ -56,8 +56,7 @@ impl Room {
 
     /// Nobody has to read it again.
     pub(super) fn was_read(&mut self, kind: &'static str, namespace: &str, name: &str) {
-        self.to_be_read
-            .remove(&Object::new(kind, namespace, name));
+        self.to_be_read.remove(&Object::new(kind, namespace, name));
     }
 
     /// Somebody has to see to it.
@@ -67,8 +66,7 @@ impl Room {
 
     /// There is room for it again.
     pub(super) fn is_to_be_read_again(&mut self, kind: &'static str, namespace: &str, name: &str) {
-        self.to_be_read
-            .insert(Object::new(kind, namespace, name));
+        self.to_be_read.insert(Object::new(kind, namespace, name));
         self.moved(kind, namespace, name);
     }
 
@@ -84,8 +82,7 @@ impl Room {
 
     /// Whether there is room again for an object that nobody has read since.
     pub fn is_to_be_read(&self, kind: &'static str, namespace: &str, name: &str) -> bool {
-        self.to_be_read
-            .contains(&Object::new(kind, namespace, name))
+        self.to_be_read.contains(&Object::new(kind, namespace, name))
     }
 
     /// Whether a permission of this mailbox is known by name and size only.
