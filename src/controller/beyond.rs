@@ -101,7 +101,9 @@ async fn see_to(context: &Context, object: &Object) -> Result<Vec<Object>, kube:
     }
     let read = ReadPermission::from(found);
     let now = context.clock.now();
-    Ok(take_in(context, object, |index| index.apply_permission(read, now)))
+    Ok(take_in(context, object, |index| {
+        index.apply_permission(read, now)
+    }))
 }
 
 /// There is room for it again, unless the watch showed it meanwhile. Answers what else is to be seen to.

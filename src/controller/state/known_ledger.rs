@@ -13,8 +13,7 @@ use serde::Deserialize;
 use super::key::MailboxKey;
 use crate::api::{
     GrantState, LedgerEviction, LedgerHeld, LedgerMailbox, LedgerPerson, LedgerResource, LedgerShown,
-    LedgerTenant,
-    MailboxLedger, Seal,
+    LedgerTenant, MailboxLedger, Seal,
 };
 use crate::ledger;
 use crate::mail::{Holder, MailboxGuid, Right, SmtpAddress};

@@ -329,7 +329,7 @@ async fn what_nobody_reads_of_an_object_takes_no_memory() {
         let mut object = of_size(place, 1);
         inflate(&mut object, &text);
         object.status = serde_json::from_value(status.clone()).unwrap();
-        index.apply_permission(object);
+        index.apply_permission(object, NOW);
     }
     let kept = index
         .permissions()
