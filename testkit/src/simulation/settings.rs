@@ -177,7 +177,9 @@ fn shows(kind: Kind, declared: &Value, shown: &Value) -> bool {
         Kind::Span | Kind::Days => *shown == json!(format!("{}.00:00:00", text.trim_end_matches('d'))),
         Kind::Text | Kind::Name | Kind::Word(_) => shown.as_str().unwrap_or_default() == text,
         Kind::Culture => is_language(shown, text),
-        Kind::MailTip | Kind::Html => says(shown, text),
+        Kind::MailTip => says(shown, text),
+        // Within a page of the service's own.
+        Kind::Html => shown.as_str().is_some_and(|shown| shown.contains(text)),
         Kind::Address => *shown == json!(format!("smtp:{text}")),
         // No manifest of the simulation declares one: its people come and go.
         Kind::Minute | Kind::Recipient | Kind::Recipients | Kind::Made => false,
