@@ -39,7 +39,7 @@ impl Ledgers {
         let key = seen.key.clone();
         self.remove(&seen.name);
         put_in(&mut self.by_key, number(&key), &seen.name);
-        if !seen.is_gone && !seen.is_foreign {
+        if !seen.is_gone {
             for address in &seen.addresses {
                 put_in(&mut self.by_address, number(address), &seen.name);
             }
@@ -115,7 +115,12 @@ impl Ledgers {
         but: &MailboxKey,
     ) -> Option<&KnownLedger> {
         let mut ledgers = self.with_address(address);
-        ledgers.find(|ledger| ledger.released_at.is_some() && is_of(&ledger.tenant) && ledger.key != *but)
+        ledgers.find(|ledger| {
+            ledger.released_at.is_some()
+                && !ledger.is_foreign
+                && is_of(&ledger.tenant)
+                && ledger.key != *but
+        })
     }
 
     /// The resources whose mailboxes had the address when they were read last, be they gone.
