@@ -116,10 +116,7 @@ impl Ledgers {
     ) -> Option<&KnownLedger> {
         let mut ledgers = self.with_address(address);
         ledgers.find(|ledger| {
-            ledger.released_at.is_some()
-                && !ledger.is_foreign
-                && is_of(&ledger.tenant)
-                && ledger.key != *but
+            ledger.released_at.is_some() && !ledger.is_foreign && is_of(&ledger.tenant) && ledger.key != *but
         })
     }
 
