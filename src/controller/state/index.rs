@@ -84,6 +84,15 @@ impl Index {
         &mut self.ledgers
     }
 
+    pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = (&MailboxKey, &KnownMailbox)> {
+        let first = MailboxKey {
+            namespace: namespace.to_owned(),
+            name: String::new(),
+        };
+        let from_here = self.mailboxes.range(first..);
+        from_here.take_while(move |(key, _)| key.namespace == namespace)
+    }
+
     pub fn uid_is_alive(&self, uid: &str) -> bool {
         self.uids.contains(uid)
     }

@@ -54,15 +54,6 @@ impl Index {
         self.mailboxes.get(key)
     }
 
-    pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = (&MailboxKey, &KnownMailbox)> {
-        let first = MailboxKey {
-            namespace: namespace.to_owned(),
-            name: String::new(),
-        };
-        let from_here = self.mailboxes.range(first..);
-        from_here.take_while(move |(key, _)| key.namespace == namespace)
-    }
-
     /// The mailboxes that belong to the tenant named `tenant`, and those whose resource is gone.
     pub fn of_tenant(&self, tenant: &str) -> Vec<MailboxKey> {
         let mailboxes = self
