@@ -95,12 +95,14 @@ async fn an_added_address_that_somebody_else_has_is_named_and_nothing_else_suffe
     let world = sales_with(&[FIRST]).await;
     world
         .apply(&sales(
-            json!({ "aliases": [SECOND], "displayName": "Sales EMEA" }),
+            json!({ "aliases": ["free@contoso.com", SECOND], "displayName": "Sales EMEA" }),
         ))
         .await;
     world.apply(&team(&[FIRST, THIRD])).await;
     let object = world.wait_mailbox("sales", "False", "SettingRefused").await;
-    says(&stalled(&object, "SettingRefused"), &["aliases", SECOND]);
+    let message = stalled(&object, "SettingRefused");
+    says(&message, &["aliases", "already used", SECOND]);
+    assert!(!message.contains("free@contoso.com"), "{message}");
     world.wait_permission("team", "True", "Granted").await;
     assert_eq!(view(&world).display_name, "Sales EMEA");
     assert_eq!(view(&world).full_access.len(), 2);

@@ -237,7 +237,7 @@ async fn whom_a_returned_permission_drops_goes_at_once_and_whose_permission_is_a
     let due = condition(&object, "RevocationDue")
         .expect("it is announced")
         .message;
-    says(&due, &["1 rights", THIRD]);
+    says(&due, &["1 right is declared", THIRD]);
     world.sleep(50 * 60).await;
     assert_eq!(holders(&world), (1, 2));
     world.sleep(15 * 60).await;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::api::SignInControl;
-use crate::exchange::{Concerns, ExchangeError, Receipt};
+use crate::exchange::{Concerns, ErrorClass, ExchangeError, Receipt};
 use crate::mail::{Holder, ObjectId, Right, Sid};
 use crate::plan::{Change, Plan};
 
@@ -72,12 +72,43 @@ impl Refused {
             families: families(changes).collect(),
             why: match why.class.concerns() {
                 Concerns::Service => format!("Exchange keeps failing at it: {why}"),
-                Concerns::Call | Concerns::App => format!("Exchange refuses it: {why}"),
+                Concerns::Call | Concerns::App => {
+                    format!(
+                        "Exchange refuses it: {why}{}",
+                        addresses_in_question(changes, why)
+                    )
+                }
             },
             may_pass: !why.class.is_permanent(),
             keeps_failing: why.class.concerns() == Concerns::Service,
         }
     }
+}
+
+/// Which of the addresses that the manifest itself declares are taken: those that Exchange names, or all of them. Whatever
+/// else it says names their holder, who is nobody else's business.
+fn addresses_in_question(changes: &[Change], why: &ExchangeError) -> String {
+    let declared: Vec<&str> = changes
+        .iter()
+        .filter_map(|change| {
+            if let Change::Primary(address) | Change::AddressAdded(address) = change {
+                Some(address.as_str())
+            } else {
+                None
+            }
+        })
+        .collect();
+    if why.class != ErrorClass::Conflict || declared.is_empty() {
+        return String::new();
+    }
+    let said = why.message.to_lowercase();
+    let named: Vec<&str> = declared
+        .iter()
+        .copied()
+        .filter(|address| said.contains(*address))
+        .collect();
+    let taken = if named.is_empty() { declared } else { named };
+    format!("; it is one of: {}", taken.join(", "))
 }
 
 fn families(changes: &[Change]) -> impl Iterator<Item = &'static str> {
