@@ -31,7 +31,7 @@ impl Patience {
     /// For a tenant without faults or with short ones.
     pub fn usual() -> Self {
         Self {
-            convergence: Duration::from_mins(40),
+            convergence: Duration::from_mins(50),
             old_plans: Duration::from_mins(2),
             untruth: INTERVAL + Duration::from_mins(2),
             contradiction: Duration::from_mins(5),

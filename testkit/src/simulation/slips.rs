@@ -350,14 +350,18 @@ impl Simulation {
     pub(super) fn too_early(&self, sent: &Sent, pair: &Pair) -> bool {
         sent.ledgers.iter().any(|ledger| {
             let guid = ledger["spec"]["mailbox"]["guid"].as_str().unwrap_or_default();
+            let Some(entry) = entry(ledger, pair) else {
+                return false;
+            };
+            let granted: Option<Timestamp> = entry["at"].as_str().and_then(|at| at.parse().ok());
             let mut times = self.slips.restored.get(guid).into_iter().flatten();
             let is_fresh = times.any(|(since, under_way)| {
                 let long = sent.at.duration_since(*since);
-                long >= *under_way && long < GRACE
+                // What was granted since then is not from the restored ledger.
+                let is_new = granted.is_some_and(|granted| granted > *since);
+                long >= *under_way && long < GRACE && !is_new
             });
-            is_fresh
-                && entry(ledger, pair)
-                    .is_some_and(|entry| entry["remapping"] != true && entry["state"] != "Removed")
+            is_fresh && entry["remapping"] != true && entry["state"] != "Removed"
         }) && !self.had_left(sent, &pair.0, sent.at.saturating_sub(UNDER_WAY).unwrap())
     }
 
