@@ -3,8 +3,8 @@
 use super::DoctorError;
 use super::finding::{Findings, described};
 use crate::exchange::{
-    AfterError, Anchor, Capabilities, ClockState, Column, ErrorClass, ExchangeError, Gateway, MailboxRow,
-    Missing, NO_PARAMETER, RecipientIdentity, RecipientQuery, Samples,
+    AfterError, Anchor, Capabilities, ClockState, Column, ExchangeError, Gateway, MailboxRow, Missing,
+    NO_PARAMETER, RecipientIdentity, RecipientQuery, Samples,
 };
 use crate::lane::Lane;
 use crate::mail::{ClusterId, Domain, MailboxGuid, MarkerOwner, ObjectId, SmtpAddress};
@@ -156,7 +156,7 @@ async fn refusals(gateway: &Gateway, nobody: Option<ObjectId>, findings: &mut Fi
             .await
         {
             Ok(_) => findings.differs("not-found-is-typed", "something else was answered"),
-            Err(error) if error.class == ErrorClass::NotFound => {
+            Err(error) if error.class.is_absence() => {
                 findings.holds("not-found-is-typed", described(&error));
             }
             Err(error) => findings.differs("not-found-is-typed", described(&error)),
@@ -165,8 +165,7 @@ async fn refusals(gateway: &Gateway, nobody: Option<ObjectId>, findings: &mut Fi
     let [parameter, cmdlet] = gateway.refusals(LANE).await;
     match parameter {
         Some(error) => {
-            let is_named =
-                error.class == ErrorClass::Denied && error.parameter.as_deref() == Some(NO_PARAMETER);
+            let is_named = error.class.is_denial() && error.parameter.as_deref() == Some(NO_PARAMETER);
             let seen = described(&error);
             findings.judge("unknown-parameter-is-named", is_named, &seen, &seen);
         }
@@ -175,12 +174,7 @@ async fn refusals(gateway: &Gateway, nobody: Option<ObjectId>, findings: &mut Fi
     match cmdlet {
         Some(error) => {
             let seen = described(&error);
-            findings.judge(
-                "unknown-cmdlet-is-denied",
-                error.class == ErrorClass::Denied,
-                &seen,
-                &seen,
-            );
+            findings.judge("unknown-cmdlet-is-denied", error.class.is_denial(), &seen, &seen);
         }
         None => findings.differs("unknown-cmdlet-is-denied", "it was answered"),
     }
@@ -234,7 +228,7 @@ async fn look_ups(gateway: &Gateway, row: Option<&MailboxRow>, samples: &Samples
         Some(group) => match gateway.group_members(LANE, group).await {
             Ok(_) => findings.holds("group-members", "it does"),
             // A group of Exchange's own is in no directory.
-            Err(error) if error.class == ErrorClass::NotFound => {
+            Err(error) if error.class.is_absence() => {
                 findings.not_seen("group-members", "the first group is not in the directory");
             }
             Err(error) => findings.differs("group-members", described(&error)),
@@ -340,7 +334,7 @@ async fn account(gateway: &Gateway, row: &MailboxRow, findings: &mut Findings) {
                 "it does not, of one mailbox",
             );
         }
-        Err(error) if error.class == ErrorClass::NotFound => {
+        Err(error) if error.class.is_absence() => {
             findings.not_seen(READABLE, "the first mailbox has no account in Entra");
         }
         Err(error) => findings.differs(READABLE, described(&error)),

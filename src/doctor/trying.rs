@@ -9,8 +9,8 @@ use super::reading::{LANE, nobodys};
 use super::{DoctorError, Scratch};
 use crate::clock::Clock;
 use crate::exchange::{
-    DirectoryUser, ErrorClass, ExchangeError, Gateway, MailboxRow, Parameters, RecipientIdentity,
-    RecipientQuery, RemovalError, ScratchMailbox,
+    DirectoryUser, ExchangeError, Gateway, MailboxRow, Parameters, RecipientIdentity, RecipientQuery,
+    RemovalError, ScratchMailbox,
 };
 use crate::mail::{Holder, MarkerOwner, Nickname, ObjectId, OneTimeName, Sid, SmtpAddress};
 use crate::rng::Rng;
@@ -49,7 +49,7 @@ impl Bench<'_> {
             .await;
         let mailbox = match created {
             Ok(mailbox) => mailbox,
-            Err(error) if error.class == ErrorClass::Ambiguous => {
+            Err(error) if error.class.leaves_doubt() => {
                 findings.differs("create-answers-ids", described(&error));
                 return Ok(Some(perhaps_created(&name)));
             }
@@ -138,7 +138,7 @@ impl Bench<'_> {
         let asked = self
             .eventually(SHOWN, async || {
                 match self.gateway.directory_user(LANE, &id).await {
-                    Err(error) if error.class == ErrorClass::NotFound => None,
+                    Err(error) if error.class.is_absence() => None,
                     answer => Some(answer),
                 }
             })
@@ -412,7 +412,7 @@ impl Bench<'_> {
     ) -> Option<String> {
         let attempt = async || match self.gateway.remove_scratch(LANE, mailbox).await {
             // A replica that does not show it yet.
-            Err(RemovalError::Failed(error)) if error.class == ErrorClass::NotFound => None,
+            Err(RemovalError::Failed(error)) if error.class.is_absence() => None,
             result => Some(result),
         };
         let why = match self.eventually(CREATED, attempt).await {

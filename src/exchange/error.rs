@@ -5,8 +5,9 @@ use std::time::Duration;
 
 /// What an error is. Decided from .NET type names and status codes; from prose only where the service sends no type.
 ///
-/// What follows from an error is asked of its class, by a question below: a new class is a variant here and its answer
-/// to each of them. Nobody else lists classes, but for the controller's one mapping to an outcome.
+/// What follows from an error is asked of its class, by a question below. A new class is a variant, its [`Rule`], and its
+/// arm in the controller's one mapping to an outcome. Nobody else asks for a class by name, but where it is decided from
+/// what the service answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ErrorClass {
@@ -60,52 +61,146 @@ pub enum FailedRead {
     Nothing,
 }
 
+/// How an error is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notice {
+    /// No retry helps.
+    Loud,
+    Normal,
+    /// It is an answer.
+    Quiet,
+}
+
+/// All that follows from a class.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    retry: Retry,
+    concerns: Concerns,
+    is_permanent: bool,
+    proves_not_executed: bool,
+    leaves_doubt: bool,
+    is_absence: bool,
+    is_clash: bool,
+    notice: Notice,
+}
+
+impl Rule {
+    /// An answer about the call; the questions that are answered with yes are named where it is used.
+    const ANSWER: Self = Self {
+        retry: Retry::Never,
+        concerns: Concerns::Call,
+        is_permanent: false,
+        proves_not_executed: false,
+        leaves_doubt: false,
+        is_absence: false,
+        is_clash: false,
+        notice: Notice::Quiet,
+    };
+    /// The service did not answer.
+    const FAILURE: Self = Self {
+        concerns: Concerns::Service,
+        notice: Notice::Normal,
+        ..Self::ANSWER
+    };
+}
+
 impl ErrorClass {
-    /// What a read that ended so says of what it asked for.
-    pub fn of_a_read(self) -> FailedRead {
+    const fn rule(self) -> Rule {
         match self {
-            Self::NotFound => FailedRead::Absent,
-            Self::Denied => FailedRead::NotAllowed,
-            Self::Conflict | Self::Throttled | Self::Invalid | Self::Transient | Self::Ambiguous => {
-                FailedRead::Nothing
-            }
+            Self::NotFound => Rule {
+                is_absence: true,
+                ..Rule::ANSWER
+            },
+            Self::Conflict => Rule {
+                is_permanent: true,
+                is_clash: true,
+                ..Rule::ANSWER
+            },
+            Self::Invalid => Rule {
+                is_permanent: true,
+                proves_not_executed: true,
+                notice: Notice::Loud,
+                ..Rule::ANSWER
+            },
+            Self::Denied => Rule {
+                retry: Retry::WithNewToken,
+                concerns: Concerns::App,
+                proves_not_executed: true,
+                notice: Notice::Loud,
+                ..Rule::ANSWER
+            },
+            Self::Throttled => Rule {
+                retry: Retry::AfterPause,
+                proves_not_executed: true,
+                ..Rule::FAILURE
+            },
+            Self::Transient => Rule {
+                retry: Retry::Backoff,
+                proves_not_executed: true,
+                ..Rule::FAILURE
+            },
+            Self::Ambiguous => Rule {
+                leaves_doubt: true,
+                notice: Notice::Loud,
+                ..Rule::FAILURE
+            },
         }
     }
 
     /// When the gateway sends the call once more by itself.
     pub fn retry(self) -> Retry {
-        match self {
-            Self::NotFound | Self::Conflict | Self::Invalid | Self::Ambiguous => Retry::Never,
-            Self::Throttled => Retry::AfterPause,
-            Self::Denied => Retry::WithNewToken,
-            Self::Transient => Retry::Backoff,
-        }
+        self.rule().retry
+    }
+
+    /// What the error says something about.
+    pub fn concerns(self) -> Concerns {
+        self.rule().concerns
     }
 
     /// True when the same values will be refused again, whoever asks and however often. What is denied or not found is
     /// not permanent: a role may be granted, and an object show up, without a change of the manifest.
     pub fn is_permanent(self) -> bool {
-        match self {
-            Self::Conflict | Self::Invalid => true,
-            Self::NotFound | Self::Throttled | Self::Denied | Self::Transient | Self::Ambiguous => false,
-        }
+        self.rule().is_permanent
     }
 
     /// True when a create that ended so surely created nothing. A conflict may be with the very object that an earlier
     /// attempt created. A transient failure that leaves a doubt reaches callers as [`Self::Ambiguous`].
     pub fn proves_not_executed(self) -> bool {
-        match self {
-            Self::Throttled | Self::Denied | Self::Invalid | Self::Transient => true,
-            Self::NotFound | Self::Conflict | Self::Ambiguous => false,
-        }
+        self.rule().proves_not_executed
     }
 
-    /// What the error says something about.
-    pub fn concerns(self) -> Concerns {
-        match self {
-            Self::NotFound | Self::Conflict | Self::Invalid => Concerns::Call,
-            Self::Denied => Concerns::App,
-            Self::Throttled | Self::Transient | Self::Ambiguous => Concerns::Service,
+    /// True when nobody knows whether the call was executed: observe before repeating it.
+    pub fn leaves_doubt(self) -> bool {
+        self.rule().leaves_doubt
+    }
+
+    /// True for an answer like any other: whoever asks whether something exists learns that it does not, or is not shown
+    /// yet.
+    pub fn is_absence(self) -> bool {
+        self.rule().is_absence
+    }
+
+    /// True when another object has the name or the address.
+    pub fn is_clash(self) -> bool {
+        self.rule().is_clash
+    }
+
+    /// True when it is the app that may not do it.
+    pub fn is_denial(self) -> bool {
+        self.concerns() == Concerns::App
+    }
+
+    /// True when only the time was wrong: nothing speaks against the call itself, however often it ends so.
+    pub fn is_throttling(self) -> bool {
+        self.retry() == Retry::AfterPause
+    }
+
+    /// What a read that ended so says of what it asked for.
+    pub fn of_a_read(self) -> FailedRead {
+        match (self.is_absence(), self.is_denial()) {
+            (true, _) => FailedRead::Absent,
+            (false, true) => FailedRead::NotAllowed,
+            (false, false) => FailedRead::Nothing,
         }
     }
 
@@ -116,24 +211,6 @@ impl ErrorClass {
             Concerns::Call => Self::Transient,
             Concerns::App | Concerns::Service => self,
         }
-    }
-
-    /// True for an answer like any other: whoever asks whether something exists learns that it does not.
-    pub fn is_expected(self) -> bool {
-        match self {
-            Self::NotFound => true,
-            Self::Conflict
-            | Self::Throttled
-            | Self::Denied
-            | Self::Invalid
-            | Self::Transient
-            | Self::Ambiguous => false,
-        }
-    }
-
-    /// True when only the time was wrong: nothing speaks against the call itself, however often it ends so.
-    pub fn is_throttling(self) -> bool {
-        self.retry() == Retry::AfterPause
     }
 
     /// The metric label.
@@ -196,7 +273,7 @@ impl ExchangeError {
     /// True when it is `identity` that is not found, and nothing else that the call named: Exchange repeats the
     /// identity it was given.
     pub fn does_not_find(&self, identity: impl fmt::Display) -> bool {
-        self.class == ErrorClass::NotFound && self.message.contains(&identity.to_string())
+        self.class.is_absence() && self.message.contains(&identity.to_string())
     }
 
     /// True when a retry can't help as long as the same is asked for, so that the part of a call that is refused is taken
@@ -208,12 +285,10 @@ impl ExchangeError {
     /// Logs a call that failed for good: loudly when no retry helps, quietly when the failure is an answer.
     pub(super) fn log(&self) {
         let (class, error) = (self.class.label(), self.traced());
-        match self.class {
-            ErrorClass::Denied | ErrorClass::Invalid | ErrorClass::Ambiguous => {
-                tracing::warn!(class, error, "call failed");
-            }
-            ErrorClass::Throttled | ErrorClass::Transient => tracing::info!(class, error, "call failed"),
-            ErrorClass::NotFound | ErrorClass::Conflict => tracing::debug!(class, error, "call failed"),
+        match self.class.rule().notice {
+            Notice::Loud => tracing::warn!(class, error, "call failed"),
+            Notice::Normal => tracing::info!(class, error, "call failed"),
+            Notice::Quiet => tracing::debug!(class, error, "call failed"),
         }
     }
 
@@ -255,14 +330,10 @@ const TAKEN: &str = "a name or an address that it asks for is already used in th
 /// each try; and for every reader. [`ExchangeError::traced`] adds what differs, and what only the log may say.
 impl fmt::Display for ExchangeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = match self.class {
-            ErrorClass::Conflict => TAKEN,
-            ErrorClass::NotFound
-            | ErrorClass::Throttled
-            | ErrorClass::Denied
-            | ErrorClass::Invalid
-            | ErrorClass::Transient
-            | ErrorClass::Ambiguous => &self.message,
+        let message = if self.class.is_clash() {
+            TAKEN
+        } else {
+            &self.message
         };
         f.write_str(&self.text(message))
     }
@@ -279,7 +350,7 @@ mod tests {
         for class in ErrorClass::iter() {
             let (retry, concerns) = (class.retry(), class.concerns());
             assert!(
-                !(class.is_permanent() || class.is_expected())
+                !(class.is_permanent() || class.is_absence())
                     || (retry, concerns) == (Retry::Never, Concerns::Call),
                 "{class:?}: an answer about the call is not asked for again"
             );
@@ -288,11 +359,9 @@ mod tests {
                 "{class:?}: what is repeated for a create must not have been executed"
             );
             assert_ne!(class.of_a_part().concerns(), Concerns::Call, "{class:?}");
-            let read = class.of_a_read();
-            assert_eq!(
-                (read == FailedRead::Absent, read == FailedRead::NotAllowed),
-                (class.is_expected(), concerns == Concerns::App),
-                "{class:?}"
+            assert!(
+                !(class.leaves_doubt() && class.proves_not_executed()),
+                "{class:?}: nobody knows, and it is proved"
             );
         }
         assert_eq!(ErrorClass::NotFound.label(), "not_found");

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use super::error::{ErrorClass, ExchangeError, Stage};
+use super::error::{ExchangeError, Stage};
 
 /// Something that the app may not use, or that the service does not know: a refusal does not say which.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +35,7 @@ impl Missing {
     /// mailbox out of the role's scope.
     fn shown_by(error: &ExchangeError) -> Option<Self> {
         let cmdlet = error.operation.clone();
-        if (error.class, error.stage) != (ErrorClass::Denied, Stage::Exchange) {
+        if !error.class.is_denial() || error.stage != Stage::Exchange {
             return None;
         }
         if let Some(parameter) = error.parameter.clone() {
@@ -134,6 +134,7 @@ impl Learned {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::ErrorClass;
 
     fn refusal(parameter: Option<&str>, exception: Option<&str>, status: u16) -> ExchangeError {
         ExchangeError {

@@ -87,7 +87,7 @@ impl Gateway {
         };
         let (created, ids_were_answered) = match self.create_shared_mailbox(lane, &new).await {
             Ok(created) => (created, true),
-            Err(error) if error.class == ErrorClass::Ambiguous => {
+            Err(error) if error.class.leaves_doubt() => {
                 let found = self.created_under(lane, &name).await?;
                 (found.ok_or(error)?, false)
             }

@@ -24,7 +24,7 @@ pub fn last_failed_request() -> Option<String> {
 
 /// A call failed for good.
 pub(super) fn note(error: &ExchangeError) {
-    if let (false, Some(id)) = (error.class.is_expected(), &error.request_id) {
+    if let (false, Some(id)) = (error.class.is_absence(), &error.request_id) {
         // Outside of any work nobody asks for it.
         let _ = LAST.try_with(|last| last.replace(Some(id.clone())));
     }

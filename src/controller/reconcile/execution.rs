@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::api::SignInControl;
-use crate::exchange::{Concerns, ErrorClass, ExchangeError, Receipt};
+use crate::exchange::{Concerns, ExchangeError, Receipt};
 use crate::mail::{Holder, ObjectId, Right, Sid};
 use crate::plan::{Change, Plan};
 
@@ -98,7 +98,7 @@ fn addresses_in_question(changes: &[Change], why: &ExchangeError) -> String {
             }
         })
         .collect();
-    if why.class != ErrorClass::Conflict || declared.is_empty() {
+    if !why.class.is_clash() || declared.is_empty() {
         return String::new();
     }
     let said = why.message.to_lowercase();

@@ -4,7 +4,7 @@
 use super::encode::parameters;
 use super::execution::Execution;
 use super::executor::Executor;
-use crate::exchange::{ErrorClass, ExchangeError, Stage};
+use crate::exchange::{ExchangeError, Stage};
 use crate::plan::{Change, Step, parts};
 use crate::setting::Call;
 
@@ -165,7 +165,7 @@ fn is_refusal(error: &ExchangeError, call: Call) -> bool {
     match call {
         Call::Mailbox => error.refuses_what_was_asked(),
         Call::Cas | Call::Regional | Call::AutoReply | Call::Archive => {
-            let lacks_role = error.class == ErrorClass::Denied && error.stage == Stage::Exchange;
+            let lacks_role = error.class.is_denial() && error.stage == Stage::Exchange;
             error.refuses_what_was_asked() || lacks_role
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::found::{Capabilities, Column, Heard};
 use super::used::{READ_USERS, reads_users};
 use crate::exchange::Gateway;
-use crate::exchange::error::{Concerns, ErrorClass, ExchangeError};
+use crate::exchange::error::{Concerns, ExchangeError};
 use crate::exchange::learned::Learned;
 use crate::exchange::wire::{Answer, Cmdlet, Row};
 use crate::lane::Lane;
@@ -144,7 +144,7 @@ impl Gateway {
             return;
         };
         let answer = self.directory_user(lane, &id).await;
-        if answer.is_err_and(|error| error.class == ErrorClass::NotFound) {
+        if answer.is_err_and(|error| error.class.is_absence()) {
             self.core.learned.lock().permission(READ_USERS, true);
         }
     }
@@ -158,7 +158,7 @@ impl Gateway {
 fn is_an_answer(answer: &Result<Answer, ExchangeError>) -> bool {
     match answer {
         Ok(_) => true,
-        Err(error) => error.class.concerns() == Concerns::Call && error.class.is_expected(),
+        Err(error) => error.class.concerns() == Concerns::Call && error.class.is_absence(),
     }
 }
 

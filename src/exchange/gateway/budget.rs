@@ -4,31 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::rng::Rng;
+
 /// Without a Retry-After the waits double from here …
 const FIRST_BACKOFF: Duration = Duration::from_secs(2);
 /// … to here.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(2);
-
-/// Spreads waits by a quarter up or down, so that two operators don't come back in step. Always the same
-/// sequence for the same seed.
-#[derive(Debug)]
-pub struct Jitter(u64);
-
-impl Jitter {
-    pub fn new(seed: u64) -> Self {
-        // A state of zero would stay zero.
-        Self(seed | 1)
-    }
-
-    pub fn spread(&mut self, wait: Duration) -> Duration {
-        // xorshift64
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        let thousandths = 750 + u32::try_from(self.0 % 501).unwrap_or(0);
-        wait * thousandths / 1000
-    }
-}
 
 /// "Leave me alone": a throttling answer to one request holds back all requests to the service in this tenant.
 #[derive(Debug)]
@@ -36,7 +17,7 @@ pub struct Hold {
     until: Option<Instant>,
     /// Holds in a row.
     streak: u32,
-    jitter: Jitter,
+    rng: Rng,
 }
 
 impl Hold {
@@ -44,7 +25,7 @@ impl Hold {
         Self {
             until: None,
             streak: 0,
-            jitter: Jitter::new(seed),
+            rng: Rng::seeded(seed),
         }
     }
 
@@ -64,7 +45,7 @@ impl Hold {
             None if held => return,
             None => {
                 let doubled = FIRST_BACKOFF.saturating_mul(1 << self.streak.min(10));
-                self.jitter.spread(doubled.min(LONGEST_BACKOFF))
+                self.rng.spread(doubled.min(LONGEST_BACKOFF) * 3 / 4)
             }
         };
         if !held {
@@ -176,7 +157,7 @@ mod tests {
                 .saturating_mul(1 << round.min(10))
                 .min(LONGEST_BACKOFF);
             assert!(
-                *wait >= nominal * 3 / 4 && *wait <= nominal * 5 / 4,
+                *wait >= nominal * 3 / 4 && *wait <= nominal * 3 / 2,
                 "{round}: {wait:?}"
             );
         }

@@ -44,7 +44,7 @@ impl Gateway {
             Ok(answers) => return Ok(answers),
             Err(failed) => failed,
         };
-        if is_shared && error.class == ErrorClass::Invalid {
+        if is_shared && error.class.is_permanent() {
             let alone = self.core.look_up_alone(lane, &conditions, reader).await;
             return alone.map(Arc::new);
         }
@@ -77,7 +77,7 @@ impl Core {
             // Whoever happens to wait for it, it has a turn of its own.
             let together = reader(&any_of(&conditions));
             let found = fair::for_owner(Owner::from(TOGETHER), core.list(lane, &together)).await;
-            let is_refused = |error: &ExchangeError| error.class == ErrorClass::Invalid;
+            let is_refused = |error: &ExchangeError| error.class.is_permanent();
             if conditions.len() > 1 && found.as_ref().is_err_and(is_refused) {
                 core.gather.take_at_most(conditions.len().div_ceil(2));
             }
@@ -107,7 +107,7 @@ impl Core {
             let longest = most.min(conditions.len());
             match try_join_all(calls).await {
                 // Nobody knows how long a filter may be.
-                Err(error) if error.class == ErrorClass::Invalid && longest > 1 => most = longest.div_ceil(2),
+                Err(error) if error.class.is_permanent() && longest > 1 => most = longest.div_ceil(2),
                 Err(error) => return Err(error),
                 Ok(answers) => break answers,
             }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
@@ -15,10 +16,10 @@ use crate::exchange::error::{ErrorClass, ExchangeError, Retry, Stage};
 use crate::exchange::gateway::{
     Attempts, Core, REQUEST_TIMEOUT, STALE_ROLES, THROTTLED_PATIENCE, Verdict, not_leading,
 };
-use crate::exchange::http::answer_to;
+use crate::exchange::http::{TransportError, answer_to};
 use crate::exchange::metrics::{Attempt, Wait};
+use crate::exchange::text;
 use crate::exchange::wire::{Effect, Failure, retry_after};
-use crate::exchange::{text, trail};
 use crate::lane::Lane;
 
 pub const GET_GROUP: &str = "Graph GET group";
@@ -98,18 +99,7 @@ impl Core {
             } else {
                 attempts.judge(failure, self.clock.instant())
             };
-            match verdict {
-                Verdict::Final(error) => {
-                    Span::current().record("error", error.class.label());
-                    trail::note(&error);
-                    error.log();
-                    return Err(error);
-                }
-                Verdict::Again(wait) => {
-                    self.metrics.retried(class);
-                    self.pause(wait).await;
-                }
-            }
+            self.end_or_wait(class, verdict).await?;
         }
     }
 
@@ -137,12 +127,8 @@ impl Core {
             .graph_request(method, path, body, &token, id)
             .map_err(|error| {
                 let message = text::bounded(&error.to_string());
-                Failure::without_effect(ExchangeError::new(
-                    ErrorClass::Invalid,
-                    Stage::Graph,
-                    operation,
-                    message,
-                ))
+                let unsendable = ExchangeError::new(ErrorClass::Invalid, Stage::Graph, operation, message);
+                Failure::without_effect(unsendable)
             })?;
         let writing = body.map(|_| self.leadership.begin_write());
         let refused = match &writing {
@@ -163,7 +149,33 @@ impl Core {
         if let Some(writing) = writing.flatten() {
             writing.ended();
         }
-        let result = match answer {
+        let result = self.graph_result(operation, id, answer);
+        let now = self.clock.instant();
+        let error = result.as_ref().err().map(|failure| &*failure.error);
+        self.metrics.answered(&Attempt {
+            cmdlet: operation,
+            effect: effect_of(body),
+            lane,
+            error: error.map(|error| error.class),
+            took: now.duration_since(started),
+        });
+        self.learn_from_graph(operation, error, now);
+        if let Some(error) = error {
+            let lacks_a_role = error.status == Some(403) && now.duration_since(token.obtained) > STALE_ROLES;
+            if error.status == Some(401) || lacks_a_role {
+                self.graph_tokens.reject(&token).await;
+            }
+        }
+        result
+    }
+
+    fn graph_result(
+        &self,
+        operation: &'static str,
+        id: Uuid,
+        answer: Result<Response<Bytes>, TransportError>,
+    ) -> Result<Option<Value>, Failure> {
+        match answer {
             Ok(response) => {
                 self.graph_silence.lock().answered();
                 if response.status().is_success() {
@@ -179,44 +191,27 @@ impl Core {
                 let request_id = Some(id.to_string());
                 Err(Failure::new(ExchangeError { request_id, ..error }, lost.sent))
             }
+        }
+    }
+
+    /// Which permissions the app has, and how long Graph wants to be left alone.
+    fn learn_from_graph(&self, operation: &'static str, error: Option<&ExchangeError>, now: Instant) {
+        let Some(error) = error else {
+            self.learned.lock().permission(permission_for(operation), true);
+            self.graph_hold.lock().accepted(now);
+            return;
         };
-        let now = self.clock.instant();
-        let error = result.as_ref().err().map(|failure| &failure.error);
-        match error {
-            None => self.learned.lock().permission(permission_for(operation), true),
-            Some(error) if error.class == ErrorClass::Denied && error.status == Some(403) => {
-                self.learned.lock().permission(permission_for(operation), false);
-            }
-            Some(_) => {}
+        if error.class.is_denial() && error.status == Some(403) {
+            self.learned.lock().permission(permission_for(operation), false);
         }
-        self.metrics.answered(&Attempt {
-            cmdlet: operation,
-            effect: effect_of(body),
-            lane,
-            error: error.map(|error| error.class),
-            took: now.duration_since(started),
-        });
-        if let Some(error) = error {
-            if let Some(id) = &error.request_id {
-                Span::current().record("request_id", id.as_str());
-            }
-            let (class, text) = (error.class.label(), error.traced());
-            tracing::debug!(class, error = text, "an attempt failed");
-            let lacks_a_role = error.status == Some(403) && now.duration_since(token.obtained) > STALE_ROLES;
-            if error.status == Some(401) || lacks_a_role {
-                self.graph_tokens.reject(&token).await;
-            }
+        if let Some(id) = &error.request_id {
+            Span::current().record("request_id", id.as_str());
         }
-        let mut hold = self.graph_hold.lock();
-        match error {
-            None => hold.accepted(now),
-            Some(error) if error.class.retry() == Retry::AfterPause || error.retry_after.is_some() => {
-                hold.refused(now, error.retry_after);
-            }
-            Some(_) => {}
+        let (class, text) = (error.class.label(), error.traced());
+        tracing::debug!(class, error = text, "an attempt failed");
+        if error.class.is_throttling() || error.retry_after.is_some() {
+            self.graph_hold.lock().refused(now, error.retry_after);
         }
-        drop(hold);
-        result
     }
 
     /// Returns when Graph may be called, or says how long it may not when that is too long to wait for.

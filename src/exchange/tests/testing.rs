@@ -107,13 +107,13 @@ pub struct Call {
     pub url: String,
     pub authorization: String,
     pub anchor: Option<String>,
-    /// How many calls of this name were seen before.
+    /// How many calls of this name came before.
     pub earlier: usize,
 }
 
 /// One HTTP request.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct Received {
     /// Since the tenant began.
     pub at: Duration,
     pub calls: Vec<Call>,
@@ -121,7 +121,7 @@ pub struct Seen {
     pub body: String,
 }
 
-impl Seen {
+impl Received {
     pub fn after(&self, earlier: &Self) -> Duration {
         self.at.saturating_sub(earlier.at)
     }
@@ -141,7 +141,7 @@ type Script = dyn Fn(&Call) -> Reaction + Send + Sync;
 /// What the script saw.
 #[derive(Clone)]
 pub struct Tenant {
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<Received>>>,
     began: Instant,
     script: Arc<Script>,
     tokens: Arc<AtomicUsize>,
@@ -202,7 +202,7 @@ impl Tenant {
     }
 
     /// Everything but token requests.
-    pub fn requests(&self) -> Vec<Seen> {
+    pub fn requests(&self) -> Vec<Received> {
         let seen = self.seen.lock().unwrap();
         seen.iter()
             .filter(|seen| seen.names() != ["token"])
@@ -210,7 +210,7 @@ impl Tenant {
             .collect()
     }
 
-    pub fn token_requests(&self) -> Vec<Seen> {
+    pub fn token_requests(&self) -> Vec<Received> {
         let seen = self.seen.lock().unwrap();
         seen.iter()
             .filter(|seen| seen.names() == ["token"])
@@ -249,7 +249,7 @@ impl Tenant {
         let anchor = anchor_of(&request);
         let body = String::from_utf8(request.body().to_vec()).unwrap();
         let at = self.began.elapsed();
-        self.seen.lock().unwrap().push(Seen {
+        self.seen.lock().unwrap().push(Received {
             at,
             calls: calls.clone(),
             anchor,

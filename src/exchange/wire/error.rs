@@ -70,7 +70,7 @@ fn message(reply: &Reply, class: ErrorClass, reported: &Reported, parameter: Opt
             reported.text
         );
     }
-    if let Some(refusal) = WriteScope::told_by(&reported.text) {
+    if let Some(refusal) = WriteScope::named_by(&reported.text) {
         return format!("{}; the service says: {}", refusal.advice(), reported.text);
     }
     let advice = match reply.status {

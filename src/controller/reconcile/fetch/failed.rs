@@ -49,6 +49,6 @@ impl Failed {
 pub fn unread(error: &ExchangeError) -> Unread {
     Unread {
         why: error.to_string(),
-        may_pass: error.class.is_expected() || error.class.concerns() == Concerns::Service,
+        may_pass: error.class.is_absence() || error.class.concerns() == Concerns::Service,
     }
 }

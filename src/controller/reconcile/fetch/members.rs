@@ -8,9 +8,7 @@ use super::failed::unread;
 use super::reads::Reads;
 use crate::controller::reconcile::validate::{Admitted, Directory};
 use crate::controller::state::directory::{Expansion, Resolution, Resolved};
-use crate::exchange::{
-    ErrorClass, ExchangeError, Membership, RecipientIdentity, RecipientQuery, RecipientRow, UserRow,
-};
+use crate::exchange::{ExchangeError, Membership, RecipientIdentity, RecipientQuery, RecipientRow, UserRow};
 use crate::ledger::Ledger;
 use crate::mail::{ObjectId, SmtpAddress};
 use crate::rules::MemberKind;
@@ -58,9 +56,10 @@ impl Reads<'_> {
         let directory = &self.tenant.directory;
         let is_unasked = |person: &&ObjectId| directory.name(person, self.now).is_none();
         let unasked: BTreeSet<ObjectId> = people.iter().filter(is_unasked).copied().collect();
-        if !unasked.is_empty() {
-            // Nothing waits for it.
-            let _ = self.people(unasked).await;
+        if !unasked.is_empty()
+            && let Err(error) = self.recipients(&unasked).await
+        {
+            tracing::debug!(%error, "people who came with groups are called by their ids");
         }
         let name = |person: ObjectId| Some((person, directory.name(&person, self.now)?));
         people.into_iter().filter_map(name).collect()
@@ -129,7 +128,7 @@ impl Reads<'_> {
         let identity = RecipientIdentity::Address(address.clone());
         match gateway.recipient(self.lane, &identity).await {
             Ok(row) => return Ok(resolution(&address.to_string(), &row)),
-            Err(error) if error.class == ErrorClass::NotFound => {}
+            Err(error) if error.class.is_absence() => {}
             // Several recipients match, for example: nothing that a retry changes.
             Err(error) if error.class.is_permanent() => {
                 return Ok(Resolution::Unusable(error.to_string()));
@@ -186,9 +185,16 @@ impl Reads<'_> {
         }
     }
 
-    async fn people(&self, ids: BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, Resolution>, ExchangeError> {
-        let queries: Vec<RecipientQuery> = ids.iter().copied().map(RecipientQuery::ObjectId).collect();
+    /// These people as Exchange shows them. How they are called is remembered, for messages.
+    async fn recipients(&self, people: &BTreeSet<ObjectId>) -> Result<Vec<RecipientRow>, ExchangeError> {
+        let queries: Vec<RecipientQuery> = people.iter().copied().map(RecipientQuery::ObjectId).collect();
         let rows = self.tenant.gateway.find_recipients(self.lane, &queries).await?;
+        self.remember_names(people, &rows).await;
+        Ok(rows)
+    }
+
+    async fn people(&self, ids: BTreeSet<ObjectId>) -> Result<BTreeMap<ObjectId, Resolution>, ExchangeError> {
+        let rows = self.recipients(&ids).await?;
         let mut people: BTreeMap<ObjectId, Resolution> =
             ids.into_iter().map(|id| (id, Resolution::NoMailbox)).collect();
         for row in rows.iter().filter(|row| !row.soft_deleted) {
@@ -196,29 +202,30 @@ impl Reads<'_> {
                 *person = resolution(&row.display_name, row);
             }
         }
-        self.remember_names(&people, &rows).await;
         Ok(people)
     }
 
-    /// By their address, or as the directory shows them. Whoever is no recipient may have an account all the same.
-    async fn remember_names(&self, people: &BTreeMap<ObjectId, Resolution>, rows: &[RecipientRow]) {
+    /// By their address, or as the directory shows them. Whoever is no recipient may have an account all the same: they are
+    /// asked for once, and called by their id when they have none.
+    async fn remember_names(&self, people: &BTreeSet<ObjectId>, rows: &[RecipientRow]) {
+        let directory = &self.tenant.directory;
         let mut names: BTreeMap<ObjectId, String> = BTreeMap::new();
         for row in rows {
             let shown = Some(&row.display_name).filter(|name| !name.is_empty());
             let name = row.primary.as_ref().map(ToString::to_string).or(shown.cloned());
             names.extend(row.object_id.zip(name));
         }
-        let nameless = people.keys().filter(|id| !names.contains_key(id));
-        let nameless: Vec<ObjectId> = nameless.copied().collect();
-        if !nameless.is_empty() {
-            let users = self.tenant.gateway.find_users_by_id(self.lane, &nameless).await;
-            for user in users.iter().flatten() {
-                names.extend(user.object_id.map(|id| (id, user.user_principal_name.clone())));
-            }
+        let is_unknown = |id: &&ObjectId| !names.contains_key(id) && directory.name(id, self.now).is_none();
+        let nameless: Vec<ObjectId> = people.iter().filter(is_unknown).copied().collect();
+        if !nameless.is_empty()
+            && let Ok(users) = self.tenant.gateway.find_users_by_id(self.lane, &nameless).await
+        {
+            names.extend(nameless.iter().map(|id| (*id, id.to_string())));
+            let known = users.into_iter();
+            names.extend(known.filter_map(|user| Some((user.object_id?, user.user_principal_name))));
         }
-        for id in people.keys() {
-            let name = names.remove(id).unwrap_or_else(|| id.to_string());
-            self.tenant.directory.remember_name(*id, name, self.now);
+        for (id, name) in names {
+            directory.remember_name(id, name, self.now);
         }
     }
 }

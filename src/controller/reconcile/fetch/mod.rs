@@ -20,7 +20,7 @@ use super::task::Reconcile;
 use super::validate::{self, Wanted};
 use crate::api::condition::whole_seconds;
 use crate::api::{Adoption, RECREATE};
-use crate::exchange::{ErrorClass, ExchangeError};
+use crate::exchange::ExchangeError;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, Marker};
 use crate::plan::{Account, Desired, Purpose, SHOWN_BY_THEN};
@@ -122,7 +122,7 @@ impl Reconcile<'_> {
             .mailbox(lost, None, &desired, &prepared.ledger)
             .await;
         match read {
-            Err(not_seen) if not_seen.error.class == ErrorClass::NotFound => {
+            Err(not_seen) if not_seen.error.class.is_absence() => {
                 self.begin_again(&prepared.tenant, lost);
                 prepared.ledger = Ledger::default();
                 Ok(())
@@ -256,7 +256,7 @@ impl Reconcile<'_> {
                 Ok(seen)
             }
             Err(NotSeen { error, account }) => {
-                let is_missing = error.class == ErrorClass::NotFound;
+                let is_missing = error.class.is_absence();
                 // An outage of both leaves what was reported as it was.
                 self.seen_account = Some(account).filter(|account| match account {
                     Account::Open | Account::Blocked => true,

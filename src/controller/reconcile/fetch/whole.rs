@@ -8,7 +8,7 @@ use super::failed::{Failed, unread};
 use super::reads::{NotSeen, Reads};
 use super::rows;
 use crate::controller::reconcile::observation::ObservedMailbox;
-use crate::exchange::{ErrorClass, ExchangeError, FailedRead, RecipientIdentity, SettingsRow};
+use crate::exchange::{ExchangeError, FailedRead, RecipientIdentity, SettingsRow};
 use crate::fair::some_at_once;
 use crate::ledger::Ledger;
 use crate::mail::{MailboxGuid, ObjectId, Right, Sid};
@@ -187,7 +187,7 @@ impl Reads<'_> {
         let identity = RecipientIdentity::read_back(name)?;
         match self.tenant.gateway.recipient(self.lane, &identity).await {
             Ok(row) => row.object_id.map(Who::Id),
-            Err(error) if error.class == ErrorClass::NotFound => Some(Who::Shown(name.to_owned())),
+            Err(error) if error.class.is_absence() => Some(Who::Shown(name.to_owned())),
             Err(_) => None,
         }
     }

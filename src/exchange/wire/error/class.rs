@@ -116,7 +116,7 @@ fn invalid_operation(text: &str) -> Option<ErrorClass> {
     if text.contains("maximum allowed access control entries") {
         Some(ErrorClass::Invalid)
     } else {
-        WriteScope::told_by(text).map(WriteScope::class)
+        WriteScope::named_by(text).map(WriteScope::class)
     }
 }
 
@@ -133,7 +133,7 @@ pub enum WriteScope {
 
 impl WriteScope {
     /// The second sentence says which it is.
-    pub fn told_by(text: &str) -> Option<Self> {
+    pub fn named_by(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         let has = |part: &str| text.contains(part);
         if !has("out of the current user's write scope") {
@@ -192,7 +192,7 @@ fn by_text(text: &str) -> Option<ErrorClass> {
     } else if has("object '") && (has("couldn't be found") || has("wasn't found")) {
         Some(ErrorClass::NotFound)
     } else {
-        WriteScope::told_by(written).map(WriteScope::class)
+        WriteScope::named_by(written).map(WriteScope::class)
     }
 }
 
