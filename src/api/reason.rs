@@ -172,94 +172,54 @@ impl RefusalReason {
 
     /// Ends by itself when the account is created, or gets a mailbox.
     pub fn may_end_by_itself(self) -> bool {
-        match self {
-            Self::MemberNotFound | Self::MemberHasNoMailbox => true,
-            Self::AccessDenied
-            | Self::Departed
-            | Self::GroupCannotHoldRights
-            | Self::GroupTooLarge
-            | Self::GroupUnreadable
-            | Self::HiddenMembership
-            | Self::InvalidAddress
-            | Self::MemberCannotHoldRights
-            | Self::MemberIsExternal
-            | Self::MemberIsGroup
-            | Self::MemberIsMailbox
-            | Self::MemberIsUser
-            | Self::MemberUnread
-            | Self::TenantMismatch
-            | Self::TooManyMembers => false,
-        }
+        self.effect() == Effect::MayEndByItself
     }
 
     /// Whoever is declared and refused keeps what they hold, but for those who have left.
     pub fn takes_everything(self) -> bool {
-        match self {
-            Self::Departed => true,
-            Self::AccessDenied
-            | Self::GroupCannotHoldRights
-            | Self::GroupTooLarge
-            | Self::GroupUnreadable
-            | Self::HiddenMembership
-            | Self::InvalidAddress
-            | Self::MemberCannotHoldRights
-            | Self::MemberHasNoMailbox
-            | Self::MemberIsExternal
-            | Self::MemberIsGroup
-            | Self::MemberIsMailbox
-            | Self::MemberIsUser
-            | Self::MemberNotFound
-            | Self::MemberUnread
-            | Self::TenantMismatch
-            | Self::TooManyMembers => false,
-        }
+        self.effect() == Effect::TakesEverything
     }
 
     /// Somebody in a group for whom the mailbox has no room.
     pub fn lacks_room(self) -> bool {
-        match self {
-            Self::TooManyMembers => true,
-            Self::AccessDenied
-            | Self::Departed
-            | Self::GroupCannotHoldRights
-            | Self::GroupTooLarge
-            | Self::GroupUnreadable
-            | Self::HiddenMembership
-            | Self::InvalidAddress
-            | Self::MemberCannotHoldRights
-            | Self::MemberHasNoMailbox
-            | Self::MemberIsExternal
-            | Self::MemberIsGroup
-            | Self::MemberIsMailbox
-            | Self::MemberIsUser
-            | Self::MemberNotFound
-            | Self::MemberUnread
-            | Self::TenantMismatch => false,
-        }
+        self.effect() == Effect::LacksRoom
     }
 
     /// What failed is the read of a group.
     pub fn is_of_a_group(self) -> bool {
+        self.effect() == Effect::GroupIsUnread
+    }
+
+    fn effect(self) -> Effect {
         match self {
-            Self::GroupUnreadable => true,
+            Self::MemberNotFound | Self::MemberHasNoMailbox => Effect::MayEndByItself,
+            Self::Departed => Effect::TakesEverything,
+            Self::TooManyMembers => Effect::LacksRoom,
+            Self::GroupUnreadable => Effect::GroupIsUnread,
             Self::AccessDenied
-            | Self::Departed
             | Self::GroupCannotHoldRights
             | Self::GroupTooLarge
             | Self::HiddenMembership
             | Self::InvalidAddress
             | Self::MemberCannotHoldRights
-            | Self::MemberHasNoMailbox
             | Self::MemberIsExternal
             | Self::MemberIsGroup
             | Self::MemberIsMailbox
             | Self::MemberIsUser
-            | Self::MemberNotFound
             | Self::MemberUnread
-            | Self::TenantMismatch
-            | Self::TooManyMembers => false,
+            | Self::TenantMismatch => Effect::Nothing,
         }
     }
+}
+
+/// What follows from a refusal, beside that nothing is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Nothing,
+    MayEndByItself,
+    TakesEverything,
+    LacksRoom,
+    GroupIsUnread,
 }
 
 impl std::fmt::Display for RefusalReason {

@@ -59,6 +59,21 @@ enum Subject<'a> {
     Setting(&'static str, Property),
 }
 
+/// To whom a change does what. Most questions about changes are answered by it, so that a new change has its place once.
+#[derive(Clone, Copy, Debug)]
+pub enum Effect<'a> {
+    Gives(&'a ObjectId, Right),
+    /// What was ours is taken away.
+    TakesBack(&'a ObjectId, Right),
+    /// What nobody declares is taken away.
+    Evicts(&'a Holder, Right),
+    Remaps(&'a ObjectId),
+    RemapsEverybody,
+    Sets(&'static str, &'a Property, &'a Value),
+    /// It is about the mailbox itself.
+    Other,
+}
+
 impl Change {
     /// Whether `earlier` holds no longer once this change is executed.
     pub fn supersedes(&self, earlier: &Self) -> bool {
@@ -137,71 +152,84 @@ impl Change {
     }
 
     fn as_setting(&self) -> Option<(&'static str, &Property, &Value)> {
-        match self {
-            Self::Set { family, property, to } => Some((family, property, to)),
-            Self::Granted(..)
-            | Self::Revoked(..)
-            | Self::Evicted(..)
-            | Self::Remapped(..)
-            | Self::AutoMappingCleared
-            | Self::SignIn { .. }
-            | Self::SignedOut
-            | Self::Marker { .. }
-            | Self::Primary(_)
-            | Self::AddressAdded(_)
-            | Self::AddressRemoved(_) => None,
+        if let Effect::Sets(family, property, to) = self.effect() {
+            Some((family, property, to))
+        } else {
+            None
         }
     }
 
     /// Who is given or loses something by it.
     pub fn delegate(&self) -> Option<&ObjectId> {
-        match self {
-            Self::Granted(id, _) | Self::Revoked(id, _) | Self::Remapped(id, _) => Some(id),
-            Self::Evicted(..)
-            | Self::AutoMappingCleared
-            | Self::SignIn { .. }
-            | Self::SignedOut
-            | Self::Marker { .. }
-            | Self::Primary(_)
-            | Self::AddressAdded(_)
-            | Self::AddressRemoved(_)
-            | Self::Set { .. } => None,
+        if let Effect::Gives(id, _) | Effect::TakesBack(id, _) | Effect::Remaps(id) = self.effect() {
+            Some(id)
+        } else {
+            None
         }
     }
 
     /// The grant that it creates.
     pub fn granted(&self) -> Option<(ObjectId, Right)> {
-        match self {
-            Self::Granted(id, right) => Some((*id, *right)),
-            Self::Revoked(..)
-            | Self::Evicted(..)
-            | Self::Remapped(..)
-            | Self::AutoMappingCleared
-            | Self::SignIn { .. }
-            | Self::SignedOut
-            | Self::Marker { .. }
-            | Self::Set { .. }
-            | Self::Primary(_)
-            | Self::AddressAdded(_)
-            | Self::AddressRemoved(_) => None,
+        if let Effect::Gives(id, right) = self.effect() {
+            Some((*id, right))
+        } else {
+            None
         }
     }
 
     /// The grant that it removes.
     pub fn removed(&self) -> Option<(Holder, Right)> {
+        match self.effect() {
+            Effect::TakesBack(id, right) => Some((Holder::ObjectId(*id), right)),
+            Effect::Evicts(holder, right) => Some((holder.clone(), right)),
+            Effect::Gives(..)
+            | Effect::Remaps(_)
+            | Effect::RemapsEverybody
+            | Effect::Sets(..)
+            | Effect::Other => None,
+        }
+    }
+
+    /// Whether it is about what people hold, and not about the mailbox itself.
+    pub fn is_about_grants(&self) -> bool {
+        match self.effect() {
+            Effect::Gives(..)
+            | Effect::TakesBack(..)
+            | Effect::Evicts(..)
+            | Effect::Remaps(_)
+            | Effect::RemapsEverybody => true,
+            Effect::Sets(..) | Effect::Other => false,
+        }
+    }
+
+    /// The right that its holder has afterwards, and may not have had before.
+    pub fn given(&self) -> Option<(ObjectId, Right)> {
+        match self.effect() {
+            Effect::Gives(id, right) => Some((*id, right)),
+            // They hold it, or are about to hold it again.
+            Effect::Remaps(id) => Some((*id, Right::FullAccess)),
+            Effect::TakesBack(..)
+            | Effect::Evicts(..)
+            | Effect::RemapsEverybody
+            | Effect::Sets(..)
+            | Effect::Other => None,
+        }
+    }
+
+    pub fn effect(&self) -> Effect<'_> {
         match self {
-            Self::Revoked(id, right) => Some((Holder::ObjectId(*id), *right)),
-            Self::Evicted(holder, right) => Some((holder.clone(), *right)),
-            Self::Granted(..)
-            | Self::Remapped(..)
-            | Self::AutoMappingCleared
-            | Self::SignIn { .. }
+            Self::Granted(id, right) => Effect::Gives(id, *right),
+            Self::Revoked(id, right) => Effect::TakesBack(id, *right),
+            Self::Evicted(holder, right) => Effect::Evicts(holder, *right),
+            Self::Remapped(id, _) => Effect::Remaps(id),
+            Self::Set { family, property, to } => Effect::Sets(family, property, to),
+            Self::AutoMappingCleared => Effect::RemapsEverybody,
+            Self::SignIn { .. }
             | Self::SignedOut
             | Self::Marker { .. }
-            | Self::Set { .. }
             | Self::Primary(_)
             | Self::AddressAdded(_)
-            | Self::AddressRemoved(_) => None,
+            | Self::AddressRemoved(_) => Effect::Other,
         }
     }
 

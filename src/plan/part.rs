@@ -26,31 +26,9 @@ impl Plan {
         let mut left_out = false;
         let mut steps = Vec::with_capacity(self.steps.len());
         for step in &self.steps {
-            match step {
-                Step::Set { call, changes } => {
-                    let rest: Vec<Change> = changes.iter().filter(|change| keep(change)).cloned().collect();
-                    left_out |= rest.len() != changes.len();
-                    if !rest.is_empty() {
-                        steps.push(Step::Set {
-                            call: *call,
-                            changes: rest,
-                        });
-                    }
-                }
-                Step::Revoke { .. }
-                | Step::Evict(_)
-                | Step::SetDirectorySignIn { .. }
-                | Step::SignOut
-                | Step::Remap { .. }
-                | Step::ClearAutoMapping
-                | Step::Grant { .. } => {
-                    if step.changes().iter().all(&keep) {
-                        steps.push(step.clone());
-                    } else {
-                        left_out = true;
-                    }
-                }
-            }
+            let kept = step.keeping(&keep);
+            left_out |= kept.as_ref() != Some(step);
+            steps.extend(kept);
         }
         let plan = Self {
             steps,

@@ -32,8 +32,8 @@ pub const VETOES: [(&str, FoundIn); 22] = [
     ("A sudden change of a group", FoundIn::Apply),
     ("Cascading deletion", FoundIn::Prepare),
     ("Who holds which right can't be read", FoundIn::Fetch),
-    ("`management: Observe` or `Paused`", FoundIn::Prepare),
-    ("`management: Observe` or `Paused`", FoundIn::Prepare),
+    ("`management` of the mailbox", FoundIn::Prepare),
+    ("`management` of the tenant", FoundIn::Prepare),
     ("The tenant can't be used", FoundIn::Prepare),
     ("The mailbox can't be read", FoundIn::Fetch),
     ("A marker that is not ours", FoundIn::Validate),
@@ -55,6 +55,7 @@ pub const VETOES: [(&str, FoundIn); 22] = [
 
 /// What stops the removal of a grant that no manifest names by its object id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(strum::EnumIter))]
 pub(super) enum Veto {
     /// Exchange shows the row and says that it does not exist. Tried again once an hour, when it no longer counts as stuck.
     Stuck,
@@ -113,6 +114,24 @@ impl TakeUp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use strum::IntoEnumIterator;
+
+    /// A new veto of the planner is a row of the table.
+    #[test]
+    fn what_the_planner_leaves_is_in_the_table() {
+        let row = |veto: Veto| match veto {
+            Veto::Stuck => "A stuck row",
+            Veto::Protected => "`protectedTrustees`",
+            Veto::StillDeclared => "Somebody can't be resolved or is refused now",
+            Veto::PerhapsDeclared => "An unreadable MailboxPermission",
+            Veto::TakenUp => "Taken up again",
+        };
+        for veto in Veto::iter() {
+            let named = VETOES.iter().filter(|(name, _)| *name == row(veto));
+            assert_eq!(named.count(), 1, "{veto:?}");
+        }
+    }
 
     #[test]
     fn the_documentation_lists_the_same_vetoes() {

@@ -107,14 +107,20 @@ pub struct Plan {
 impl Step {
     /// True when the step takes access away that nobody gets back in the same plan.
     pub fn revokes(&self) -> bool {
-        match self {
-            Self::Revoke { .. } | Self::Evict(_) => true,
-            Self::Set { changes, call: _ } => changes.iter().any(Change::removes_a_grant),
-            Self::SetDirectorySignIn { .. }
-            | Self::SignOut
-            | Self::Grant { .. }
-            | Self::Remap { .. }
-            | Self::ClearAutoMapping => false,
+        self.changes().iter().any(Change::removes_a_grant)
+    }
+
+    /// The step with only those changes that `keep` admits. One call that makes several changes is sent for those that are
+    /// left; every other step is done whole or not at all.
+    pub(super) fn keeping(&self, keep: impl Fn(&Change) -> bool) -> Option<Self> {
+        if let Self::Set { call, changes } = self {
+            let rest: Vec<Change> = changes.iter().filter(|change| keep(change)).cloned().collect();
+            (!rest.is_empty()).then_some(Self::Set {
+                call: *call,
+                changes: rest,
+            })
+        } else {
+            self.changes().iter().all(keep).then(|| self.clone())
         }
     }
 
@@ -146,16 +152,18 @@ impl Step {
 /// The same changes in parts, for when Exchange refuses them together: what protects first, then each family by itself,
 /// so that one bad value holds nothing hostage. The name of a part is for people.
 pub fn parts(changes: &[Change]) -> Vec<(&'static str, Vec<Change>)> {
-    let rank = |change: &Change| match change {
-        Change::Marker { .. } | Change::SignIn { .. } | Change::SignedOut => (0, "marker and sign-in"),
-        Change::Revoked(..) | Change::Evicted(..) => (1, change.family()),
-        Change::Granted(..)
-        | Change::Remapped(..)
-        | Change::AutoMappingCleared
-        | Change::Primary(_)
-        | Change::AddressAdded(_)
-        | Change::AddressRemoved(_)
-        | Change::Set { .. } => (2, change.family()),
+    let rank = |change: &Change| {
+        let protects = matches!(
+            change,
+            Change::Marker { .. } | Change::SignIn { .. } | Change::SignedOut
+        );
+        if protects {
+            (0, "marker and sign-in")
+        } else if change.removes_a_grant() {
+            (1, change.family())
+        } else {
+            (2, change.family())
+        }
     };
     let mut parts: BTreeMap<(u8, &'static str), Vec<Change>> = BTreeMap::new();
     for change in changes {

@@ -4,7 +4,7 @@ use super::kit::*;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::ForeignState;
 use simulator::{AccessRight, AccessRow, Seed, SendAsRow, Standing};
-use testkit::World;
+use testkit::{World, tenant, with};
 
 const NOBODY: &str = "S-1-5-21-1-2-3-4";
 
@@ -179,7 +179,7 @@ async fn leftovers_of_accounts_that_are_gone_are_found_and_removed_on_request_on
 async fn an_entry_that_exchange_shows_and_says_is_not_there_is_reported_and_not_hammered() {
     let world = sales_with(&[FIRST]).await;
     world.tenant.inject_access(SALES, &AccessRow::of(SECOND)).unwrap();
-    world.tenant.set_stubborn(SALES, SECOND, true).unwrap();
+    world.tenant.set_undeletable(SALES, SECOND, true).unwrap();
     world.tenant.inject_access(SALES, &AccessRow::of(THIRD)).unwrap();
     world.apply(&exclusive(&json!({}))).await;
     let mailbox = world.wait_mailbox("sales", "False", "GrantStuck").await;
@@ -191,9 +191,28 @@ async fn an_entry_that_exchange_shows_and_says_is_not_there_is_reported_and_not_
     forget(&world);
     world.sleep(3000).await;
     assert_eq!(sent(&world, "Remove-MailboxPermission"), 0);
-    world.tenant.set_stubborn(SALES, SECOND, false).unwrap();
+    world.tenant.set_undeletable(SALES, SECOND, false).unwrap();
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert!(!holds_full_access(&world, SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_whose_removal_is_held_are_shown_as_exchange_shows_them() {
+    let world = sales_with(&[FIRST]).await;
+    let safety = json!({ "spec": { "safety": { "maxRevocations": 0, "maxRevocationPercent": 0 } } });
+    world.apply(&with(tenant(), &safety)).await;
+    world.tenant.inject_access(SALES, &AccessRow::of(SECOND)).unwrap();
+    world.apply(&exclusive(&json!({}))).await;
+    let mailbox = world.wait_mailbox("sales", "False", "Held").await;
+    says(
+        &stalled(&mailbox, "Held"),
+        &["remove FullAccess of \"second.member@contoso.com\""],
+    );
+    let held = mailbox.status.unwrap().held.unwrap();
+    let [change] = held.changes.as_slice() else {
+        panic!("{held:?}")
+    };
+    says(change, &["second.member@contoso.com", "S-1-5-21-"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,17 +24,9 @@ impl Reconcile<'_> {
     pub(super) async fn apply(&mut self, planned: Planned) -> Result<Applied, Outcome> {
         let judged = planned.judged();
         self.reattached = judged.reattached;
-        match (&self.restraint, &judged.refused) {
-            (None | Some(Restraint::Observed), Some(stall)) => {
-                self.restraint = Some(Restraint::Refused(stall.clone()));
-            }
-            (
-                Some(
-                    Restraint::Paused | Restraint::Deleting | Restraint::Unsettled(_) | Restraint::Refused(_),
-                ),
-                Some(_),
-            )
-            | (_, None) => {}
+        let only_protects = self.restraint.as_ref().is_some_and(Restraint::only_protects);
+        if let (false, Some(stall)) = (only_protects, &judged.refused) {
+            self.restraint = Some(Restraint::Refused(stall.clone()));
         }
         match planned {
             Planned::Create { judged, nickname: _ } if !judged.prepared.writes => {
@@ -218,28 +210,7 @@ impl Reconcile<'_> {
         mut ledger: Ledger,
         mut confirmed: ObservedMailbox,
     ) -> Applied {
-        let mut misnamed = BTreeSet::new();
-        for (id, right) in &execution.proven {
-            let sid = ledger.sid_for(id, *right).cloned();
-            let is_shown = sid
-                .as_ref()
-                .is_some_and(|sid| confirmed.observed.shows(sid, *right));
-            if !is_shown {
-                misnamed.insert((*id, *right));
-            }
-            confirmed.observed.assume_present(*id, *right, sid.as_ref());
-        }
-        let now = (self.context.clock.instant(), self.context.clock.now());
-        judged.desired.sign_in_attempts = self.context.state.remember(self.key, |memory| {
-            memory.was_read(&judged.desired, &confirmed.observed, now);
-            let is_shown = |(holder, right): &(Holder, Right)| match holder {
-                Holder::Sid(sid) => confirmed.observed.shows(sid, *right),
-                Holder::ObjectId(id) => plan::may_be_untied(*id, *right, &ledger, &confirmed.observed),
-            };
-            memory.said_missing(&execution.undeletable, is_shown, now.0);
-            memory.tries.misnamed = misnamed;
-            memory.sign_in.attempts(now.0)
-        });
+        self.take_in(&mut judged, &execution, &ledger, &mut confirmed);
         let acknowledged = execution.acknowledged.iter().cloned().collect();
         let gone = plan::confirm_removed(
             &mut ledger,
@@ -292,19 +263,53 @@ impl Reconcile<'_> {
                 unread,
             )
         });
-        let after = if free.is_empty() && weighed.held.is_none() && weighed.unconfirmed.is_empty() {
-            &rest.settled
-        } else {
-            &rest.announced
-        };
-        let is_marked = !rest.changes().iter().any(Change::is_marker);
-        let ledger = Ledger {
-            intent: ledger.intent.clone().filter(|_| !is_marked),
-            ..after.clone()
-        };
-        let ledger = without_unmade(ledger, &judged.prepared.ledger, &execution);
+        let is_done = free.is_empty() && weighed.held.is_none() && weighed.unconfirmed.is_empty();
+        let ledger = after(&rest, is_done, &ledger, &judged.prepared.ledger, &execution);
         judged.end(outcome, Some(ledger), confirmed, rest, execution)
     }
+
+    /// What the read after the writes shows, with what Exchange proved otherwise.
+    fn take_in(
+        &self,
+        judged: &mut Judged,
+        execution: &Execution,
+        ledger: &Ledger,
+        confirmed: &mut ObservedMailbox,
+    ) {
+        let mut misnamed = BTreeSet::new();
+        for (id, right) in &execution.proven {
+            let sid = ledger.sid_for(id, *right).cloned();
+            let is_shown = sid
+                .as_ref()
+                .is_some_and(|sid| confirmed.observed.shows(sid, *right));
+            if !is_shown {
+                misnamed.insert((*id, *right));
+            }
+            confirmed.observed.assume_present(*id, *right, sid.as_ref());
+        }
+        let now = (self.context.clock.instant(), self.context.clock.now());
+        judged.desired.sign_in_attempts = self.context.state.remember(self.key, |memory| {
+            memory.was_read(&judged.desired, &confirmed.observed, now);
+            let is_shown = |(holder, right): &(Holder, Right)| match holder {
+                Holder::Sid(sid) => confirmed.observed.shows(sid, *right),
+                Holder::ObjectId(id) => plan::may_be_untied(*id, *right, ledger, &confirmed.observed),
+            };
+            memory.said_missing(&execution.undeletable, is_shown, now.0);
+            memory.tries.misnamed = misnamed;
+            memory.sign_in.attempts(now.0)
+        });
+    }
+}
+
+/// What is remembered after the read that followed the writes.
+fn after(rest: &Plan, is_done: bool, ledger: &Ledger, before: &Ledger, execution: &Execution) -> Ledger {
+    let after = if is_done { &rest.settled } else { &rest.announced };
+    let is_marked = !rest.changes().iter().any(Change::is_marker);
+    let ledger = Ledger {
+        intent: ledger.intent.clone().filter(|_| !is_marked),
+        ..after.clone()
+    };
+    without_unmade(ledger, before, execution)
 }
 
 /// What is sent now, and why not all of it.

@@ -8,7 +8,7 @@ use super::task::Reconcile;
 use super::validate::Judged;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right};
-use crate::plan::{Account, Change, Desired, Observed, Plan};
+use crate::plan::{Account, Change, Desired, Effect, Observed, Plan};
 use crate::setting::Value;
 
 /// The target of the log records, to be filtered by.
@@ -23,7 +23,7 @@ pub fn log(
     execution: &Execution,
 ) {
     let (desired, ledger) = (&judged.desired, &judged.prepared.ledger);
-    let names = Names::of(desired, ledger);
+    let names = Names::with_foreign(desired, observed, ledger);
     for write in &execution.writes {
         let request_id = write.request_id.as_deref().unwrap_or_default();
         for change in &write.changes {
@@ -37,7 +37,8 @@ pub fn log(
                 target: TARGET,
                 mailbox = %desired.address,
                 mailbox_guid = %observed.guid,
-                change = names.in_text(&change.to_string()),
+                change = names.in_change(change),
+                trustee = trustee(change),
                 before,
                 after,
                 cause,
@@ -48,6 +49,12 @@ pub fn log(
             );
         }
     }
+}
+
+/// Who gets or loses something, by what never changes: their object id, or the SID of the row.
+fn trustee(change: &Change) -> Option<String> {
+    let removed = change.removed().map(|(holder, _)| holder.to_string());
+    removed.or_else(|| change.delegate().map(ToString::to_string))
 }
 
 /// Why a change is made that takes nobody's access away.
@@ -94,19 +101,11 @@ fn permissions_behind(desired: &Desired, ledger: &Ledger, change: &Change) -> Ve
         let same = |grant: &&RecordedGrant| grant.object_id == *id && grant.right == right;
         ledger.grants.iter().find(same).map(|grant| grant.by.clone())
     };
-    let found = match change {
-        Change::Granted(id, right) => declared(id, *right),
-        Change::Remapped(id, _) => declared(id, Right::FullAccess),
-        Change::Revoked(id, right) => recorded(id, *right),
-        Change::Evicted(..)
-        | Change::AutoMappingCleared
-        | Change::SignIn { .. }
-        | Change::SignedOut
-        | Change::Marker { .. }
-        | Change::Set { .. }
-        | Change::Primary(_)
-        | Change::AddressAdded(_)
-        | Change::AddressRemoved(_) => None,
+    let found = match change.effect() {
+        Effect::Gives(id, right) => declared(id, right),
+        Effect::Remaps(id) => declared(id, Right::FullAccess),
+        Effect::TakesBack(id, right) => recorded(id, right),
+        Effect::Evicts(..) | Effect::RemapsEverybody | Effect::Sets(..) | Effect::Other => None,
     };
     found.unwrap_or_default()
 }

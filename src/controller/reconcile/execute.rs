@@ -42,6 +42,20 @@ impl Executor<'_> {
     }
 
     async fn step(&self, step: &Step, execution: &mut Execution) {
+        if let Step::Set { call, changes } = step {
+            return self.set(*call, changes, execution).await;
+        }
+        if let Some(result) = self.carry_out(step, execution).await {
+            self.note(step, result, execution);
+        }
+    }
+
+    /// None: it can't be sent yet.
+    async fn carry_out(
+        &self,
+        step: &Step,
+        execution: &mut Execution,
+    ) -> Option<Result<Receipt, ExchangeError>> {
         let Self {
             gateway,
             lane,
@@ -52,7 +66,8 @@ impl Executor<'_> {
             failing: _,
         } = *self;
         let result = match step {
-            Step::Set { call, changes } => return self.set(*call, changes, execution).await,
+            // It notes by itself what came of each of its changes.
+            Step::Set { .. } => return None,
             Step::Revoke { object_id, right } => self.revoke(object_id, *right, execution).await,
             Step::Evict(eviction) => self.evict(eviction, execution).await,
             Step::Remap {
@@ -74,22 +89,21 @@ impl Executor<'_> {
                 right: Right::SendAs | Right::SendOnBehalf,
                 auto_mapping: _,
             } => gateway.add_send_as(lane, guid, object_id).await,
-            Step::SetDirectorySignIn { allowed } => match account {
-                Some(id) => gateway
-                    .set_account_enabled(lane, &id, *allowed)
-                    .await
-                    .map(|()| Receipt::default()),
-                // The next read shows the account's id.
-                None => return,
-            },
-            Step::SignOut => match account {
-                Some(id) => gateway
-                    .revoke_sessions(lane, &id)
-                    .await
-                    .map(|()| Receipt::default()),
-                None => return,
-            },
+            // The next read shows the account's id, where it is not known.
+            Step::SetDirectorySignIn { allowed } => {
+                let set = gateway.set_account_enabled(lane, &account?, *allowed).await;
+                set.map(|()| Receipt::default())
+            }
+            Step::SignOut => {
+                let revoked = gateway.revoke_sessions(lane, &account?).await;
+                revoked.map(|()| Receipt::default())
+            }
         };
+        Some(result)
+    }
+
+    /// What came of a step.
+    fn note(&self, step: &Step, result: Result<Receipt, ExchangeError>, execution: &mut Execution) {
         if let (Ok(receipt), Step::Grant { object_id, .. } | Step::Remap { object_id, .. }) = (&result, step)
         {
             let holder = receipt.holder.iter().map(|sid| (*object_id, sid.clone()));
@@ -275,16 +289,9 @@ fn groups(steps: &[Step]) -> Vec<Vec<Step>> {
 }
 
 fn go_together(one: &Step, other: &Step) -> bool {
-    let rank = |step: &Step| match step {
-        Step::Revoke { .. } | Step::Evict(_) => Some(0),
-        Step::Grant { .. } => Some(1),
-        Step::Set { .. }
-        | Step::SetDirectorySignIn { .. }
-        | Step::SignOut
-        | Step::Remap { .. }
-        | Step::ClearAutoMapping => None,
-    };
-    rank(one).is_some() && rank(one) == rank(other)
+    let removes = |step: &Step| matches!(step, Step::Revoke { .. } | Step::Evict(_));
+    let grants = |step: &Step| matches!(step, Step::Grant { .. });
+    (removes(one) && removes(other)) || (grants(one) && grants(other))
 }
 
 #[cfg(test)]

@@ -93,14 +93,8 @@ impl Reconcile<'_> {
     /// `Err`: the mailbox was read for its facts alone.
     pub(super) fn may_plan(&self, validated: &Validated) -> Result<(), Outcome> {
         match &self.restraint {
-            Some(_) if validated.writes() => Ok(()),
-            Some(
-                why @ (Restraint::Paused
-                | Restraint::Deleting
-                | Restraint::Unsettled(_)
-                | Restraint::Refused(_)),
-            ) => Err(why.outcome()),
-            Some(Restraint::Observed) | None => Ok(()),
+            Some(why) if why.only_protects() && !validated.writes() => Err(why.outcome()),
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -245,7 +239,7 @@ impl Reconcile<'_> {
         })
     }
 
-    /// Another resource that has a better right to one of the addresses. Rules are evaluated while nobody waits for the
+    /// Another resource that comes before this one for one of the addresses. Rules are evaluated while nobody waits for the
     /// index.
     fn rival(&self, tenant: &Tenant, addresses: &BTreeSet<SmtpAddress>) -> Option<Rival> {
         let mut rivals = Rivals::new(&tenant.rules);

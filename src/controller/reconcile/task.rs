@@ -33,6 +33,14 @@ pub enum Restraint {
 }
 
 impl Restraint {
+    /// Whether nothing is compared with the manifest: only what protects is done, or access taken away, and reported.
+    pub fn only_protects(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Paused | Self::Deleting | Self::Unsettled(_) => true,
+            Self::Observed => false,
+        }
+    }
+
     /// How the reconcile ends because of it, whatever came of what is done all the same.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -94,5 +102,32 @@ impl Reconcile<'_> {
             note,
         };
         self.context.events.publish(&self.object, event).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::VETOES;
+
+    /// A new restraint is a row of the table of what stops a removal, unless it stops none.
+    #[test]
+    fn what_restrains_a_manifest_is_in_the_table_of_vetoes() {
+        let row = |restraint: &Restraint| match restraint {
+            // What it took away is taken away all the same.
+            Restraint::Refused(_) => None,
+            Restraint::Paused | Restraint::Observed => Some("`management` of the mailbox"),
+            Restraint::Deleting | Restraint::Unsettled(_) => Some("Cascading deletion"),
+        };
+        for restraint in [
+            Restraint::Paused,
+            Restraint::Observed,
+            Restraint::Deleting,
+            Restraint::Unsettled(Duration::ZERO),
+        ] {
+            let name = row(&restraint);
+            let named = VETOES.iter().filter(|(listed, _)| Some(*listed) == name);
+            assert_eq!(named.count(), 1, "{restraint:?}");
+        }
     }
 }

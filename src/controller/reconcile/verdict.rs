@@ -117,7 +117,7 @@ pub(super) fn settled(
     unread: Option<Outcome>,
 ) -> Outcome {
     if let Some(held) = held {
-        let names = Names::of(desired, ledger);
+        let names = Names::with_foreign(desired, observed, ledger);
         return Outcome::Held(waits_for_approval(
             reconcile.key,
             held,
@@ -294,15 +294,12 @@ fn waits_for_approval(
     id: &str,
     approved: Option<&str>,
 ) -> String {
-    let changes = held
-        .changes
-        .iter()
-        .map(|change| names.in_text(&change.to_string()));
+    let changes = held.changes.iter().map(|change| names.in_change(change));
     let (namespace, name) = (&key.namespace, &key.name);
     let other = match approved {
         Some(other) if other != id => {
             let other = crate::api::condition::cut(other, 64);
-            format!(". The approval {other:?} is for other changes than these")
+            format!(". The approval {other:?} does not match")
         }
         Some(_) | None => String::new(),
     };

@@ -1,7 +1,7 @@
 //! The table of settings: which field of a manifest wishes what, and by which call it is written.
 //!
 //! A **family** is what Exchange refuses, what somebody else contests, and what is counted and reported together. One
-//! more setting is a field of the CRD, an entry here, and a row in the simulated tenant's table.
+//! more setting is a field of the CRD, an entry here with its line in [`list`], and a row in the simulated tenant's table.
 //!
 //! Marker, sign-in, addresses and Send on Behalf have protocols of their own and are not in it.
 

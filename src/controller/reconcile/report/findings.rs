@@ -13,7 +13,7 @@ use crate::controller::reconcile::execution::Refused;
 use crate::controller::reconcile::task::Restraint;
 use crate::ledger::{Ledger, is_grant, last_changes};
 use crate::mail::{ObjectId, Right};
-use crate::plan::{Change, Desired, Observed, Plan, Step, UnreadReads};
+use crate::plan::{Change, Desired, Observed, Plan, UnreadReads};
 
 /// A mailbox that was read in this reconcile, and what is still to be done to it.
 pub struct Findings<'a> {
@@ -97,12 +97,7 @@ impl<'a> Findings<'a> {
 
     /// The manifest is refused or paused: only what holds whatever is declared is reported.
     pub fn is_restrained(&self) -> bool {
-        match self.restraint {
-            Some(
-                Restraint::Refused(_) | Restraint::Paused | Restraint::Deleting | Restraint::Unsettled(_),
-            ) => true,
-            Some(Restraint::Observed) | None => false,
-        }
+        self.restraint.is_some_and(Restraint::only_protects)
     }
 
     /// It is refused: nobody knows who may hold what, because that is judged by the address.
@@ -126,22 +121,6 @@ pub fn whole_seconds(time: Timestamp) -> Time {
 /// Wanted rights that are not there yet, or of which nobody knows.
 pub(super) fn missing_grants(rest: &Plan) -> BTreeSet<(ObjectId, Right)> {
     let mut missing = rest.unread.clone();
-    for step in &rest.steps {
-        match step {
-            Step::Grant { object_id, right, .. } => {
-                missing.insert((*object_id, *right));
-            }
-            Step::Set { changes, call: _ } => missing.extend(changes.iter().filter_map(Change::granted)),
-            // They hold it, or are about to hold it again.
-            Step::Remap { object_id, .. } => {
-                missing.insert((*object_id, Right::FullAccess));
-            }
-            Step::Revoke { .. }
-            | Step::Evict(_)
-            | Step::ClearAutoMapping
-            | Step::SetDirectorySignIn { .. }
-            | Step::SignOut => {}
-        }
-    }
+    missing.extend(rest.changes().iter().filter_map(Change::given));
     missing
 }

@@ -18,7 +18,7 @@ use crate::api::{
 };
 use crate::controller::reconcile::outcome::Disposition;
 use crate::mail::{ObjectId, Right};
-use crate::plan::{self, Account, Held, Observed, Promise, Read, Step, Unread};
+use crate::plan::{self, Account, Change, Held, Observed, Promise, Read, Step, Unread};
 use crate::words::counted;
 
 /// Conditions that stay as they were when a reconcile ended before it read the mailbox.
@@ -216,17 +216,7 @@ fn about_the_mailbox(findings: &Findings<'_>) -> Vec<Verdict> {
 }
 
 fn touches_grants(step: &Step) -> bool {
-    match step {
-        Step::Revoke { .. }
-        | Step::Evict(_)
-        | Step::Grant { .. }
-        | Step::Remap { .. }
-        | Step::ClearAutoMapping => true,
-        Step::Set { changes, call: _ } => changes
-            .iter()
-            .any(|change| change.removes_a_grant() || change.granted().is_some()),
-        Step::SetDirectorySignIn { .. } | Step::SignOut => false,
-    }
+    step.changes().iter().any(Change::is_about_grants)
 }
 
 /// Who holds something that is declared, or was before the manifest was refused.
@@ -317,12 +307,12 @@ fn more_than(store: Right, rights: &BTreeSet<String>) -> Vec<String> {
 
 fn held(findings: &Findings<'_>) -> Option<HeldChanges> {
     let held = Held::read(findings.ledger.held.as_ref()?);
-    let names = Names::of(findings.desired, findings.ledger);
+    let names = Names::with_foreign(findings.desired, findings.observed, findings.ledger);
     let words = held.changes.iter().take(SHOWN_FOREIGN);
     Some(HeldChanges {
         id: held.id(findings.observed.guid),
         count: i32::try_from(held.changes.len()).unwrap_or(i32::MAX),
-        changes: words.map(|change| names.in_text(&change.to_string())).collect(),
+        changes: words.map(|change| names.in_change(change)).collect(),
         why: "more would be taken away at once than spec.safety of the ExchangeTenant allows, or a group changed all at \
               once"
             .to_owned(),

@@ -3,13 +3,27 @@
 use std::collections::BTreeMap;
 
 use crate::ledger::Ledger;
-use crate::mail::{ObjectId, SmtpAddress};
-use crate::plan::Desired;
+use crate::mail::{Holder, ObjectId, SmtpAddress};
+use crate::plan::{self, Change, Desired, Effect, Observed};
 
-/// How manifests call the people that changes name by their ids.
-pub struct Names(BTreeMap<String, String>);
+/// How the people are called that changes name by their ids.
+pub struct Names {
+    /// As manifests call them.
+    declared: BTreeMap<String, String>,
+    /// As Exchange shows those whom nobody declares.
+    foreign: BTreeMap<Holder, String>,
+}
 
 impl Names {
+    /// With those whom nobody declares, for changes that take something from them.
+    pub fn with_foreign(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Self {
+        let rows = plan::foreign(desired, observed, ledger).into_iter();
+        Self {
+            foreign: rows.filter_map(|row| Some((row.holder?, row.shown))).collect(),
+            ..Self::of(desired, ledger)
+        }
+    }
+
     pub fn of(desired: &Desired, ledger: &Ledger) -> Self {
         let recorded = ledger.grants.iter().map(|grant| (grant.object_id, &grant.member));
         let declared = desired
@@ -25,19 +39,32 @@ impl Names {
             };
             (id_text, name)
         };
-        Self(recorded.chain(declared).map(name).collect())
+        Self {
+            declared: recorded.chain(declared).map(name).collect(),
+            foreign: BTreeMap::new(),
+        }
     }
 
     /// Somebody by their id, as far as anybody knows how they are called.
     pub fn called(&self, id: &ObjectId) -> String {
         let id = id.to_string();
-        self.0.get(&id).cloned().unwrap_or(id)
+        self.declared.get(&id).cloned().unwrap_or(id)
+    }
+
+    /// A change, with its people as they are called.
+    pub fn in_change(&self, change: &Change) -> String {
+        if let Effect::Evicts(holder, right) = change.effect()
+            && let Some(shown) = self.foreign.get(holder)
+        {
+            return format!("remove {right} of {shown:?} ({holder})");
+        }
+        self.in_text(&change.to_string())
     }
 
     /// The text with the manifest's address in place of each id.
     pub fn in_text(&self, text: &str) -> String {
         let mut named = text.to_owned();
-        for (id, address) in &self.0 {
+        for (id, address) in &self.declared {
             if named.contains(id.as_str()) {
                 named = named.replace(id.as_str(), address);
             }

@@ -203,12 +203,13 @@ fn permission_verdicts(
             Some(Verdict::new(Kind::Stalled, true, Reason::GrantUnverified, text)),
         );
     }
-    let text = match declared {
-        0 => "no members are declared, so nobody gets a right".to_owned(),
-        _ => format!(
+    let text = if *declared == 0 {
+        "no members are declared, so nobody gets a right".to_owned()
+    } else {
+        format!(
             "{complete} of {}",
             counted(*declared, "member holds all rights", "members hold all rights")
-        ),
+        )
     };
     (Verdict::new(Kind::Ready, true, Reason::Granted, text), None)
 }

@@ -105,25 +105,15 @@ fn refused(findings: &Findings<'_>) -> Vec<String> {
 
 /// What is still to be written, Send on Behalf aside: that is reported with the grants.
 fn differing(findings: &Findings<'_>) -> Vec<String> {
-    let mut texts = Vec::new();
-    for step in &findings.rest.steps {
-        match step {
-            Step::Set { changes, call: _ } => {
-                let settings = changes
-                    .iter()
-                    .filter(|change| !change.removes_a_grant() && change.granted().is_none());
-                texts.extend(settings.map(Change::to_string));
-            }
-            Step::Revoke { .. }
-            | Step::Evict(_)
-            | Step::Grant { .. }
-            | Step::Remap { .. }
-            | Step::ClearAutoMapping
-            | Step::SetDirectorySignIn { .. }
-            | Step::SignOut => {}
+    let calls = findings.rest.steps.iter().filter_map(|step| {
+        if let Step::Set { changes, call: _ } = step {
+            Some(changes)
+        } else {
+            None
         }
-    }
-    texts
+    });
+    let settings = calls.flatten().filter(|change| !change.is_about_grants());
+    settings.map(Change::to_string).collect()
 }
 
 /// Settings that could not be read, each with why.
