@@ -215,6 +215,25 @@ async fn another_resource_in_the_place_of_one_that_is_gone_suspends_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_removal_that_failed_under_a_paused_successor_is_tried_again_soon() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    delete_sales(&world).await;
+    world.apply(&sales(json!({ "management": "Paused" }))).await;
+    world.wait_mailbox("sales", "Unknown", "Paused").await;
+    world.sleep(60).await;
+    let refused = Fault::ServerError {
+        status: 503,
+        exception: None,
+        message: None,
+    };
+    let removals = ["Remove-MailboxPermission", "Remove-RecipientPermission"];
+    world.tenant.add_fault(FaultRule::next(12, refused).on(&removals));
+    depart(&world, SECOND).await;
+    world.sleep(180).await;
+    assert_eq!(holders(&world), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_create_that_is_refused_leaves_no_ledger_when_its_resource_goes() {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;

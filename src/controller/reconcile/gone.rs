@@ -34,7 +34,7 @@ use crate::plan::{People, Purpose, SHOWN_BY_THEN};
 use crate::words::counted;
 
 /// A mailbox that was announced and never shown is searched for so long.
-const LOOKED_FOR: Duration = Duration::from_hours(24);
+const SEARCHED_FOR: Duration = Duration::from_hours(24);
 /// The ledger of a mailbox that Exchange does not have any more is kept so long.
 const GONE_KEPT: Duration = Duration::from_hours(90 * 24);
 /// What Exchange acknowledged lately is rechecked so often: once at least after the last replica shows what was written, and
@@ -401,7 +401,7 @@ impl Reconcile<'_> {
             None => true,
             Some(intent) => {
                 let was_never_sent = unsent.as_ref() == Some(&intent.one_time_name);
-                was_never_sent || (self.ledger.is_unseen && since(intent.at) >= LOOKED_FOR)
+                was_never_sent || (self.ledger.is_unseen && since(intent.at) >= SEARCHED_FOR)
             }
         }
     }

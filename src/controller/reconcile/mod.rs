@@ -71,13 +71,20 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
     let applied = Box::pin(run(&mut reconcile)).await;
     // Nobody evades what was announced by putting another resource in the place of one that is gone.
     let is_taken_up = matches!(&applied, Ok(applied) if applied.ledger.is_some());
-    if !is_taken_up && let Some(mut earlier) = reconcile.for_the_earlier_resource() {
-        let applied = Box::pin(run(&mut earlier)).await;
-        let _: Outcome =
-            Box::pin(earlier.finish_without_resource(applied.unwrap_or_else(Applied::from))).await;
-        reconcile.ledger.refreshed(earlier.ledger);
+    let earlier = match reconcile.for_the_earlier_resource() {
+        Some(mut earlier) if !is_taken_up => {
+            let applied = Box::pin(run(&mut earlier)).await;
+            let completed = Box::pin(earlier.complete_earlier(applied)).await;
+            reconcile.ledger.refreshed(earlier.ledger);
+            completed.requeue
+        }
+        Some(_) | None => None,
+    };
+    let completed = Box::pin(reconcile.report(applied)).await;
+    match earlier {
+        Some((after, lane)) => completed.sooner(after, lane),
+        None => completed,
     }
-    Box::pin(reconcile.report(applied)).await
 }
 
 async fn run(reconcile: &mut Reconcile<'_>) -> Result<Applied, Outcome> {

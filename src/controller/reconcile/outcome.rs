@@ -1,4 +1,6 @@
 //! The one mapping from what happened to condition + event + requeue + metric label.
+//!
+//! Longer than others: each outcome has its row in one table, and whoever looks for one finds it here.
 
 use std::time::Duration;
 

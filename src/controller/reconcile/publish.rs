@@ -10,7 +10,7 @@ use super::outcome::{Disposition, Outcome, Published, Stall};
 use super::permission;
 use super::remaining;
 use super::report::{self, Findings, Names};
-use super::requeue::{Completed, requeue};
+use super::requeue::{Completed, requeue, requeue_earlier};
 use super::task::{Reconcile, Restraint};
 use super::validate::MemberVerdict;
 use crate::api::condition::{self, Kind};
@@ -26,9 +26,8 @@ impl Reconcile<'_> {
     pub(super) async fn report(&mut self, applied: Result<Applied, Outcome>) -> Completed {
         let applied = applied.unwrap_or_else(Applied::from);
         if self.is_gone {
-            let outcome = Box::pin(self.finish_without_resource(applied)).await;
-            let outcome = self.resting(outcome);
-            return requeue(self.context, self.key, &outcome.disposition(), self.lane);
+            let disposition = Box::pin(self.end_without_resource(applied)).await;
+            return requeue(self.context, self.key, &disposition, self.lane);
         }
         let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
         let is_to_be_continued = self.restraint.is_some()
@@ -62,6 +61,18 @@ impl Reconcile<'_> {
             Some(due) => completed.not_later_than(due.duration_since(self.context.clock.now())),
             None => completed,
         }
+    }
+
+    /// The same, for what an earlier resource of this name left: another one reports.
+    pub(super) async fn complete_earlier(&mut self, applied: Result<Applied, Outcome>) -> Completed {
+        let applied = applied.unwrap_or_else(Applied::from);
+        let disposition = Box::pin(self.end_without_resource(applied)).await;
+        requeue_earlier(self.context, self.key, &disposition, self.lane)
+    }
+
+    async fn end_without_resource(&mut self, applied: Applied) -> Disposition {
+        let outcome = self.finish_without_resource(applied).await;
+        self.resting(outcome).disposition()
     }
 
     /// A refused manifest stays refused, whatever was taken away meanwhile, a paused one paused, and an observed one is

@@ -8,6 +8,7 @@ use super::outcome::{Disposition, Requeue};
 use crate::controller::context::Context;
 use crate::controller::metrics::ReconcileResult;
 use crate::controller::state::key::MailboxKey;
+use crate::controller::state::memory::Memory;
 use crate::controller::state::tenants::TenantState;
 use crate::lane::Lane;
 
@@ -46,13 +47,34 @@ impl Completed {
 
 /// When what an outcome means brings the mailbox back, and in which lane.
 pub fn requeue(context: &Context, key: &MailboxKey, disposition: &Disposition, lane: Lane) -> Completed {
+    let count = |memory: &mut Memory, label| {
+        if disposition.requeue == Requeue::WithTenant {
+            memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
+        }
+        memory.count_ending(label)
+    };
+    completed(context, key, disposition, lane, count)
+}
+
+/// The same, for what an earlier resource of this name left: its failures in a row are counted by themselves.
+pub fn requeue_earlier(
+    context: &Context,
+    key: &MailboxKey,
+    disposition: &Disposition,
+    lane: Lane,
+) -> Completed {
+    completed(context, key, disposition, lane, Memory::count_earlier_ending)
+}
+
+fn completed(
+    context: &Context,
+    key: &MailboxKey,
+    disposition: &Disposition,
+    lane: Lane,
+    count: impl FnOnce(&mut Memory, &'static str) -> u32,
+) -> Completed {
     let failures = disposition.label.map_or(1, |label| {
-        context.state.remember(key, |memory| {
-            if disposition.requeue == Requeue::WithTenant {
-                memory.waits_for_tenant = Some(memory.waits_for_tenant.map_or(lane, |other| other.min(lane)));
-            }
-            memory.count_ending(label)
-        })
+        context.state.remember(key, |memory| count(memory, label))
     });
     let mailbox = context.state.index().mailbox(key);
     let tenant = mailbox.map(|mailbox| mailbox.spec.tenant_ref.name.clone());

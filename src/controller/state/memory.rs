@@ -49,6 +49,8 @@ pub struct Memory {
     pub sudden: BTreeSet<Change>,
     /// The label of the last outcome and how many reconciles in a row ended so.
     ending: Option<(&'static str, u32)>,
+    /// The same, of what an earlier resource of this name left.
+    earlier_ending: Option<(&'static str, u32)>,
     /// When a mailbox without a resource was swept last, and for which version of the tenant.
     pub swept: Option<(Option<i64>, Instant)>,
     /// Another resource waits for an address of a mailbox without a resource.
@@ -219,13 +221,20 @@ impl Memory {
 
     /// How many reconciles in a row, this one included, ended with `label`.
     pub fn count_ending(&mut self, label: &'static str) -> u32 {
-        let count = match self.ending {
-            Some((before, count)) if before == label => count.saturating_add(1),
-            _ => 1,
-        };
-        self.ending = Some((label, count));
-        count
+        counted(&mut self.ending, label)
     }
+
+    /// The same, for what an earlier resource of this name left.
+    pub fn count_earlier_ending(&mut self, label: &'static str) -> u32 {
+        counted(&mut self.earlier_ending, label)
+    }
+}
+
+fn counted(ending: &mut Option<(&'static str, u32)>, label: &'static str) -> u32 {
+    let before = ending.filter(|(before, _)| *before == label);
+    let count = before.map_or(0, |(_, count)| count).saturating_add(1);
+    *ending = Some((label, count));
+    count
 }
 
 fn repairs(change: &Change) -> Repairs {

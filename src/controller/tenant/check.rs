@@ -81,20 +81,7 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (ReconcileResult, Option
         }
     };
     if let Some(state) = state {
-        let changed = changes_something(before.as_ref(), &state);
-        let is_ready = matches!(state, TenantState::Ready(_));
-        let left = newly_departed(before.as_ref(), &state);
-        context.state.tenants.set(name, state);
-        // Whoever has left loses what we know of at once, and everything else when their mailbox is reconciled.
-        let held_by_them = context.state.index().held_by(&left);
-        context.enqueue(held_by_them);
-        if changed {
-            // After a restart what waits for the first check keeps its place.
-            let lane = if before.is_none() { Lane::Sweep } else { Lane::Edit };
-            context.enqueue_mailboxes_of(name, Some(lane));
-        } else if is_ready {
-            context.enqueue_mailboxes_of(name, None);
-        }
+        take_over(context, name, before.as_ref(), state);
     }
     let not_written = |error: kube::Error| {
         tracing::warn!(%error, tenant = name, "the status of an ExchangeTenant could not be written");
@@ -112,6 +99,24 @@ pub async fn run(context: &Arc<Context>, name: &str) -> (ReconcileResult, Option
         return not_written(error);
     }
     (result, Some(again))
+}
+
+/// What was found holds from now on, for every mailbox of the tenant.
+fn take_over(context: &Context, name: &str, before: Option<&TenantState>, state: TenantState) {
+    let changed = changes_something(before, &state);
+    let is_ready = matches!(state, TenantState::Ready(_));
+    let left = newly_departed(before, &state);
+    context.state.tenants.set(name, state);
+    // Whoever has left loses what we know of at once, and everything else when their mailbox is reconciled.
+    let held_by_them = context.state.index().held_by(&left);
+    context.enqueue(held_by_them);
+    if changed {
+        // After a restart what waits for the first check keeps its place.
+        let lane = if before.is_none() { Lane::Sweep } else { Lane::Edit };
+        context.enqueue_mailboxes_of(name, Some(lane));
+    } else if is_ready {
+        context.enqueue_mailboxes_of(name, None);
+    }
 }
 
 /// Whether the connection worked, and nobody else may have taken the tenant over since.
@@ -240,7 +245,7 @@ async fn check(context: &Context, object: &ExchangeTenant, before: Option<&Tenan
         .ok_or_else(|| Fault::Unreachable("Get-AcceptedDomain shows no initial domain".to_owned()))?;
     let old = match before {
         Some(TenantState::Ready(old)) => Some(old),
-        _ => None,
+        Some(TenantState::NotReady { .. }) | None => None,
     };
     let Named {
         protected,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
@@ -101,10 +102,16 @@ pub async fn report(
     let written = api
         .replace_status(&object.name_any(), &PostParams::default(), &next)
         .await?;
+    report_news(context, object, &old.conditions, &verdicts).await;
+    Ok(written)
+}
+
+/// An event for each condition that is new, or says something new.
+async fn report_news(context: &Context, object: &ExchangeTenant, before: &[Condition], verdicts: &[Verdict]) {
     for verdict in verdicts.iter().filter(|verdict| has_event(verdict.kind)) {
-        let before = condition::find(&old.conditions, verdict.kind);
+        let shown = condition::find(before, verdict.kind);
         let truth = verdict.truth.as_str();
-        if before.is_none_or(|before| before.reason != verdict.reason.as_str() || before.status != truth) {
+        if shown.is_none_or(|shown| shown.reason != verdict.reason.as_str() || shown.status != truth) {
             let event = Event {
                 warning: verdict.kind != Kind::Ready || verdict.truth != Truth::True,
                 reason: if verdict.kind == Kind::Ready {
@@ -118,7 +125,6 @@ pub async fn report(
             context.events.publish(object, event).await;
         }
     }
-    Ok(written)
 }
 
 /// Conditions whose change is an event too: those that somebody has to act on before anything stops.
