@@ -1,4 +1,5 @@
-//! The one source of random bits that decides anything: names created once, and how waits are spread.
+//! The one source of random bits that decides anything: names created once, and how waits are spread. The simulated tenant
+//! has its own, for it shares no code with the operator.
 //!
 //! Injected like the clock, so that a run of the tests can be repeated bit by bit. Ids that only appear in logs and
 //! headers of requests are drawn elsewhere: nothing depends on them.

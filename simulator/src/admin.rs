@@ -72,13 +72,13 @@ fn call(action: Action) -> Result<(Method, String, Option<Value>), Failure> {
             "permissions/send-as",
             json!({"mailbox": mailbox, "row": parse(&row)?}),
         ),
-        Action::Stubborn {
+        Action::Undeletable {
             mailbox,
             trustee,
-            stubborn,
+            undeletable,
         } => post(
-            "permissions/stubborn",
-            json!({"mailbox": mailbox, "trustee": trustee, "stubborn": stubborn}),
+            "permissions/undeletable",
+            json!({"mailbox": mailbox, "trustee": trustee, "undeletable": undeletable}),
         ),
         Action::State => get("state"),
         Action::Mailboxes => get("mailboxes"),

@@ -134,7 +134,7 @@ pub enum Action {
     InjectAccess {
         #[arg(long, value_name = "ADDRESS")]
         mailbox: String,
-        /// `{"trustee": …}`, with `rights`, `deny`, `standing` (`explicit`, `inherited`, `stubborn`) and
+        /// `{"trustee": …}`, with `rights`, `deny`, `standing` (`explicit`, `inherited`, `undeletable`) and
         /// `autoMapping` where they matter.
         #[arg(long, value_name = "JSON")]
         row: String,
@@ -148,13 +148,13 @@ pub enum Action {
         row: String,
     },
     /// Make somebody's entries on a mailbox impossible to remove, or possible again.
-    Stubborn {
+    Undeletable {
         #[arg(long, value_name = "ADDRESS")]
         mailbox: String,
         #[arg(long, value_name = "IDENTITY")]
         trustee: String,
         #[arg(long, action = ArgAction::Set)]
-        stubborn: bool,
+        undeletable: bool,
     },
     /// Print the whole tenant.
     State,

@@ -178,7 +178,33 @@ pub enum Fault {
     Silent,
 }
 
+/// What comes of the answer to a disturbed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    Whole,
+    Cut,
+    Never,
+    /// The connection stays open.
+    Silent,
+}
+
 impl Fault {
+    pub(crate) fn arrival(&self) -> Arrival {
+        match self {
+            Self::LostRequest | Self::LostAnswer => Arrival::Never,
+            Self::CutAnswer => Arrival::Cut,
+            Self::Silent => Arrival::Silent,
+            Self::Throttled { .. }
+            | Self::TenantConcurrency
+            | Self::ServerError { .. }
+            | Self::ErrorInBody { .. }
+            | Self::Redirect { .. }
+            | Self::Denied
+            | Self::Unauthorized
+            | Self::Forgotten => Arrival::Whole,
+        }
+    }
+
     /// The name under which it is counted.
     pub fn name(&self) -> &'static str {
         match self {

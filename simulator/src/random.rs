@@ -1,4 +1,5 @@
-//! A small seeded generator (SplitMix64), so that a run can be repeated exactly.
+//! A small seeded generator (SplitMix64), so that a run can be repeated exactly. It is our own because the stream of a seed may
+//! never change: kept runs are seeds of this very stream.
 
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::credentials::{App, Refused};
-use crate::faults::{Fault, Surface};
+use crate::faults::{Arrival, Fault, Surface};
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::token::Resource;
 use crate::wire::{Delivery, Http, Reply, option, query};
@@ -34,10 +34,11 @@ pub fn answer(world: &mut World, http: &Http, tenant: &str) -> Delivery {
         resource: resource.name().to_owned(),
     };
     world.record(Actor::App, Some(http.number), kind, outcome);
-    match fault {
-        Some(Fault::LostRequest | Fault::LostAnswer) => Delivery::Lost,
-        Some(Fault::CutAnswer) => Delivery::Cut(reply),
-        _ => Delivery::Whole(reply),
+    match fault.as_ref().map_or(Arrival::Whole, Fault::arrival) {
+        Arrival::Never => Delivery::Lost,
+        Arrival::Cut => Delivery::Cut(reply),
+        // Only Graph falls silent.
+        Arrival::Silent | Arrival::Whole => Delivery::Whole(reply),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::directory::{Seen, SendAsEntry, Standing};
+use crate::directory::{ObjectView, SendAsEntry, Standing};
 use crate::quirks::Quirks;
 use crate::settings::ShownSettings;
 
@@ -78,7 +78,7 @@ pub struct SendAsView {
 
 impl MailboxView {
     /// `None` when the object has no mailbox.
-    pub(crate) fn of(seen: &Seen, quirks: &Quirks) -> Option<Self> {
+    pub(crate) fn of(seen: &ObjectView, quirks: &Quirks) -> Option<Self> {
         let granted = |entry: &&SendAsEntry| !entry.deny && entry.standing != Standing::Inherited;
         let mailbox = seen.mailbox.as_ref()?;
         let hidden = mailbox.settings.get("HiddenFromAddressListsEnabled");

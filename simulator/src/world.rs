@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::directory::{Directory, Handle, Object, Seen, SignInStore, View, Visibility};
+use crate::directory::{Directory, Handle, Object, ObjectView, SignInStore, View, Visibility};
 use crate::error::CmdletError;
 use crate::faults::{FaultEngine, Origin};
 use crate::grants::{AppGrants, ParameterRules};
@@ -273,7 +273,11 @@ impl World {
 
     /// The object, other than `except`, that holds one of these addresses or has one as its user
     /// principal name; deleted ones that can be restored count.
-    pub fn holder_of<'a>(&self, addresses: &'a [String], except: Option<Handle>) -> Option<(&'a str, Seen)> {
+    pub fn holder_of<'a>(
+        &self,
+        addresses: &'a [String],
+        except: Option<Handle>,
+    ) -> Option<(&'a str, ObjectView)> {
         addresses.iter().find_map(|address| {
             self.directory
                 .matching(address, View::Newest)

@@ -161,17 +161,17 @@ fn the_admin_changes_people_groups_and_access_lists() {
     member(user, "false");
     server.ask(&["licence", "--user", user, "--licensed", "false"]);
     assert!(server.ask(&["change-sid", "--user", "second.member@contoso.com"])["sid"].is_string());
-    let row = format!(r#"{{"trustee": "{stray}", "rights": ["ReadPermission"], "standing": "stubborn"}}"#);
+    let row = format!(r#"{{"trustee": "{stray}", "rights": ["ReadPermission"], "standing": "undeletable"}}"#);
     server.ask(&["inject-access", "--mailbox", user, "--row", &row]);
     let row = format!(r#"{{"trustee": "{stray}", "deny": true}}"#);
     server.ask(&["inject-send-as", "--mailbox", user, "--row", &row]);
     server.ask(&[
-        "stubborn",
+        "undeletable",
         "--mailbox",
         user,
         "--trustee",
         stray,
-        "--stubborn",
+        "--undeletable",
         "false",
     ]);
 

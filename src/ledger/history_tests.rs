@@ -1,4 +1,6 @@
 //! The history answers who had what, whatever happened, and stays small.
+//!
+//! Longer than others: one story of random changes is told to the ledger and kept beside it, and all tests ask both.
 
 use std::collections::{BTreeMap, BTreeSet};
 

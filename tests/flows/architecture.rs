@@ -25,7 +25,7 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("plan", &["api", "ledger", "mail", "setting", "words"]),
     (
         "exchange",
-        &["clock", "fair", "lane", "leadership", "mail", "setting"],
+        &["clock", "fair", "lane", "leadership", "mail", "rng", "setting"],
     ),
     ("doctor", &["clock", "exchange", "lane", "mail", "rng", "setting"]),
     (
@@ -241,4 +241,29 @@ fn the_simulated_tenant_shares_no_code_with_the_operator() {
             "{file}"
         );
     }
+}
+
+/// A file that a person can't hold in mind has a reason at its head, or is two files.
+#[test]
+fn a_long_file_says_why_it_is_long() {
+    const LONG: usize = 500;
+    const REASON: &str = "//! Longer than others: ";
+    let mut files = Vec::new();
+    for root in ["src", "simulator", "testkit", "tests", "xtask"] {
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(root), &mut files);
+    }
+    let says_why = |text: &str| {
+        let mut head = text.lines().take_while(|line| line.starts_with("//!"));
+        head.any(|line| line.starts_with(REASON))
+    };
+    let silent: Vec<&String> = files
+        .iter()
+        .filter(|(_, text)| text.lines().count() > LONG && !says_why(text))
+        .map(|(file, _)| file)
+        .collect();
+    assert!(files.len() > 400, "{} files were found", files.len());
+    assert!(
+        silent.is_empty(),
+        "over {LONG} lines, without a reason: {silent:?}"
+    );
 }

@@ -5,7 +5,7 @@ use kube::CustomResourceExt;
 use serde_json::{Value, json};
 use shared_mailbox_operator::api::SharedMailbox;
 use shared_mailbox_operator::plan::{Company, FAMILIES, Family};
-use shared_mailbox_operator::setting::{self, Call, Property, Source, Values, Who};
+use shared_mailbox_operator::setting::{self, Call, Kind, Property, Source, Values, Who};
 use simulator::{Fault, FaultRule, Faults, ParameterRule, Quirks, Seed};
 use testkit::{World, condition, with};
 
@@ -73,7 +73,6 @@ fn declared_properties(family: &Family) -> Vec<&Property> {
 fn other_value(property: &Property) -> Value {
     match property.parameter {
         "MailTip" => json!("Somebody else's words"),
-        "CustomAttribute1" => json!("theirs"),
         "RetainDeletedItemsFor" => json!("7.00:00:00"),
         "LitigationHoldDuration" => json!(100),
         "RetentionPolicy" => json!("Forever"),
@@ -97,9 +96,10 @@ fn other_value(property: &Property) -> Value {
         "TimeFormat" => json!("h:mm tt"),
         other => {
             let example = schema_of(property.field)["example"].clone();
-            match example.as_bool() {
-                Some(flag) => json!(!flag),
-                None => panic!("give {other} another value here"),
+            match (example.as_bool(), example.as_str()) {
+                (Some(flag), _) => json!(!flag),
+                (None, Some(text)) if property.kind == Kind::Text => json!(format!("not {text}")),
+                (None, _) => panic!("give {other} another value here"),
             }
         }
     }

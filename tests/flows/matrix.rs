@@ -366,7 +366,7 @@ async fn what_cannot_be_removed_is_reported_and_never_said_to_be_revoked() {
     let world = ready().await;
     world.apply(&team(&[FIRST])).await;
     world.wait_permission("team", "True", "Granted").await;
-    world.tenant.set_stubborn(SALES, FIRST, true).unwrap();
+    world.tenant.set_undeletable(SALES, FIRST, true).unwrap();
     world.delete_permission("team").await;
     let stuck = world.wait_mailbox("sales", "False", "GrantStuck").await;
     says(&stalled(&stuck, "GrantStuck"), &[FIRST, "FullAccess", "SendAs"]);
@@ -376,7 +376,7 @@ async fn what_cannot_be_removed_is_reported_and_never_said_to_be_revoked() {
     forget(&world);
     world.sleep(2 * 3600).await;
     assert!((2..=12).contains(&world.writes().len()), "{:?}", world.writes());
-    world.tenant.set_stubborn(SALES, FIRST, false).unwrap();
+    world.tenant.set_undeletable(SALES, FIRST, false).unwrap();
     let status = world
         .wait_mailbox("sales", "True", "UpToDate")
         .await

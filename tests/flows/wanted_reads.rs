@@ -1,4 +1,6 @@
 //! What does not need to be known stops nothing: every read, failing in every way, and every promise.
+//!
+//! Longer than others: it is one table of promises, with how each of them falls due and is seen to be kept.
 
 use std::time::Duration;
 

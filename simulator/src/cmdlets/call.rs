@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::directory::{Object, Seen, View};
+use crate::directory::{Object, ObjectView, View};
 use crate::error::CmdletError;
 use crate::faults::Origin;
 use crate::journal::Actor;
@@ -44,13 +44,17 @@ impl Done {
 
 impl Call<'_> {
     /// The one object in scope that `identity` names, as this call's view shows it.
-    pub fn resolve(&self, identity: &str, scope: impl Fn(&Object) -> bool) -> Result<Seen, CmdletError> {
+    pub fn resolve(
+        &self,
+        identity: &str,
+        scope: impl Fn(&Object) -> bool,
+    ) -> Result<ObjectView, CmdletError> {
         // Of a distinguished name, the common name is what distinguishes objects.
         let name = identity
             .strip_prefix("CN=")
             .and_then(|rest| rest.split_once(",OU="));
         let name = name.map_or(identity, |(name, _)| name);
-        let mut found: Vec<Seen> = self
+        let mut found: Vec<ObjectView> = self
             .world
             .directory
             .matching(name, self.view)
@@ -69,7 +73,7 @@ impl Call<'_> {
         &self,
         identity: &str,
         scope: impl Fn(&Object) -> bool,
-    ) -> Result<Seen, CmdletError> {
+    ) -> Result<ObjectView, CmdletError> {
         let seen = self.resolve(identity, &scope)?;
         let newest = self.world.directory.seen(seen.handle, View::Newest);
         newest
@@ -78,7 +82,7 @@ impl Call<'_> {
     }
 
     /// The user or group that a permission goes to or comes from.
-    pub fn trustee(&self, identity: &str) -> Result<Seen, CmdletError> {
+    pub fn trustee(&self, identity: &str) -> Result<ObjectView, CmdletError> {
         self.resolve(identity, |object| {
             object.is_live() && object.is_security_principal()
         })
@@ -108,15 +112,15 @@ impl Call<'_> {
 /// What became of an account that an entry names.
 #[derive(Debug)]
 pub enum Account {
-    Live(Seen),
+    Live(ObjectView),
     /// Can still be restored.
-    SoftDeleted(Seen),
+    SoftDeleted(ObjectView),
     /// The identifier no longer resolves.
     Gone,
 }
 
 /// How permission rows show an account: users by UPN, groups by display name.
-pub fn shown_name(seen: &Seen) -> String {
+pub fn shown_name(seen: &ObjectView) -> String {
     seen.upn.clone().unwrap_or_else(|| seen.display_name.clone())
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::call::{Call, Done};
 use super::{query, rows};
-use crate::directory::{Object, Seen};
+use crate::directory::{Object, ObjectView};
 use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 use crate::row::{Row, Select};
@@ -42,7 +42,7 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
     })
 }
 
-fn display_names(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+fn display_names(call: &Call<'_>, seen: &ObjectView, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     if let Some(mailbox) = &seen.mailbox {
         let texts = rows::on_behalf(call, &mailbox.on_behalf, |trustee| trustee.display_name.clone());

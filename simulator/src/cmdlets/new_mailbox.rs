@@ -49,7 +49,7 @@ pub fn run(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
             &holder.name,
         ));
     }
-    let same_name = |object: &crate::directory::Seen| object.name.eq_ignore_ascii_case(&name);
+    let same_name = |object: &crate::directory::ObjectView| object.name.eq_ignore_ascii_case(&name);
     if call
         .world
         .directory

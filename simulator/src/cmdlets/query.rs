@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::call::{Call, Done};
-use crate::directory::{Object, Seen};
+use crate::directory::{Object, ObjectView};
 use crate::error::CmdletError;
 use crate::filter::Filter;
 use crate::parameters::Parameters;
@@ -18,7 +18,7 @@ pub fn list(
     call: &Call<'_>,
     parameters: &Parameters,
     scope: impl Fn(&Object) -> bool,
-    row: impl Fn(&Call<'_>, &Seen, &Select) -> Map<String, Value>,
+    row: impl Fn(&Call<'_>, &ObjectView, &Select) -> Map<String, Value>,
 ) -> Result<Done, CmdletError> {
     let filter = parameters
         .text("Filter")
@@ -84,12 +84,12 @@ pub fn result_size(parameters: &Parameters) -> Result<Option<usize>, CmdletError
 }
 
 /// Objects that the filter can match: found by name where it names them, else all.
-fn candidates<'c>(call: &'c Call<'_>, filter: Option<&Filter>) -> Box<dyn Iterator<Item = Seen> + 'c> {
+fn candidates<'c>(call: &'c Call<'_>, filter: Option<&Filter>) -> Box<dyn Iterator<Item = ObjectView> + 'c> {
     let directory = &call.world.directory;
     let Some(names) = filter.and_then(Filter::names) else {
         return Box::new(directory.all(call.view));
     };
-    let mut found: Vec<Seen> = names
+    let mut found: Vec<ObjectView> = names
         .iter()
         .flat_map(|name| directory.matching(name, call.view))
         .collect();

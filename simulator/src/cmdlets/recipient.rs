@@ -2,7 +2,7 @@
 
 use super::call::{Call, Done};
 use super::{query, rows};
-use crate::directory::{Object, Seen};
+use crate::directory::{Object, ObjectView};
 use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 use crate::row::Row;
@@ -93,7 +93,7 @@ pub fn get_member(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, 
     })?;
     let deleted = parameters.is_on("IncludeSoftDeletedObjects");
     let ids = group.group.as_ref().map(|group| group.members.as_slice());
-    let members: Vec<Seen> = ids
+    let members: Vec<ObjectView> = ids
         .unwrap_or_default()
         .iter()
         .filter_map(|id| call.world.directory.by_id(*id, call.view))

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::call::{Account, Call, Done, inherited_ignored, shown_name};
 use super::query;
-use crate::directory::{Object, Seen, SendAsEntry, Standing};
+use crate::directory::{Object, ObjectView, SendAsEntry, Standing};
 use crate::error::CmdletError;
 use crate::parameters::{Parameters, Takes};
 use crate::quirks::Linked;
@@ -52,7 +52,7 @@ pub fn get(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, CmdletE
         .map(|text| sid_of(call, &text))
         .transpose()?;
     let smtp = parameters.is_on("IncludeTrusteeWithPrimarySmtpAddress");
-    let targets: Box<dyn Iterator<Item = Seen>> = match parameters.text("Identity") {
+    let targets: Box<dyn Iterator<Item = ObjectView>> = match parameters.text("Identity") {
         Some(identity) => Box::new(std::iter::once(call.resolve(&identity, is_live_recipient)?)),
         None => Box::new(
             call.world
@@ -108,7 +108,7 @@ const SELF_ROW: Shown<'static> = Shown {
     address: "",
 };
 
-fn entry_row(call: &Call<'_>, target: &Seen, entry: &SendAsEntry, smtp: bool) -> Value {
+fn entry_row(call: &Call<'_>, target: &ObjectView, entry: &SendAsEntry, smtp: bool) -> Value {
     let account = call.account_behind(entry.trustee);
     let address = match &account {
         Account::Live(seen) | Account::SoftDeleted(seen) if smtp => seen.primary_address(),
@@ -139,7 +139,7 @@ fn trustee_text(account: &Account, sid: &str) -> String {
     }
 }
 
-fn row(call: &Call<'_>, target: &Seen, shown: &Shown<'_>) -> Value {
+fn row(call: &Call<'_>, target: &ObjectView, shown: &Shown<'_>) -> Value {
     let mut row = Row::new(&call.select);
     row.put("Identity", target.name.clone());
     row.put("Trustee", shown.trustee);
@@ -244,7 +244,7 @@ fn not_present(object: &str, account: &str) -> String {
 }
 
 /// The SID under which entries of an account are looked for when it is named.
-pub fn found_sid<'t>(call: &Call<'_>, trustee: &'t Seen) -> &'t str {
+pub fn found_sid<'t>(call: &Call<'_>, trustee: &'t ObjectView) -> &'t str {
     match call.world.quirks.access.linked {
         Linked::NotFound => &trustee.sid,
         Linked::None | Linked::Found => trustee.entry_sid(),
@@ -261,11 +261,11 @@ pub fn former_sids(call: &Call<'_>, name: &str) -> Vec<String> {
 }
 
 /// An account as warnings name it.
-pub fn account(trustee: &Seen) -> String {
+pub fn account(trustee: &ObjectView) -> String {
     format!("{FOREST}\\{}", trustee.alias.as_deref().unwrap_or(&trustee.name))
 }
 
-fn ends(call: &Call<'_>, parameters: &Parameters) -> Result<(Seen, Seen), CmdletError> {
+fn ends(call: &Call<'_>, parameters: &Parameters) -> Result<(ObjectView, ObjectView), CmdletError> {
     let identity = parameters.required("Identity")?;
     let name = parameters.required("Trustee")?;
     check_right(parameters, true)?;

@@ -5,12 +5,12 @@ use uuid::Uuid;
 
 use super::archive;
 use super::call::Call;
-use crate::directory::{MailboxType, Object, Seen, View};
+use crate::directory::{MailboxType, Object, ObjectView, View};
 use crate::row::{Row, Select};
 use crate::settings::{self, Pair};
 
 /// What every row shows: who it is about.
-fn identity(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
+fn identity(call: &Call<'_>, seen: &ObjectView, row: &mut Row<'_>) {
     let organization = &call.world.tenant.initial_domain;
     row.put("Name", seen.name.clone());
     row.put("Identity", seen.name.clone());
@@ -35,7 +35,7 @@ fn identity(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
 }
 
 /// What the rows of recipients, users and groups show.
-fn common(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
+fn common(call: &Call<'_>, seen: &ObjectView, row: &mut Row<'_>) {
     identity(call, seen, row);
     row.put("RecipientType", seen.recipient_type());
     row.put("RecipientTypeDetails", seen.recipient_type_details());
@@ -44,7 +44,7 @@ fn common(call: &Call<'_>, seen: &Seen, row: &mut Row<'_>) {
 }
 
 /// What everything with a mail address shows.
-fn mail(seen: &Seen, row: &mut Row<'_>) {
+fn mail(seen: &ObjectView, row: &mut Row<'_>) {
     row.put("Alias", seen.alias.clone().unwrap_or_default());
     row.put("PrimarySmtpAddress", seen.primary_address().unwrap_or_default());
     row.list("EmailAddresses", seen.addresses.clone());
@@ -60,7 +60,7 @@ fn mail(seen: &Seen, row: &mut Row<'_>) {
 }
 
 /// A row of Get-Mailbox.
-pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+pub fn mailbox(call: &Call<'_>, seen: &ObjectView, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     common(call, seen, &mut row);
     mail(seen, &mut row);
@@ -101,7 +101,7 @@ pub fn mailbox(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Val
     row.finish()
 }
 
-fn shown_settings(call: &Call<'_>, seen: &Seen, pair: &Pair, row: &mut Row<'_>) {
+fn shown_settings(call: &Call<'_>, seen: &ObjectView, pair: &Pair, row: &mut Row<'_>) {
     for setting in pair.settings {
         if row.wants(setting.name) {
             row.put(setting.name, setting.shown(seen, &call.world.quirks));
@@ -110,7 +110,7 @@ fn shown_settings(call: &Call<'_>, seen: &Seen, pair: &Pair, row: &mut Row<'_>) 
 }
 
 /// A row of Get-CASMailbox.
-pub fn client_access(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+pub fn client_access(call: &Call<'_>, seen: &ObjectView, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     identity(call, seen, &mut row);
     row.put("PrimarySmtpAddress", seen.primary_address().unwrap_or_default());
@@ -120,7 +120,7 @@ pub fn client_access(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<Strin
 }
 
 /// A row about what is kept in the mailbox itself.
-pub fn store(call: &Call<'_>, seen: &Seen, pair: &Pair, select: &Select) -> Map<String, Value> {
+pub fn store(call: &Call<'_>, seen: &ObjectView, pair: &Pair, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     row.put("Identity", seen.name.clone());
     row.put("MailboxOwnerId", seen.name.clone());
@@ -144,7 +144,7 @@ pub fn on_behalf(call: &Call<'_>, trustees: &[Uuid], text: impl Fn(&Object) -> S
 }
 
 /// A row of Get-Recipient.
-pub fn recipient(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+pub fn recipient(call: &Call<'_>, seen: &ObjectView, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     common(call, seen, &mut row);
     mail(seen, &mut row);
@@ -167,7 +167,7 @@ pub fn recipient(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, V
 }
 
 /// A row of Get-User.
-pub fn user(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+pub fn user(call: &Call<'_>, seen: &ObjectView, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     common(call, seen, &mut row);
     row.put("UserPrincipalName", seen.upn.clone().unwrap_or_default());
@@ -180,7 +180,7 @@ pub fn user(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value>
 }
 
 /// A row of Get-Group.
-pub fn group(call: &Call<'_>, seen: &Seen, select: &Select) -> Map<String, Value> {
+pub fn group(call: &Call<'_>, seen: &ObjectView, select: &Select) -> Map<String, Value> {
     let mut row = Row::new(select);
     common(call, seen, &mut row);
     row.put("Sid", seen.sid.clone());

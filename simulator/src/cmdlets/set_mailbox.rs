@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::call::{Call, Done, is_live_mailbox};
 use super::new_mailbox::{check_alias, check_display_name};
 use super::{quotas, write_settings};
-use crate::directory::{MailboxType, Object, Seen, SignInStore, View, smtp_part};
+use crate::directory::{MailboxType, Object, ObjectView, SignInStore, View, smtp_part};
 use crate::error::CmdletError;
 use crate::parameters::{ListChange, Parameters, Takes};
 use crate::settings;
@@ -125,7 +125,7 @@ fn custom_attributes(parameters: &Parameters, after: &mut Object) -> Result<(), 
 fn addresses(
     call: &Call<'_>,
     parameters: &Parameters,
-    before: &Seen,
+    before: &ObjectView,
     after: &mut Object,
 ) -> Result<(), CmdletError> {
     match parameters.list_change("EmailAddresses")? {
@@ -175,7 +175,7 @@ fn addresses(
 }
 
 /// Addresses that came with this call must be well-formed, in an accepted domain, and free.
-fn check_new_addresses(call: &Call<'_>, before: &Seen, after: &Object) -> Result<(), CmdletError> {
+fn check_new_addresses(call: &Call<'_>, before: &ObjectView, after: &Object) -> Result<(), CmdletError> {
     let added: Vec<String> = after
         .smtp_addresses()
         .chain(after.upn.as_deref())

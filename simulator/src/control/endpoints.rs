@@ -17,7 +17,7 @@
 //! | `POST /_simulator/directory/delete`, `restore`, `purge` | `{"user"}` | |
 //! | `POST /_simulator/permissions/full-access` | `{"mailbox", "row"}`, see [`AccessRow`] | `{"objectId"}` |
 //! | `POST /_simulator/permissions/send-as` | `{"mailbox", "row"}`, see [`SendAsRow`] | `{"objectId"}` |
-//! | `POST /_simulator/permissions/stubborn` | `{"mailbox", "trustee", "stubborn"}` | |
+//! | `POST /_simulator/permissions/undeletable` | `{"mailbox", "trustee", "undeletable"}` | |
 //! | `GET`, `PUT /_simulator/grants` | the app's grants | |
 //! | `GET`, `PUT /_simulator/quirks` | how it answers where nobody knows | |
 //! | `POST /_simulator/parameters` | `{"cmdlet", "parameter", "rule"}`, see [`ParameterRule`] | |
@@ -110,10 +110,10 @@ struct Injection<R> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Stubbornness {
+struct Undeletability {
     mailbox: String,
     trustee: String,
-    stubborn: bool,
+    undeletable: bool,
 }
 
 #[derive(Deserialize)]
@@ -336,14 +336,14 @@ fn permissions(control: &Control, what: &str, request: &Request<Bytes>) -> Resul
                 .map_err(|error| unknown(&error))?;
             Ok(json!({"objectId": id}))
         }
-        "stubborn" => {
-            let Stubbornness {
+        "undeletable" => {
+            let Undeletability {
                 mailbox,
                 trustee,
-                stubborn,
+                undeletable,
             } = body(request)?;
             control
-                .set_stubborn(&mailbox, &trustee, stubborn)
+                .set_undeletable(&mailbox, &trustee, undeletable)
                 .map_err(|error| unknown(&error))?;
             Ok(json!({}))
         }

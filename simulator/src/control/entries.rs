@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::handle::{Control, UnknownObject, find, find_deleted};
-use crate::directory::{AccessEntry, AccessRight, Seen, SendAsEntry, Standing};
+use crate::directory::{AccessEntry, AccessRight, ObjectView, SendAsEntry, Standing};
 use crate::faults::Origin;
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::world::World;
@@ -123,14 +123,19 @@ impl Control {
     }
 
     /// From now on somebody's explicit entries on a mailbox can't be removed, or can again.
-    pub fn set_stubborn(&self, mailbox: &str, trustee: &str, stubborn: bool) -> Result<(), UnknownObject> {
+    pub fn set_undeletable(
+        &self,
+        mailbox: &str,
+        trustee: &str,
+        undeletable: bool,
+    ) -> Result<(), UnknownObject> {
         self.with(|world| {
             let target = with_mailbox(world, mailbox)?;
             let (id, _) = self::trustee(world, trustee)?;
-            let (from, to) = if stubborn {
-                (Standing::Explicit, Standing::Stubborn)
+            let (from, to) = if undeletable {
+                (Standing::Explicit, Standing::Undeletable)
             } else {
-                (Standing::Stubborn, Standing::Explicit)
+                (Standing::Undeletable, Standing::Explicit)
             };
             world.update(target.handle, Origin::Exchange, |object| {
                 let full = object
@@ -150,7 +155,7 @@ impl Control {
     }
 }
 
-fn with_mailbox(world: &World, identity: &str) -> Result<Seen, UnknownObject> {
+fn with_mailbox(world: &World, identity: &str) -> Result<ObjectView, UnknownObject> {
     let found = find(world, identity).filter(|seen| seen.mailbox.is_some());
     found.ok_or_else(|| UnknownObject(identity.to_owned()))
 }
@@ -170,7 +175,7 @@ fn trustee(world: &mut World, identity: &str) -> Result<(Uuid, String), UnknownO
 }
 
 /// In the journal it stands as the cmdlet that makes such entries.
-fn record(world: &mut World, cmdlet: &str, target: &Seen, row: Value, changed: bool) {
+fn record(world: &mut World, cmdlet: &str, target: &ObjectView, row: Value, changed: bool) {
     let mut parameters = row;
     if let Value::Object(fields) = &mut parameters {
         fields.insert("Identity".to_owned(), target.guid.to_string().into());

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::cmdlets::{self, Call};
 use crate::credentials::Federation;
-use crate::directory::{Seen, View};
+use crate::directory::{ObjectView, View};
 use crate::error::CmdletError;
 use crate::faults::{FaultRule, Faults, Origin};
 use crate::grants::{AppGrants, ParameterRule};
@@ -301,7 +301,7 @@ impl Control {
     }
 }
 
-pub fn find(world: &World, identity: &str) -> Option<Seen> {
+pub fn find(world: &World, identity: &str) -> Option<ObjectView> {
     world
         .directory
         .matching(identity, View::Newest)
@@ -309,7 +309,7 @@ pub fn find(world: &World, identity: &str) -> Option<Seen> {
         .find(|seen| seen.is_live())
 }
 
-pub fn find_deleted(world: &World, identity: &str) -> Option<Seen> {
+pub fn find_deleted(world: &World, identity: &str) -> Option<ObjectView> {
     let found = world.directory.matching(identity, View::Newest);
     found.into_iter().find(|seen| !seen.is_live())
 }

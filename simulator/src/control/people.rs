@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::handle::{Control, UnknownObject, find, find_deleted};
-use crate::directory::{Handle, Seen, SignInStore, View, Visibility};
+use crate::directory::{Handle, ObjectView, SignInStore, View, Visibility};
 use crate::faults::Origin;
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::seed::{GroupKind, SeedContact, SeedGroup, SeedUser};
@@ -238,7 +238,7 @@ impl Control {
         &self,
         user: &str,
         body: Value,
-        act: impl FnOnce(&mut World, &Seen) -> bool,
+        act: impl FnOnce(&mut World, &ObjectView) -> bool,
     ) -> Result<(), UnknownObject> {
         self.with(|world| {
             let seen = find(world, user).ok_or_else(|| UnknownObject(user.to_owned()))?;
@@ -249,7 +249,7 @@ impl Control {
     }
 }
 
-fn record_change(world: &mut World, seen: &Seen, body: Value, changed: bool) {
+fn record_change(world: &mut World, seen: &ObjectView, body: Value, changed: bool) {
     let kind = if seen.group.is_some() { "groups" } else { "users" };
     let outcome = Outcome {
         status: 204,

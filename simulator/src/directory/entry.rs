@@ -54,7 +54,7 @@ pub enum Standing {
     Inherited,
     /// Removals are answered as if it weren't there, and it stays: what admins meet when a leftover
     /// security identifier is in the way.
-    Stubborn,
+    Undeletable,
 }
 
 /// Rights of Add-MailboxPermission, in the order in which Exchange prints them.

@@ -24,7 +24,7 @@ pub struct Handle(usize);
 
 /// An object as one view shows it.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ObjectView {
     pub handle: Handle,
     pub object: Arc<Object>,
     /// Entra's `accountEnabled`: whether anybody can sign in.
@@ -35,7 +35,7 @@ pub struct Seen {
     pub signed_in: bool,
 }
 
-impl Deref for Seen {
+impl Deref for ObjectView {
     type Target = Object;
 
     fn deref(&self) -> &Object {
@@ -149,12 +149,12 @@ impl Directory {
     }
 
     /// The object as `view` shows it, if it shows it at all.
-    pub fn seen(&self, handle: Handle, view: View) -> Option<Seen> {
+    pub fn seen(&self, handle: Handle, view: View) -> Option<ObjectView> {
         let entry = self.entries.get(handle.0)?;
         let object = entry.object.seen(view)?.clone()?;
         let account_enabled = entry.account_enabled.seen(view).copied().unwrap_or(true);
         let disabled_in_exchange = entry.disabled_in_exchange.seen(view).copied().unwrap_or(false);
-        Some(Seen {
+        Some(ObjectView {
             handle,
             object,
             account_enabled,
@@ -163,12 +163,12 @@ impl Directory {
         })
     }
 
-    pub fn by_id(&self, id: Uuid, view: View) -> Option<Seen> {
+    pub fn by_id(&self, id: Uuid, view: View) -> Option<ObjectView> {
         self.seen(*self.ids.get(&id)?, view)
     }
 
     /// Objects that answer to `identity` in this view.
-    pub fn matching(&self, identity: &str, view: View) -> Vec<Seen> {
+    pub fn matching(&self, identity: &str, view: View) -> Vec<ObjectView> {
         let identity = identity.to_lowercase();
         let handles = self.names.get(&identity).map(Vec::as_slice).unwrap_or_default();
         handles
@@ -179,7 +179,7 @@ impl Directory {
     }
 
     /// Every object that this view shows, in the order of creation.
-    pub fn all(&self, view: View) -> impl Iterator<Item = Seen> {
+    pub fn all(&self, view: View) -> impl Iterator<Item = ObjectView> {
         (0..self.entries.len()).filter_map(move |at| self.seen(Handle(at), view))
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::reply::{Acted, error, no_segment, not_there, permit};
 use super::users;
-use crate::directory::{OutsideKind, Seen};
+use crate::directory::{ObjectView, OutsideKind};
 use crate::grants::AppGrants;
 use crate::paging::Page;
 use crate::quirks::HiddenMembers;
@@ -67,7 +67,7 @@ pub fn members(world: &mut World, http: &Http, group: &str, relation: &str, cast
     let group = find(world, group)?;
     let shows_all = world.quirks.groups.hidden_members == HiddenMembers::Shown;
     let is_open =
-        |seen: &Seen| shows_all || !seen.group.as_ref().is_some_and(|group| group.hidden_membership);
+        |seen: &ObjectView| shows_all || !seen.group.as_ref().is_some_and(|group| group.hidden_membership);
     let found = if transitive {
         world
             .directory
@@ -100,7 +100,7 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(member: &Seen) -> Self {
+    fn of(member: &ObjectView) -> Self {
         if member.group.is_some() {
             Self::Group
         } else if member.is_outside(OutsideKind::Contact) {
@@ -132,7 +132,7 @@ fn may_read_people(world: &World, http: &Http) -> bool {
 
 /// A member in a list. Of what the app may not read only kind and id are shown, the rest is null
 /// (Microsoft's page "List group transitive members"); contacts would need a role of their own.
-fn item(world: &World, member: &Seen, select: Option<&[String]>, reads_people: bool) -> Value {
+fn item(world: &World, member: &ObjectView, select: Option<&[String]>, reads_people: bool) -> Value {
     let kind = Kind::of(member);
     let select = select.map_or_else(
         || match kind {
@@ -195,7 +195,7 @@ fn envelope(world: &World, http: &Http, page: Page, count: Option<usize>) -> Rep
 }
 
 /// Groups go by their object id only.
-fn find(world: &mut World, group: &str) -> Result<Seen, Reply> {
+fn find(world: &mut World, group: &str) -> Result<ObjectView, Reply> {
     let id = group.parse().ok();
     let found = id.and_then(|id| world.directory.by_id(id, world.graph_view()));
     found
@@ -217,7 +217,7 @@ fn default() -> Vec<String> {
 }
 
 /// Those of the selected properties that are simulated.
-fn properties(world: &World, seen: &Seen, select: &[String]) -> Map<String, Value> {
+fn properties(world: &World, seen: &ObjectView, select: &[String]) -> Map<String, Value> {
     let Some(group) = &seen.group else {
         return Map::new();
     };

@@ -2,7 +2,7 @@
 
 use super::reply::{Acted, error, no_segment};
 use super::{groups, users};
-use crate::faults::{Fault, Surface};
+use crate::faults::{Arrival, Fault, Surface};
 use crate::journal::{Actor, JournalKind, Outcome};
 use crate::wire::{Delivery, Http, Reply};
 use crate::world::World;
@@ -36,11 +36,11 @@ pub fn one(world: &mut World, http: &Http) -> (Reply, Option<Fault>) {
 }
 
 pub fn deliver(reply: Reply, fault: Option<&Fault>) -> Delivery {
-    match fault {
-        Some(Fault::LostRequest | Fault::LostAnswer) => Delivery::Lost,
-        Some(Fault::CutAnswer) => Delivery::Cut(reply),
-        Some(Fault::Silent) => Delivery::Silent,
-        _ => Delivery::Whole(reply),
+    match fault.map_or(Arrival::Whole, Fault::arrival) {
+        Arrival::Never => Delivery::Lost,
+        Arrival::Cut => Delivery::Cut(reply),
+        Arrival::Silent => Delivery::Silent,
+        Arrival::Whole => Delivery::Whole(reply),
     }
 }
 

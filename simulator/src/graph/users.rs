@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reply::{Acted, error, not_there, permit};
-use crate::directory::{OutsideKind, Seen, SignInStore};
+use crate::directory::{ObjectView, OutsideKind, SignInStore};
 use crate::faults::Origin;
 use crate::grants::AppGrants;
 use crate::wire::{Http, Reply, selected};
@@ -39,7 +39,7 @@ pub fn sign_out(world: &mut World, http: &Http, user: &str) -> Acted {
 }
 
 /// Finds a user by object id or user principal name.
-fn find(world: &mut World, user: &str) -> Result<Seen, Reply> {
+fn find(world: &mut World, user: &str) -> Result<ObjectView, Reply> {
     let found = world
         .directory
         .matching(user, world.graph_view())
@@ -63,7 +63,7 @@ pub fn default() -> Vec<String> {
 }
 
 /// Those of the selected properties that are simulated.
-pub fn properties(user: &Seen, select: &[String]) -> Map<String, Value> {
+pub fn properties(user: &ObjectView, select: &[String]) -> Map<String, Value> {
     let mut fields = Map::new();
     for name in select {
         let value: Value = match name.as_str() {

@@ -269,7 +269,7 @@ async fn an_entry_that_wont_go_says_each_time_that_it_isnt_there() {
         .run("Add-RecipientPermission", send_as(&guid, FIRST))
         .await
         .rows();
-    control.set_stubborn("sales@contoso.com", FIRST, true).unwrap();
+    control.set_undeletable("sales@contoso.com", FIRST, true).unwrap();
     for _ in 0..2 {
         let answer = client
             .run("Remove-MailboxPermission", full_access(&guid, FIRST))
@@ -282,7 +282,9 @@ async fn an_entry_that_wont_go_says_each_time_that_it_isnt_there() {
     }
     assert_eq!(listed(&client, &guid, false, false).await.len(), 1);
     assert_eq!(control.mailbox("sales@contoso.com").unwrap().send_as.len(), 1);
-    control.set_stubborn("sales@contoso.com", FIRST, false).unwrap();
+    control
+        .set_undeletable("sales@contoso.com", FIRST, false)
+        .unwrap();
     client
         .run("Remove-MailboxPermission", full_access(&guid, FIRST))
         .await

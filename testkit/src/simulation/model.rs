@@ -349,7 +349,7 @@ impl Judged<'_> {
                     "{own}: Ready is {status} {reason} and ought to be Unknown"
                 ));
             }
-            _ => {}
+            Fate::Ready | Fate::Refused | Fate::Paused | Fate::Observed | Fate::Contended => {}
         }
         let served = fate == Fate::Ready || (fate == Fate::Contended && status == "True");
         for permission in permissions(self.world)

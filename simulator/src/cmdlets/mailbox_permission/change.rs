@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::list;
 use crate::cmdlets::call::{Call, Done, inherited_ignored, is_live_mailbox};
 use crate::cmdlets::recipient_permission::{account, former_sids, holder};
-use crate::directory::{AccessEntry, AccessRight, Seen, Standing};
+use crate::directory::{AccessEntry, AccessRight, ObjectView, Standing};
 use crate::error::CmdletError;
 use crate::parameters::Parameters;
 
@@ -98,7 +98,11 @@ pub fn remove(call: &mut Call<'_>, parameters: &Parameters) -> Result<Done, Cmdl
     remove_of_one(call, parameters, &mailbox)
 }
 
-fn remove_of_one(call: &mut Call<'_>, parameters: &Parameters, mailbox: &Seen) -> Result<Done, CmdletError> {
+fn remove_of_one(
+    call: &mut Call<'_>,
+    parameters: &Parameters,
+    mailbox: &ObjectView,
+) -> Result<Done, CmdletError> {
     let user = parameters.required("User")?;
     let rights = rights(parameters)?;
     let deny = parameters.is_on("Deny");
@@ -137,7 +141,7 @@ fn not_present(object: &str, account: &str) -> String {
     )
 }
 
-fn change_all(call: &mut Call<'_>, mailbox: &Seen, change: impl FnOnce(&mut Vec<AccessEntry>)) -> Done {
+fn change_all(call: &mut Call<'_>, mailbox: &ObjectView, change: impl FnOnce(&mut Vec<AccessEntry>)) -> Done {
     let changed = call.world.update(mailbox.handle, call.origin, |object| {
         if let Some(mailbox) = &mut object.mailbox {
             change(&mut mailbox.full_access);

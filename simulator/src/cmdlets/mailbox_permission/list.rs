@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::cmdlets::call::{Account, Call, Done, shown_name};
 use crate::cmdlets::query;
 use crate::cmdlets::recipient_permission::{SELF, SELF_SID, holder};
-use crate::directory::{AccessEntry, MailboxType, Seen, Standing, View};
+use crate::directory::{AccessEntry, MailboxType, ObjectView, Standing, View};
 use crate::error::CmdletError;
 use crate::parameters::Parameters;
 use crate::quirks::{OrganizationRows, UserFilter};
@@ -75,7 +75,7 @@ struct Shown<'r> {
     inheritance: &'r str,
 }
 
-fn row(call: &Call<'_>, mailbox: &Seen, shown: &Shown<'_>) -> Value {
+fn row(call: &Call<'_>, mailbox: &ObjectView, shown: &Shown<'_>) -> Value {
     let mut row = Row::new(&call.select);
     row.put("Identity", mailbox.name.clone());
     row.put("User", shown.user);
@@ -91,7 +91,7 @@ fn row(call: &Call<'_>, mailbox: &Seen, shown: &Shown<'_>) -> Value {
     row.finish().into()
 }
 
-fn entry_row(call: &Call<'_>, mailbox: &Seen, entry: &AccessEntry, scope: Scope) -> Option<Value> {
+fn entry_row(call: &Call<'_>, mailbox: &ObjectView, entry: &AccessEntry, scope: Scope) -> Option<Value> {
     let user = match &call.account_behind(entry.trustee) {
         Account::Live(seen) => shown_name(seen),
         // Nothing in the row distinguishes it from one of somebody who is there.
@@ -112,7 +112,7 @@ fn entry_row(call: &Call<'_>, mailbox: &Seen, entry: &AccessEntry, scope: Scope)
 }
 
 /// The mailbox's own entry; shared mailboxes carry a second one with other rights.
-fn self_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
+fn self_rows(call: &Call<'_>, mailbox: &ObjectView) -> Vec<Value> {
     let shared = mailbox
         .mailbox
         .as_ref()
@@ -137,7 +137,7 @@ fn self_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
 }
 
 /// What Add-MailboxPermission answers: all that the mailbox has for this SID.
-pub fn entries_of(call: &Call<'_>, mailbox: &Seen, sid: &str) -> Vec<Value> {
+pub fn entries_of(call: &Call<'_>, mailbox: &ObjectView, sid: &str) -> Vec<Value> {
     let all = Scope {
         soft_deleted: true,
         unresolved: true,
@@ -151,7 +151,7 @@ pub fn entries_of(call: &Call<'_>, mailbox: &Seen, sid: &str) -> Vec<Value> {
 
 /// What comes from the organisation: an allowance and a refusal that are nobody's grant, or a role group that looks as
 /// if it had been granted something.
-fn organization_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
+fn organization_rows(call: &Call<'_>, mailbox: &ObjectView) -> Vec<Value> {
     match call.world.quirks.access.organization_rows {
         OrganizationRows::Inherited => inherited_rows(call, mailbox),
         OrganizationRows::OnTheMailbox => vec![discovery_row(call, mailbox)],
@@ -159,7 +159,7 @@ fn organization_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
 }
 
 /// A tenant where Get-Group knows the role group has it in its directory.
-fn discovery_row(call: &Call<'_>, mailbox: &Seen) -> Value {
+fn discovery_row(call: &Call<'_>, mailbox: &ObjectView) -> Value {
     const NAME: &str = "Discovery Management";
     let known = call
         .world
@@ -182,7 +182,7 @@ fn discovery_row(call: &Call<'_>, mailbox: &Seen) -> Value {
     row(call, mailbox, &shown)
 }
 
-fn inherited_rows(call: &Call<'_>, mailbox: &Seen) -> Vec<Value> {
+fn inherited_rows(call: &Call<'_>, mailbox: &ObjectView) -> Vec<Value> {
     let rows = [
         (
             "Organization Management",
