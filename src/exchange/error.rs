@@ -73,6 +73,10 @@ enum Notice {
 
 /// All that follows from a class.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers, each to a question of its own"
+)]
 struct Rule {
     retry: Retry,
     concerns: Concerns,

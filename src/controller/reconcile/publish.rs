@@ -71,7 +71,7 @@ impl Reconcile<'_> {
     }
 
     async fn end_without_resource(&mut self, applied: Applied) -> Disposition {
-        let outcome = self.finish_without_resource(applied).await;
+        let outcome = Box::pin(self.finish_without_resource(applied)).await;
         self.resting(outcome).disposition()
     }
 
