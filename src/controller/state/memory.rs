@@ -35,7 +35,9 @@ pub struct Memory {
     /// Who lost a right a short while ago, as it was reported last: the history knows them by their ids alone.
     pub revoked: Vec<Revoked>,
     /// When the mailbox was taken up, as its ledger says, and since when this process knows that.
-    pub taken_up: Option<(Timestamp, Instant)>,
+    taken_up: Option<(Timestamp, Instant)>,
+    /// The same of a take-up that is not written yet, and perhaps never is.
+    begun: Option<(Timestamp, Instant)>,
     /// An announced create that surely was not executed and may be sent at once.
     pub unsent: Option<OneTimeName>,
     /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written down.
@@ -190,6 +192,21 @@ impl Memory {
             .filter(|change| contested(change))
             .cloned()
             .collect()
+    }
+
+    /// Since when this process knows of a take-up. One that comes to nothing, as each does under Observe, is not taken for the
+    /// one that is written.
+    pub fn known_take_up(&mut self, taken_up_at: Timestamp, is_written: bool, now: Instant) -> Instant {
+        let known = [self.taken_up, self.begun].into_iter().flatten();
+        let mut known = known.filter(|(of, _)| *of == taken_up_at);
+        let since = known.next().map_or(now, |(_, since)| since);
+        let place = if is_written {
+            &mut self.taken_up
+        } else {
+            &mut self.begun
+        };
+        *place = Some((taken_up_at, since));
+        since
     }
 
     /// What undoes an earlier change makes that one due again.

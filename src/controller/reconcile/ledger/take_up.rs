@@ -181,8 +181,7 @@ impl Reconcile<'_> {
             return None;
         }
         let known_since = self.context.state.remember(self.key, |memory| {
-            let known = memory.taken_up.filter(|(at, _)| *at == taken_up_at);
-            memory.taken_up.insert(known.unwrap_or((taken_up_at, instant))).1
+            memory.known_take_up(taken_up_at, is_written, instant)
         });
         let left = GRACE.saturating_sub(instant.saturating_duration_since(known_since));
         let until = taken_up_at.saturating_add(GRACE).ok()?;
