@@ -71,6 +71,7 @@ mod remembered;
 mod removals;
 mod requests;
 mod restore;
+mod restored;
 mod schedules;
 mod sequences;
 mod served_by;

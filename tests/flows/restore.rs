@@ -13,7 +13,7 @@ use testkit::{World, condition, mailbox, permission, with};
 
 /// A mailbox that somebody lost with all its objects, while no operator ran: the second member was taken out of the manifests
 /// since, and nobody has revoked their rights.
-async fn lost(world: &mut World) -> Vec<MailboxLedger> {
+pub async fn lost(world: &mut World) -> Vec<MailboxLedger> {
     let backup = world.ledgers().await;
     world.stop_operator().await;
     world.delete_mailbox("sales").await;
@@ -23,7 +23,10 @@ async fn lost(world: &mut World) -> Vec<MailboxLedger> {
     backup
 }
 
-async fn create_ledgers(world: &World, backup: &[MailboxLedger]) -> Vec<Result<MailboxLedger, kube::Error>> {
+pub async fn create_ledgers(
+    world: &World,
+    backup: &[MailboxLedger],
+) -> Vec<Result<MailboxLedger, kube::Error>> {
     let api: Api<MailboxLedger> = Api::all(world.client.clone());
     let mut answers = Vec::new();
     for ledger in backup {
@@ -34,7 +37,7 @@ async fn create_ledgers(world: &World, backup: &[MailboxLedger]) -> Vec<Result<M
 }
 
 /// Nobody loses anything for an hour, and then whom the manifests do not name.
-async fn only_the_second_member_is_revoked(world: &World) {
+pub async fn only_the_second_member_is_revoked(world: &World) {
     world.sleep(50 * 60).await;
     assert_eq!(holders(world), (2, 2), "the hour is not over");
     world.sleep(25 * 60).await;

@@ -69,7 +69,9 @@ impl Reconcile<'_> {
             return Err(Outcome::Absent(again));
         };
         self.object = stand_in::of_ledger(key, spec);
-        if !is_there {
+        if is_there {
+            self.seal().await?;
+        } else {
             self.release().await?;
         }
         Ok(self)
@@ -124,9 +126,18 @@ impl Reconcile<'_> {
         self.context.events.publish(&ledger, event).await;
     }
 
+    /// That a ledger was restored or edited is written down before anything follows from what it says.
+    pub(super) async fn seal(&mut self) -> Result<(), Outcome> {
+        if self.ledger.object().is_none_or(ledger::is_intact) {
+            return Ok(());
+        }
+        let remembered = self.remembered_ledger().unwrap_or_default();
+        self.announce(&remembered).await
+    }
+
     /// Writes down that the resource is gone, once. It is reported before: a crash in between reports it twice, and never
     /// not at all.
-    async fn release(&mut self) -> Result<(), Outcome> {
+    pub(super) async fn release(&mut self) -> Result<(), Outcome> {
         let now = whole_seconds(self.context.clock.now());
         let is_known = self.ledger.spec().is_some_and(|spec| spec.released_at.is_some());
         let is_intact = self.ledger.object().is_some_and(ledger::is_intact);

@@ -73,7 +73,15 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
     let is_taken_up = matches!(&applied, Ok(applied) if applied.ledger.is_some());
     let earlier = match reconcile.for_the_earlier_resource() {
         Some(mut earlier) if !is_taken_up => {
-            let applied = Box::pin(run(&mut earlier)).await;
+            let outcome = applied
+                .as_ref()
+                .map_or_else(|outcome| outcome, |applied| &applied.outcome);
+            let begun = if outcome.leaves_the_mailbox_alone() {
+                earlier.release().await
+            } else {
+                earlier.seal().await
+            };
+            let applied = once_begun(&mut earlier, begun).await;
             let completed = Box::pin(earlier.complete_earlier(applied)).await;
             reconcile.ledger.refreshed(earlier.ledger);
             completed.requeue
@@ -85,6 +93,12 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
         Some((after, lane)) => completed.sooner(after, lane),
         None => completed,
     }
+}
+
+/// What outlives a resource is carried out by its ledger, once that says so.
+async fn once_begun(reconcile: &mut Reconcile<'_>, begun: Result<(), Outcome>) -> Result<Applied, Outcome> {
+    begun?;
+    Box::pin(run(reconcile)).await
 }
 
 async fn run(reconcile: &mut Reconcile<'_>) -> Result<Applied, Outcome> {

@@ -273,6 +273,24 @@ impl Outcome {
         }
     }
 
+    /// Whether a resource that ends so takes nothing up, until somebody acts.
+    pub fn leaves_the_mailbox_alone(&self) -> bool {
+        match self {
+            Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::Stalled(_) => true,
+            Self::Conflict
+            | Self::Unavailable(_)
+            | Self::UpToDate
+            | Self::Progressing(_)
+            | Self::Held(_)
+            | Self::TenantPending
+            | Self::TooEarly(_)
+            | Self::Deleting
+            | Self::Released
+            | Self::Resting(_)
+            | Self::Absent(_) => false,
+        }
+    }
+
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::UpToDate => settled(Reason::UpToDate, "the mailbox is as declared"),

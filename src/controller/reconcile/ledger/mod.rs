@@ -87,6 +87,7 @@ impl LedgerFile {
     pub fn is_somebody_elses(&mut self) {
         self.is_foreign = Some(true);
         self.draft = self.spec().cloned();
+        self.is_taken_up = false;
     }
 
     /// Another hand of this reconcile wrote the ledger meanwhile.
