@@ -84,6 +84,94 @@ async fn an_end_waits_for_the_hour_although_a_deleted_resource_is_held_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resource_that_comes_more_than_an_hour_after_its_ledger_has_the_hour_all_the_same() {
+    let mut world = sales_with(&[FIRST, SECOND]).await;
+    let backup = lost(&mut world).await;
+    world.start_operator();
+    create_ledgers(&world, &backup).await;
+    world.sleep(90 * 60).await;
+    world.apply(&team(&[FIRST])).await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    assert_eq!(events_of(&world, "RevocationDue").await, 1);
+    only_the_second_member_is_revoked(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_was_believed_once_delays_nothing_when_its_resource_comes_back() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let backup = world.ledgers().await;
+    restore_ledgers(&world, &backup).await;
+    world.sleep(3 * HOUR).await;
+    delete_sales(&world).await;
+    world.apply(&team(&[FIRST])).await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(60).await;
+    assert_eq!(holders(&world), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hour_begins_when_the_mailbox_carries_our_marker_again() {
+    let world = sales_with(&[FIRST, SECOND]).await;
+    let backup = world.ledgers().await;
+    let marker = view(&world).custom_attributes[&15].clone();
+    let mark = |text: &str| json!({ "Identity": SALES, "CustomAttribute15": text });
+    admin(&world, "Set-Mailbox", mark("cost centre 4711"));
+    world.wait_mailbox("sales", "False", "NotOurs").await;
+    restore_ledgers(&world, &backup).await;
+    world.apply(&team(&[FIRST])).await;
+    world.sleep(2 * HOUR).await;
+    let ledger = world.ledger().await;
+    assert!(
+        !is_intact(&ledger) || ledger.spec.restored,
+        "nothing seals it without a word"
+    );
+    assert_eq!(ledger.spec.shown.state, "ForeignMarker");
+    admin(&world, "Set-Mailbox", mark(&marker));
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    let due = condition(&world.mailbox("sales").await, "RevocationDue").expect("it is announced");
+    says(&due.message, &["2 rights", SECOND]);
+    only_the_second_member_is_revoked(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_without_a_resource_has_the_hour_after_it_was_somebody_elses() {
+    let mut world = sales_with(&[FIRST]).await;
+    let backup = ended_in_the_backup(&mut world).await;
+    world.delete_mailbox("sales").await;
+    let marker = view(&world).custom_attributes[&15].clone();
+    let mark = |text: &str| json!({ "Identity": SALES, "CustomAttribute15": text });
+    admin(&world, "Set-Mailbox", mark("cost centre 4711"));
+    restore_ledgers(&world, &backup).await;
+    depart(&world, THIRD).await;
+    world.start_operator();
+    world.sleep(3 * HOUR).await;
+    assert_eq!(world.ledger().await.spec.shown.state, "ForeignMarker");
+    admin(&world, "Set-Mailbox", mark(&marker));
+    let since = world.server.now();
+    until_state(&world, "Released", 30 * HOUR).await;
+    world.sleep(45 * 60).await;
+    assert_eq!(
+        holders(&world),
+        (1, 2),
+        "the hour began at {since} at the earliest"
+    );
+    world.sleep(26 * HOUR).await;
+    assert_eq!(holders(&world), (1, 1));
+}
+
+async fn until_state(world: &World, state: &str, most: u64) {
+    for _ in 0..most / 60 {
+        if world.ledger().await.spec.shown.state == state {
+            return;
+        }
+        world.sleep(60).await;
+    }
+    panic!("never {state}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_only_observed_from_its_first_moment_on_leaves_the_earlier_one_released() {
     let mut world = sales_with(&[FIRST]).await;
     let name = world.ledger().await.metadata.name.unwrap();

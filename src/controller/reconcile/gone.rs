@@ -231,6 +231,7 @@ impl Reconcile<'_> {
         let addresses = BTreeSet::from([address.clone()]);
         let rules = tenant.rules.of(&self.key.namespace, &addresses);
         let sign_in = admitted_sign_in(self.last_word.unwrap_or(SignIn::Blocked), &rules);
+        self.begin_withheld_hour();
         let purpose = if self.is_still_there() {
             Purpose::HeldUp
         } else if self.is_disowned() {
@@ -348,6 +349,7 @@ impl Reconcile<'_> {
         if matches!(outcome, Outcome::Stalled(Stall::NotOurs(_) | Stall::TakenOver(_))) {
             self.ledger.is_somebody_elses();
         }
+        self.keep_withheld_hour();
         let outcome = match self.keep_or_delete(ledger).await {
             Ok(()) => outcome,
             Err(failed) => failed,

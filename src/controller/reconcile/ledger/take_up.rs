@@ -41,11 +41,14 @@ impl Reconcile<'_> {
             return;
         };
         let is_restored = !ledger::is_intact(object);
-        let is_another = object.spec.resource_ref.uid != resource.uid || object.spec.cluster != cluster;
-        let known = object.spec.permissions_crd_uid.clone();
+        let spec = &object.spec;
+        let is_another =
+            spec.resource_ref.uid != resource.uid || spec.cluster != cluster || spec.released_at.is_some();
+        let known = spec.permissions_crd_uid.clone();
         let has_new_kind = known.is_some() && crd.is_some() && known != crd;
-        let was_restored = object.spec.restored && self.end_of_grace(&object.spec).is_some();
-        if !(is_restored || is_another || has_new_kind) {
+        let was_restored = spec.restored
+            && (is_withheld(spec) || was_hardly_served(spec) || self.end_of_grace(spec).is_some());
+        if !(is_restored || is_another || has_new_kind || is_withheld(spec)) {
             return;
         }
         if let Some(draft) = self.ledger.draft_mut() {
@@ -180,6 +183,10 @@ impl Reconcile<'_> {
         if clock.since(taken_up_at) >= LONG_AGO {
             return None;
         }
+        let is_written = self
+            .ledger
+            .spec()
+            .is_some_and(|spec| spec.taken_up_at == Some(taken_up_at));
         let known_since = self.context.state.remember(self.key, |memory| {
             memory.known_take_up(taken_up_at, is_written, instant)
         });
@@ -187,6 +194,27 @@ impl Reconcile<'_> {
         let until = taken_up_at.saturating_add(GRACE).ok()?;
         let until = until.max(now.saturating_add(left).ok()?);
         (until > now).then_some(until)
+    }
+
+    /// The hour of a restored ledger begins anew when its mailbox is no longer somebody else's.
+    pub(in crate::controller::reconcile) fn begin_withheld_hour(&mut self) {
+        let now = whole_seconds(self.context.clock.now());
+        if self.ledger.spec().is_some_and(is_withheld)
+            && let Some(draft) = self.ledger.draft_mut()
+        {
+            draft.taken_up_at = Some(now);
+        }
+    }
+
+    /// Unless a read has shown that the mailbox is ours, it has not begun.
+    pub(in crate::controller::reconcile) fn keep_withheld_hour(&mut self) {
+        let spec = self.ledger.spec().filter(|spec| is_withheld(spec));
+        let before = spec.map(|spec| spec.taken_up_at);
+        if self.ledger.is_foreign != Some(false)
+            && let (Some(before), Some(draft)) = (before, self.ledger.draft_mut())
+        {
+            draft.taken_up_at = before;
+        }
     }
 
     /// The mailbox as it was read: by its GUID it is found again whatever happens to resources.
@@ -215,4 +243,18 @@ impl Reconcile<'_> {
     fn permissions_crd_uid(&self) -> Option<String> {
         self.context.state.permissions_crd_uid()
     }
+}
+
+/// Whether the ledger was restored once and its mailbox was somebody else's since. Whether its hour was over before that
+/// nobody knows.
+fn is_withheld(spec: &MailboxLedgerSpec) -> bool {
+    spec.restored && spec.shown.state == ledger::FOREIGN_MARKER
+}
+
+/// Whether no resource had the mailbox for an hour after the ledger was restored: nobody could be told.
+fn was_hardly_served(spec: &MailboxLedgerSpec) -> bool {
+    let served = spec.released_at.zip(spec.taken_up_at);
+    served.is_some_and(|(released, restored)| {
+        Duration::try_from(released.duration_since(restored)).unwrap_or_default() < GRACE
+    })
 }
