@@ -172,6 +172,81 @@ async fn until_state(world: &World, state: &str, most: u64) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_restored_ledger_will_take_away_is_told_although_the_resource_is_gone() {
+    let mut world = sales_with(&[FIRST]).await;
+    throttle_removals(&world);
+    world.apply(&team(&[])).await;
+    until_removing(&world).await;
+    let backup = lost(&mut world).await;
+    let name = backup[0].metadata.name.clone().unwrap();
+    world.tenant.set_faults(simulator::Faults::default());
+    create_ledgers(&world, &backup).await;
+    let log = logged(async {
+        world.start_operator();
+        world.sleep(50 * 60).await;
+    })
+    .await;
+    assert_eq!(holders(&world), (1, 1));
+    let told = events_about(&world, &name).await;
+    let due: Vec<_> = told
+        .iter()
+        .filter(|event| event.starts_with("RevocationDue"))
+        .collect();
+    assert_eq!(due.len(), 1, "{told:?}");
+    says(due[0], &["2 rights"]);
+    for secret in ["sales", "contoso", "team"] {
+        assert!(!due[0].contains(secret), "{due:?}");
+    }
+    let line = log
+        .lines()
+        .find(|line| line.contains("RevocationDue"))
+        .unwrap_or(&log);
+    says(line, &["audit", "sales", "rights=2"]);
+    world.sleep(25 * 60).await;
+    assert_eq!(
+        holders(&world),
+        (0, 0),
+        "what waits only for the hour is not forgotten"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_is_told_whatever_the_status_says_and_again_when_it_is_more() {
+    let mut world = sales_with(&[FIRST, SECOND]).await;
+    world.stop_operator().await;
+    world.delete_mailbox("sales").await;
+    world.apply(&team(&[FIRST])).await;
+    let backup = world.ledgers().await;
+    restore_ledgers(&world, &backup).await;
+    world.apply(&sales(json!({}))).await;
+    let forged = json!({ "type": "RevocationDue", "status": "True", "reason": "TakenUp", "message": "nothing",
+                         "lastTransitionTime": "2026-01-01T00:00:00Z" });
+    let status = json!({ "conditions": [forged] });
+    patch_status::<shared_mailbox_operator::api::SharedMailbox>(&world, "sales", status).await;
+    let log = logged(async {
+        world.start_operator();
+        world.wait_mailbox("sales", "True", "UpToDate").await;
+        world.sleep(5 * 60).await;
+    })
+    .await;
+    assert_eq!(events_of(&world, "RevocationDue").await, 1);
+    let line = log
+        .lines()
+        .find(|line| line.contains("RevocationDue"))
+        .unwrap_or(&log);
+    says(line, &["audit", "sales", SECOND]);
+    world.sleep(2 * INTERVAL).await;
+    assert_eq!(events_of(&world, "RevocationDue").await, 1, "once");
+    world.apply(&team(&[])).await;
+    world.sleep(60).await;
+    assert_eq!(
+        events_of(&world, "RevocationDue").await,
+        2,
+        "the first member, too"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_only_observed_from_its_first_moment_on_leaves_the_earlier_one_released() {
     let mut world = sales_with(&[FIRST]).await;
     let name = world.ledger().await.metadata.name.unwrap();

@@ -354,6 +354,8 @@ impl Reconcile<'_> {
             Ok(()) => outcome,
             Err(failed) => failed,
         };
+        let remembered = self.remembered_without_resource();
+        self.report_due_without_resource(&remembered).await;
         if !revoked.is_empty() {
             let note = format!(
                 "{} on a mailbox without a resource",
@@ -460,7 +462,8 @@ impl Reconcile<'_> {
         let remembered = self.remembered_without_resource();
         let ends = remembered.grants.iter().filter_map(|grant| grant.until);
         // What came meanwhile waits until a restored ledger is believed.
-        let has_waiting = remembered.grants.iter().any(|grant| grant.until.is_some());
+        let has_waiting =
+            !remembered.weighed.is_empty() || remembered.grants.iter().any(|grant| grant.until.is_some());
         let believed = self
             .taken_up()
             .filter(|_| has_waiting)

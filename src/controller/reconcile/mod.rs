@@ -21,6 +21,7 @@ mod begin;
 mod carry_out;
 mod cascading_deletion;
 mod create;
+mod due;
 mod encode;
 mod execute;
 mod execution;

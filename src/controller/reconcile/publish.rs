@@ -178,7 +178,8 @@ impl Reconcile<'_> {
             return failed;
         }
         let done = named(&done, snapshot.as_ref(), &announced);
-        self.publish_events(&before, &disposition, &done).await;
+        self.publish_events(&before, &disposition, snapshot.as_ref(), &done)
+            .await;
         let granted = match &snapshot {
             Some(snapshot) => self.publish_grants(snapshot, &revoked, &announced).await,
             None => BTreeSet::new(),
@@ -259,7 +260,13 @@ impl Reconcile<'_> {
         all_written
     }
 
-    async fn publish_events(&self, before: &SharedMailbox, disposition: &Disposition, done: &[String]) {
+    async fn publish_events(
+        &self,
+        before: &SharedMailbox,
+        disposition: &Disposition,
+        snapshot: Option<&Snapshot>,
+        done: &[String],
+    ) {
         let status = before.status.as_ref();
         let old = status.and_then(|status| condition::find(&status.conditions, Kind::Ready));
         if self.reattached && !done.is_empty() {
@@ -267,7 +274,7 @@ impl Reconcile<'_> {
                         this one succeeds";
             self.publish(false, "Reattached", "Reattach", note).await;
         }
-        self.publish_revocation_due(before).await;
+        self.publish_revocation_due(snapshot).await;
         let drifted = status.and_then(|status| condition::find(&status.conditions, Kind::Drifted));
         self.publish_as(disposition.advisory_event(drifted)).await;
         // The event about the creation stands for its first settings and grants, too.
@@ -293,23 +300,6 @@ impl Reconcile<'_> {
         }) = event
         {
             self.publish(warning, reason, action, note).await;
-        }
-    }
-
-    /// Rights that will be revoked are announced once; and a mailbox of which nothing was remembered.
-    async fn publish_revocation_due(&self, before: &SharedMailbox) {
-        let due = |object: &SharedMailbox| {
-            let status = object.status.as_ref()?;
-            condition::find(&status.conditions, Kind::RevocationDue).cloned()
-        };
-        if let (None, Some(now)) = (due(before), due(&self.object)) {
-            tracing::warn!(target: "audit", reason = "RevocationDue", mailbox = %self.key, "{}", now.message);
-            self.publish(true, "RevocationDue", "TakeUp", &now.message).await;
-        }
-        if self.ledger.is_lost && self.ledger.object().is_some() {
-            let note = "nothing is remembered of this mailbox: its MailboxLedger is gone. What manifests declare is ours \
-                        again; other permissions on it are left alone and listed";
-            self.publish(true, "MemoryLost", "TakeUp", note).await;
         }
     }
 

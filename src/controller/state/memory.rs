@@ -42,6 +42,8 @@ pub struct Memory {
     pub unsent: Option<OneTimeName>,
     /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written down.
     pub created: Option<(OneTimeName, MailboxGuid)>,
+    /// Which removals that are due were told since a take-up, and since which.
+    told: Option<(Timestamp, BTreeSet<Change>)>,
     /// Drift that was repaired, by property, and for which generation of the spec.
     repaired: Vec<(Instant, Change)>,
     repaired_for: Option<i64>,
@@ -227,6 +229,16 @@ impl Memory {
             .iter()
             .map(|(_, change)| change.clone())
             .collect()
+    }
+
+    /// Whether any of what is due since this take-up was not told yet. From now on it was.
+    pub fn is_news(&mut self, taken_up_at: Timestamp, due: &BTreeSet<Change>) -> bool {
+        let told = self.told.take().filter(|(of, _)| *of == taken_up_at);
+        let mut told = told.map(|(_, told)| told).unwrap_or_default();
+        let is_news = !due.is_subset(&told);
+        told.extend(due.iter().cloned());
+        self.told = Some((taken_up_at, told));
+        is_news
     }
 
     /// A read showed everything as wanted: what differs from now on is drift.
