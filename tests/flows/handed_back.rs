@@ -168,3 +168,45 @@ async fn a_create_that_was_refused_does_not_bring_defaults_to_a_mailbox_that_is_
         None
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_adoption_that_was_tried_again_a_moment_ago_is_not_forgotten_with_its_resource() {
+    let world = usual().await;
+    world.tenant.add_fault(no_set());
+    world.apply(&adopting(&json!({}))).await;
+    until(&world, "the marker is tried", || sent(&world, "Set-Mailbox") > 0).await;
+    world.sleep(40 * 60).await;
+    world.delete_mailbox("sales").await;
+    world.sleep(30 * 60).await;
+    assert_eq!(world.ledgers().await.len(), 1, "an answer may have been lost");
+    world.sleep(HOUR).await;
+    assert_eq!(world.ledgers().await, []);
+}
+
+/// Whoever may create ledgers, as a backup does, has no say in what becomes of mailboxes.
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_somebody_makes_up_hands_no_mailbox_back() {
+    let world = usual().await;
+    world.apply(&adopting(&json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.sleep(2).await;
+    delete_sales(&world).await;
+    let guid = view(&world).exchange_guid.to_string();
+    let mut made_up = world.ledger().await;
+    made_up.spec.people.clear();
+    made_up.spec.seal = serde_json::from_value(json!({ "uid": "", "generation": 1 })).unwrap();
+    let mut object = MailboxLedger::new("made-up", made_up.spec);
+    object.metadata.annotations = Some([("sharedmailbox.dev/disown".to_owned(), guid)].into());
+    let api: kube::Api<MailboxLedger> = kube::Api::all(world.client.clone());
+    for is_alone in [false, true] {
+        if is_alone {
+            restore_ledgers(&world, &[]).await;
+        }
+        api.create(&kube::api::PostParams::default(), &object)
+            .await
+            .unwrap();
+        world.sleep(3 * HOUR).await;
+        assert!(view(&world).custom_attributes.contains_key(&15), "{is_alone}");
+        assert_eq!(world.ledgers().await.len(), 1, "{is_alone}");
+    }
+}

@@ -1,7 +1,7 @@
 //! New-Mailbox: answers that are lost, mailboxes that are slow to show, addresses that are snatched away.
 
 use super::kit::*;
-use super::remembered::until_marked_and_blocked;
+use super::remembered::{HOUR, released, until_marked_and_blocked};
 use serde_json::json;
 use simulator::{Fault, FaultRule, Faults};
 use testkit::{World, condition};
@@ -240,4 +240,37 @@ async fn a_marker_that_exchange_forgets_does_not_cost_us_the_mailbox_when_each_p
     world.wait_mailbox("sales", "True", "UpToDate").await;
     assert_eq!(view(&world).display_name, "sales");
     assert_eq!(sent(&world, "New-Mailbox"), 1);
+}
+
+/// The time of the announcement is that of the first attempt.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_repeated_after_a_day_is_searched_for_as_long_as_a_new_one() {
+    let world = World::start().await;
+    world.wait_tenant("True", "Connected").await;
+    let slow = Faults {
+        not_found_after_create_ms: 20 * 60_000,
+        ..Faults::default()
+    };
+    world.tenant.set_faults(slow.clone());
+    let throttled = Fault::Throttled {
+        retry_after_seconds: Some(60),
+    };
+    for rule in [
+        FaultRule::next(1, Fault::LostRequest),
+        FaultRule::always(throttled),
+    ] {
+        world.tenant.add_fault(rule.on(&["New-Mailbox"]));
+    }
+    world.apply(&sales(json!({}))).await;
+    world.sleep(25 * HOUR).await;
+    assert_eq!(shared_mailboxes(&world), 0);
+    world.tenant.set_faults(slow);
+    let lost = FaultRule::next(1, Fault::LostAnswer).on(&["New-Mailbox"]);
+    world.tenant.add_fault(lost);
+    until(&world, "it is created", || shared_mailboxes(&world) == 1).await;
+    world.delete_mailbox("sales").await;
+    released(&world).await;
+    world.sleep(60).await;
+    assert_eq!(world.ledgers().await.len(), 1, "no replica shows it yet");
+    until_marked_and_blocked(&world).await;
 }

@@ -30,13 +30,9 @@ use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
 use crate::ledger::{self, Ledger, RecordedGrant};
 use crate::mail::SmtpAddress;
-use crate::plan::{People, Purpose, SHOWN_BY_THEN};
+use crate::plan::{People, Purpose};
 use crate::words::counted;
 
-/// A mailbox that was announced and never shown is searched for so long.
-const SEARCHED_FOR: Duration = Duration::from_hours(24);
-/// The ledger of a mailbox that Exchange does not have any more is kept so long.
-const GONE_KEPT: Duration = Duration::from_hours(90 * 24);
 /// What Exchange acknowledged lately is rechecked so often: once at least after the last replica shows what was written, and
 /// before it is no longer remembered.
 const RECHECKED: Duration = Duration::from_mins(5);
@@ -367,8 +363,9 @@ impl Reconcile<'_> {
     }
 
     async fn keep_or_delete(&mut self, ledger: Option<Ledger>) -> Result<(), Outcome> {
-        if self.is_over() {
-            if self.is_disowned() {
+        let is_disowned = self.is_disowned();
+        if self.is_over(is_disowned) {
+            if is_disowned {
                 let note = "the mailbox was handed back: it carries no marker of this cluster any more, and nothing is \
                             remembered of it";
                 self.report_on_ledger("HandedBack", "HandBack", note).await;
@@ -380,45 +377,6 @@ impl Reconcile<'_> {
         }
         let ledger = ledger.unwrap_or_else(|| self.remembered_without_resource());
         self.announce(&ledger).await
-    }
-
-    /// Nothing came of an announced create, or of an announced adoption, or the mailbox has long been gone.
-    fn is_over(&self) -> bool {
-        let Some(spec) = self.ledger.draft() else {
-            return false;
-        };
-        let since = |at: Timestamp| self.context.clock.since(at);
-        if let Some(gone) = spec.gone_at {
-            // A mailbox may be restored: it is searched for once more.
-            return self.ledger.is_unseen && since(gone) >= GONE_KEPT;
-        }
-        if self.is_disowned() && self.ledger.is_unseen && spec.adopting.is_none() && spec.intent.is_none() {
-            // A replica may lag behind the marker.
-            let now = self.context.clock.instant();
-            let since = self
-                .context
-                .state
-                .remember(self.key, |memory| memory.unmarked_since);
-            return since.is_some_and(|since| now.saturating_duration_since(since) >= SHOWN_BY_THEN);
-        }
-        if let Some(at) = spec.adopting {
-            return self.ledger.is_unseen && since(at) >= SHOWN_BY_THEN;
-        }
-        if spec.mailbox.is_some() {
-            return false;
-        }
-        let unsent = self
-            .context
-            .state
-            .remember(self.key, |memory| memory.unsent.clone());
-        match &spec.intent {
-            // Its create was refused, or never asked for.
-            None => true,
-            Some(intent) => {
-                let was_never_sent = unsent.as_ref() == Some(&intent.one_time_name);
-                was_never_sent || (self.ledger.is_unseen && since(intent.at) >= SEARCHED_FOR)
-            }
-        }
     }
 
     pub(super) async fn delete_ledger(&mut self) -> Result<(), Outcome> {

@@ -34,6 +34,7 @@ mod object;
 mod observation;
 mod observe;
 pub mod outcome;
+mod over;
 mod permission;
 mod prepare;
 mod prepared;
