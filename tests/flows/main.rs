@@ -62,6 +62,7 @@ mod ownership;
 mod panics;
 mod protection;
 mod recovery;
+mod recreated;
 mod refused_mailboxes;
 mod refused_members;
 mod refused_removals;

@@ -263,6 +263,10 @@ impl Reconcile<'_> {
 
     /// Whether anything of what outlives the resource is due.
     fn owes(&self, ledger: &Ledger, tenant: Option<&Tenant>) -> bool {
+        if self.ledger.spec().is_some_and(|spec| spec.gone_at.is_some()) {
+            // Whatever is due is done once it is back.
+            return tenant.is_some_and(|tenant| self.is_to_be_swept(tenant));
+        }
         let now = self.context.clock.now();
         let ended = |grant: &RecordedGrant| grant.until.is_some_and(|until| until <= now);
         let announced = |grant: &RecordedGrant| ledger.announces(&grant.right_of());

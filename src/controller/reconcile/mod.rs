@@ -30,6 +30,7 @@ mod fetch;
 mod gone;
 mod hold;
 mod ledger;
+mod left_behind;
 mod object;
 mod observation;
 mod observe;
@@ -70,6 +71,7 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
         Ok(reconcile) => reconcile,
         Err(outcome) => return requeue(context, key, &outcome.disposition(), lane),
     };
+    let left_behind = std::mem::take(&mut reconcile.ledger.left_behind);
     let applied = Box::pin(run(&mut reconcile)).await;
     // Nobody evades what was announced by putting another resource in the place of one that is gone.
     let is_taken_up = matches!(&applied, Ok(applied) if applied.ledger.is_some());
@@ -79,9 +81,9 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
                 .as_ref()
                 .map_or_else(|outcome| outcome, |applied| &applied.outcome);
             let begun = if outcome.leaves_the_mailbox_alone() {
-                earlier.release().await
+                Box::pin(earlier.release()).await
             } else {
-                earlier.seal().await
+                Box::pin(earlier.seal()).await
             };
             let applied = once_begun(&mut earlier, begun).await;
             let completed = Box::pin(earlier.complete_earlier(applied)).await;
@@ -90,11 +92,23 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
         }
         Some(_) | None => None,
     };
-    let completed = Box::pin(reconcile.report(applied)).await;
-    match earlier {
-        Some((after, lane)) => completed.sooner(after, lane),
-        None => completed,
+    let mut completed = Box::pin(reconcile.report(applied)).await;
+    if let Some((after, lane)) = earlier {
+        completed = completed.sooner(after, lane);
     }
+    for ledger in left_behind {
+        let own = left_behind::key(key, &ledger);
+        let mut other = Reconcile::of_left_behind(context, key, (&own, lane), ledger);
+        let begun = Box::pin(other.seal()).await;
+        let applied = once_begun(&mut other, begun).await;
+        let again = Box::pin(other.report(applied)).await;
+        if other.ledger.object().is_none() {
+            context.state.forget(&own);
+        } else if let Some((after, lane)) = again.requeue {
+            completed = completed.sooner(after, lane);
+        }
+    }
+    completed
 }
 
 /// What outlives a resource is carried out by its ledger, once that says so.

@@ -89,7 +89,7 @@ impl Reconcile<'_> {
         MarkerOwner {
             cluster: tenant.cluster.clone(),
             namespace: self.key.namespace.clone(),
-            name: self.key.name.clone(),
+            name: self.object.name_any(),
             uid: self.object.uid().unwrap_or_default(),
         }
     }

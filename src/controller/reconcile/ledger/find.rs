@@ -1,6 +1,9 @@
 //! Which ledger is that of a mailbox. The index only says where to look: the object itself is read afresh, and that
 //! there is none is believed of a list of the API server's only.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
@@ -10,7 +13,7 @@ use kube::{Api, ResourceExt};
 use super::super::outcome::Outcome;
 use super::super::task::Reconcile;
 use super::merge::{merged, rewritten};
-use super::{LedgerFile, Unusable};
+use super::{AFTER, LedgerFile, Unusable};
 use crate::api::condition::whole_seconds;
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::controller::state::key;
@@ -121,7 +124,8 @@ impl Reconcile<'_> {
         written.map_err(|error| Outcome::of_kube(&error))
     }
 
-    /// Several ledgers of one mailbox become one. Of several mailboxes the one counts that is not gone.
+    /// Several ledgers of one mailbox become one. Of several mailboxes the one counts in whose place no other was created, and
+    /// that is not gone; the others have no resource.
     async fn take_ledger(&mut self, found: Listed) -> Result<(), Outcome> {
         let Listed {
             readable: listed,
@@ -138,11 +142,17 @@ impl Reconcile<'_> {
             readable.push(Box::pin(self.healed(ledger, now)).await?);
         }
         let uid = self.object.uid();
+        let guid = |ledger: &MailboxLedger| ledger.spec.mailbox.as_ref().map(|mailbox| mailbox.guid);
+        let replaced: BTreeSet<MailboxGuid> = readable.iter().filter_map(replaced_by).collect();
+        let is_replaced = |ledger: &MailboxLedger| guid(ledger).is_some_and(|guid| replaced.contains(&guid));
+        let is_anothers = |ledger: &MailboxLedger| Some(&ledger.spec.resource_ref.uid) != uid.as_ref();
         readable.sort_by_key(|ledger| {
             let spec = &ledger.spec;
             (
+                is_replaced(ledger),
                 spec.gone_at.is_some(),
-                Some(&spec.resource_ref.uid) != uid.as_ref(),
+                is_anothers(ledger),
+                (spec.released_at.is_some(), Reverse(spec.released_at)),
                 ledger.name_any(),
             )
         });
@@ -151,9 +161,13 @@ impl Reconcile<'_> {
             self.ledger.unusable = unusable;
             return Ok(());
         };
+        let mut left_behind = Vec::new();
         for other in rest {
-            let guid = |ledger: &MailboxLedger| ledger.spec.mailbox.as_ref().map(|mailbox| mailbox.guid);
-            if guid(&first).is_some() && guid(&first) == guid(&other) {
+            if guid(&other).is_some() && guid(&first) != guid(&other) {
+                if is_replaced(&other) || other.spec.gone_at.is_some() || is_anothers(&other) {
+                    left_behind.push(other);
+                }
+            } else if guid(&first).is_some() && guid(&first) == guid(&other) {
                 let merged = Box::pin(merged(&self.context.client, first, other, now)).await;
                 first = merged.map_err(|error| Outcome::of_kube(&error))?;
             }
@@ -161,10 +175,16 @@ impl Reconcile<'_> {
         self.ledger = LedgerFile {
             // Beside our own, another cluster's is of no interest.
             unusable: unusable.filter(|unusable| matches!(unusable, Unusable::Unreadable { .. })),
+            left_behind,
             ..LedgerFile::of(first)
         };
         Ok(())
     }
+}
+
+/// The mailbox in whose place that of this ledger was created.
+fn replaced_by(ledger: &MailboxLedger) -> Option<MailboxGuid> {
+    ledger.name_any().strip_prefix(AFTER)?.parse().ok()
 }
 
 impl Listed {

@@ -15,6 +15,9 @@ use crate::mail::{ClusterId, MailboxGuid};
 
 pub use delete::delete;
 
+/// With the GUID of a lost mailbox: the name of the ledger of the one that was created in its place.
+const AFTER: &str = "after-";
+
 /// A ledger that nothing may follow from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unusable {
@@ -80,6 +83,8 @@ pub struct LedgerFile {
     pub after_lost: Option<MailboxGuid>,
     /// The mailbox is ours, and nothing was remembered of it.
     pub is_lost: bool,
+    /// Ledgers of other mailboxes that resources of this name had, and which no resource has now.
+    pub left_behind: Vec<MailboxLedger>,
 }
 
 impl LedgerFile {

@@ -5,6 +5,7 @@ use kube::{Api, ResourceExt};
 
 use super::super::outcome::{Outcome, Stall};
 use super::super::task::Reconcile;
+use super::AFTER;
 use crate::api::condition::whole_seconds;
 use crate::api::{DISOWN, MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::{self, Ledger};
@@ -130,7 +131,7 @@ impl Reconcile<'_> {
 
     fn ledger_name(&self, spec: &MailboxLedgerSpec) -> String {
         if let Some(lost) = self.ledger.after_lost {
-            return format!("after-{lost}");
+            return format!("{AFTER}{lost}");
         }
         match &spec.mailbox {
             // Taken up without a memory.
