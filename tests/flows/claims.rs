@@ -120,3 +120,26 @@ async fn whoever_may_have_no_more_mailboxes_keeps_nobody_from_an_address() {
     world.apply(&sales(json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_mailbox_that_was_kept_counts_for_its_namespace_whatever_the_tenant_is_called_now() {
+    let limited = json!({ "spec": { "access": [{
+        "namespaces": { "names": ["team-sales"] }, "addresses": ["*@contoso.com"], "maxMailboxes": 1 }] } });
+    let world = world(Seed::contoso(), limited.clone()).await;
+    world.apply(&sales(json!({}))).await;
+    world.wait_mailbox("sales", "True", "UpToDate").await;
+    world.delete_mailbox("sales").await;
+    world.sleep(60).await;
+    delete_tenant(&world, "default").await;
+    world.sleep(60).await;
+    let renamed = json!({ "metadata": { "name": "prod" } });
+    world
+        .apply(&with(with(testkit::tenant(), &limited), &renamed))
+        .await;
+    let elsewhere = json!({ "spec": { "tenantRef": { "name": "prod" } } });
+    world
+        .apply(&with(mailbox("info", "info@contoso.com"), &elsewhere))
+        .await;
+    let object = world.wait_mailbox("info", "False", "AccessDenied").await;
+    says(&stalled(&object, "AccessDenied"), &["its 1 mailbox already"]);
+}

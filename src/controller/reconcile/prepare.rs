@@ -269,6 +269,11 @@ impl Reconcile<'_> {
         let Some(key) = MailboxKey::of(mailbox) else {
             return Vec::new();
         };
+        let tenant = &mailbox.spec.tenant_ref.name;
+        let guid = match self.context.state.tenants.get(tenant) {
+            Some(TenantState::Ready(tenant)) => Some(tenant.guid),
+            Some(TenantState::NotReady { .. }) | None => None,
+        };
         let index = self.context.state.index();
         let ledgers = index.ledgers();
         if ledgers.has_mailbox(&key) {
@@ -276,8 +281,7 @@ impl Reconcile<'_> {
         }
         let since = self.context.clock.now().saturating_sub(RELEASED_COUNTS);
         let since = since.unwrap_or(Timestamp::MIN);
-        let tenant = &mailbox.spec.tenant_ref.name;
-        let released = ledgers.released_in(tenant, &key.namespace, since);
+        let released = ledgers.released_in((tenant, guid), &key.namespace, since);
         let created = mailbox.metadata.creation_timestamp.as_ref();
         let own = (created.map(|time| time.0), key.clone());
         let others = index.in_namespace(&key.namespace);

@@ -16,7 +16,7 @@ use crate::api::{
     LedgerTenant, MailboxLedger, Seal,
 };
 use crate::ledger;
-use crate::mail::{Holder, MailboxGuid, Right, SmtpAddress};
+use crate::mail::{Holder, MailboxGuid, Right, SmtpAddress, TenantGuid};
 
 /// A ledger as a watch decodes it: without history.
 #[derive(Resource, Clone, Debug, Deserialize)]
@@ -74,7 +74,9 @@ pub struct KnownLedger {
     pub(super) name: Arc<str>,
     /// The resource that has the mailbox, or had it last.
     pub key: MailboxKey,
+    /// The name of its ExchangeTenant, and the tenant itself, which may have got another name.
     pub tenant: String,
+    pub tenant_guid: TenantGuid,
     pub mailbox: Option<MailboxGuid>,
     pub released_at: Option<Timestamp>,
     pub is_gone: bool,
@@ -135,6 +137,7 @@ impl KnownLedger {
                 name: resource_ref.name,
             },
             tenant: tenant.name,
+            tenant_guid: tenant.guid,
             mailbox: mailbox.map(|mailbox| mailbox.guid),
             released_at,
             is_gone: gone_at.is_some(),
@@ -215,6 +218,7 @@ impl KnownLedger {
                 name: resource,
             },
             tenant,
+            tenant_guid: _,
             mailbox: _,
             released_at: _,
             is_gone: _,

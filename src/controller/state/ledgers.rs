@@ -10,7 +10,7 @@ use super::known_ledger::{KnownLedger, LedgerGlance, number};
 use crate::api::DISOWN;
 use crate::lane::Lane;
 use crate::ledger;
-use crate::mail::{Holder, SmtpAddress};
+use crate::mail::{Holder, SmtpAddress, TenantGuid};
 use crate::plan::People;
 
 #[derive(Default)]
@@ -160,13 +160,23 @@ impl Ledgers {
             .count()
     }
 
-    /// Addresses of mailboxes in a namespace whose resource went after `since`, for the limit of a rule.
-    pub fn released_in(&self, tenant: &str, namespace: &str, since: Timestamp) -> Vec<BTreeSet<SmtpAddress>> {
+    /// Addresses of mailboxes in a namespace whose resource went after `since`, for the limit of a rule. The ExchangeTenant
+    /// may have had another name then.
+    pub fn released_in(
+        &self,
+        (name, guid): (&str, Option<TenantGuid>),
+        namespace: &str,
+        since: Timestamp,
+    ) -> Vec<BTreeSet<SmtpAddress>> {
+        let is_there = |ledger: &KnownLedger| match guid {
+            Some(guid) => ledger.tenant_guid == guid,
+            None => ledger.tenant == name,
+        };
         let counts = |ledger: &&KnownLedger| {
             ledger.released_at.is_some_and(|at| at > since)
                 && ledger.mailbox.is_some()
                 && !ledger.is_gone
-                && ledger.tenant == tenant
+                && is_there(ledger)
                 && ledger.key.namespace == namespace
         };
         let released = self.all().filter(counts);
