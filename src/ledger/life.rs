@@ -10,6 +10,12 @@ pub fn is_intact(object: &MailboxLedger) -> bool {
     is_sealed(spec.seal.as_ref(), &object.metadata, spec.people.is_empty())
 }
 
+/// Whether we wrote this version, and no copy of one that listed nobody was made since.
+pub fn is_our_version(object: &MailboxLedger) -> bool {
+    let has_uid = object.spec.seal.as_ref().is_some_and(|seal| !seal.uid.is_empty());
+    has_uid && is_intact(object)
+}
+
 /// Whether a seal is that of this very version. The write that creates the object has no uid to seal yet, so it counts
 /// as long as it lists nobody.
 pub fn is_sealed(seal: Option<&Seal>, metadata: &ObjectMeta, lists_nobody: bool) -> bool {

@@ -9,9 +9,16 @@ use super::{Ledger, RecordedGrant, RightOf, Withdrawn, decode, encode, history, 
 use crate::api::{DefaultsState, MailboxLedger, MailboxLedgerSpec};
 use crate::mail::{Holder, ObjectId, Right, SmtpAddress};
 
-/// Whether `one` is the one that stays: an intact seal, then the newer entry, then the smaller name.
+/// Whether `one` is the one that stays: an intact seal, one that nobody else can make before, then the newer entry, then the
+/// smaller name.
 pub fn wins(one: &MailboxLedger, other: &MailboxLedger) -> bool {
-    let rank = |ledger: &MailboxLedger| (life::is_intact(ledger), newest(&ledger.spec));
+    let rank = |ledger: &MailboxLedger| {
+        (
+            life::is_our_version(ledger),
+            life::is_intact(ledger),
+            newest(&ledger.spec),
+        )
+    };
     match rank(one).cmp(&rank(other)) {
         std::cmp::Ordering::Equal => one.name_any() < other.name_any(),
         unequal @ (std::cmp::Ordering::Less | std::cmp::Ordering::Greater) => unequal.is_gt(),

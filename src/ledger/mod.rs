@@ -25,7 +25,7 @@ pub use decode::{Unreadable, read};
 pub use encode::{BY, is_same_but_for_time, outgrows, write};
 pub use heal::{heal, heal_rights, is_ahead};
 pub use history::{Access, Why, held_on, is_grant, is_removal, last_changes, note, note_restored};
-pub use life::{FOREIGN_MARKER, TAKING_UP, is_intact, is_sealed, lifecycle, seal};
+pub use life::{FOREIGN_MARKER, TAKING_UP, is_intact, is_our_version, is_sealed, lifecycle, seal};
 pub use merge::{merge, wins};
 
 /// Longer than any lag of a replica.

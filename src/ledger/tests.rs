@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     HeldRemovals, Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn, heal, is_intact,
-    is_same_but_for_time, read, seal, write,
+    is_same_but_for_time, read, seal, wins, write,
 };
 use crate::api::{MailboxLedger, MailboxLedgerSpec};
 use crate::mail::{Holder, ObjectId, Right, Sid, SmtpAddress};
@@ -289,6 +289,37 @@ fn a_seal_is_broken_by_a_copy_a_restore_and_an_edit() {
     assert!(!is_intact(&edited), "an edit counts");
     object.spec.seal = None;
     assert!(!is_intact(&object), "nobody sealed it");
+}
+
+#[test]
+fn what_anybody_can_make_wins_over_nothing_that_was_sealed_by_its_uid() {
+    let line = |minute| json!({ "at": at(minute), "ids": [person(1)], "right": "SendAs", "after": "Removed", "cause": "x" });
+    let of = |name: &str, minute| {
+        let mut object = MailboxLedger::new(name, empty());
+        object.spec.history = vec![serde_json::from_value(line(minute)).unwrap()];
+        object.metadata.uid = Some(name.to_owned());
+        object
+    };
+    let mut made_up = of("a", 100);
+    made_up.spec.seal = Some(seal(None));
+    made_up.metadata.generation = Some(1);
+    let mut ours = of("b", 0);
+    ours.metadata.generation = Some(1);
+    ours.spec.seal = Some(seal(Some(&ours)));
+    ours.metadata.generation = Some(2);
+    assert!(is_intact(&made_up) && is_intact(&ours));
+    assert!(wins(&ours, &made_up) && !wins(&made_up, &ours));
+}
+
+#[test]
+fn nobody_knows_what_was_before_lines_that_a_clock_put_ahead() {
+    let mut spec = empty();
+    spec.history_from = Some(at(-500));
+    let line =
+        json!({ "at": at(100), "ids": [person(1)], "right": "SendAs", "after": "Granted", "cause": "x" });
+    spec.history = vec![serde_json::from_value(line).unwrap()];
+    assert!(heal(&mut spec, at(0)));
+    assert_eq!((spec.history_from, spec.history[0].at), (Some(at(0)), at(0)));
 }
 
 /// Every time in an object, by its path.

@@ -2,7 +2,7 @@
 
 use super::adoption::*;
 use super::kit::*;
-use super::remembered::{HOUR, until_removing};
+use super::remembered::{HOUR, delete_sales, until_removing};
 use serde_json::json;
 use shared_mailbox_operator::api::MailboxLedger;
 use simulator::{Fault, FaultRule, Faults};

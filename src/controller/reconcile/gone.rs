@@ -294,7 +294,7 @@ impl Reconcile<'_> {
         let MailboxLedgerSpec {
             mailbox, released_at, ..
         } = &object.spec;
-        let is_meant = released_at.is_some() && ledger::is_intact(object);
+        let is_meant = released_at.is_some() && ledger::is_our_version(object);
         is_meant && asked.is_some() && asked == mailbox.as_ref().map(|mailbox| mailbox.guid)
     }
 

@@ -5,7 +5,7 @@ use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt};
 
 use super::delete;
-use crate::api::{MailboxLedger, MailboxLedgerSpec};
+use crate::api::{DISOWN, MailboxLedger, MailboxLedgerSpec};
 use crate::ledger;
 
 /// The same ledger with this in it. A broken seal is never made whole here: the take-up that follows sees it.
@@ -19,10 +19,15 @@ pub(super) async fn rewritten(
     } else {
         before.spec.seal.clone()
     };
-    let next = MailboxLedger {
+    let is_ours = ledger::is_our_version(&before);
+    let mut next = MailboxLedger {
         spec: MailboxLedgerSpec { seal, ..spec },
         ..before
     };
+    if !is_ours {
+        // What somebody asks of a ledger that they made is not asked of the one that this becomes.
+        next.annotations_mut().remove(DISOWN);
+    }
     let api: Api<MailboxLedger> = Api::all(client.clone());
     api.replace(&next.name_any(), &PostParams::default(), &next).await
 }

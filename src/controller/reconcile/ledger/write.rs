@@ -99,7 +99,7 @@ impl Reconcile<'_> {
         let answer = match before {
             Some(mut object) => {
                 // It was asked of a mailbox without a resource, and of this very ledger: not of a later life.
-                if spec.released_at.is_none() || !ledger::is_intact(&object) {
+                if spec.released_at.is_none() || !ledger::is_our_version(&object) {
                     object.annotations_mut().remove(DISOWN);
                 }
                 object.spec = spec;
