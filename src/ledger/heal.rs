@@ -57,12 +57,21 @@ pub fn heal(spec: &mut MailboxLedgerSpec, now: Timestamp) -> bool {
         other: _,
     } = spec;
     let mut is_healed = heal_rights(people, evictions, now);
-    let past = [adopting, taken_up_at, released_at, gone_at, history_from];
+    let past = [adopting, taken_up_at, released_at, gone_at, &mut *history_from];
     let past = past.into_iter().flatten();
     let past = past.chain(intent.iter_mut().map(|Intent { at, .. }| at));
-    for at in past.chain(history.iter_mut().map(|HistoryLine { at, .. }| at)) {
+    for at in past {
         is_healed |= heal_past(at, now);
     }
+    let mut is_moved = false;
+    for HistoryLine { at, .. } in history {
+        is_moved |= heal_past(at, now);
+    }
+    if is_moved {
+        // Lines stand where they do not belong: of what was before nobody can tell.
+        *history_from = Some(now);
+    }
+    is_healed |= is_moved;
     let addresses = removed_addresses.iter_mut();
     let addresses = addresses.map(|RemovedAddress { address: _, until }| until);
     let settings = removed_settings.iter_mut();
