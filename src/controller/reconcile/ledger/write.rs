@@ -7,7 +7,7 @@ use super::super::outcome::{Outcome, Stall};
 use super::super::task::Reconcile;
 use super::AFTER;
 use crate::api::condition::whole_seconds;
-use crate::api::{DISOWN, MailboxLedger, MailboxLedgerSpec};
+use crate::api::{DISOWN, DefaultsState, MailboxLedger, MailboxLedgerSpec};
 use crate::ledger::{self, Ledger};
 
 /// As etcd says it, through the API server.
@@ -16,7 +16,15 @@ const TOO_LARGE: &str = "request is too large";
 impl Reconcile<'_> {
     /// What is remembered of the mailbox, as the API server has acknowledged it.
     pub fn remembered_ledger(&self) -> Option<Ledger> {
-        self.ledger.spec().and_then(|spec| ledger::read(spec).ok())
+        let object = self.ledger.object()?;
+        let mut remembered = ledger::read(&object.spec).ok()?;
+        if !ledger::is_intact(object) {
+            // Whether they were applied since nobody knows, and a second time they would undo what people did.
+            remembered.defaults = remembered
+                .defaults
+                .filter(|defaults| *defaults == DefaultsState::Applied);
+        }
+        Some(remembered)
     }
 
     /// Has the API server acknowledge what must be remembered before anything that it announces is done. A conflict means
