@@ -44,7 +44,12 @@ impl Reconcile<'_> {
                 .get_opt(name)
                 .await
                 .map_err(|error| Outcome::of_kube(&error))?;
-            if let Some(DeserializeGuard(object)) = object {
+            // The index may be late: the name may be that of another resource's ledger by now.
+            if let Some(DeserializeGuard(object)) = object
+                && object
+                    .as_ref()
+                    .map_or(true, |object| self.is_of_this_name(&object.spec))
+            {
                 found.take(object, |spec| self.is_of_this_cluster(spec));
             }
         }
@@ -76,6 +81,10 @@ impl Reconcile<'_> {
     ) -> Result<bool, Outcome> {
         let Listed { readable, unusable } = self.list(&format!("spec.mailbox.guid={guid}")).await?;
         Ok(!readable.is_empty() || unusable.is_some())
+    }
+
+    fn is_of_this_name(&self, spec: &MailboxLedgerSpec) -> bool {
+        spec.resource_ref.namespace == self.key.namespace && spec.resource_ref.name == self.key.name
     }
 
     /// What another cluster remembers is nothing to act upon: copied ledgers own as little as copied manifests.
