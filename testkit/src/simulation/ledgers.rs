@@ -124,10 +124,25 @@ impl Simulation {
                 wrongs.push(format!("the resource {uid} has two ledgers"));
             }
         }
+        self.remembered(&mailboxes, wrongs);
         for mailbox in model::mailboxes(&self.world) {
             let uid = text(&mailbox["metadata"]["uid"]);
             if ready_of(&mailbox).is_true() && !is_watched_only(&mailbox) && !resources.contains(uid) {
                 wrongs.push(format!("{} is served without a ledger", name(&mailbox)));
+            }
+        }
+    }
+
+    /// A mailbox that carries a marker of ours has a ledger, be its resource gone, unless somebody took that away.
+    fn remembered(&self, known: &BTreeSet<&str>, wrongs: &mut Vec<String>) {
+        for view in self.world.tenant.mailboxes() {
+            let guid = view.exchange_guid.to_string();
+            let marker = view.custom_attributes.get(&15).cloned().unwrap_or_default();
+            let is_marked = marker.contains(&format!("mailbox={guid}")) && !marker.contains("cluster=other/");
+            if is_marked && !known.contains(guid.as_str()) && !self.was_touched(&guid) {
+                wrongs.push(format!(
+                    "mailbox {guid} is marked and no ledger remembers it: {marker}"
+                ));
             }
         }
     }
@@ -217,7 +232,8 @@ impl Simulation {
                 member,
                 right,
             };
-            let is_declared = wanted.contains_key(&key) || model::is_named(&self.world, resource, member);
+            let is_declared =
+                wanted.contains_key(&key) || model::is_named_with(&self.world, resource, member, right);
             if !is_declared {
                 found.push(format!(
                     "{member} is listed with {right:?} {state}, which nobody declares"

@@ -170,17 +170,12 @@ impl Simulation {
         Ok(())
     }
 
-    /// What the status remembered is forgotten: grants and addresses that are declared no more stay. Before the
-    /// marker stands nothing but the status knows whose mailbox it is, so it is kept.
+    /// A status is a report: nothing is forgotten with it.
     async fn wipe_status(&mut self, name: &str) {
         let api = self.world.api::<SharedMailbox>();
         let Ok(Some(mut object)) = api.get_opt(name).await else {
             return;
         };
-        if !model::is_marked(&self.world, name) {
-            return;
-        }
-        self.expected.release(&self.world, name);
         object.status = None;
         let params = kube::api::PostParams {
             field_manager: Some("tests".to_owned()),

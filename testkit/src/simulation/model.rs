@@ -99,14 +99,6 @@ pub fn named_by(marker: &str) -> Option<String> {
     Some(rest.split_once(';')?.0.to_owned())
 }
 
-/// Whether the resource knows its mailbox and that carries its marker.
-pub fn is_marked(world: &World, resource: &str) -> bool {
-    let all = mailboxes(world);
-    let found = all.iter().find(|mailbox| name(mailbox) == resource);
-    let view = found.and_then(|mailbox| view_of(world, mailbox));
-    view.and_then(|view| marked_name(&view)).as_deref() == Some(resource)
-}
-
 /// Mailboxes, by object id, whose manifest tolerates no grant but its own, and whom it ignores.
 pub fn exclusive(world: &World) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
     let all = mailboxes(world).into_iter();
@@ -509,11 +501,23 @@ impl Judged<'_> {
 
 /// Whether a permission names them on this mailbox, refused or not: they keep what they have.
 pub fn is_named(world: &World, mailbox: &Value, member: Uuid) -> bool {
+    is_named_by(world, mailbox, member, |_| true)
+}
+
+/// The same in a permission with this right.
+pub fn is_named_with(world: &World, mailbox: &Value, member: Uuid, right: Right) -> bool {
+    is_named_by(world, mailbox, member, |permission| {
+        let rights = texts(&permission["spec"]["rights"]);
+        rights.iter().any(|text| Right::parse(text) == Some(right))
+    })
+}
+
+fn is_named_by(world: &World, mailbox: &Value, member: Uuid, is_meant: impl Fn(&Value) -> bool) -> bool {
     let own = name(mailbox);
     let permissions = permissions(world);
-    let here = permissions
-        .iter()
-        .filter(|permission| home(permission) == own && !has_ended(world, permission));
+    let here = permissions.iter().filter(|permission| {
+        home(permission) == own && !has_ended(world, permission) && is_meant(permission)
+    });
     let mut members = here.flat_map(|permission| members_of(permission));
     members.any(|named| {
         let address = named["user"]

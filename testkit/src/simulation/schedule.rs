@@ -256,6 +256,17 @@ fn forgetting(mut faults: Faults) -> Faults {
     faults
 }
 
+/// How late the watch of ledgers is; drawn from another generator, too.
+fn ledgers_late(seed: u64) -> Duration {
+    let mut rng = Rng::seeded(seed ^ 0x1ed6);
+    let milliseconds = if rng.percent(40) {
+        rng.between(100, 40_000)
+    } else {
+        0
+    };
+    Duration::from_millis(milliseconds)
+}
+
 async fn run(simulation: &mut Simulation, scenario: &Scenario, seed: u64) -> Result<(), String> {
     let mut rng = Rng::seeded(seed);
     let Schedule {
@@ -274,6 +285,7 @@ async fn run(simulation: &mut Simulation, scenario: &Scenario, seed: u64) -> Res
         stale,
     } = cluster;
     let server = simulation.world.server.clone();
+    server.delay_events("mailboxledgers", ledgers_late(exchange.seed));
     simulation.world.tenant.set_faults(exchange);
     for (kind, milliseconds) in KINDS.iter().zip(events_late) {
         server.delay_events(kind, Duration::from_millis(milliseconds));
@@ -330,9 +342,10 @@ async fn come_to_rest(simulation: &mut Simulation, patience: Patience) -> Result
     simulation.settle(patience.at_once()).await
 }
 
-/// People apply under a name of their own, and nobody but people deletes.
+/// People apply under a name of their own. What they delete has no such name; of ledgers only the operator deletes any in
+/// runs with such faults.
 pub fn is_the_operators(call: &Call) -> bool {
-    call.manager() != "tests" && call.verb != Verb::Delete
+    call.manager() != "tests" && (call.verb != Verb::Delete || call.plural == "mailboxledgers")
 }
 
 pub fn disturbance(call: &Call, rng: &mut Rng) -> Disturbance {

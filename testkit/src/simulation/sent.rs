@@ -13,6 +13,7 @@ use super::{Patience, Simulation};
 /// A write to Exchange, with what was stored when it left.
 pub struct Sent {
     pub at: Timestamp,
+    /// Or the method and path of a write to Graph.
     pub cmdlet: String,
     pub parameters: Value,
     /// The ledgers of its mailbox.
@@ -21,6 +22,8 @@ pub struct Sent {
     pub departed: Vec<String>,
     /// The MailboxPermissions whose end had come, by name.
     pub ended: Vec<String>,
+    /// The SharedMailboxes that there were, by name.
+    pub resources: Vec<String>,
 }
 
 impl Simulation {
@@ -64,7 +67,11 @@ impl Simulation {
             let mut entries = sent.ledgers.iter().filter_map(|ledger| entry(ledger, pair));
             entries.any(|entry| entry["remapping"] == true)
         };
-        let outlives = !(removed.is_empty() && added.is_empty()) && added.iter().all(is_remapped);
+        let outlives = if sent.is_to_graph() {
+            sent.may_close_sign_in()
+        } else {
+            !(removed.is_empty() && added.is_empty()) && added.iter().all(is_remapped)
+        };
         if has_no_resource && !outlives {
             wrongs.push(sent.wrong("its mailbox has no resource"));
         }
@@ -122,6 +129,20 @@ impl Sent {
         };
         let is_over = |name: &str| self.ended.iter().any(|ended| ended == name);
         !by.is_empty() && by.iter().all(|position| name(position).is_some_and(is_over))
+    }
+
+    fn is_to_graph(&self) -> bool {
+        self.cmdlet.contains(' ')
+    }
+
+    /// Without a resource an account is left alone, but for sessions that were to be ended already, and while another one
+    /// stands in its place.
+    fn may_close_sign_in(&self) -> bool {
+        self.ledgers.iter().any(|ledger| {
+            let spec = &ledger["spec"];
+            let own = text(&spec["resourceRef"]["name"]);
+            spec["signOutOwed"] == true || self.resources.iter().any(|name| name == own)
+        })
     }
 
     /// For people.

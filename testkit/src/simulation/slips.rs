@@ -332,11 +332,9 @@ impl Simulation {
     /// Whether the ledger of its mailbox was touched a moment before.
     pub(super) fn is_touched(&self, sent: &Sent) -> bool {
         let identity = text(&sent.parameters["Identity"]);
-        let Some(view) = self.world.tenant.mailbox(identity) else {
-            // Nobody knows any more which mailbox it was.
-            return true;
-        };
-        let guid = view.exchange_guid.to_string();
+        // Mailboxes are named by their GUIDs; the mailbox may be gone by now.
+        let view = self.world.tenant.mailbox(identity);
+        let guid = view.map_or_else(|| identity.to_lowercase(), |view| view.exchange_guid.to_string());
         let mut touched = self.slips.touched.iter().filter(|(_, of)| *of == guid);
         touched.any(|(since, _)| *since <= sent.at && sent.at.duration_since(*since) <= UNDER_WAY)
     }
@@ -411,6 +409,11 @@ fn scrambled<T: Serialize + DeserializeOwned>(object: &T, forged: &Value, rng: &
                 ("conditions", 1) => {
                     for condition in status[&field].as_array_mut().into_iter().flatten() {
                         condition["status"] = json!("False");
+                    }
+                    if let Some(conditions) = status[&field].as_array_mut() {
+                        conditions.retain(|condition| condition["type"] != "RevocationDue");
+                        conditions.push(json!({ "type": "RevocationDue", "status": "True", "reason": "TakenUp",
+                                                "message": "forged", "lastTransitionTime": "2026-01-01T00:00:00Z" }));
                     }
                 }
                 _ => {}

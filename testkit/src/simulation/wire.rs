@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body as ClientBody;
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::Value;
+use serde_json::{Value, json};
 use shared_mailbox_operator::exchange::{HttpService, TransportError};
 use simulator::Simulator;
 use tokio::sync::Notify;
@@ -184,7 +184,10 @@ impl Wire {
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
         let mut calls = Vec::new();
         calls_in(&body, &mut calls);
+        calls.extend(written_to_graph(request));
         let all = ledgers_of(server);
+        let resources = server.objects("sharedmailbox.dev", "sharedmailboxes", None);
+        let resources: Vec<String> = resources.iter().map(|one| super::model::name(one)).collect();
         let tenants = server.objects("sharedmailbox.dev", "exchangetenants", None);
         let departed: Vec<String> = tenants
             .iter()
@@ -196,6 +199,7 @@ impl Wire {
                 let spec = &ledger["spec"];
                 let is = |one: &Value, other: &Value| one.is_string() && one == other;
                 is(&spec["mailbox"]["guid"], &parameters["Identity"])
+                    || is(&spec["mailbox"]["objectId"], &parameters["Identity"])
                     || is(&spec["intent"]["oneTimeName"], &parameters["DisplayName"])
             };
             let sent = Sent {
@@ -203,6 +207,7 @@ impl Wire {
                 ledgers: all.iter().filter(concerns).cloned().collect(),
                 departed: departed.clone(),
                 ended: ended.clone(),
+                resources: resources.clone(),
                 cmdlet,
                 parameters,
             };
@@ -300,6 +305,20 @@ fn effect_at_exchange(request: &Request<Bytes>) -> Option<String> {
     calls_in(&body, &mut calls);
     let names: Vec<String> = calls.into_iter().map(|(name, _)| name).collect();
     (!names.is_empty()).then(|| names.join(" + "))
+}
+
+/// A write to an account through Graph, with whose it is.
+fn written_to_graph(request: &Request<Bytes>) -> Option<(String, Value)> {
+    let path = request.uri().path();
+    let (_, rest) = path.split_once("/users/")?;
+    let account = rest.split('/').next().unwrap_or_default();
+    let is_write = request.method() != Method::GET;
+    is_write.then(|| {
+        (
+            format!("{} {path}", request.method()),
+            json!({ "Identity": account }),
+        )
+    })
 }
 
 /// The writing cmdlets in a body, with their parameters.
