@@ -282,3 +282,47 @@ impl Judge<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Asked;
+    use crate::plan::testing::{desired, entry, identity, our_mailbox, person, sid, wants};
+
+    fn judged(desired: &Desired, observed: &Observed) -> Vec<(ForeignState, Option<Cause>)> {
+        let all = foreign(desired, observed, &Ledger::default()).into_iter();
+        all.map(|row| (row.state, row.removed_for)).collect()
+    }
+
+    fn with_row_of(number: u8, identity: Identity) -> Observed {
+        let mut observed = our_mailbox();
+        observed.send_as.entries.push(entry(number, &["SendAs"]));
+        observed.identities.insert(Holder::Sid(sid(number)), identity);
+        observed
+    }
+
+    #[test]
+    fn a_stranger_stays_as_long_as_somebody_protected_is_not_known() {
+        let observed = with_row_of(1, identity(1));
+        let mut desired = desired();
+        desired.policy.exclusive = true;
+        let removed = (ForeignState::Foreign, Some(Cause::Exclusive));
+        assert_eq!(judged(&desired, &observed), [removed]);
+        desired.policy.protected.incomplete = true;
+        assert_eq!(judged(&desired, &observed), [(ForeignState::Unknown, None)]);
+    }
+
+    #[test]
+    fn a_row_of_nobody_stays_as_long_as_it_may_be_that_of_a_member() {
+        let mut observed = with_row_of(1, Identity::Gone);
+        let mut desired = desired();
+        desired.policy.remove_orphans = true;
+        let removed = (ForeignState::Orphaned, Some(Cause::Orphaned));
+        assert_eq!(judged(&desired, &observed), [removed]);
+        wants(&mut desired, 2, Right::SendAs, false);
+        assert_eq!(judged(&desired, &observed), [(ForeignState::Unknown, None)]);
+        // Exchange was asked for them, and says that no row is theirs.
+        observed.send_as.asked.insert(person(2), Asked::Nothing);
+        assert_eq!(judged(&desired, &observed), [removed]);
+    }
+}

@@ -117,6 +117,32 @@ mod tests {
 
     use strum::IntoEnumIterator;
 
+    use crate::ledger::Ledger;
+    use crate::mail::Right;
+    use crate::plan::plan;
+    use crate::plan::testing::{desired, our_mailbox, wants};
+
+    fn granted_by(names: &[&str]) -> RecordedGrant {
+        let mut wanted = desired();
+        wants(&mut wanted, 1, Right::SendAs, false);
+        let settled = plan(&wanted, &our_mailbox(), &Ledger::default()).settled;
+        let mut grants = settled.grants.into_iter();
+        let mut grant = grants.next().unwrap();
+        grant.by = names.iter().map(|name| (*name).to_owned()).collect();
+        grant
+    }
+
+    #[test]
+    fn a_right_ends_with_all_its_permissions_whatever_else_cannot_be_read() {
+        let mut desired = desired();
+        desired.has_unread_permissions = true;
+        let grant = granted_by(&["team", "helpers"]);
+        desired.expired = ["team".to_owned()].into();
+        assert_eq!(removal(&grant, &desired, false), Err(Veto::PerhapsDeclared));
+        desired.expired.insert("helpers".to_owned());
+        assert_eq!(removal(&grant, &desired, false), Ok(Cause::Expired));
+    }
+
     /// A new veto of the planner is a row of the table.
     #[test]
     fn what_the_planner_leaves_is_in_the_table() {

@@ -95,6 +95,25 @@ async fn another_accounts_id_does_not_hide_an_open_sign_in() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_the_mailbox_cannot_be_read_another_accounts_id_says_nothing_of_its_sign_in() {
+    let (mut world, _) = with_boss().await;
+    let open = world.tenant.object_id(SECOND).unwrap();
+    let rule = simulator::FaultRule {
+        cmdlets: vec!["Get-Mailbox".to_owned()],
+        ..outage()
+    };
+    world.tenant.add_fault(rule);
+    forge(&world, json!({ "objectId": open })).await;
+    // What a process has seen before is no help either.
+    world.stop_operator().await;
+    world.start_operator();
+    world.sleep(2 * INTERVAL).await;
+    let mailbox = world.mailbox("sales").await;
+    let sign_in = testkit::condition(&mailbox, "SignInBlocked").unwrap();
+    assert_eq!(sign_in.status, "True", "{}", sign_in.message);
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_accounts_id_is_never_written_to_through_graph() {
     let graph = json!({ "spec": { "signInControl": "Graph" } });
     let world = world(Seed::contoso(), graph).await;

@@ -51,8 +51,11 @@ mod task;
 pub mod validate;
 mod verdict;
 
+use std::time::Duration;
+
 use super::context::Context;
 use super::state::key::MailboxKey;
+use crate::api::MailboxLedger;
 use crate::lane::Lane;
 
 pub use requeue::Completed;
@@ -73,42 +76,59 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
     };
     let left_behind = std::mem::take(&mut reconcile.ledger.left_behind);
     let applied = Box::pin(run(&mut reconcile)).await;
-    // Nobody evades what was announced by putting another resource in the place of one that is gone.
-    let is_taken_up = matches!(&applied, Ok(applied) if applied.ledger.is_some());
-    let earlier = match reconcile.for_the_earlier_resource() {
-        Some(mut earlier) if !is_taken_up => {
-            let outcome = applied
-                .as_ref()
-                .map_or_else(|outcome| outcome, |applied| &applied.outcome);
-            let begun = if outcome.leaves_the_mailbox_alone() {
-                Box::pin(earlier.release()).await
-            } else {
-                Box::pin(earlier.seal()).await
-            };
-            let applied = once_begun(&mut earlier, begun).await;
-            let completed = Box::pin(earlier.complete_earlier(applied)).await;
-            reconcile.ledger.refreshed(earlier.ledger);
-            completed.requeue
-        }
-        Some(_) | None => None,
+    let earlier = Box::pin(earlier_resource(&mut reconcile, &applied)).await;
+    let completed = Box::pin(reconcile.report(applied)).await;
+    let others = Box::pin(lost_mailboxes(context, key, lane, left_behind)).await;
+    let again = earlier.into_iter().chain(others);
+    again.fold(completed, |completed, (after, lane)| {
+        completed.sooner(after, lane)
+    })
+}
+
+/// What an earlier resource of this name left is carried out as long as the present one has not taken the mailbox up: nobody
+/// evades what was announced by putting another resource in its place. When that is to be done again.
+async fn earlier_resource(
+    reconcile: &mut Reconcile<'_>,
+    applied: &Result<Applied, Outcome>,
+) -> Option<(Duration, Lane)> {
+    let mut earlier = reconcile.for_the_earlier_resource()?;
+    let outcome = match applied {
+        Ok(taken_up) if taken_up.ledger.is_some() => return None,
+        Ok(applied) => &applied.outcome,
+        Err(outcome) => outcome,
     };
-    let mut completed = Box::pin(reconcile.report(applied)).await;
-    if let Some((after, lane)) = earlier {
-        completed = completed.sooner(after, lane);
-    }
-    for ledger in left_behind {
+    let begun = if outcome.leaves_the_mailbox_alone() {
+        earlier.release().await
+    } else {
+        earlier.seal().await
+    };
+    let applied = once_begun(&mut earlier, begun).await;
+    let completed = earlier.complete_earlier(applied).await;
+    reconcile.ledger.refreshed(earlier.ledger);
+    completed.requeue
+}
+
+/// The same for mailboxes that were lost and in whose place another one was created.
+async fn lost_mailboxes(
+    context: &Context,
+    key: &MailboxKey,
+    lane: Lane,
+    ledgers: Vec<MailboxLedger>,
+) -> Vec<(Duration, Lane)> {
+    let mut again = Vec::new();
+    for ledger in ledgers {
         let own = left_behind::key(key, &ledger);
-        let mut other = Reconcile::of_left_behind(context, key, (&own, lane), ledger);
-        let begun = Box::pin(other.seal()).await;
-        let applied = once_begun(&mut other, begun).await;
-        let again = Box::pin(other.report(applied)).await;
-        if other.ledger.object().is_none() {
+        let mut lost = Reconcile::of_left_behind(context, key, (&own, lane), ledger);
+        let begun = lost.seal().await;
+        let applied = once_begun(&mut lost, begun).await;
+        let completed = lost.report(applied).await;
+        if lost.ledger.object().is_none() {
             context.state.forget(&own);
-        } else if let Some((after, lane)) = again.requeue {
-            completed = completed.sooner(after, lane);
+        } else {
+            again.extend(completed.requeue);
         }
     }
-    completed
+    again
 }
 
 /// What outlives a resource is carried out by its ledger, once that says so.

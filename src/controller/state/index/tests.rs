@@ -199,11 +199,11 @@ async fn nothing_is_parsed_while_everybody_waits_for_the_index() {
         .collect();
     let rival = ReadMailbox::of(with_aliases("rival", 1));
     assert_eq!(parsed::take(), 3 * 301);
+    let address = "sales@contoso.com".parse().unwrap();
+    parsed::take();
     for read in reads.into_iter().chain([rival]) {
         index.apply_mailbox(read, now);
     }
-    let address = "sales@contoso.com".parse().unwrap();
-    parsed::take();
     assert_eq!(claimants(&index, &address), 2);
     let sales = MailboxKey::of(&with_aliases("sales", 1)).unwrap();
     index.delete_mailbox(&sales);
