@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::quirks::{
-    AccessQuirks, BadWord, BatchErrors, GroupQuirks, Linked, ListQuirks, NextLink, OrganizationRows, Quirks,
-    QuotaOrder, RefusalQuirks, SignInForm, UnknownParameter, UserFilter,
+    AccessQuirks, BadWord, GroupQuirks, Linked, ListQuirks, NextLink, OrganizationRows, Quirks, QuotaOrder,
+    RefusalQuirks, UnknownParameter, UserFilter,
 };
 use crate::random::Random;
 use crate::seed::{GroupKind, Seed, SeedGroup};
@@ -61,8 +61,6 @@ impl Profile {
     pub fn apply(self, seed: &mut Seed) {
         let Quirks {
             flags_null_until_set,
-            batch_errors,
-            sign_in,
             access,
             refusals,
             lists,
@@ -70,12 +68,6 @@ impl Profile {
             ..
         } = self.quirks();
         seed.quirks.flags_null_until_set |= flags_null_until_set;
-        if seed.quirks.batch_errors == BatchErrors::default() {
-            seed.quirks.batch_errors = batch_errors;
-        }
-        if seed.quirks.sign_in == SignInForm::default() {
-            seed.quirks.sign_in = sign_in;
-        }
         seed.quirks.access = access;
         seed.quirks.refusals = refusals;
         seed.quirks.lists = lists;
@@ -103,7 +95,6 @@ impl Profile {
         let likeliest = Quirks::default();
         match self {
             Self::Y2020 => Quirks {
-                batch_errors: BatchErrors::Stops,
                 access: AccessQuirks {
                     adding_answers_the_row: false,
                     ..AccessQuirks::default()
@@ -122,10 +113,6 @@ impl Profile {
             },
             Self::Y2026 => Quirks {
                 flags_null_until_set: true,
-                sign_in: SignInForm {
-                    new_accounts_disabled: true,
-                    ..SignInForm::apart()
-                },
                 access: AccessQuirks {
                     organization_rows: OrganizationRows::OnTheMailbox,
                     ..AccessQuirks::default()

@@ -72,7 +72,7 @@ fn declared_properties(family: &Family) -> Vec<&Property> {
 /// Another value than the example's, as an admin gives it to the cmdlet.
 fn other_value(property: &Property) -> Value {
     match property.parameter {
-        "MailTip" => json!("Somebody else's words"),
+        "MailTip" | "CustomAttribute1" => json!("Somebody else's words"),
         "RetainDeletedItemsFor" => json!("7.00:00:00"),
         "LitigationHoldDuration" => json!(100),
         "RetentionPolicy" => json!("Forever"),
