@@ -350,7 +350,7 @@ pub struct LitigationHold {
     ),
 )]
 pub struct Forwarding {
-    /// None: nowhere. Internal: to a recipient of the organisation. External: to an address outside, which needs the power
+    /// Where mail goes. None: nowhere. Internal: to a recipient of the organisation. External: to an address outside, which needs the power
     /// ForwardExternally.
     #[schemars(example = ForwardingMode::Internal)]
     pub mode: ForwardingMode,

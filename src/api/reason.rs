@@ -172,30 +172,30 @@ impl RefusalReason {
 
     /// Ends by itself when the account is created, or gets a mailbox.
     pub fn may_end_by_itself(self) -> bool {
-        self.effect() == Effect::MayEndByItself
+        self.consequence() == Consequence::MayEndByItself
     }
 
     /// Whoever is declared and refused keeps what they hold, but for those who have left.
     pub fn takes_everything(self) -> bool {
-        self.effect() == Effect::TakesEverything
+        self.consequence() == Consequence::TakesEverything
     }
 
     /// Somebody in a group for whom the mailbox has no room.
     pub fn lacks_room(self) -> bool {
-        self.effect() == Effect::LacksRoom
+        self.consequence() == Consequence::LacksRoom
     }
 
     /// What failed is the read of a group.
     pub fn is_of_a_group(self) -> bool {
-        self.effect() == Effect::GroupIsUnread
+        self.consequence() == Consequence::GroupIsUnread
     }
 
-    fn effect(self) -> Effect {
+    fn consequence(self) -> Consequence {
         match self {
-            Self::MemberNotFound | Self::MemberHasNoMailbox => Effect::MayEndByItself,
-            Self::Departed => Effect::TakesEverything,
-            Self::TooManyMembers => Effect::LacksRoom,
-            Self::GroupUnreadable => Effect::GroupIsUnread,
+            Self::MemberNotFound | Self::MemberHasNoMailbox => Consequence::MayEndByItself,
+            Self::Departed => Consequence::TakesEverything,
+            Self::TooManyMembers => Consequence::LacksRoom,
+            Self::GroupUnreadable => Consequence::GroupIsUnread,
             Self::AccessDenied
             | Self::GroupCannotHoldRights
             | Self::GroupTooLarge
@@ -207,14 +207,14 @@ impl RefusalReason {
             | Self::MemberIsMailbox
             | Self::MemberIsUser
             | Self::MemberUnread
-            | Self::TenantMismatch => Effect::Nothing,
+            | Self::TenantMismatch => Consequence::Nothing,
         }
     }
 }
 
 /// What follows from a refusal, beside that nothing is granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
+enum Consequence {
     Nothing,
     MayEndByItself,
     TakesEverything,

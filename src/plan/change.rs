@@ -61,7 +61,7 @@ enum Subject<'a> {
 
 /// To whom a change does what. Most questions about changes are answered by it, so that a new change has its place once.
 #[derive(Clone, Copy, Debug)]
-pub enum Effect<'a> {
+pub enum ChangeKind<'a> {
     Gives(&'a ObjectId, Right),
     /// What was ours is taken away.
     TakesBack(&'a ObjectId, Right),
@@ -152,7 +152,7 @@ impl Change {
     }
 
     fn as_setting(&self) -> Option<(&'static str, &Property, &Value)> {
-        if let Effect::Sets(family, property, to) = self.effect() {
+        if let ChangeKind::Sets(family, property, to) = self.kind() {
             Some((family, property, to))
         } else {
             None
@@ -161,7 +161,8 @@ impl Change {
 
     /// Who is given or loses something by it.
     pub fn delegate(&self) -> Option<&ObjectId> {
-        if let Effect::Gives(id, _) | Effect::TakesBack(id, _) | Effect::Remaps(id) = self.effect() {
+        if let ChangeKind::Gives(id, _) | ChangeKind::TakesBack(id, _) | ChangeKind::Remaps(id) = self.kind()
+        {
             Some(id)
         } else {
             None
@@ -170,7 +171,7 @@ impl Change {
 
     /// The grant that it creates.
     pub fn granted(&self) -> Option<(ObjectId, Right)> {
-        if let Effect::Gives(id, right) = self.effect() {
+        if let ChangeKind::Gives(id, right) = self.kind() {
             Some((*id, right))
         } else {
             None
@@ -179,57 +180,57 @@ impl Change {
 
     /// The grant that it removes.
     pub fn removed(&self) -> Option<(Holder, Right)> {
-        match self.effect() {
-            Effect::TakesBack(id, right) => Some((Holder::ObjectId(*id), right)),
-            Effect::Evicts(holder, right) => Some((holder.clone(), right)),
-            Effect::Gives(..)
-            | Effect::Remaps(_)
-            | Effect::RemapsEverybody
-            | Effect::Sets(..)
-            | Effect::Other => None,
+        match self.kind() {
+            ChangeKind::TakesBack(id, right) => Some((Holder::ObjectId(*id), right)),
+            ChangeKind::Evicts(holder, right) => Some((holder.clone(), right)),
+            ChangeKind::Gives(..)
+            | ChangeKind::Remaps(_)
+            | ChangeKind::RemapsEverybody
+            | ChangeKind::Sets(..)
+            | ChangeKind::Other => None,
         }
     }
 
     /// Whether it is about what people hold, and not about the mailbox itself.
     pub fn is_about_grants(&self) -> bool {
-        match self.effect() {
-            Effect::Gives(..)
-            | Effect::TakesBack(..)
-            | Effect::Evicts(..)
-            | Effect::Remaps(_)
-            | Effect::RemapsEverybody => true,
-            Effect::Sets(..) | Effect::Other => false,
+        match self.kind() {
+            ChangeKind::Gives(..)
+            | ChangeKind::TakesBack(..)
+            | ChangeKind::Evicts(..)
+            | ChangeKind::Remaps(_)
+            | ChangeKind::RemapsEverybody => true,
+            ChangeKind::Sets(..) | ChangeKind::Other => false,
         }
     }
 
     /// The right that its holder has afterwards, and may not have had before.
     pub fn given(&self) -> Option<(ObjectId, Right)> {
-        match self.effect() {
-            Effect::Gives(id, right) => Some((*id, right)),
+        match self.kind() {
+            ChangeKind::Gives(id, right) => Some((*id, right)),
             // They hold it, or are about to hold it again.
-            Effect::Remaps(id) => Some((*id, Right::FullAccess)),
-            Effect::TakesBack(..)
-            | Effect::Evicts(..)
-            | Effect::RemapsEverybody
-            | Effect::Sets(..)
-            | Effect::Other => None,
+            ChangeKind::Remaps(id) => Some((*id, Right::FullAccess)),
+            ChangeKind::TakesBack(..)
+            | ChangeKind::Evicts(..)
+            | ChangeKind::RemapsEverybody
+            | ChangeKind::Sets(..)
+            | ChangeKind::Other => None,
         }
     }
 
-    pub fn effect(&self) -> Effect<'_> {
+    pub fn kind(&self) -> ChangeKind<'_> {
         match self {
-            Self::Granted(id, right) => Effect::Gives(id, *right),
-            Self::Revoked(id, right) => Effect::TakesBack(id, *right),
-            Self::Evicted(holder, right) => Effect::Evicts(holder, *right),
-            Self::Remapped(id, _) => Effect::Remaps(id),
-            Self::Set { family, property, to } => Effect::Sets(family, property, to),
-            Self::AutoMappingCleared => Effect::RemapsEverybody,
+            Self::Granted(id, right) => ChangeKind::Gives(id, *right),
+            Self::Revoked(id, right) => ChangeKind::TakesBack(id, *right),
+            Self::Evicted(holder, right) => ChangeKind::Evicts(holder, *right),
+            Self::Remapped(id, _) => ChangeKind::Remaps(id),
+            Self::Set { family, property, to } => ChangeKind::Sets(family, property, to),
+            Self::AutoMappingCleared => ChangeKind::RemapsEverybody,
             Self::SignIn { .. }
             | Self::SignedOut
             | Self::Marker { .. }
             | Self::Primary(_)
             | Self::AddressAdded(_)
-            | Self::AddressRemoved(_) => Effect::Other,
+            | Self::AddressRemoved(_) => ChangeKind::Other,
         }
     }
 

@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 
 pub use crate::ledger::SHOWN_BY_THEN;
 pub use account::{Account, Attempt, SignInAttempts, SignInStanding};
-pub use change::{Acknowledged, Change, Effect};
+pub use change::{Acknowledged, Change, ChangeKind};
 pub use desired::{Desired, GrantPolicy, People, Purpose, TakeUp, WantedGrant};
 pub use families::{
     Company, Dropped, FAMILIES, Family, Feature, Move, Need, Repairs, of_defaults, reference, shown_by,

@@ -48,10 +48,7 @@ async fn the_hour_of_grace_is_not_over_because_a_clock_was_behind() {
             world.crash_operator().await;
             world.start_operator();
         }
-        world.sleep(50 * 60).await;
-        assert_eq!(holders(&world), (2, 2), "restarted: {restarts}");
-        world.sleep(25 * 60).await;
-        assert_eq!(holders(&world), (0, 0), "restarted: {restarts}");
+        only_after_the_hour(&world, (2, 2), (0, 0), &format!("restarted: {restarts}")).await;
     }
 }
 

@@ -32,6 +32,14 @@ pub fn holders(world: &World) -> (usize, usize) {
     (view.full_access.len(), view.send_as.len())
 }
 
+/// Who holds how much until the hour of grace is over, and afterwards.
+pub async fn only_after_the_hour(world: &World, before: (usize, usize), after: (usize, usize), of: &str) {
+    world.sleep(50 * 60).await;
+    assert_eq!(holders(world), before, "the hour is not over: {of}");
+    world.sleep(25 * 60).await;
+    assert_eq!(holders(world), after, "the hour is over: {of}");
+}
+
 /// The states of the rights in a ledger.
 pub fn states(ledger: &MailboxLedger) -> Vec<GrantState> {
     let people = ledger.spec.people.iter();

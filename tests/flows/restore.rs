@@ -38,10 +38,7 @@ pub async fn create_ledgers(
 
 /// Nobody loses anything for an hour, and then whom the manifests do not name.
 pub async fn only_the_second_member_is_revoked(world: &World) {
-    world.sleep(50 * 60).await;
-    assert_eq!(holders(world), (2, 2), "the hour is not over");
-    world.sleep(25 * 60).await;
-    assert_eq!(holders(world), (1, 1));
+    only_after_the_hour(world, (2, 2), (1, 1), "who is declared stays").await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     let ledger = world.ledger().await;
     assert!(is_intact(&ledger));

@@ -6,6 +6,7 @@ use super::remembered::*;
 use super::restore::{create_ledgers, lost, only_the_second_member_is_revoked};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use shared_mailbox_operator::api::{MailboxLedger, SharedMailbox};
 use shared_mailbox_operator::ledger::is_intact;
 use testkit::{World, condition, with};
 
@@ -19,7 +20,7 @@ fn careful() -> [Value; 3] {
 }
 
 /// A right of the second member that has ended, according to the backup that comes back.
-async fn ended_in_the_backup(world: &mut World) -> Vec<shared_mailbox_operator::api::MailboxLedger> {
+async fn ended_in_the_backup(world: &mut World) -> Vec<MailboxLedger> {
     let end = world.server.now() + SignedDuration::from_mins(20);
     guest_until(world, end).await;
     world.sleep(60).await;
@@ -28,6 +29,21 @@ async fn ended_in_the_backup(world: &mut World) -> Vec<shared_mailbox_operator::
     world.delete_permission("guest").await;
     world.sleep(30 * 60).await;
     backup
+}
+
+/// Everybody's removal is announced, and everything in the cluster is lost.
+async fn announced_in_the_backup(world: &mut World) -> Vec<MailboxLedger> {
+    throttle_removals(world);
+    world.apply(&team(&[])).await;
+    until_removing(world).await;
+    let backup = lost(world).await;
+    world.tenant.set_faults(simulator::Faults::default());
+    backup
+}
+
+/// Somebody writes into the attribute for the marker.
+fn marked_as(text: &str) -> Value {
+    json!({ "Identity": SALES, "CustomAttribute15": text })
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,18 +67,11 @@ async fn an_end_waits_for_the_hour_whatever_stands_in_the_place_of_the_resource(
 async fn an_announced_removal_waits_for_the_hour_whatever_stands_in_the_place_of_the_resource() {
     for change in careful() {
         let mut world = sales_with(&[FIRST]).await;
-        throttle_removals(&world);
-        world.apply(&team(&[])).await;
-        until_removing(&world).await;
-        let backup = lost(&mut world).await;
-        world.tenant.set_faults(simulator::Faults::default());
+        let backup = announced_in_the_backup(&mut world).await;
         create_ledgers(&world, &backup).await;
         world.apply(&sales(change.clone())).await;
         world.start_operator();
-        world.sleep(50 * 60).await;
-        assert_eq!(holders(&world), (1, 1), "the ledger may be an old one: {change}");
-        world.sleep(25 * 60).await;
-        assert_eq!(holders(&world), (0, 0), "{change}");
+        only_after_the_hour(&world, (1, 1), (0, 0), &change.to_string()).await;
     }
 }
 
@@ -77,10 +86,7 @@ async fn an_end_waits_for_the_hour_although_a_deleted_resource_is_held_up() {
     world.start_operator();
     world.sleep(60).await;
     create_ledgers(&world, &backup).await;
-    world.sleep(50 * 60).await;
-    assert_eq!(holders(&world), (1, 2), "the ledger may be an old one");
-    world.sleep(25 * 60).await;
-    assert_eq!(holders(&world), (1, 1));
+    only_after_the_hour(&world, (1, 2), (1, 1), "the ledger may be an old one").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,8 +122,7 @@ async fn the_hour_begins_when_the_mailbox_carries_our_marker_again() {
     let world = sales_with(&[FIRST, SECOND]).await;
     let backup = world.ledgers().await;
     let marker = view(&world).custom_attributes[&15].clone();
-    let mark = |text: &str| json!({ "Identity": SALES, "CustomAttribute15": text });
-    admin(&world, "Set-Mailbox", mark("cost centre 4711"));
+    admin(&world, "Set-Mailbox", marked_as("cost centre 4711"));
     world.wait_mailbox("sales", "False", "NotOurs").await;
     restore_ledgers(&world, &backup).await;
     world.apply(&team(&[FIRST])).await;
@@ -128,7 +133,7 @@ async fn the_hour_begins_when_the_mailbox_carries_our_marker_again() {
         "nothing seals it without a word"
     );
     assert_eq!(ledger.spec.shown.state, "ForeignMarker");
-    admin(&world, "Set-Mailbox", mark(&marker));
+    admin(&world, "Set-Mailbox", marked_as(&marker));
     world.wait_mailbox("sales", "True", "UpToDate").await;
     let due = condition(&world.mailbox("sales").await, "RevocationDue").expect("it is announced");
     says(&due.message, &["2 rights", SECOND]);
@@ -141,14 +146,13 @@ async fn a_mailbox_without_a_resource_has_the_hour_after_it_was_somebody_elses()
     let backup = ended_in_the_backup(&mut world).await;
     world.delete_mailbox("sales").await;
     let marker = view(&world).custom_attributes[&15].clone();
-    let mark = |text: &str| json!({ "Identity": SALES, "CustomAttribute15": text });
-    admin(&world, "Set-Mailbox", mark("cost centre 4711"));
+    admin(&world, "Set-Mailbox", marked_as("cost centre 4711"));
     restore_ledgers(&world, &backup).await;
     depart(&world, THIRD).await;
     world.start_operator();
     world.sleep(3 * HOUR).await;
     assert_eq!(world.ledger().await.spec.shown.state, "ForeignMarker");
-    admin(&world, "Set-Mailbox", mark(&marker));
+    admin(&world, "Set-Mailbox", marked_as(&marker));
     let since = world.server.now();
     until_state(&world, "Released", 30 * HOUR).await;
     world.sleep(45 * 60).await;
@@ -174,12 +178,8 @@ async fn until_state(world: &World, state: &str, most: u64) {
 #[tokio::test(start_paused = true)]
 async fn what_a_restored_ledger_will_take_away_is_told_although_the_resource_is_gone() {
     let mut world = sales_with(&[FIRST]).await;
-    throttle_removals(&world);
-    world.apply(&team(&[])).await;
-    until_removing(&world).await;
-    let backup = lost(&mut world).await;
+    let backup = announced_in_the_backup(&mut world).await;
     let name = backup[0].metadata.name.clone().unwrap();
-    world.tenant.set_faults(simulator::Faults::default());
     create_ledgers(&world, &backup).await;
     let log = logged(async {
         world.start_operator();
@@ -222,7 +222,7 @@ async fn what_is_due_is_told_whatever_the_status_says_and_again_when_it_is_more(
     let forged = json!({ "type": "RevocationDue", "status": "True", "reason": "TakenUp", "message": "nothing",
                          "lastTransitionTime": "2026-01-01T00:00:00Z" });
     let status = json!({ "conditions": [forged] });
-    patch_status::<shared_mailbox_operator::api::SharedMailbox>(&world, "sales", status).await;
+    patch_status::<SharedMailbox>(&world, "sales", status).await;
     let log = logged(async {
         world.start_operator();
         world.wait_mailbox("sales", "True", "UpToDate").await;

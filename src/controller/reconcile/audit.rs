@@ -8,7 +8,7 @@ use super::task::Reconcile;
 use super::validate::Judged;
 use crate::ledger::{Ledger, RecordedGrant};
 use crate::mail::{ObjectId, Right};
-use crate::plan::{Account, Change, Desired, Effect, Observed, Plan};
+use crate::plan::{Account, Change, ChangeKind, Desired, Observed, Plan};
 use crate::setting::Value;
 
 /// The target of the log records, to be filtered by.
@@ -22,6 +22,9 @@ pub fn log(
     observed: &Observed,
     execution: &Execution,
 ) {
+    if execution.writes.is_empty() {
+        return;
+    }
     let (desired, ledger) = (&judged.desired, &judged.prepared.ledger);
     let names = Names::with_foreign(desired, observed, ledger);
     for write in &execution.writes {
@@ -101,11 +104,13 @@ fn permissions_behind(desired: &Desired, ledger: &Ledger, change: &Change) -> Ve
         let same = |grant: &&RecordedGrant| grant.object_id == *id && grant.right == right;
         ledger.grants.iter().find(same).map(|grant| grant.by.clone())
     };
-    let found = match change.effect() {
-        Effect::Gives(id, right) => declared(id, right),
-        Effect::Remaps(id) => declared(id, Right::FullAccess),
-        Effect::TakesBack(id, right) => recorded(id, right),
-        Effect::Evicts(..) | Effect::RemapsEverybody | Effect::Sets(..) | Effect::Other => None,
+    let found = match change.kind() {
+        ChangeKind::Gives(id, right) => declared(id, right),
+        ChangeKind::Remaps(id) => declared(id, Right::FullAccess),
+        ChangeKind::TakesBack(id, right) => recorded(id, right),
+        ChangeKind::Evicts(..) | ChangeKind::RemapsEverybody | ChangeKind::Sets(..) | ChangeKind::Other => {
+            None
+        }
     };
     found.unwrap_or_default()
 }

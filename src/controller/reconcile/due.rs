@@ -1,4 +1,4 @@
-//! What will be taken away when an hour of grace is over is told: once, and again when it is more. Whatever statuses say.
+//! What will be taken away when an hour of grace is over is reported: once, and again when it is more. Whatever statuses say.
 
 use std::collections::BTreeSet;
 
@@ -8,38 +8,33 @@ use super::applied::Snapshot;
 use super::task::Reconcile;
 use crate::api::condition::{self, Kind};
 use crate::controller::events::Event;
-use crate::ledger::Ledger;
 use crate::plan::Change;
 use crate::words::counted;
 
 impl Reconcile<'_> {
-    /// Rights that will be revoked; and a mailbox of which nothing was remembered.
+    /// Rights that will be revoked.
     pub(super) async fn publish_revocation_due(&self, snapshot: Option<&Snapshot>) {
         let status = self.object.status.as_ref();
         let shown = status.and_then(|status| condition::find(&status.conditions, Kind::RevocationDue));
         if let (Some(shown), Some(snapshot)) = (shown, snapshot)
-            && self.is_untold(&snapshot.rest.due)
+            && self.is_unreported(&snapshot.rest.due)
         {
             tracing::warn!(target: "audit", reason = "RevocationDue", mailbox = %self.key, "{}", shown.message);
             self.publish(true, "RevocationDue", "TakeUp", &shown.message)
                 .await;
         }
-        if self.ledger.is_lost && self.ledger.object().is_some() {
-            let note = "nothing is remembered of this mailbox: its MailboxLedger is gone. What manifests declare is ours \
-                        again; other permissions on it are left alone and listed";
-            self.publish(true, "MemoryLost", "TakeUp", note).await;
-        }
     }
 
     /// The same of a mailbox without a resource, whose ledger was restored or edited. Only counts: events on ledgers name
     /// nobody.
-    pub(super) async fn report_due_without_resource(&self, remembered: &Ledger) {
+    pub(super) async fn report_due_without_resource(&self) {
         let (Some(take_up), Some(ledger)) = (self.taken_up(), self.ledger.object()) else {
             return;
         };
         if !take_up.restored || self.ledger.is_foreign != Some(false) {
             return;
         }
+        let remembered = self.remembered_without_resource();
         let ends = remembered.grants.iter().filter(|grant| {
             let is_over = grant.until.is_some_and(|until| until <= take_up.until);
             is_over || remembered.announces(&grant.right_of())
@@ -47,7 +42,7 @@ impl Reconcile<'_> {
         let due: BTreeSet<Change> = ends
             .map(|grant| Change::Revoked(grant.object_id, grant.right))
             .collect();
-        if due.is_empty() || !self.is_untold(&due) {
+        if due.is_empty() || !self.is_unreported(&due) {
             return;
         }
         tracing::warn!(
@@ -74,8 +69,8 @@ impl Reconcile<'_> {
         self.context.events.publish(ledger, event).await;
     }
 
-    /// Whether any of this was not told yet since the hour began.
-    fn is_untold(&self, due: &BTreeSet<Change>) -> bool {
+    /// Whether any of this was not reported yet since the hour began.
+    fn is_unreported(&self, due: &BTreeSet<Change>) -> bool {
         let begun = self.ledger.draft().and_then(|draft| draft.taken_up_at);
         begun.is_some_and(|begun| {
             self.context

@@ -188,19 +188,6 @@ impl Reconcile<'_> {
         }
     }
 
-    /// A backup may be older than what took a right away since: nothing is granted because of it.
-    fn remembered_without_resource(&self) -> Ledger {
-        let mut remembered = self.remembered_ledger().unwrap_or_default();
-        let is_intact = self.ledger.object().is_some_and(ledger::is_intact);
-        let spec = self.ledger.spec().filter(|spec| spec.restored);
-        let restored_at = spec.and_then(|spec| spec.taken_up_at);
-        for grant in &mut remembered.grants {
-            let is_older = restored_at.is_some_and(|restored| grant.at.is_none_or(|at| at < restored));
-            grant.remapping &= is_intact && !is_older;
-        }
-        remembered
-    }
-
     /// `Outcome::Released`: nothing is to be done for the mailbox now.
     pub(super) fn prepare_without_resource(&mut self) -> Result<Prepared, Outcome> {
         let remembered = self.remembered_without_resource();
@@ -354,8 +341,7 @@ impl Reconcile<'_> {
             Ok(()) => outcome,
             Err(failed) => failed,
         };
-        let remembered = self.remembered_without_resource();
-        self.report_due_without_resource(&remembered).await;
+        self.report_due_without_resource().await;
         if !revoked.is_empty() {
             let note = format!(
                 "{} on a mailbox without a resource",

@@ -91,12 +91,12 @@ async fn earlier_resource(
     reconcile: &mut Reconcile<'_>,
     applied: &Result<Applied, Outcome>,
 ) -> Option<(Duration, Lane)> {
-    let mut earlier = reconcile.for_the_earlier_resource()?;
     let outcome = match applied {
         Ok(taken_up) if taken_up.ledger.is_some() => return None,
         Ok(applied) => &applied.outcome,
         Err(outcome) => outcome,
     };
+    let mut earlier = reconcile.for_the_earlier_resource()?;
     let begun = if outcome.leaves_the_mailbox_alone() {
         earlier.release().await
     } else {

@@ -124,6 +124,16 @@ pub enum Stall {
     LedgerRefused(String),
 }
 
+/// What kind of end it is, for the questions that are asked of ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Conflict,
+    Failure,
+    /// Nothing else happens until somebody acts.
+    NeedsSomebody,
+    Other,
+}
+
 /// When a mailbox is reconciled again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
@@ -254,32 +264,24 @@ impl Outcome {
 
     /// Whether this end is reported, whatever holds the reconcile back.
     pub fn stands(&self, is_reported: bool) -> bool {
-        match self {
-            Self::Conflict => true,
-            Self::Unavailable(_) => is_reported,
-            Self::UpToDate
-            | Self::Observed
-            | Self::Drift(_)
-            | Self::Paused(_)
-            | Self::Progressing(_)
-            | Self::Stalled(_)
-            | Self::Held(_)
-            | Self::TenantPending
-            | Self::TooEarly(_)
-            | Self::Deleting
-            | Self::Released
-            | Self::Resting(_)
-            | Self::Absent(_) => false,
+        match self.nature() {
+            Nature::Conflict => true,
+            Nature::Failure => is_reported,
+            Nature::NeedsSomebody | Nature::Other => false,
         }
     }
 
     /// Whether a resource that ends so takes nothing up, until somebody acts.
     pub fn leaves_the_mailbox_alone(&self) -> bool {
+        self.nature() == Nature::NeedsSomebody
+    }
+
+    fn nature(&self) -> Nature {
         match self {
-            Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::Stalled(_) => true,
-            Self::Conflict
-            | Self::Unavailable(_)
-            | Self::UpToDate
+            Self::Conflict => Nature::Conflict,
+            Self::Unavailable(_) => Nature::Failure,
+            Self::Observed | Self::Drift(_) | Self::Paused(_) | Self::Stalled(_) => Nature::NeedsSomebody,
+            Self::UpToDate
             | Self::Progressing(_)
             | Self::Held(_)
             | Self::TenantPending
@@ -287,7 +289,7 @@ impl Outcome {
             | Self::Deleting
             | Self::Released
             | Self::Resting(_)
-            | Self::Absent(_) => false,
+            | Self::Absent(_) => Nature::Other,
         }
     }
 

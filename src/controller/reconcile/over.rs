@@ -34,9 +34,12 @@ impl Reconcile<'_> {
         }
         // What was announced is tried again for as long as there is a resource; and what was restored may have been.
         let was_searched_for = |announced: Timestamp, long: Duration| {
-            let last = spec.released_at.map(|released| released.max(announced));
-            let last = last.map(|last| spec.taken_up_at.map_or(last, |taken_up| taken_up.max(last)));
-            self.ledger.is_unseen && last.is_some_and(|last| since(last) >= long)
+            let last = |released: Timestamp| {
+                let taken_up = spec.taken_up_at.unwrap_or(announced);
+                released.max(announced).max(taken_up)
+            };
+            let is_long_ago = |released| since(last(released)) >= long;
+            self.ledger.is_unseen && spec.released_at.is_some_and(is_long_ago)
         };
         if let Some(at) = spec.adopting {
             return was_searched_for(at, SHOWN_BY_THEN);

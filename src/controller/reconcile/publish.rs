@@ -275,6 +275,7 @@ impl Reconcile<'_> {
             self.publish(false, "Reattached", "Reattach", note).await;
         }
         self.publish_revocation_due(snapshot).await;
+        self.publish_memory_lost().await;
         let drifted = status.and_then(|status| condition::find(&status.conditions, Kind::Drifted));
         self.publish_as(disposition.advisory_event(drifted)).await;
         // The event about the creation stands for its first settings and grants, too.
@@ -300,6 +301,15 @@ impl Reconcile<'_> {
         }) = event
         {
             self.publish(warning, reason, action, note).await;
+        }
+    }
+
+    /// A mailbox of which nothing was remembered.
+    async fn publish_memory_lost(&self) {
+        if self.ledger.is_lost && self.ledger.object().is_some() {
+            let note = "nothing is remembered of this mailbox: its MailboxLedger is gone. What manifests declare is ours \
+                        again; other permissions on it are left alone and listed";
+            self.publish(true, "MemoryLost", "TakeUp", note).await;
         }
     }
 

@@ -42,8 +42,8 @@ pub struct Memory {
     pub unsent: Option<OneTimeName>,
     /// A mailbox that New-Mailbox created under this name, for when its GUID could not be written down.
     pub created: Option<(OneTimeName, MailboxGuid)>,
-    /// Which removals that are due were told since a take-up, and since which.
-    told: Option<(Timestamp, BTreeSet<Change>)>,
+    /// Which removals that are due were reported since a take-up, and since which.
+    reported_due: Option<(Timestamp, BTreeSet<Change>)>,
     /// Drift that was repaired, by property, and for which generation of the spec.
     repaired: Vec<(Instant, Change)>,
     repaired_for: Option<i64>,
@@ -231,13 +231,13 @@ impl Memory {
             .collect()
     }
 
-    /// Whether any of what is due since this take-up was not told yet. From now on it was.
+    /// Whether any of what is due since this take-up was not reported yet. From now on it was.
     pub fn is_news(&mut self, taken_up_at: Timestamp, due: &BTreeSet<Change>) -> bool {
-        let told = self.told.take().filter(|(of, _)| *of == taken_up_at);
-        let mut told = told.map(|(_, told)| told).unwrap_or_default();
-        let is_news = !due.is_subset(&told);
-        told.extend(due.iter().cloned());
-        self.told = Some((taken_up_at, told));
+        let before = self.reported_due.take().filter(|(of, _)| *of == taken_up_at);
+        let mut reported = before.map(|(_, reported)| reported).unwrap_or_default();
+        let is_news = !due.is_subset(&reported);
+        reported.extend(due.iter().cloned());
+        self.reported_due = Some((taken_up_at, reported));
         is_news
     }
 

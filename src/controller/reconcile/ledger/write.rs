@@ -27,6 +27,19 @@ impl Reconcile<'_> {
         Some(remembered)
     }
 
+    /// The same without a resource. A backup may be older than what took a right away since: nothing is granted because of it.
+    pub(in crate::controller::reconcile) fn remembered_without_resource(&self) -> Ledger {
+        let mut remembered = self.remembered_ledger().unwrap_or_default();
+        let is_intact = self.ledger.object().is_some_and(ledger::is_intact);
+        let spec = self.ledger.spec().filter(|spec| spec.restored);
+        let restored_at = spec.and_then(|spec| spec.taken_up_at);
+        for grant in &mut remembered.grants {
+            let is_older = restored_at.is_some_and(|restored| grant.at.is_none_or(|at| at < restored));
+            grant.remapping &= is_intact && !is_older;
+        }
+        remembered
+    }
+
     /// Has the API server acknowledge what must be remembered before anything that it announces is done. A conflict means
     /// that somebody else wrote, and ends the reconcile.
     pub async fn announce(&mut self, remembered: &Ledger) -> Result<(), Outcome> {

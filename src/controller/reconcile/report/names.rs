@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ledger::Ledger;
 use crate::mail::{Holder, ObjectId, SmtpAddress};
-use crate::plan::{self, Change, Desired, Effect, Observed};
+use crate::plan::{self, Change, ChangeKind, Desired, Observed};
 
 /// How the people are called that changes name by their ids.
 pub struct Names {
@@ -53,7 +53,7 @@ impl Names {
 
     /// A change, with its people as they are called.
     pub fn in_change(&self, change: &Change) -> String {
-        if let Effect::Evicts(holder, right) = change.effect()
+        if let ChangeKind::Evicts(holder, right) = change.kind()
             && let Some(shown) = self.foreign.get(holder)
         {
             return format!("remove {right} of {shown:?} ({holder})");
