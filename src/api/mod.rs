@@ -72,6 +72,12 @@ pub const EXPIRES_AT: &str = "sharedmailbox.dev/expires-at";
 /// Approves the held changes with this id (`status.held.id`), and no others.
 pub const APPROVE: &str = "sharedmailbox.dev/approve";
 
+/// On a SharedMailbox that is being deleted, with its own uid: lets it go as under Retain, whatever its policy says.
+pub const LET_GO: &str = "sharedmailbox.dev/let-go";
+
+/// Holds a SharedMailbox whose deletion policy asks for something to be done before it goes.
+pub const FINALIZER: &str = "sharedmailbox.dev/deletion";
+
 /// On a SharedMailbox whose mailbox is gone, with the lost mailbox's GUID: creates a new and empty one in its place.
 pub const RECREATE: &str = "sharedmailbox.dev/recreate";
 

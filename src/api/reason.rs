@@ -38,6 +38,7 @@ pub enum Reason {
     Creating,
     CredentialsRefused,
     DecisionNeeded,
+    DeletionWaiting,
     DomainNotAccepted,
     DuplicateTenant,
     EndpointNotAllowed,

@@ -132,8 +132,9 @@ pub struct SharedMailboxSpec {
     #[serde(default)]
     pub management: Management,
 
-    /// What happens to the mailbox when this resource is deleted: Retain (default, and the only value) keeps it with all
-    /// its permissions.
+    /// What happens to the mailbox when this resource is deleted. Retain (default) keeps it with all its permissions, and
+    /// the delete ends at once. RevokePermissions keeps the mailbox and takes away what MailboxPermissions granted; the
+    /// resource stays until that is done. While it waits, Retain lets it go at once.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -163,10 +164,30 @@ pub enum Management {
     Enforce,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What becomes of a mailbox whose SharedMailbox is deleted.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr,
+)]
 pub enum DeletionPolicy {
+    /// It stays as it is.
     #[default]
     Retain,
+    /// It stays, and what MailboxPermissions granted on it is revoked.
+    RevokePermissions,
+}
+
+impl DeletionPolicy {
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether something is to be done before the resource may go.
+    pub fn holds_the_resource(self) -> bool {
+        match self {
+            Self::Retain => false,
+            Self::RevokePermissions => true,
+        }
+    }
 }
 
 /// What happens to grants that no MailboxPermission declares.

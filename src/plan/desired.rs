@@ -29,6 +29,8 @@ pub enum Purpose {
     /// As [`Self::Released`], but the resource is held up by somebody, or another one stands in its place: what it says of
     /// sign-in still counts.
     HeldUp,
+    /// The resource is being deleted, and what its permissions granted is taken away with it. What protects goes on.
+    Revoking,
     /// The resource is gone, and the mailbox is handed back: what outlives it is done, and then the marker is taken away.
     HandedBack,
 }
@@ -38,7 +40,7 @@ impl Purpose {
     pub fn follows_manifest(self) -> bool {
         match self {
             Self::Keep | Self::Protect => true,
-            Self::OnlyRemove | Self::Released | Self::HeldUp | Self::HandedBack => false,
+            Self::OnlyRemove | Self::Released | Self::HeldUp | Self::Revoking | Self::HandedBack => false,
         }
     }
 
@@ -46,14 +48,19 @@ impl Purpose {
     pub fn grants(self) -> bool {
         match self {
             Self::Keep => true,
-            Self::OnlyRemove | Self::Protect | Self::Released | Self::HeldUp | Self::HandedBack => false,
+            Self::OnlyRemove
+            | Self::Protect
+            | Self::Released
+            | Self::HeldUp
+            | Self::Revoking
+            | Self::HandedBack => false,
         }
     }
 
     /// Whether the mailbox has no resource that serves it.
     pub fn is_without_resource(self) -> bool {
         match self {
-            Self::Released | Self::HeldUp | Self::HandedBack => true,
+            Self::Released | Self::HeldUp | Self::Revoking | Self::HandedBack => true,
             Self::Keep | Self::OnlyRemove | Self::Protect => false,
         }
     }
@@ -62,7 +69,7 @@ impl Purpose {
     /// is no resource, or nothing follows from it.
     pub(super) fn keeps_announced(self) -> bool {
         match self {
-            Self::Released | Self::HeldUp | Self::HandedBack | Self::Protect => true,
+            Self::Released | Self::HeldUp | Self::Revoking | Self::HandedBack | Self::Protect => true,
             Self::Keep | Self::OnlyRemove => false,
         }
     }
@@ -71,7 +78,28 @@ impl Purpose {
     pub(super) fn keeps_held(self) -> bool {
         match self {
             Self::HeldUp | Self::Protect => true,
-            Self::Keep | Self::OnlyRemove | Self::Released | Self::HandedBack => false,
+            Self::Keep | Self::OnlyRemove | Self::Released | Self::Revoking | Self::HandedBack => false,
+        }
+    }
+
+    /// Whether everything goes that was granted, whoever declares it.
+    pub(super) fn revokes_everything(self) -> bool {
+        match self {
+            Self::Revoking => true,
+            Self::Keep
+            | Self::OnlyRemove
+            | Self::Protect
+            | Self::Released
+            | Self::HeldUp
+            | Self::HandedBack => false,
+        }
+    }
+
+    /// Whether sign-in is kept blocked although no resource serves the mailbox: one is there all the same.
+    pub(super) fn keeps_blocked(self) -> bool {
+        match self {
+            Self::HeldUp | Self::Revoking => true,
+            Self::Keep | Self::OnlyRemove | Self::Protect | Self::Released | Self::HandedBack => false,
         }
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
 fn is_cut_in_half(grant: &RecordedGrant, desired: &Desired, is_announced: bool) -> bool {
     let stays = || match removal(grant, desired, is_announced) {
         Ok(Cause::Undeclared) | Err(Veto::TakenUp | Veto::PerhapsDeclared) => true,
-        Ok(Cause::Departed | Cause::Expired | Cause::Exclusive | Cause::Orphaned)
+        Ok(Cause::Departed | Cause::Expired | Cause::Deleted | Cause::Exclusive | Cause::Orphaned)
         | Err(Veto::Stuck | Veto::Protected | Veto::StillDeclared) => false,
     };
     desired.purpose.is_without_resource() && grant.remapping && !is_announced && stays()

@@ -63,11 +63,12 @@ pub fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Plan {
         Purpose::Keep => whole,
         Purpose::OnlyRemove => whole.only_taking_away(ledger),
         Purpose::Protect => whole.only_what_protects(ledger),
-        Purpose::Released => whole.only_what_outlives(ledger, false),
-        Purpose::HeldUp => whole.only_what_outlives(ledger, true),
+        purpose @ (Purpose::Released | Purpose::HeldUp | Purpose::Revoking) => {
+            whole.only_what_outlives(ledger, purpose)
+        }
         Purpose::HandedBack => {
             let owes = owes_something(&whole, desired, observed, ledger);
-            let rest = whole.only_what_outlives(ledger, false);
+            let rest = whole.only_what_outlives(ledger, desired.purpose);
             if owes || !rest.is_empty() {
                 rest
             } else {

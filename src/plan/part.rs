@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Acknowledged, Cause, Change, Plan, SignInStanding, Step, hold};
+use super::{Acknowledged, Cause, Change, Plan, Purpose, SignInStanding, Step, hold};
 use crate::api::Intent;
 use crate::ledger::{Ledger, RecordedGrant, RightOf};
 use crate::mail::{ObjectId, Right};
@@ -126,17 +126,18 @@ impl Plan {
         let announced: BTreeSet<RightOf> = ledger.weighed.iter().map(|one| one.what.clone()).collect();
         move |change| match self.causes.get(change) {
             Some(Cause::Departed | Cause::Expired) => true,
-            Some(Cause::Undeclared | Cause::Exclusive | Cause::Orphaned) | None => {
+            Some(Cause::Undeclared | Cause::Deleted | Cause::Exclusive | Cause::Orphaned) | None => {
                 hold::removed(change).is_some_and(|what| announced.contains(&what))
             }
         }
     }
 
     /// Only what outlives the resource: the marker, the sign-in block and the name of a mailbox that was just created;
-    /// and removals that nothing suspends. Sign-in is blocked again only where `keeps_blocked` says so.
-    pub fn only_what_outlives(&self, ledger: &Ledger, keeps_blocked: bool) -> Self {
+    /// and removals that nothing suspends, or all of them. Sign-in is blocked again only where `purpose` says so.
+    pub fn only_what_outlives(&self, ledger: &Ledger, purpose: Purpose) -> Self {
         let is_new = ledger.intent.is_some();
-        let blocks = is_new || keeps_blocked;
+        let blocks = is_new || purpose.keeps_blocked();
+        let revokes = purpose.revokes_everything();
         let outlives = self.outranks_a_team(ledger);
         // Nothing else is granted where no manifest declares anything.
         let was_being_remapped = |id: ObjectId, right: Right| {
@@ -147,7 +148,8 @@ impl Plan {
             Change::SignIn { allowed: false, .. } => blocks,
             Change::SignedOut => blocks || ledger.sign_out_owed,
             Change::Marker { .. } | Change::Set { .. } => is_new && change.names_a_new_mailbox(),
-            Change::Revoked(..) | Change::Evicted(..) => outlives(change),
+            Change::Revoked(..) => revokes || outlives(change),
+            Change::Evicted(..) => outlives(change),
             Change::Granted(id, right) => was_being_remapped(*id, *right),
             Change::SignIn { allowed: true, .. }
             | Change::Remapped(..)

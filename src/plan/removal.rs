@@ -93,6 +93,8 @@ pub(super) fn removal(grant: &RecordedGrant, desired: &Desired, is_announced: bo
         Err(Veto::TakenUp)
     } else if has_ended {
         Ok(Cause::Expired)
+    } else if desired.purpose.revokes_everything() {
+        Ok(Cause::Deleted)
     } else if !is_announced && desired.has_unread_permissions {
         Err(Veto::PerhapsDeclared)
     } else if !is_announced && take_up.is_some_and(|take_up| !take_up.has_all_of(grant)) {

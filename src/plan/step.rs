@@ -56,6 +56,8 @@ pub enum Cause {
     Expired,
     /// No manifest declares it any more.
     Undeclared,
+    /// The resource of its mailbox is being deleted, and says that it goes.
+    Deleted,
     /// Nobody ever declared it, and the mailbox is Exclusive.
     Exclusive,
     /// Its account is gone.
@@ -67,7 +69,7 @@ impl Cause {
     pub fn is_weighed(self) -> bool {
         match self {
             Self::Departed | Self::Expired => false,
-            Self::Undeclared | Self::Exclusive | Self::Orphaned => true,
+            Self::Undeclared | Self::Deleted | Self::Exclusive | Self::Orphaned => true,
         }
     }
 
@@ -76,6 +78,7 @@ impl Cause {
             Self::Departed => "departed",
             Self::Expired => "expired",
             Self::Undeclared => "no longer declared",
+            Self::Deleted => "deleted with its SharedMailbox",
             Self::Exclusive => "declared nowhere",
             Self::Orphaned => "its account is gone",
         }

@@ -244,7 +244,12 @@ async fn a_mailbox_outside_its_bounds_is_refused_with_field_and_reason() {
         ("/aliases", json!(["info"]), "spec.aliases[0]", "should match '^"),
         ("/signIn", json!("Open"), "spec.signIn", r#"supported values: "Blocked", "Allowed""#),
         ("/management", json!("Approve"), "spec.management", "Unsupported value"),
-        ("/deletionPolicy", json!("Purge"), "spec.deletionPolicy", r#"supported values: "Retain""#),
+        (
+            "/deletionPolicy",
+            json!("Purge"),
+            "spec.deletionPolicy",
+            r#"supported values: "Retain", "RevokePermissions""#,
+        ),
         ("/automaticReplies", json!({ "state": "Disabled", "end": "2026-01-01T00:00:00+99:99" }),
          "spec.automaticReplies.end", "should match '^"),
         ("/tenantRef", nameless, "spec.tenantRef.name", "at least 1 chars long"),

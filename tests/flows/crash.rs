@@ -52,6 +52,18 @@ fn created() -> Actions {
     ]
 }
 
+fn with_policy() -> Value {
+    with(
+        sales(),
+        &json!({ "spec": { "deletionPolicy": "RevokePermissions" } }),
+    )
+}
+
+/// What its permissions granted goes with it.
+fn revoking() -> Actions {
+    [created(), vec![Action::Apply(with_policy()), Action::Settle]].concat()
+}
+
 const STAFF: &str = "all-staff@contoso.com";
 
 /// Nobody's Full Access is automapped.
@@ -281,6 +293,19 @@ pub fn scenarios() -> Vec<Scenario> {
             ],
         ),
         Scenario {
+            // What was revoked before is not revoked again, and what was not is.
+            repeated: &["Add-", "Remove-"],
+            ..scenario(
+                "delete-and-revoke",
+                revoking(),
+                vec![
+                    Action::delete_mailbox("sales"),
+                    Action::Wait(Duration::from_mins(20)),
+                    Action::Apply(with_policy()),
+                ],
+            )
+        },
+        Scenario {
             // What was taken back before it was given need not be given.
             repeated: &["Add-", "Remove-"],
             ..scenario(
@@ -413,6 +438,7 @@ crash_tests! {
     a_crash_while_repairing_blocks_sign_in: "sign-in-drift",
     a_crash_after_a_member_was_renamed_grants_nothing_twice: "member-renamed",
     a_crash_while_a_mailbox_is_taken_up_again_makes_no_second: "delete-and-apply-again",
+    a_crash_while_a_deletion_revokes_leaves_nobody_what_they_had: "delete-and-revoke",
     a_crash_after_a_grant_that_is_taken_back_leaves_no_grant: "add-and-take-away-at-once",
     a_mailbox_whose_resource_is_deleted_before_it_is_marked_is_marked_first: "delete-while-creating",
     a_crash_between_revoke_and_grant_of_a_remapping_leaves_nobody_out: "switch-automapping-on",

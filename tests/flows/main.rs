@@ -27,6 +27,7 @@ mod create;
 mod credentials;
 mod day;
 mod defaults;
+mod deletion;
 mod departed;
 mod doctor;
 mod drift;

@@ -26,19 +26,22 @@ impl<'a> Reconcile<'a> {
     /// `Err`: there is nothing to reconcile, or it is too early.
     pub async fn begin(context: &'a Context, key: &'a MailboxKey, lane: Lane) -> Result<Self, Outcome> {
         let found = resource::read(context, key).await;
-        let (found, last_word) = match found.map_err(|error| Outcome::of_kube(&error))? {
+        let found = found.map_err(|error| Outcome::of_kube(&error))?;
+        let (object, last_word) = match &found {
             Found::Nothing => (None, None),
-            Found::Declares(object) => (Some(*object), None),
-            Found::SaysNothing { last_word } => (None, Some(last_word)),
+            Found::Declares(object) => (Some(object.as_ref().clone()), None),
+            Found::Deleting { object, last_word } => (Some(object.as_ref().clone()), Some(*last_word)),
+            Found::SaysNothing { last_word, held: _ } => (None, Some(*last_word)),
         };
         let is_there = last_word.is_some();
-        let is_gone = found.is_none();
         let mut reconcile = Self {
             context,
             key,
             lane,
-            object: found.unwrap_or_else(|| stand_in::nameless(key)),
-            is_gone,
+            object: object.unwrap_or_else(|| stand_in::nameless(key)),
+            is_gone: !matches!(found, Found::Declares(_)),
+            deletion: None,
+            is_finalizer_owed: false,
             ledger: LedgerFile::default(),
             permissions: Vec::new(),
             last_word,
@@ -47,8 +50,20 @@ impl<'a> Reconcile<'a> {
             created: false,
             reattached: false,
         };
-        if is_gone {
-            return Box::pin(reconcile.begin_without_resource(is_there)).await;
+        match found {
+            Found::Declares(_) => reconcile.keep_finalizer().await,
+            Found::Deleting { object, last_word: _ } => {
+                return Box::pin(reconcile.begin_deletion(object.spec.deletion_policy)).await;
+            }
+            Found::Nothing | Found::SaysNothing { .. } => {
+                if let Found::SaysNothing {
+                    held: Some(metadata), ..
+                } = found
+                {
+                    reconcile.let_go_at_once(&metadata).await;
+                }
+                return Box::pin(reconcile.begin_without_resource(is_there)).await;
+            }
         }
         reconcile.wait_for_permissions()?;
         reconcile.find_ledger().await?;

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -86,6 +87,8 @@ impl Reconcile<'_> {
             lane: self.lane,
             object: stand_in::of_ledger(self.key, &object.spec),
             is_gone: true,
+            deletion: None,
+            is_finalizer_owed: false,
             ledger: LedgerFile::of(object.clone()),
             permissions: Vec::new(),
             last_word: Some(self.object.spec.sign_in.unwrap_or(SignIn::Blocked)),
@@ -207,13 +210,6 @@ impl Reconcile<'_> {
         if !self.owes(&remembered, Some(&tenant)) || tenant.management != Management::Enforce {
             return Err(Outcome::Released);
         }
-        let address: Result<SmtpAddress, _> = self.object.spec.email_address.parse();
-        let address = address.map_err(|_| Outcome::Released)?;
-        let owner = self.owner(&tenant);
-        let settings = declared_settings(&self.object.spec).map_err(Outcome::Stalled)?;
-        let addresses = BTreeSet::from([address.clone()]);
-        let rules = tenant.rules.of(&self.key.namespace, &addresses);
-        let sign_in = admitted_sign_in(self.last_word.unwrap_or(SignIn::Blocked), &rules);
         self.begin_withheld_hour();
         let purpose = if self.is_still_there() {
             Purpose::HeldUp
@@ -222,6 +218,27 @@ impl Reconcile<'_> {
         } else {
             Purpose::Released
         };
+        self.prepared_without_resource(tenant, remembered, purpose)
+    }
+
+    /// What is known of a mailbox that no resource serves: of what is declared no more than what a new mailbox needs.
+    pub(super) fn prepared_without_resource(
+        &self,
+        tenant: Arc<Tenant>,
+        remembered: Ledger,
+        purpose: Purpose,
+    ) -> Result<Prepared, Outcome> {
+        let Some(spec) = self.ledger.spec() else {
+            return Err(Outcome::Released);
+        };
+        let known = stand_in::of_ledger(self.key, spec).spec;
+        let address: Result<SmtpAddress, _> = known.email_address.parse();
+        let address = address.map_err(|_| Outcome::Released)?;
+        let owner = self.owner(&tenant);
+        let settings = declared_settings(&known).map_err(Outcome::Stalled)?;
+        let addresses = BTreeSet::from([address.clone()]);
+        let rules = tenant.rules.of(&self.key.namespace, &addresses);
+        let sign_in = admitted_sign_in(self.last_word.unwrap_or(SignIn::Blocked), &rules);
         Ok(Prepared {
             purpose,
             writes: true,
@@ -239,7 +256,7 @@ impl Reconcile<'_> {
 
     /// The tenant in which the mailbox is, by whatever ExchangeTenant that is reached now. Another tenant has other mailboxes
     /// and other people.
-    fn tenant_of_ledger(&self, of: &LedgerTenant) -> Option<TenantState> {
+    pub(super) fn tenant_of_ledger(&self, of: &LedgerTenant) -> Option<TenantState> {
         let tenants = &self.context.state.tenants;
         match tenants.get(&of.name) {
             Some(TenantState::Ready(tenant)) if tenant.guid == of.guid => Some(TenantState::Ready(tenant)),

@@ -21,12 +21,14 @@ mod begin;
 mod carry_out;
 mod cascading_deletion;
 mod create;
+mod deletion;
 mod due;
 mod encode;
 mod execute;
 mod execution;
 mod executor;
 mod fetch;
+mod finalizer;
 mod gone;
 mod hold;
 mod ledger;
@@ -77,7 +79,10 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
     let left_behind = std::mem::take(&mut reconcile.ledger.left_behind);
     let applied = Box::pin(run(&mut reconcile)).await;
     let earlier = Box::pin(earlier_resource(&mut reconcile, &applied)).await;
-    let completed = Box::pin(reconcile.report(applied)).await;
+    let completed = match reconcile.deletion {
+        Some(policy) => Box::pin(reconcile.report_deletion(applied, policy)).await,
+        None => Box::pin(reconcile.report(applied)).await,
+    };
     let others = Box::pin(lost_mailboxes(context, key, lane, left_behind)).await;
     let again = earlier.into_iter().chain(others);
     again.fold(completed, |completed, (after, lane)| {

@@ -103,6 +103,8 @@ pub enum Stall {
     MarkerAttributeInUse(String),
     /// Nobody has said whether people may sign in to an adopted mailbox, and they can.
     DecisionNeeded(String),
+    /// What the deletion policy asks for can't be done now.
+    DeletionWaiting(String),
     TenantNotFound(String),
     TenantNotReady(String),
     TenantChanged(String),
@@ -490,6 +492,7 @@ impl Stall {
             Self::AdoptionRefused(text) => (Reason::AdoptionRefused, text),
             Self::MarkerAttributeInUse(text) => (Reason::MarkerAttributeInUse, text),
             Self::DecisionNeeded(text) => (Reason::DecisionNeeded, text),
+            Self::DeletionWaiting(text) => (Reason::DeletionWaiting, text),
             Self::TenantNotFound(text) => (Reason::TenantNotFound, text),
             Self::TenantNotReady(text) => (Reason::TenantNotReady, text),
             Self::TenantChanged(text) => (Reason::TenantChanged, text),

@@ -24,6 +24,9 @@ const RELEASED_COUNTS: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl Reconcile<'_> {
     pub(super) fn prepare(&mut self) -> Result<Prepared, Outcome> {
+        if self.deletion.is_some() {
+            return self.prepare_deletion();
+        }
         if self.is_gone {
             return self.prepare_without_resource();
         }
@@ -173,16 +176,6 @@ impl Reconcile<'_> {
                 "spec.tenantRef.name: there is no ExchangeTenant {name:?}; the platform team has to create it"
             )))),
         }
-    }
-
-    /// Whether the ExchangeTenant was edited since it was checked.
-    fn has_changed(&self, checked: &Tenant) -> bool {
-        let newest = self
-            .context
-            .state
-            .index()
-            .tenant(&self.object.spec.tenant_ref.name);
-        newest.is_some_and(|newest| newest.metadata.generation > checked.generation)
     }
 
     fn admit(&self, tenant: &Tenant) -> Result<Admitted, Refused> {

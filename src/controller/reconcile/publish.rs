@@ -27,7 +27,8 @@ impl Reconcile<'_> {
         let applied = applied.unwrap_or_else(Applied::from);
         if self.is_gone {
             let disposition = Box::pin(self.end_without_resource(applied)).await;
-            return requeue(self.context, self.key, &disposition, self.lane);
+            let completed = requeue(self.context, self.key, &disposition, self.lane);
+            return self.with_finalizer_soon(completed);
         }
         let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
         let is_to_be_continued = self.restraint.is_some()
@@ -52,6 +53,7 @@ impl Reconcile<'_> {
             disposition => disposition,
         };
         let completed = requeue(self.context, self.key, &disposition, self.lane);
+        let completed = self.with_finalizer_soon(completed);
         let completed = match &self.restraint {
             Some(Restraint::Unsettled(wait)) => completed.sooner(*wait, self.lane),
             Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Observed | Restraint::Deleting)
@@ -191,7 +193,7 @@ impl Reconcile<'_> {
     }
 
     /// Writes down what is remembered from now on, before it is reported.
-    async fn settle(&mut self, outcome: &Outcome, ledger: Option<&Ledger>) -> Result<(), Outcome> {
+    pub(super) async fn settle(&mut self, outcome: &Outcome, ledger: Option<&Ledger>) -> Result<(), Outcome> {
         if let Some(ledger) = ledger {
             return self.announce(ledger).await;
         }
@@ -208,7 +210,7 @@ impl Reconcile<'_> {
     }
 
     /// False when the index showed an old version of one. `granted`: those with an event about it.
-    async fn publish_permissions(
+    pub(super) async fn publish_permissions(
         &self,
         disposition: &Disposition,
         snapshot: Option<&Snapshot>,
@@ -292,7 +294,7 @@ impl Reconcile<'_> {
         self.publish_as(about_ready).await;
     }
 
-    async fn publish_as(&self, event: Option<Published<'_>>) {
+    pub(super) async fn publish_as(&self, event: Option<Published<'_>>) {
         if let Some(Published {
             warning,
             reason,
@@ -314,7 +316,7 @@ impl Reconcile<'_> {
     }
 
     /// One event on each permission from which grants or revocations follow. Those from which grants follow, by name.
-    async fn publish_grants(
+    pub(super) async fn publish_grants(
         &self,
         snapshot: &Snapshot,
         revoked: &[RecordedGrant],
@@ -415,7 +417,7 @@ impl Snapshot {
 }
 
 /// What was done, with the manifest's addresses in place of ids.
-fn named(done: &[String], snapshot: Option<&Snapshot>, ledger: &Ledger) -> Vec<String> {
+pub(super) fn named(done: &[String], snapshot: Option<&Snapshot>, ledger: &Ledger) -> Vec<String> {
     let Some(snapshot) = snapshot else {
         return done.to_vec();
     };

@@ -1,10 +1,11 @@
 //! The resource as it is in Kubernetes now, as far as this version can read it.
 
 use kube::api::{ApiResource, DynamicObject};
+use kube::core::ObjectMeta;
 use kube::{Api, Error};
 use serde_json::Value;
 
-use crate::api::{SharedMailbox, SignIn};
+use crate::api::{DeletionPolicy, FINALIZER, LET_GO, SharedMailbox, SignIn};
 use crate::controller::context::Context;
 use crate::controller::state::key::MailboxKey;
 use crate::controller::state::requests::prune;
@@ -14,11 +15,19 @@ pub enum Found {
     Nothing,
     /// It says what is wanted.
     Declares(Box<SharedMailbox>),
+    /// It is being deleted, and its policy asks for something to be done before it goes.
+    Deleting {
+        object: Box<SharedMailbox>,
+        /// What it says of sign-in.
+        last_word: SignIn,
+    },
     /// It is being deleted, for as long as somebody's finalizer likes; or nobody can read it, whatever it was that wrote it.
     /// It is as good as gone: what protects is done by what the ledger knows, and nothing else.
     SaysNothing {
         /// What it says of sign-in.
         last_word: SignIn,
+        /// Our own finalizer holds it, and it is to go at once.
+        held: Option<Box<ObjectMeta>>,
     },
 }
 
@@ -31,11 +40,16 @@ pub async fn read(context: &Context, key: &MailboxKey) -> Result<Found, Error> {
 
 fn of(object: DynamicObject) -> Found {
     let is_terminating = object.metadata.deletion_timestamp.is_some();
+    let metadata = object.metadata.clone();
     let Ok(mut value) = serde_json::to_value(object) else {
         return Found::SaysNothing {
             last_word: SignIn::Blocked,
+            held: None,
         };
     };
+    let is_held = is_terminating && metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
+    let goes_at_once = may_go(&value, &metadata);
+    let held = (is_held && goes_at_once).then(|| Box::new(metadata));
     // A status is a report: one that can't be read is written anew.
     let decoded = serde_json::from_value::<SharedMailbox>(value.clone()).or_else(|error| {
         match value.as_object_mut().and_then(|fields| fields.remove("status")) {
@@ -44,23 +58,46 @@ fn of(object: DynamicObject) -> Found {
         }
     });
     match decoded {
-        Ok(mut object) if !is_terminating => {
-            // They say who approved something.
+        Ok(mut object) if !is_terminating || (is_held && !goes_at_once) => {
+            // They say who approved something, and what holds the object.
             let managed_fields = object.metadata.managed_fields.take();
+            let finalizers = object.metadata.finalizers.take();
             prune(&mut object.metadata);
             object.metadata.managed_fields = managed_fields;
-            Found::Declares(Box::new(object))
+            object.metadata.finalizers = finalizers;
+            let last_word = object.spec.sign_in.unwrap_or(SignIn::Blocked);
+            let object = Box::new(object);
+            if is_terminating {
+                Found::Deleting { object, last_word }
+            } else {
+                Found::Declares(object)
+            }
         }
         Ok(object) => Found::SaysNothing {
             last_word: object.spec.sign_in.unwrap_or(SignIn::Blocked),
+            held,
         },
         Err(error) => {
             tracing::warn!(%error, "the SharedMailbox can't be read: only what protects is done");
             Found::SaysNothing {
                 last_word: sign_in_of(&value),
+                held,
             }
         }
     }
+}
+
+/// Whether an object that is being deleted asks for nothing that would have to be done before: under Retain, or because
+/// somebody says so who may.
+fn may_go(value: &Value, metadata: &ObjectMeta) -> bool {
+    let policy = value.pointer("/spec/deletionPolicy");
+    let retains = match policy.filter(|policy| !policy.is_null()) {
+        None => true,
+        Some(policy) => serde_json::from_value::<DeletionPolicy>(policy.clone())
+            .is_ok_and(|policy| !policy.holds_the_resource()),
+    };
+    let asked = metadata.annotations.as_ref().and_then(|all| all.get(LET_GO));
+    retains || (asked.is_some() && asked == metadata.uid.as_ref())
 }
 
 /// What an object that can't be read as a whole says of sign-in.
@@ -94,7 +131,7 @@ mod tests {
         assert_eq!(object.status, None);
         let mut bad = good;
         bad["automaticReplies"] = json!({ "state": "Disabled", "end": "2026-01-01T00:00:00+99:99" });
-        let Found::SaysNothing { last_word } = found(&bad, &json!({})) else {
+        let Found::SaysNothing { last_word, .. } = found(&bad, &json!({})) else {
             panic!("nobody knows what it declares")
         };
         assert_eq!(last_word, SignIn::Allowed);

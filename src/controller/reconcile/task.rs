@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::ledger::LedgerFile;
 use super::outcome::{Outcome, PausedBy, Stall};
-use crate::api::{MailboxPermission, SharedMailbox, SignIn};
+use crate::api::{DeletionPolicy, MailboxPermission, SharedMailbox, SignIn};
 use crate::controller::context::Context;
 use crate::controller::events::Event;
 use crate::controller::state::key::MailboxKey;
@@ -61,6 +61,10 @@ pub struct Reconcile<'a> {
     pub object: SharedMailbox,
     /// The resource is gone: only what outlives it is done.
     pub is_gone: bool,
+    /// It is being deleted, and this is to be done before it goes.
+    pub deletion: Option<DeletionPolicy>,
+    /// What says whether our finalizer is on the resource could not be written.
+    pub is_finalizer_owed: bool,
     pub ledger: LedgerFile,
     pub permissions: Vec<Arc<MailboxPermission>>,
     /// What a resource says of sign-in that is being deleted, that nobody can read, or that has not taken the mailbox up: it
@@ -82,6 +86,16 @@ impl Reconcile<'_> {
         let now = self.context.clock.instant();
         let first = self.context.state.index().first_seen(self.key);
         first.map_or(Duration::MAX, |first| now.saturating_duration_since(first))
+    }
+
+    /// Whether the ExchangeTenant was edited since it was checked.
+    pub(super) fn has_changed(&self, checked: &Tenant) -> bool {
+        let newest = self
+            .context
+            .state
+            .index()
+            .tenant(&self.object.spec.tenant_ref.name);
+        newest.is_some_and(|newest| newest.metadata.generation > checked.generation)
     }
 
     /// As the marker of the mailbox is to name the resource.

@@ -4,16 +4,17 @@ use kube::ResourceExt;
 use kube::core::ObjectMeta;
 
 use crate::api::{
-    APPROVE, FLUX_REQUESTED_AT, MailboxPermission, RECONCILE_REQUESTED_AT, RECREATE, REMOVE_ORPHANS,
+    APPROVE, FLUX_REQUESTED_AT, LET_GO, MailboxPermission, RECONCILE_REQUESTED_AT, RECREATE, REMOVE_ORPHANS,
     SharedMailbox, reconcile_requests,
 };
 use crate::lane::Lane;
 
 /// Annotations by which people ask for something.
-const REQUESTS: [&str; 5] = [
+const REQUESTS: [&str; 6] = [
     RECONCILE_REQUESTED_AT,
     FLUX_REQUESTED_AT,
     APPROVE,
+    LET_GO,
     REMOVE_ORPHANS,
     RECREATE,
 ];

@@ -201,6 +201,12 @@ fn approving_held_removals_needs_a_verb_of_its_own(cluster: &Cluster) {
         "{refused}"
     );
     annotate("amy", "sharedmailbox.dev/approve=all").unwrap();
+    let refused = annotate("eva", "sharedmailbox.dev/let-go=all").unwrap_err();
+    assert!(
+        refused.contains("it needs the verb let-go on sharedmailboxes"),
+        "{refused}"
+    );
+    annotate("amy", "sharedmailbox.dev/let-go=all").unwrap();
     // What somebody else approved is no obstacle to other edits.
     annotate("eva", "note=again").unwrap();
 }
@@ -270,7 +276,13 @@ fn a_secret_that_no_value_names_is_refused_with_the_value(cluster: &Cluster, ten
     );
 }
 
+/// Under a policy that asks for something to be done, with the finalizer that this takes.
 fn a_mailbox_is_released(cluster: &Cluster) {
+    let policy = r#"{"spec":{"deletionPolicy":"RevokePermissions"}}"#;
+    let target = format!("sharedmailbox/info -n {NAMESPACE}");
+    cluster.kubectl(&format!("patch {target} --type=merge -p {policy}"));
+    let held = "jsonpath={.metadata.finalizers[0]}=sharedmailbox.dev/deletion";
+    cluster.kubectl(&format!("wait --for={held} {target} --timeout=60s"));
     cluster.kubectl(&format!("delete sharedmailbox/info -n {NAMESPACE} --timeout=60s"));
 }
 

@@ -17,8 +17,9 @@ use crate::api::{
     last_reconcile_request,
 };
 use crate::controller::reconcile::outcome::Disposition;
+use crate::ledger::Ledger;
 use crate::mail::{ObjectId, Right};
-use crate::plan::{self, Account, Change, Held, Observed, Promise, Read, Step, Unread};
+use crate::plan::{self, Account, Change, Desired, Held, Observed, Promise, Read, Step, Unread};
 use crate::words::counted;
 
 /// Conditions that stay as they were when a reconcile ended before it read the mailbox.
@@ -306,11 +307,16 @@ fn more_than(store: Right, rights: &BTreeSet<String>) -> Vec<String> {
 }
 
 fn held(findings: &Findings<'_>) -> Option<HeldChanges> {
-    let held = Held::read(findings.ledger.held.as_ref()?);
-    let names = Names::with_foreign(findings.desired, findings.observed, findings.ledger);
+    held_changes(findings.desired, findings.observed, findings.ledger)
+}
+
+/// What waits for approval.
+pub(super) fn held_changes(desired: &Desired, observed: &Observed, ledger: &Ledger) -> Option<HeldChanges> {
+    let held = Held::read(ledger.held.as_ref()?);
+    let names = Names::with_foreign(desired, observed, ledger);
     let words = held.changes.iter().take(SHOWN_FOREIGN);
     Some(HeldChanges {
-        id: held.id(findings.observed.guid),
+        id: held.id(observed.guid),
         count: i32::try_from(held.changes.len()).unwrap_or(i32::MAX),
         changes: words.map(|change| names.in_change(change)).collect(),
         why: "more would be taken away at once than spec.safety of the ExchangeTenant allows, or a group changed all at \

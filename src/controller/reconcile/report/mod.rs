@@ -1,5 +1,6 @@
 //! What people read back: statuses computed from an outcome and from what was read. Plain functions.
 
+mod deletion;
 mod findings;
 mod mailbox;
 mod members;
@@ -9,6 +10,7 @@ mod revoked;
 mod settings;
 mod sign_in;
 
+pub use deletion::deletion;
 pub use findings::Findings;
 pub use mailbox::mailbox;
 pub use names::{Names, first_of};

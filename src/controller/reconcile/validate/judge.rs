@@ -222,6 +222,7 @@ impl Judged {
                 | Purpose::Protect
                 | Purpose::Released
                 | Purpose::HeldUp
+                | Purpose::Revoking
                 | Purpose::HandedBack => {}
             }
             admitted.sign_in = admitted_sign_in(admitted.sign_in, &rules);

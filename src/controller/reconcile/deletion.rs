@@ -1,0 +1,254 @@
+//! A SharedMailbox that is being deleted under a policy that asks for something to be done before it goes.
+//!
+//! It is the same reconcile: what is to be done are steps of the plan, announced in the ledger, weighed by the breaker,
+//! audited and read again. Until that is done the resource stays and says what it waits for, and what protects goes on.
+//! Whatever it waits for, Retain lets it go at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::applied::{Applied, Snapshot};
+use super::ledger::Unusable;
+use super::outcome::{Disposition, Later, Outcome, Progress, Stall};
+use super::prepared::Prepared;
+use super::publish::named;
+use super::remaining;
+use super::report;
+use super::requeue::{Completed, requeue};
+use super::task::Reconcile;
+use crate::api::condition::{self, Kind};
+use crate::api::{DeletionPolicy, LET_GO, Management};
+use crate::controller::state::tenants::{Tenant, TenantState};
+use crate::lane::Lane;
+use crate::ledger::{self, Ledger, RecordedGrant};
+use crate::plan::{People, Purpose};
+
+/// A resource that is let go and still there after so long is held by somebody else.
+const HELD_UP: Duration = Duration::from_secs(5);
+
+impl Reconcile<'_> {
+    /// The resource is being deleted under this policy. Where nothing is to be done it goes at once.
+    pub(super) async fn begin_deletion(mut self, policy: DeletionPolicy) -> Result<Self, Outcome> {
+        self.find_ledger().await?;
+        self.permissions = self.context.state.index().permissions_of(self.key);
+        let is_unreadable = matches!(self.ledger.unusable, Some(Unusable::Unreadable { .. }));
+        if is_unreadable && self.ledger.object().is_none() {
+            self.deletion = Some(policy);
+            return Ok(self);
+        }
+        if !self.has_mailbox_to_delete() {
+            let metadata = self.object.metadata.clone();
+            self.is_finalizer_owed = self.take_finalizer_away(&metadata).await.is_err();
+            // Another one of this name may have left something.
+            return Box::pin(self.begin_without_resource(true)).await;
+        }
+        self.deletion = Some(policy);
+        if !self.ledger.object().is_some_and(ledger::is_intact) {
+            // That it was restored or edited is written down before anything follows from it.
+            let remembered = self.remembered_ledger().unwrap_or_default();
+            self.announce(&remembered).await?;
+        }
+        Ok(self)
+    }
+
+    /// Whether this very resource has a mailbox: one that is being created or taken over is seen to without it.
+    fn has_mailbox_to_delete(&self) -> bool {
+        let spec = self.ledger.spec();
+        let is_there = spec
+            .is_some_and(|spec| spec.mailbox.is_some() && spec.intent.is_none() && spec.adopting.is_none());
+        self.has_own_ledger() && is_there
+    }
+
+    pub(super) fn prepare_deletion(&mut self) -> Result<Prepared, Outcome> {
+        let tenant = self.tenant_of_deletion()?;
+        let remembered = self.remembered_without_resource();
+        self.prepared_without_resource(tenant, remembered, Purpose::Revoking)
+    }
+
+    /// `Err`: nothing can be done in the tenant now, and why.
+    fn tenant_of_deletion(&self) -> Result<Arc<Tenant>, Outcome> {
+        let waiting = |why: String| Outcome::Stalled(Stall::DeletionWaiting(why));
+        let name = &self.object.spec.tenant_ref.name;
+        let Some(spec) = self.ledger.spec() else {
+            let why = "the MailboxLedger of this mailbox can't be read, so nobody knows what was granted: start the version \
+                       of the operator again that wrote it";
+            return Err(waiting(why.to_owned()));
+        };
+        match self.tenant_of_ledger(&spec.tenant) {
+            None if self.context.state.index().has_tenant(name) => Err(Outcome::TenantPending),
+            None => Err(waiting(format!(
+                "there is no ExchangeTenant {name:?} that leads to the mailbox's tenant"
+            ))),
+            Some(TenantState::NotReady { why, .. }) => Err(waiting(format!(
+                "the ExchangeTenant {name:?} is not ready: {why}"
+            ))),
+            Some(TenantState::Ready(tenant)) if self.has_changed(&tenant) => Err(Outcome::TenantPending),
+            Some(TenantState::Ready(tenant)) if tenant.management != Management::Enforce => {
+                Err(waiting(format!(
+                    "the ExchangeTenant's spec.management is {:?}: nothing is written",
+                    tenant.management
+                )))
+            }
+            Some(TenantState::Ready(tenant)) => Ok(tenant),
+        }
+    }
+
+    /// Lets the resource go once everything is done, and says until then what it waits for.
+    pub(super) async fn report_deletion(
+        &mut self,
+        applied: Result<Applied, Outcome>,
+        policy: DeletionPolicy,
+    ) -> Completed {
+        let applied = applied.unwrap_or_else(Applied::from);
+        let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
+        let remaining = remaining::of(&applied.outcome, owed);
+        let outcome = self.finish_deletion(applied, policy).await;
+        self.context.update_pending(self.key, remaining);
+        let disposition = told(outcome.disposition(), policy);
+        let completed = requeue(self.context, self.key, &disposition, self.lane);
+        self.with_finalizer_soon(completed)
+    }
+
+    async fn finish_deletion(&mut self, applied: Applied, policy: DeletionPolicy) -> Outcome {
+        let Applied {
+            outcome,
+            ledger,
+            snapshot,
+            done,
+            revoked,
+        } = applied;
+        let announced = self.remembered_ledger().unwrap_or_default();
+        let ledger_now = ledger.clone().unwrap_or_else(|| announced.clone());
+        let outcome = match self.settle(&outcome, ledger.as_ref()).await {
+            Ok(()) => outcome.of_unreported(),
+            Err(failed @ Outcome::Stalled(_)) => failed,
+            Err(failed) => return failed,
+        };
+        let end = ending(outcome, snapshot.as_ref(), &ledger_now);
+        let outcome = match &end {
+            Ending::Done(_) => Outcome::Progressing(Progress::Applying(
+                "what the deletion policy asks for is done, and the resource goes".to_owned(),
+            )),
+            Ending::Waits(outcome) => outcome.clone(),
+        };
+        let disposition = told(outcome.disposition(), policy);
+        if let Err(failed) = self
+            .publish_deletion(&disposition, snapshot.as_ref(), &ledger_now)
+            .await
+        {
+            return failed;
+        }
+        let done = named(&done, snapshot.as_ref(), &announced);
+        if !done.is_empty() {
+            self.publish(false, "Changed", "Delete", &done.join("; ")).await;
+        }
+        let told = match &snapshot {
+            Some(snapshot) => self.publish_grants(snapshot, &revoked, &announced).await,
+            None => BTreeSet::new(),
+        };
+        let all_written = self.publish_permissions(&disposition, None, None, &told).await;
+        match end {
+            Ending::Waits(_) if !all_written => Outcome::Conflict,
+            Ending::Waits(outcome) => outcome,
+            Ending::Done(why) => self.let_go(&why, policy).await,
+        }
+    }
+
+    async fn let_go(&mut self, why: &str, policy: DeletionPolicy) -> Outcome {
+        let metadata = self.object.metadata.clone();
+        if let Err(failed) = self.take_finalizer_away(&metadata).await {
+            return failed;
+        }
+        tracing::info!(target: "audit", reason = "Deleted", mailbox = %self.key, policy = policy.as_str(), "{why}");
+        self.publish(false, "Deleted", "Delete", why).await;
+        // Somebody else may hold it.
+        Outcome::TooEarly(Later {
+            after: HELD_UP,
+            lane: Lane::Sweep,
+        })
+    }
+
+    /// The status of the resource, and what is new in it. It is of as much as is known while it goes.
+    async fn publish_deletion(
+        &mut self,
+        disposition: &Disposition,
+        snapshot: Option<&Snapshot>,
+        ledger: &Ledger,
+    ) -> Result<(), Outcome> {
+        let now = self.context.clock.now();
+        let before = self.object.clone();
+        let known = self.ledger.draft().cloned();
+        let account = snapshot.map_or(self.seen_account.as_ref(), |snapshot| {
+            Some(&snapshot.observed.account)
+        });
+        let status = report::mailbox(&before, disposition, None, known.as_ref(), account, now);
+        let seen = snapshot.map(|snapshot| (&snapshot.desired, &snapshot.observed));
+        let mut status = report::deletion(status, seen, ledger);
+        status.revoked = self.context.state.remember(self.key, |memory| {
+            memory.revoked = report::revoked(known.as_ref(), &memory.revoked, now);
+            memory.revoked.clone()
+        });
+        self.write_status(status).await?;
+        let old = before.status.as_ref();
+        let old = old.and_then(|status| condition::find(&status.conditions, Kind::Ready));
+        self.publish_as(disposition.ready_event(old, false)).await;
+        Ok(())
+    }
+}
+
+/// How a deletion stands.
+enum Ending {
+    /// A sentence about what was done.
+    Done(String),
+    Waits(Outcome),
+}
+
+fn ending(outcome: Outcome, snapshot: Option<&Snapshot>, ledger: &Ledger) -> Ending {
+    match (&outcome, snapshot) {
+        (Outcome::Stalled(Stall::MailboxGone(_)), _) => {
+            Ending::Done("Exchange does not have the mailbox any more, and the SharedMailbox goes".to_owned())
+        }
+        (Outcome::Stalled(Stall::TakenOver(_)), _) => Ending::Done(
+            "the mailbox belongs to another cluster: nothing of it is touched, and the SharedMailbox goes".to_owned(),
+        ),
+        // A read shows it, whatever else is left to be said of the mailbox.
+        (_, Some(snapshot)) if ledger.held.is_none() && is_revoked(ledger, &snapshot.desired.policy.protected) => {
+            let kept = match ledger.grants.len() {
+                0 => String::new(),
+                kept => format!(", but for {kept} of people whom the ExchangeTenant protects"),
+            };
+            Ending::Done(format!(
+                "what MailboxPermissions granted on the mailbox is revoked{kept}; the mailbox stays, and the SharedMailbox \
+                 goes"
+            ))
+        }
+        (Outcome::UpToDate | Outcome::Released, _) => Ending::Waits(Outcome::Stalled(Stall::DeletionWaiting(
+            "rights are still to be revoked, and wait: what is remembered of the mailbox was restored or edited less than an \
+             hour ago"
+                .to_owned(),
+        ))),
+        (_, Some(_) | None) => Ending::Waits(outcome),
+    }
+}
+
+/// Whether nothing is left of what was granted, but for people who lose nothing.
+fn is_revoked(ledger: &Ledger, protected: &People) -> bool {
+    let stays = |grant: &RecordedGrant| protected.include_holder_of(grant);
+    ledger.grants.iter().all(stays)
+}
+
+/// What anybody has to know who waits for the resource to go.
+fn told(disposition: Disposition, policy: DeletionPolicy) -> Disposition {
+    let words = format!(
+        "the SharedMailbox is being deleted under deletionPolicy {}, and stays until that is done: with deletionPolicy \
+         Retain it goes at once and everything stays as it is (so it does with the annotation {LET_GO}=<its uid>, for \
+         whoever has the verb let-go)",
+        policy.as_str()
+    );
+    Disposition {
+        ready: disposition.ready.map(|verdict| verdict.adding(&words)),
+        progress: disposition.progress.map(|verdict| verdict.adding(&words)),
+        ..disposition
+    }
+}
