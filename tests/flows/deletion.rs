@@ -379,3 +379,20 @@ async fn rights_that_are_undone_one_by_one_leave_protected_people_and_those_whos
     assert!(view.full_access.iter().all(|entry| entry.trustee != first));
     assert_eq!(view.send_as.len(), 1, "whom the tenant protects");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_ledger_takes_nothing_away_for_an_hour() {
+    let mut world = sales_revoking(&[FIRST]).await;
+    let backup = world.ledgers().await;
+    world.crash_operator().await;
+    restore_ledgers(&world, &backup).await;
+    world.delete_mailbox("sales").await;
+    world.start_operator();
+    world.sleep(50 * 60).await;
+    assert_eq!(holders(&world), (1, 1));
+    let object = world.mailbox("sales").await;
+    says(&stalled(&object, "DeletionWaiting"), &["restored or edited"]);
+    world.sleep(30 * 60).await;
+    until_gone(&world, "sales").await;
+    assert_eq!(holders(&world), (0, 0));
+}

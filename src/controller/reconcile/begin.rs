@@ -8,7 +8,7 @@ use super::outcome::{Later, Outcome};
 use super::requeue::RECHECK;
 use super::resource::{self, Found};
 use super::stand_in;
-use super::task::{Reconcile, Restraint};
+use super::task::{Reconcile, Restraint, Standing};
 use crate::controller::context::Context;
 use crate::controller::state::key::MailboxKey;
 use crate::lane::Lane;
@@ -39,8 +39,10 @@ impl<'a> Reconcile<'a> {
             key,
             lane,
             object: object.unwrap_or_else(|| stand_in::nameless(key)),
-            is_gone: !matches!(found, Found::Declares(_)),
-            deletion: None,
+            standing: match found {
+                Found::Declares(_) => Standing::Serves,
+                Found::Nothing | Found::Deleting { .. } | Found::SaysNothing { .. } => Standing::Gone,
+            },
             is_finalizer_owed: false,
             ledger: LedgerFile::default(),
             permissions: Vec::new(),

@@ -16,7 +16,7 @@ use super::publish::named;
 use super::remaining;
 use super::report;
 use super::requeue::{Completed, requeue};
-use super::task::Reconcile;
+use super::task::{Reconcile, Standing};
 use crate::api::condition::{self, Kind};
 use crate::api::{DeletionPolicy, LET_GO, Management};
 use crate::controller::state::tenants::{Tenant, TenantState};
@@ -34,7 +34,7 @@ impl Reconcile<'_> {
         self.permissions = self.context.state.index().permissions_of(self.key);
         let is_unreadable = matches!(self.ledger.unusable, Some(Unusable::Unreadable { .. }));
         if is_unreadable && self.ledger.object().is_none() {
-            self.deletion = Some(policy);
+            self.standing = Standing::BeingDeleted(policy);
             return Ok(self);
         }
         if !self.has_mailbox_to_delete() {
@@ -43,7 +43,7 @@ impl Reconcile<'_> {
             // Another one of this name may have left something.
             return Box::pin(self.begin_without_resource(true)).await;
         }
-        self.deletion = Some(policy);
+        self.standing = Standing::BeingDeleted(policy);
         if !self.ledger.object().is_some_and(ledger::is_intact) {
             // That it was restored or edited is written down before anything follows from it.
             let remembered = self.remembered_ledger().unwrap_or_default();
@@ -63,7 +63,7 @@ impl Reconcile<'_> {
     pub(super) fn prepare_deletion(&mut self) -> Result<Prepared, Outcome> {
         let tenant = self.tenant_of_deletion()?;
         let remembered = self.remembered_without_resource();
-        self.prepared_without_resource(tenant, remembered, Purpose::Revoking)
+        self.prepared_without_resource(&tenant, remembered, Purpose::Revoking)
     }
 
     /// `Err`: nothing can be done in the tenant now, and why.
@@ -95,19 +95,13 @@ impl Reconcile<'_> {
     }
 
     /// Lets the resource go once everything is done, and says until then what it waits for.
-    pub(super) async fn report_deletion(
-        &mut self,
-        applied: Result<Applied, Outcome>,
-        policy: DeletionPolicy,
-    ) -> Completed {
-        let applied = applied.unwrap_or_else(Applied::from);
+    pub(super) async fn report_deletion(&mut self, applied: Applied, policy: DeletionPolicy) -> Completed {
         let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
         let remaining = remaining::of(&applied.outcome, owed);
-        let outcome = self.finish_deletion(applied, policy).await;
+        let outcome = Box::pin(self.finish_deletion(applied, policy)).await;
         self.context.update_pending(self.key, remaining);
         let disposition = told(outcome.disposition(), policy);
-        let completed = requeue(self.context, self.key, &disposition, self.lane);
-        self.with_finalizer_soon(completed)
+        requeue(self.context, self.key, &disposition, self.lane)
     }
 
     async fn finish_deletion(&mut self, applied: Applied, policy: DeletionPolicy) -> Outcome {

@@ -21,7 +21,7 @@ use super::permission;
 use super::prepared::Prepared;
 use super::requeue::RECHECK;
 use super::stand_in;
-use super::task::Reconcile;
+use super::task::{Reconcile, Standing};
 use super::validate::{Admitted, admitted_sign_in, declared_settings};
 use crate::api::condition::whole_seconds;
 use crate::api::reason::Reason;
@@ -78,7 +78,7 @@ impl Reconcile<'_> {
     /// taken the mailbox up: what outlives a resource is carried out all the same.
     pub(super) fn for_the_earlier_resource(&self) -> Option<Self> {
         let object = self.ledger.object()?;
-        if self.is_gone || self.has_own_ledger() {
+        if self.standing != Standing::Serves || self.has_own_ledger() {
             return None;
         }
         Some(Self {
@@ -86,8 +86,7 @@ impl Reconcile<'_> {
             key: self.key,
             lane: self.lane,
             object: stand_in::of_ledger(self.key, &object.spec),
-            is_gone: true,
-            deletion: None,
+            standing: Standing::Gone,
             is_finalizer_owed: false,
             ledger: LedgerFile::of(object.clone()),
             permissions: Vec::new(),
@@ -218,13 +217,13 @@ impl Reconcile<'_> {
         } else {
             Purpose::Released
         };
-        self.prepared_without_resource(tenant, remembered, purpose)
+        self.prepared_without_resource(&tenant, remembered, purpose)
     }
 
     /// What is known of a mailbox that no resource serves: of what is declared no more than what a new mailbox needs.
     pub(super) fn prepared_without_resource(
         &self,
-        tenant: Arc<Tenant>,
+        tenant: &Arc<Tenant>,
         remembered: Ledger,
         purpose: Purpose,
     ) -> Result<Prepared, Outcome> {
@@ -234,7 +233,7 @@ impl Reconcile<'_> {
         let known = stand_in::of_ledger(self.key, spec).spec;
         let address: Result<SmtpAddress, _> = known.email_address.parse();
         let address = address.map_err(|_| Outcome::Released)?;
-        let owner = self.owner(&tenant);
+        let owner = self.owner(tenant);
         let settings = declared_settings(&known).map_err(Outcome::Stalled)?;
         let addresses = BTreeSet::from([address.clone()]);
         let rules = tenant.rules.of(&self.key.namespace, &addresses);

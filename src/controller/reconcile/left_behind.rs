@@ -5,7 +5,7 @@ use kube::ResourceExt;
 
 use super::ledger::LedgerFile;
 use super::stand_in;
-use super::task::Reconcile;
+use super::task::{Reconcile, Standing};
 use crate::api::MailboxLedger;
 use crate::api::condition::whole_seconds;
 use crate::controller::context::Context;
@@ -40,7 +40,8 @@ impl<'a> Reconcile<'a> {
             key,
             lane,
             object,
-            is_gone: true,
+            standing: Standing::Gone,
+            is_finalizer_owed: false,
             ledger,
             permissions: Vec::new(),
             last_word: None,

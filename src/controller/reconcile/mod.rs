@@ -79,10 +79,7 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
     let left_behind = std::mem::take(&mut reconcile.ledger.left_behind);
     let applied = Box::pin(run(&mut reconcile)).await;
     let earlier = Box::pin(earlier_resource(&mut reconcile, &applied)).await;
-    let completed = match reconcile.deletion {
-        Some(policy) => Box::pin(reconcile.report_deletion(applied, policy)).await,
-        None => Box::pin(reconcile.report(applied)).await,
-    };
+    let completed = Box::pin(reconcile.report(applied)).await;
     let others = Box::pin(lost_mailboxes(context, key, lane, left_behind)).await;
     let again = earlier.into_iter().chain(others);
     again.fold(completed, |completed, (after, lane)| {
@@ -126,7 +123,7 @@ async fn lost_mailboxes(
         let mut lost = Reconcile::of_left_behind(context, key, (&own, lane), ledger);
         let begun = lost.seal().await;
         let applied = once_begun(&mut lost, begun).await;
-        let completed = lost.report(applied).await;
+        let completed = Box::pin(lost.report(applied)).await;
         if lost.ledger.object().is_none() {
             context.state.forget(&own);
         } else {

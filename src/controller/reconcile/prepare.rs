@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::outcome::{Outcome, PausedBy, Stall};
 use super::prepared::Prepared;
-use super::task::{Reconcile, Restraint};
+use super::task::{Reconcile, Restraint, Standing};
 use super::validate::{self, Admitted, Refused, Rival, Rivals, Surroundings, Validated};
 use crate::api::condition::whole_seconds;
 use crate::api::{Management, SharedMailbox};
@@ -24,11 +24,10 @@ const RELEASED_COUNTS: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 impl Reconcile<'_> {
     pub(super) fn prepare(&mut self) -> Result<Prepared, Outcome> {
-        if self.deletion.is_some() {
-            return self.prepare_deletion();
-        }
-        if self.is_gone {
-            return self.prepare_without_resource();
+        match self.standing {
+            Standing::Serves => {}
+            Standing::BeingDeleted(_) => return self.prepare_deletion(),
+            Standing::Gone => return self.prepare_without_resource(),
         }
         if let Some(why @ (Restraint::Deleting | Restraint::Unsettled(_))) = &self.restraint {
             let why = why.clone();

@@ -11,7 +11,7 @@ use super::permission;
 use super::remaining;
 use super::report::{self, Findings, Names};
 use super::requeue::{Completed, requeue, requeue_earlier};
-use super::task::{Reconcile, Restraint};
+use super::task::{Reconcile, Restraint, Standing};
 use super::validate::MemberVerdict;
 use crate::api::condition::{self, Kind};
 use crate::api::reason::Reason;
@@ -25,11 +25,19 @@ use crate::plan::{self, Account, Change, Purpose, SignInStanding, Step};
 impl Reconcile<'_> {
     pub(super) async fn report(&mut self, applied: Result<Applied, Outcome>) -> Completed {
         let applied = applied.unwrap_or_else(Applied::from);
-        if self.is_gone {
-            let disposition = Box::pin(self.end_without_resource(applied)).await;
-            let completed = requeue(self.context, self.key, &disposition, self.lane);
-            return self.with_finalizer_soon(completed);
-        }
+        let completed = match self.standing {
+            Standing::Serves => self.report_manifest(applied).await,
+            Standing::BeingDeleted(policy) => Box::pin(self.report_deletion(applied, policy)).await,
+            Standing::Gone => {
+                let disposition = Box::pin(self.end_without_resource(applied)).await;
+                requeue(self.context, self.key, &disposition, self.lane)
+            }
+        };
+        self.with_finalizer_soon(completed)
+    }
+
+    /// What came of the manifest.
+    async fn report_manifest(&mut self, applied: Applied) -> Completed {
         let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
         let is_to_be_continued = self.restraint.is_some()
             && applied
@@ -53,7 +61,6 @@ impl Reconcile<'_> {
             disposition => disposition,
         };
         let completed = requeue(self.context, self.key, &disposition, self.lane);
-        let completed = self.with_finalizer_soon(completed);
         let completed = match &self.restraint {
             Some(Restraint::Unsettled(wait)) => completed.sooner(*wait, self.lane),
             Some(Restraint::Refused(_) | Restraint::Paused | Restraint::Observed | Restraint::Deleting)

@@ -52,6 +52,17 @@ impl Restraint {
     }
 }
 
+/// How it stands with the resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there and says what is wanted.
+    Serves,
+    /// It is being deleted, and this is to be done before it goes.
+    BeingDeleted(DeletionPolicy),
+    /// It is gone, or as good as gone: only what outlives it is done.
+    Gone,
+}
+
 /// One reconcile of one mailbox.
 pub struct Reconcile<'a> {
     pub context: &'a Context,
@@ -59,10 +70,7 @@ pub struct Reconcile<'a> {
     pub lane: Lane,
     /// As read at the start, and as answered by each of our writes. When it is gone, what the ledger knows of it.
     pub object: SharedMailbox,
-    /// The resource is gone: only what outlives it is done.
-    pub is_gone: bool,
-    /// It is being deleted, and this is to be done before it goes.
-    pub deletion: Option<DeletionPolicy>,
+    pub standing: Standing,
     /// What says whether our finalizer is on the resource could not be written.
     pub is_finalizer_owed: bool,
     pub ledger: LedgerFile,
