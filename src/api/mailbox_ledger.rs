@@ -391,6 +391,10 @@ pub struct LedgerRight {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub weighed_at: Option<Timestamp>,
+    /// It is being removed because the SharedMailbox is being deleted under a policy that says so: where that is let go at
+    /// once, the right stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub with_resource: bool,
     /// Of a removed right: until when it is checked again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::state::inbox::Inbox;
-use crate::api::condition;
 use crate::api::reason::Reason;
+use crate::api::{FINALIZER, condition};
 
 /// The next object waits meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -96,6 +96,7 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
     let text = format!(
         "this version of the operator can't read the resource, and does nothing about it until it can: {error}"
     );
+    let text = text + waits_for_deletion(&object);
     let conditions = condition::of_unread(&old, REASON, &text, generation, context.clock.now());
     if conditions == old {
         return Ok(());
@@ -109,6 +110,17 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
     status["summary"] = json!(REASON.as_str());
     api.replace_status(name, &PostParams::default(), &object).await?;
     Ok(())
+}
+
+/// The same words as of one that can be read: what makes it go is read all the same.
+fn waits_for_deletion(object: &DynamicObject) -> &'static str {
+    let finalizers = object.metadata.finalizers.iter().flatten();
+    let is_held = finalizers.into_iter().any(|name| name == FINALIZER);
+    if is_held && object.metadata.deletion_timestamp.is_some() {
+        "; it is being deleted, and stays until then: with deletionPolicy Retain it goes at once and everything stays as it is"
+    } else {
+        ""
+    }
 }
 
 /// Whether nothing but the status can't be read.

@@ -35,7 +35,12 @@ pub fn read(spec: &MailboxLedgerSpec) -> Result<Ledger, Unreadable> {
                 }
                 GrantState::Removing => {
                     let at = entry.weighed_at.ok_or_else(|| missing(person, "weighedAt"))?;
-                    ledger.weighed.push(WeighedRemoval { what, at });
+                    let with_resource = entry.with_resource;
+                    ledger.weighed.push(WeighedRemoval {
+                        what,
+                        at,
+                        with_resource,
+                    });
                     ledger.grants.push(grant);
                 }
                 GrantState::Removed => ledger.removed.push(Removed {
@@ -70,6 +75,7 @@ pub fn read(spec: &MailboxLedgerSpec) -> Result<Ledger, Unreadable> {
                 right: eviction.right,
             },
             at: eviction.weighed_at,
+            with_resource: false,
         }));
     ledger.held = held(spec, held_removals);
     Ok(ledger)

@@ -60,14 +60,12 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
         permissions: &names,
         people: BTreeMap::new(),
     };
-    let weighed_at: BTreeMap<&RightOf, Timestamp> = weighed
-        .iter()
-        .map(|removal| (&removal.what, removal.at))
-        .collect();
+    let announced: BTreeMap<&RightOf, &WeighedRemoval> =
+        weighed.iter().map(|removal| (&removal.what, removal)).collect();
     let mut listed = BTreeSet::new();
     for grant in grants {
         let what = grant.right_of();
-        let admitted = weighed_at.get(&what).copied();
+        let admitted = announced.get(&what).copied();
         let is_held = held.as_ref().is_some_and(|held| held.removals.contains(&what));
         let state = match (is_held, admitted) {
             (_, Some(_)) => GrantState::Removing,
@@ -75,17 +73,21 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
             (false, None) if grant.pending => GrantState::Pending,
             (false, None) => GrantState::Granted,
         };
-        people.add(grant, state, admitted, None);
+        let times = Times {
+            weighed_at: admitted.map(|removal| removal.at),
+            checked_until: None,
+        };
+        let with_resource = admitted.is_some_and(|removal| removal.with_resource);
+        people.add(grant, state, times, with_resource);
         listed.insert(what);
     }
     for (grant, removed) in removed_grants() {
         if listed.insert(grant.right_of()) {
-            people.add(
-                grant,
-                GrantState::Removed,
-                removed.weighed_at,
-                Some(removed.until),
-            );
+            let times = Times {
+                weighed_at: removed.weighed_at,
+                checked_until: Some(removed.until),
+            };
+            people.add(grant, GrantState::Removed, times, false);
         }
     }
     spec.people = people.people.into_values().collect();
@@ -141,19 +143,20 @@ fn holding(spec: &MailboxLedgerSpec) -> usize {
     spec.people.iter().filter(holds).count()
 }
 
+/// Of a right that is taken away, or was.
+#[derive(Clone, Copy)]
+struct Times {
+    weighed_at: Option<Timestamp>,
+    checked_until: Option<Timestamp>,
+}
+
 struct People<'a> {
     permissions: &'a [String],
     people: BTreeMap<ObjectId, LedgerPerson>,
 }
 
 impl People<'_> {
-    fn add(
-        &mut self,
-        grant: &RecordedGrant,
-        state: GrantState,
-        weighed_at: Option<Timestamp>,
-        checked_until: Option<Timestamp>,
-    ) {
+    fn add(&mut self, grant: &RecordedGrant, state: GrantState, times: Times, with_resource: bool) {
         let person = self
             .people
             .entry(grant.object_id)
@@ -183,8 +186,9 @@ impl People<'_> {
             by: by.take(BY).collect(),
             named,
             until: grant.until,
-            weighed_at,
-            checked_until,
+            weighed_at: times.weighed_at,
+            with_resource,
+            checked_until: times.checked_until,
             auto_mapping: grant.auto_mapping,
             sid: grant.sid.clone().filter(|sid| person.sid.as_ref() != Some(sid)),
             remapping: grant.remapping,

@@ -93,6 +93,7 @@ pub fn heal_rights(people: &mut [LedgerPerson], evictions: &mut [LedgerEviction]
             named: _,
             until: _,
             weighed_at,
+            with_resource: _,
             checked_until,
             auto_mapping: _,
             sid: _,

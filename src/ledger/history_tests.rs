@@ -454,6 +454,7 @@ fn what_a_merge_brings_back_is_not_taken_away_at_once_and_what_was_announced_sta
     let announced = WeighedRemoval {
         what: removing.right_of(),
         at: at(0),
+        with_resource: false,
     };
     let announced = Ledger {
         weighed: vec![announced],
@@ -490,6 +491,7 @@ fn a_merge_keeps_whatever_only_the_backup_remembers() {
         weighed: vec![WeighedRemoval {
             what: stranger(Right::SendAs),
             at: at(0),
+            with_resource: false,
         }],
         held: Some(HeldRemovals {
             since: at(0),
@@ -529,6 +531,7 @@ fn a_merge_keeps_whatever_only_the_backup_remembers() {
         weighed: vec![WeighedRemoval {
             what: grant(person(1), Right::FullAccess).right_of(),
             at: at(0),
+            with_resource: false,
         }],
         held: None,
         defaults: Some(DefaultsState::Pending),

@@ -132,6 +132,8 @@ pub struct RightOf {
 pub struct WeighedRemoval {
     pub what: RightOf,
     pub at: Timestamp,
+    /// Because the resource is being deleted: whoever lets that go at once takes the announcement back.
+    pub with_resource: bool,
 }
 
 /// Changes that wait for approval, and since when: the same changes held again need another approval.

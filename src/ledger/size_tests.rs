@@ -146,6 +146,7 @@ fn two_thousand_people_with_every_right_fit_and_removals_always_do() {
         .map(|grant| WeighedRemoval {
             what: grant.right_of(),
             at: at(1),
+            with_resource: false,
         })
         .collect();
     let mut spec = largest.clone();

@@ -118,7 +118,11 @@ fn ledger_of(fates: BTreeMap<(u8, usize), Fate>, grants: Vec<RecordedGrant>, str
             }
             Fate::Weighed => {
                 grant.pending = false;
-                ledger.weighed.push(WeighedRemoval { what, at: at(1) });
+                ledger.weighed.push(WeighedRemoval {
+                    what,
+                    at: at(1),
+                    with_resource: false,
+                });
             }
             Fate::Removed => {
                 grant.pending = false;
@@ -140,6 +144,7 @@ fn ledger_of(fates: BTreeMap<(u8, usize), Fate>, grants: Vec<RecordedGrant>, str
                 ..stranger
             },
             at: at(3),
+            with_resource: false,
         });
         ledger.removed.push(Removed {
             until: at(500),
@@ -231,6 +236,7 @@ fn a_strangers_removal_that_was_weighed_is_written_before_it_is_done() {
             with(vec![WeighedRemoval {
                 what: what.clone(),
                 at: at(minute),
+                with_resource: false,
             }])
         };
         assert!(!is_same_but_for_time(&with(vec![]), &weighed(1), at(1)));

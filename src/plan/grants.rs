@@ -67,9 +67,9 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
 /// Whether a change of automapping was under way when the resource went, of a right that nothing takes away.
 fn is_cut_in_half(grant: &RecordedGrant, desired: &Desired, is_announced: bool) -> bool {
     let stays = || match removal(grant, desired, is_announced) {
-        Ok(Cause::Undeclared) | Err(Veto::TakenUp | Veto::PerhapsDeclared) => true,
+        Ok(Cause::Undeclared) | Err(Veto::Protected | Veto::TakenUp | Veto::PerhapsDeclared) => true,
         Ok(Cause::Departed | Cause::Expired | Cause::Deleted | Cause::Exclusive | Cause::Orphaned)
-        | Err(Veto::Stuck | Veto::Protected | Veto::StillDeclared) => false,
+        | Err(Veto::Stuck | Veto::StillDeclared) => false,
     };
     desired.purpose.is_without_resource() && grant.remapping && !is_announced && stays()
 }

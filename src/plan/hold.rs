@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Change, Desired, Plan};
+use super::{Cause, Change, Desired, Plan};
 use crate::ledger::{HeldRemovals, Ledger, RecordedGrant, RightOf, WeighedRemoval};
 use crate::mail::{Holder, MailboxGuid, ObjectId, Right, SmtpAddress};
 
@@ -213,19 +213,24 @@ impl Plan {
             }
             Holder::Sid(_) => desired.purpose.keeps_announced(),
         };
-        let approved = approved.iter().filter_map(removed);
-        let mut weighed: BTreeMap<RightOf, Timestamp> = approved.map(|what| (what, now)).collect();
+        let is_deleted = |change: &Change| self.causes.get(change) == Some(&Cause::Deleted);
+        let approved = approved.iter().filter_map(|change| {
+            let removal = WeighedRemoval {
+                what: removed(change)?,
+                at: now,
+                with_resource: is_deleted(change),
+            };
+            Some((removal.what.clone(), removal))
+        });
+        let mut weighed: BTreeMap<RightOf, WeighedRemoval> = approved.collect();
         for earlier in &self.announced.weighed {
             let is_stranger = matches!(earlier.what.holder, Holder::Sid(_));
             let counts = is_stranger && counts_until(earlier.at, period) > now;
             if stays_announced(&earlier.what) || counts || planned.contains(&removal(&earlier.what)) {
-                weighed.insert(earlier.what.clone(), earlier.at);
+                weighed.insert(earlier.what.clone(), earlier.clone());
             }
         }
-        let weighed: Vec<WeighedRemoval> = weighed
-            .into_iter()
-            .map(|(what, at)| WeighedRemoval { what, at })
-            .collect();
+        let weighed: Vec<WeighedRemoval> = weighed.into_values().collect();
         let is_left = |what: &RightOf| self.settled.grants.iter().any(|grant| grant.right_of() == *what);
         let is_remembered = |one: &&WeighedRemoval| match one.what.holder {
             Holder::Sid(_) => counts_until(one.at, period) > now,

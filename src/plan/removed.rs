@@ -34,6 +34,7 @@ pub fn reopen(ledger: &mut Ledger, desired: &Desired, observed: &Observed) {
                 ledger.weighed.push(WeighedRemoval {
                     what: grant.right_of(),
                     at: removed.weighed_at.unwrap_or(desired.now),
+                    with_resource: false,
                 });
                 ledger.grants.push(grant.clone());
             }

@@ -293,10 +293,22 @@ pub fn scenarios() -> Vec<Scenario> {
             ],
         ),
         Scenario {
-            // What was revoked before is not revoked again, and what was not is.
-            repeated: &["Add-", "Remove-"],
+            // What was revoked before the crash need not be revoked again.
+            repeated: &["Remove-"],
             ..scenario(
                 "delete-and-revoke",
+                revoking(),
+                vec![
+                    Action::delete_mailbox("sales"),
+                    Action::Wait(Duration::from_mins(20)),
+                ],
+            )
+        },
+        Scenario {
+            // What was revoked before is given again, and what was not stays.
+            repeated: &["Add-", "Remove-"],
+            ..scenario(
+                "delete-revoke-and-apply-again",
                 revoking(),
                 vec![
                     Action::delete_mailbox("sales"),
@@ -439,6 +451,7 @@ crash_tests! {
     a_crash_after_a_member_was_renamed_grants_nothing_twice: "member-renamed",
     a_crash_while_a_mailbox_is_taken_up_again_makes_no_second: "delete-and-apply-again",
     a_crash_while_a_deletion_revokes_leaves_nobody_what_they_had: "delete-and-revoke",
+    a_crash_while_a_deletion_revokes_and_an_apply_after_it_lose_nobody: "delete-revoke-and-apply-again",
     a_crash_after_a_grant_that_is_taken_back_leaves_no_grant: "add-and-take-away-at-once",
     a_mailbox_whose_resource_is_deleted_before_it_is_marked_is_marked_first: "delete-while-creating",
     a_crash_between_revoke_and_grant_of_a_remapping_leaves_nobody_out: "switch-automapping-on",

@@ -51,6 +51,7 @@ mod lanes;
 mod lease;
 mod ledger;
 mod left;
+mod let_go;
 mod many;
 mod matrix;
 mod metrics;

@@ -18,10 +18,10 @@ use super::report;
 use super::requeue::{Completed, requeue};
 use super::task::{Reconcile, Standing};
 use crate::api::condition::{self, Kind};
-use crate::api::{DeletionPolicy, LET_GO, Management};
+use crate::api::{DeletionPolicy, FINALIZER, LET_GO, MailboxLedgerSpec, Management};
 use crate::controller::state::tenants::{Tenant, TenantState};
 use crate::lane::Lane;
-use crate::ledger::{self, Ledger, RecordedGrant};
+use crate::ledger::{Ledger, RecordedGrant};
 use crate::plan::{People, Purpose};
 
 /// A resource that is let go and still there after so long is held by somebody else.
@@ -32,36 +32,48 @@ impl Reconcile<'_> {
     pub(super) async fn begin_deletion(mut self, policy: DeletionPolicy) -> Result<Self, Outcome> {
         self.find_ledger().await?;
         self.permissions = self.context.state.index().permissions_of(self.key);
+        self.standing = Standing::BeingDeleted(policy);
         let is_unreadable = matches!(self.ledger.unusable, Some(Unusable::Unreadable { .. }));
         if is_unreadable && self.ledger.object().is_none() {
-            self.standing = Standing::BeingDeleted(policy);
             return Ok(self);
         }
-        if !self.has_mailbox_to_delete() {
-            let metadata = self.object.metadata.clone();
-            self.is_finalizer_owed = self.take_finalizer_away(&metadata).await.is_err();
-            // Another one of this name may have left something.
-            return Box::pin(self.begin_without_resource(true)).await;
+        if self.has_something_to_delete() {
+            self.seal().await?;
+            return Ok(self);
         }
-        self.standing = Standing::BeingDeleted(policy);
-        if !self.ledger.object().is_some_and(ledger::is_intact) {
-            // That it was restored or edited is written down before anything follows from it.
-            let remembered = self.remembered_ledger().unwrap_or_default();
-            self.announce(&remembered).await?;
-        }
-        Ok(self)
+        self.standing = Standing::Gone;
+        self.let_go_of_nothing().await;
+        // Another one of this name may have left something.
+        Box::pin(self.begin_without_resource(true)).await
     }
 
-    /// Whether this very resource has a mailbox: one that is being created or taken over is seen to without it.
-    fn has_mailbox_to_delete(&self) -> bool {
-        let spec = self.ledger.spec();
-        let is_there = spec
-            .is_some_and(|spec| spec.mailbox.is_some() && spec.intent.is_none() && spec.adopting.is_none());
-        self.has_own_ledger() && is_there
+    /// Whether this very resource has a mailbox. One that is still being created or taken over is seen to without it, unless
+    /// somebody was given something already.
+    fn has_something_to_delete(&self) -> bool {
+        let spec = self.ledger.spec().filter(|spec| spec.mailbox.is_some());
+        let is_under_way = |spec: &MailboxLedgerSpec| spec.intent.is_some() || spec.adopting.is_some();
+        let gave_nothing = || {
+            self.remembered_ledger()
+                .is_none_or(|ledger| ledger.grants.is_empty())
+        };
+        self.has_own_ledger() && spec.is_some_and(|spec| !is_under_way(spec) || !gave_nothing())
+    }
+
+    async fn let_go_of_nothing(&mut self) {
+        let metadata = self.object.metadata.clone();
+        match self.take_finalizer_away(&metadata).await {
+            Ok(()) => {
+                let note = "the SharedMailbox goes, and nothing was revoked: nothing is remembered that was granted for it";
+                tracing::info!(target: "audit", reason = "Deleted", mailbox = %self.key, "{note}");
+                self.publish(false, "Deleted", "Delete", note).await;
+            }
+            Err(outcome) => self.owes_a_finalizer(&outcome),
+        }
     }
 
     pub(super) fn prepare_deletion(&mut self) -> Result<Prepared, Outcome> {
         let tenant = self.tenant_of_deletion()?;
+        self.begin_withheld_hour();
         let remembered = self.remembered_without_resource();
         self.prepared_without_resource(&tenant, remembered, Purpose::Revoking)
     }
@@ -76,7 +88,7 @@ impl Reconcile<'_> {
             return Err(waiting(why.to_owned()));
         };
         match self.tenant_of_ledger(&spec.tenant) {
-            None if self.context.state.index().has_tenant(name) => Err(Outcome::TenantPending),
+            None if self.is_still_unchecked(name) => Err(Outcome::TenantPending),
             None => Err(waiting(format!(
                 "there is no ExchangeTenant {name:?} that leads to the mailbox's tenant"
             ))),
@@ -92,6 +104,12 @@ impl Reconcile<'_> {
             }
             Some(TenantState::Ready(tenant)) => Ok(tenant),
         }
+    }
+
+    /// Whether there is an ExchangeTenant of this name of which nothing is known yet.
+    fn is_still_unchecked(&self, name: &str) -> bool {
+        let state = &self.context.state;
+        state.tenants.get(name).is_none() && state.index().has_tenant(name)
     }
 
     /// Lets the resource go once everything is done, and says until then what it waits for.
@@ -112,23 +130,22 @@ impl Reconcile<'_> {
             done,
             revoked,
         } = applied;
-        let announced = self.remembered_ledger().unwrap_or_default();
-        let ledger_now = ledger.clone().unwrap_or_else(|| announced.clone());
+        let remembered = self.remembered_ledger();
+        let announced = remembered.clone().unwrap_or_default();
+        let ledger_now = ledger.clone().or(remembered);
+        self.keep_withheld_hour();
         let outcome = match self.settle(&outcome, ledger.as_ref()).await {
             Ok(()) => outcome.of_unreported(),
             Err(failed @ Outcome::Stalled(_)) => failed,
             Err(failed) => return failed,
         };
-        let end = ending(outcome, snapshot.as_ref(), &ledger_now);
-        let outcome = match &end {
-            Ending::Done(_) => Outcome::Progressing(Progress::Applying(
-                "what the deletion policy asks for is done, and the resource goes".to_owned(),
-            )),
-            Ending::Waits(outcome) => outcome.clone(),
+        let end = ending(outcome, snapshot.as_ref(), ledger_now.as_ref());
+        let disposition = match &end {
+            Ending::Done(_) => Outcome::Progressing(Progress::Applying(self.done())).disposition(),
+            Ending::Waits(outcome) => told(outcome.disposition(), policy),
         };
-        let disposition = told(outcome.disposition(), policy);
         if let Err(failed) = self
-            .publish_deletion(&disposition, snapshot.as_ref(), &ledger_now)
+            .publish_deletion(&disposition, snapshot.as_ref(), ledger_now.as_ref())
             .await
         {
             return failed;
@@ -137,16 +154,31 @@ impl Reconcile<'_> {
         if !done.is_empty() {
             self.publish(false, "Changed", "Delete", &done.join("; ")).await;
         }
-        let told = match &snapshot {
+        let granted = match &snapshot {
             Some(snapshot) => self.publish_grants(snapshot, &revoked, &announced).await,
             None => BTreeSet::new(),
         };
-        let all_written = self.publish_permissions(&disposition, None, None, &told).await;
+        let all_written = self.publish_permissions(&disposition, None, None, &granted).await;
         match end {
             Ending::Waits(_) if !all_written => Outcome::Conflict,
             Ending::Waits(outcome) => outcome,
             Ending::Done(why) => self.let_go(&why, policy).await,
         }
+    }
+
+    /// What the status says from now on, for as long as somebody else holds the resource.
+    fn done(&self) -> String {
+        let finalizers = self.object.metadata.finalizers.iter().flatten();
+        let others: Vec<&str> = finalizers
+            .map(String::as_str)
+            .filter(|name| *name != FINALIZER)
+            .collect();
+        let mut text = "what the deletion policy asks for is done, and the resource goes".to_owned();
+        if !others.is_empty() {
+            text.push_str(" once nobody else holds it: its other finalizers are ");
+            text.push_str(&others.join(", "));
+        }
+        text
     }
 
     async fn let_go(&mut self, why: &str, policy: DeletionPolicy) -> Outcome {
@@ -168,7 +200,7 @@ impl Reconcile<'_> {
         &mut self,
         disposition: &Disposition,
         snapshot: Option<&Snapshot>,
-        ledger: &Ledger,
+        ledger: Option<&Ledger>,
     ) -> Result<(), Outcome> {
         let now = self.context.clock.now();
         let before = self.object.clone();
@@ -198,8 +230,8 @@ enum Ending {
     Waits(Outcome),
 }
 
-fn ending(outcome: Outcome, snapshot: Option<&Snapshot>, ledger: &Ledger) -> Ending {
-    match (&outcome, snapshot) {
+fn ending(outcome: Outcome, snapshot: Option<&Snapshot>, ledger: Option<&Ledger>) -> Ending {
+    match (&outcome, snapshot.zip(ledger)) {
         (Outcome::Stalled(Stall::MailboxGone(_)), _) => {
             Ending::Done("Exchange does not have the mailbox any more, and the SharedMailbox goes".to_owned())
         }
@@ -207,7 +239,9 @@ fn ending(outcome: Outcome, snapshot: Option<&Snapshot>, ledger: &Ledger) -> End
             "the mailbox belongs to another cluster: nothing of it is touched, and the SharedMailbox goes".to_owned(),
         ),
         // A read shows it, whatever else is left to be said of the mailbox.
-        (_, Some(snapshot)) if ledger.held.is_none() && is_revoked(ledger, &snapshot.desired.policy.protected) => {
+        (_, Some((snapshot, ledger)))
+            if ledger.held.is_none() && is_revoked(ledger, &snapshot.desired.policy.protected) =>
+        {
             let kept = match ledger.grants.len() {
                 0 => String::new(),
                 kept => format!(", but for {kept} of people whom the ExchangeTenant protects"),

@@ -9,14 +9,14 @@ use http::Request;
 use kube::core::ObjectMeta;
 use serde_json::{Value, json};
 
-use super::outcome::Outcome;
+use super::outcome::{Later, Outcome};
 use super::requeue::Completed;
 use super::task::Reconcile;
 use crate::api::{FINALIZER, LET_GO, SharedMailbox};
 use crate::lane::Lane;
 
 /// A patch that failed is tried again after so long.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(15);
 
 impl Reconcile<'_> {
     /// Has the finalizer on the resource, or not, as its policy needs it. What fails is owed, and stops nothing.
@@ -57,11 +57,7 @@ impl Reconcile<'_> {
     /// The resource is being deleted, and its policy is Retain by now, or somebody lets it go who may: nothing is done.
     pub(super) async fn let_go_at_once(&mut self, metadata: &ObjectMeta) {
         if let Err(outcome) = self.take_finalizer_away(metadata).await {
-            tracing::warn!(
-                ?outcome,
-                "a SharedMailbox that is to go at once could not be let go; it is tried again"
-            );
-            self.is_finalizer_owed = true;
+            self.owes_a_finalizer(&outcome);
             return;
         }
         self.object.metadata = ObjectMeta {
@@ -77,6 +73,27 @@ impl Reconcile<'_> {
         let note = format!("the SharedMailbox goes and its mailbox stays as it is: {by}");
         tracing::info!(target: "audit", reason = "LetGo", mailbox = %self.key, "{note}");
         self.publish(false, "LetGo", "Delete", &note).await;
+    }
+
+    /// The resource is to go at once, and the finalizer is still there.
+    pub(super) fn owes_a_finalizer(&mut self, failed: &Outcome) {
+        tracing::warn!(
+            ?failed,
+            "a SharedMailbox that is to go at once could not be let go; it is tried again"
+        );
+        self.is_finalizer_owed = true;
+    }
+
+    /// Nothing is known of the mailbox. Where the finalizer could not be written, that is tried again.
+    pub(super) fn absent(&self, again: Option<Later>) -> Outcome {
+        if self.is_finalizer_owed {
+            Outcome::TooEarly(Later {
+                after: AGAIN,
+                lane: Lane::Edit,
+            })
+        } else {
+            Outcome::Absent(again)
+        }
     }
 
     /// Back soon where the finalizer could not be written.

@@ -55,7 +55,7 @@ impl Reconcile<'_> {
         let again = again.map(|after| Later { after, lane });
         if !known {
             context.state.forget(key);
-            return Err(Outcome::Absent(again));
+            return Err(self.absent(again));
         }
         self.find_ledger().await?;
         let Some(spec) = self.ledger.spec() else {
@@ -63,7 +63,7 @@ impl Reconcile<'_> {
                 None => context.state.forget(key),
                 Some(unusable) => self.report_unusable(unusable).await,
             }
-            return Err(Outcome::Absent(again));
+            return Err(self.absent(again));
         };
         self.object = stand_in::of_ledger(key, spec);
         if is_there {

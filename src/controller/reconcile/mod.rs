@@ -67,7 +67,7 @@ use observation::Observation;
 use outcome::Outcome;
 use prepared::Prepared;
 use requeue::requeue;
-use task::Reconcile;
+use task::{Reconcile, Standing};
 use validate::{Planned, Validated, validate};
 
 /// Reconciles one mailbox, and says when it comes back.
@@ -79,12 +79,32 @@ pub async fn reconcile(context: &Context, key: &MailboxKey, lane: Lane) -> Compl
     let left_behind = std::mem::take(&mut reconcile.ledger.left_behind);
     let applied = Box::pin(run(&mut reconcile)).await;
     let earlier = Box::pin(earlier_resource(&mut reconcile, &applied)).await;
-    let completed = Box::pin(reconcile.report(applied)).await;
+    let completed = Box::pin(report(&mut reconcile, applied)).await;
     let others = Box::pin(lost_mailboxes(context, key, lane, left_behind)).await;
     let again = earlier.into_iter().chain(others);
     again.fold(completed, |completed, (after, lane)| {
         completed.sooner(after, lane)
     })
+}
+
+async fn run(reconcile: &mut Reconcile<'_>) -> Result<Applied, Outcome> {
+    let mut prepared: Prepared = reconcile.prepare()?;
+    let observation: Observation = reconcile.fetch(&mut prepared).await?;
+    let validated: Validated = validate(prepared, observation, |uid| reconcile.is_alive(uid))?;
+    reconcile.may_plan(&validated)?;
+    let planned: Planned = validated.plan();
+    Box::pin(reconcile.apply(planned)).await
+}
+
+/// Says what came of it: in status, in events, and by when the mailbox comes back.
+async fn report(reconcile: &mut Reconcile<'_>, applied: Result<Applied, Outcome>) -> Completed {
+    let applied = applied.unwrap_or_else(Applied::from);
+    let completed = match reconcile.standing {
+        Standing::Serves => Box::pin(reconcile.report_manifest(applied)).await,
+        Standing::BeingDeleted(policy) => Box::pin(reconcile.report_deletion(applied, policy)).await,
+        Standing::Gone => Box::pin(reconcile.report_without_resource(applied)).await,
+    };
+    reconcile.with_finalizer_soon(completed)
 }
 
 /// What an earlier resource of this name left is carried out as long as the present one has not taken the mailbox up: nobody
@@ -123,7 +143,7 @@ async fn lost_mailboxes(
         let mut lost = Reconcile::of_left_behind(context, key, (&own, lane), ledger);
         let begun = lost.seal().await;
         let applied = once_begun(&mut lost, begun).await;
-        let completed = Box::pin(lost.report(applied)).await;
+        let completed = Box::pin(report(&mut lost, applied)).await;
         if lost.ledger.object().is_none() {
             context.state.forget(&own);
         } else {
@@ -137,13 +157,4 @@ async fn lost_mailboxes(
 async fn once_begun(reconcile: &mut Reconcile<'_>, begun: Result<(), Outcome>) -> Result<Applied, Outcome> {
     begun?;
     Box::pin(run(reconcile)).await
-}
-
-async fn run(reconcile: &mut Reconcile<'_>) -> Result<Applied, Outcome> {
-    let mut prepared: Prepared = reconcile.prepare()?;
-    let observation: Observation = reconcile.fetch(&mut prepared).await?;
-    let validated: Validated = validate(prepared, observation, |uid| reconcile.is_alive(uid))?;
-    reconcile.may_plan(&validated)?;
-    let planned: Planned = validated.plan();
-    Box::pin(reconcile.apply(planned)).await
 }

@@ -11,7 +11,7 @@ use super::permission;
 use super::remaining;
 use super::report::{self, Findings, Names};
 use super::requeue::{Completed, requeue, requeue_earlier};
-use super::task::{Reconcile, Restraint, Standing};
+use super::task::{Reconcile, Restraint};
 use super::validate::MemberVerdict;
 use crate::api::condition::{self, Kind};
 use crate::api::reason::Reason;
@@ -23,21 +23,8 @@ use crate::ledger::{Ledger, RecordedGrant};
 use crate::plan::{self, Account, Change, Purpose, SignInStanding, Step};
 
 impl Reconcile<'_> {
-    pub(super) async fn report(&mut self, applied: Result<Applied, Outcome>) -> Completed {
-        let applied = applied.unwrap_or_else(Applied::from);
-        let completed = match self.standing {
-            Standing::Serves => self.report_manifest(applied).await,
-            Standing::BeingDeleted(policy) => Box::pin(self.report_deletion(applied, policy)).await,
-            Standing::Gone => {
-                let disposition = Box::pin(self.end_without_resource(applied)).await;
-                requeue(self.context, self.key, &disposition, self.lane)
-            }
-        };
-        self.with_finalizer_soon(completed)
-    }
-
     /// What came of the manifest.
-    async fn report_manifest(&mut self, applied: Applied) -> Completed {
+    pub(super) async fn report_manifest(&mut self, applied: Applied) -> Completed {
         let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
         let is_to_be_continued = self.restraint.is_some()
             && applied
@@ -70,6 +57,15 @@ impl Reconcile<'_> {
             Some(due) => completed.not_later_than(due.duration_since(self.context.clock.now())),
             None => completed,
         }
+    }
+
+    /// What came of a mailbox without its resource.
+    pub(super) async fn report_without_resource(&mut self, applied: Applied) -> Completed {
+        let owed = remaining::owed_without_resource(&applied, self.remembered_ledger().as_ref());
+        let remaining = remaining::of(&applied.outcome, owed);
+        let disposition = Box::pin(self.end_without_resource(applied)).await;
+        self.context.update_pending(self.key, remaining);
+        requeue(self.context, self.key, &disposition, self.lane)
     }
 
     /// The same, for what an earlier resource of this name left: another one reports.

@@ -36,6 +36,15 @@ pub fn owed(applied: &Applied, ledger: Option<&Ledger>) -> Option<usize> {
     }
 }
 
+/// The same of a mailbox without a resource: where nothing is to be done, nothing is owed.
+pub fn owed_without_resource(applied: &Applied, ledger: Option<&Ledger>) -> Option<usize> {
+    if matches!(applied.outcome, Outcome::Released) {
+        Some(0)
+    } else {
+        owed(applied, ledger)
+    }
+}
+
 /// Rights that a plan takes away for good.
 fn revocations(plan: &Plan) -> usize {
     plan.changes()

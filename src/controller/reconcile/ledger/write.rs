@@ -4,7 +4,7 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 
 use super::super::outcome::{Outcome, Stall};
-use super::super::task::Reconcile;
+use super::super::task::{Reconcile, Standing};
 use super::AFTER;
 use crate::api::condition::whole_seconds;
 use crate::api::{DISOWN, DefaultsState, MailboxLedger, MailboxLedgerSpec};
@@ -18,6 +18,10 @@ impl Reconcile<'_> {
     pub fn remembered_ledger(&self) -> Option<Ledger> {
         let object = self.ledger.object()?;
         let mut remembered = ledger::read(&object.spec).ok()?;
+        if !matches!(self.standing, Standing::BeingDeleted(_)) {
+            // Somebody let the resource go before it was done, or took its finalizer away.
+            remembered.weighed.retain(|one| !one.with_resource);
+        }
         if !ledger::is_intact(object) {
             // Whether they were applied since nobody knows, and a second time they would undo what people did.
             remembered.defaults = remembered
