@@ -5,9 +5,8 @@ use std::time::Duration;
 
 /// What an error is. Decided from .NET type names and status codes; from prose only where the service sends no type.
 ///
-/// What follows from an error is asked of its class, by a question below. A new class is a variant, its [`Rule`], and its
-/// arm in the controller's one mapping to an outcome. Nobody else asks for a class by name, but where it is decided from
-/// what the service answered.
+/// What follows from an error is asked of its class, by a question below. A new class is a variant and its [`Rule`]. Nobody
+/// asks for a class by name, but where it is decided from what the service answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum ErrorClass {
@@ -61,6 +60,21 @@ pub enum FailedRead {
     Nothing,
 }
 
+/// How a reconcile ends that could not go on because of the error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// What was reported before stays, until the service answers.
+    Unavailable,
+    /// The app needs a permission or a role.
+    NotAuthorized,
+    /// The manifest asks for what the service refuses.
+    Refused,
+    /// Exchange may show soon what was asked for.
+    NotShownYet,
+    /// Whether it was done has to be looked up first.
+    LookItUp,
+}
+
 /// How an error is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Notice {
@@ -85,27 +99,34 @@ struct Rule {
     leaves_doubt: bool,
     is_absence: bool,
     is_clash: bool,
+    ends: Ends,
     notice: Notice,
 }
 
 impl Rule {
-    /// An answer about the call; the questions that are answered with yes are named where it is used.
-    const ANSWER: Self = Self {
-        retry: Retry::Never,
-        concerns: Concerns::Call,
-        is_permanent: false,
-        proves_not_executed: false,
-        leaves_doubt: false,
-        is_absence: false,
-        is_clash: false,
-        notice: Notice::Quiet,
-    };
+    /// The service answered, about the call; the questions that are answered with yes are named where it is used.
+    const fn answer(ends: Ends) -> Self {
+        Self {
+            retry: Retry::Never,
+            concerns: Concerns::Call,
+            is_permanent: false,
+            proves_not_executed: false,
+            leaves_doubt: false,
+            is_absence: false,
+            is_clash: false,
+            ends,
+            notice: Notice::Quiet,
+        }
+    }
+
     /// The service did not answer.
-    const FAILURE: Self = Self {
-        concerns: Concerns::Service,
-        notice: Notice::Normal,
-        ..Self::ANSWER
-    };
+    const fn failure(ends: Ends) -> Self {
+        Self {
+            concerns: Concerns::Service,
+            notice: Notice::Normal,
+            ..Self::answer(ends)
+        }
+    }
 }
 
 impl ErrorClass {
@@ -113,40 +134,40 @@ impl ErrorClass {
         match self {
             Self::NotFound => Rule {
                 is_absence: true,
-                ..Rule::ANSWER
+                ..Rule::answer(Ends::NotShownYet)
             },
             Self::Conflict => Rule {
                 is_permanent: true,
                 is_clash: true,
-                ..Rule::ANSWER
+                ..Rule::answer(Ends::Refused)
             },
             Self::Invalid => Rule {
                 is_permanent: true,
                 proves_not_executed: true,
                 notice: Notice::Loud,
-                ..Rule::ANSWER
+                ..Rule::answer(Ends::Refused)
             },
             Self::Denied => Rule {
                 retry: Retry::WithNewToken,
                 concerns: Concerns::App,
                 proves_not_executed: true,
                 notice: Notice::Loud,
-                ..Rule::ANSWER
+                ..Rule::answer(Ends::NotAuthorized)
             },
             Self::Throttled => Rule {
                 retry: Retry::AfterPause,
                 proves_not_executed: true,
-                ..Rule::FAILURE
+                ..Rule::failure(Ends::Unavailable)
             },
             Self::Transient => Rule {
                 retry: Retry::Backoff,
                 proves_not_executed: true,
-                ..Rule::FAILURE
+                ..Rule::failure(Ends::Unavailable)
             },
             Self::Ambiguous => Rule {
                 leaves_doubt: true,
                 notice: Notice::Loud,
-                ..Rule::FAILURE
+                ..Rule::failure(Ends::LookItUp)
             },
         }
     }
@@ -197,6 +218,11 @@ impl ErrorClass {
     /// True when only the time was wrong: nothing speaks against the call itself, however often it ends so.
     pub fn is_throttling(self) -> bool {
         self.retry() == Retry::AfterPause
+    }
+
+    /// How a reconcile ends that could not go on.
+    pub fn ends(self) -> Ends {
+        self.rule().ends
     }
 
     /// What a read that ended so says of what it asked for.

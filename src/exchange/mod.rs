@@ -45,7 +45,7 @@ pub use cmdlets::{
 };
 pub use connection::{Cloud, Connection, Endpoints, InvalidEndpoint};
 pub use credential::{ClientCertificate, Credential, CredentialKind, UnusableCertificate};
-pub use error::{Concerns, ErrorClass, ExchangeError, FailedRead, Stage};
+pub use error::{Concerns, Ends, ErrorClass, ExchangeError, FailedRead, Stage};
 pub use gateway::{Gateway, GatewayReading};
 pub use graph::{DirectoryUser, Membership};
 pub use http::{HttpService, TransportError};

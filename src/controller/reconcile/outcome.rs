@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::api::condition::{Kind, Truth, Verdict};
 use crate::api::reason::Reason;
 use crate::controller::metrics::ReconcileResult;
-use crate::exchange::{ErrorClass, ExchangeError};
+use crate::exchange::{Ends, ExchangeError};
 use crate::lane::Lane;
 use crate::words::counted;
 
@@ -222,14 +222,13 @@ impl Outcome {
 
     /// An error of Exchange that ended the reconcile.
     pub fn of_error(error: &ExchangeError) -> Self {
-        match error.class {
-            ErrorClass::Throttled | ErrorClass::Transient => Self::Unavailable(error.to_string()),
-            ErrorClass::Denied => Self::Stalled(Stall::NotAuthorized(error.to_string())),
-            ErrorClass::Invalid | ErrorClass::Conflict => {
-                Self::Stalled(Stall::SettingRefused(error.to_string()))
-            }
-            ErrorClass::NotFound => Self::Progressing(Progress::WaitingForExchange(error.to_string())),
-            ErrorClass::Ambiguous => Self::Progressing(Progress::LookingForMailbox(error.to_string())),
+        let text = error.to_string();
+        match error.class.ends() {
+            Ends::Unavailable => Self::Unavailable(text),
+            Ends::NotAuthorized => Self::Stalled(Stall::NotAuthorized(text)),
+            Ends::Refused => Self::Stalled(Stall::SettingRefused(text)),
+            Ends::NotShownYet => Self::Progressing(Progress::WaitingForExchange(text)),
+            Ends::LookItUp => Self::Progressing(Progress::LookingForMailbox(text)),
         }
     }
 

@@ -64,7 +64,7 @@ fn surely_refused(status: u16) -> bool {
 }
 
 fn message(reply: &Reply, class: ErrorClass, reported: &Reported, parameter: Option<&str>) -> String {
-    if let (ErrorClass::Denied, Some(parameter)) = (class, parameter) {
+    if let Some(parameter) = parameter.filter(|_| class.is_denial()) {
         return format!(
             "the app's role may not use {parameter}, or the service does not know it; the service says: {}",
             reported.text
