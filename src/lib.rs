@@ -6,7 +6,7 @@
 //! - [`mail`]: value types (address, object id, SID, right, marker), parsed once and valid ever after.
 //! - [`setting`]: values of settings, and the cmdlets that show and write them.
 //! - [`controller`]: Kubernetes watches feed an index and a queue; one task a mailbox runs
-//!   prepare → fetch → validate → plan → apply → report.
+//!   begin → prepare → fetch → validate → plan → apply → report.
 //! - [`ledger`]: what the operator remembers of a mailbox, read from and written to its MailboxLedger.
 //! - [`rules`]: what the ExchangeTenant lets a namespace have; plain functions on values.
 //! - [`plan`]: desired × observed × ledger → ordered steps; plain functions on values.

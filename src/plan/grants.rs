@@ -64,7 +64,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, ledger: &Ledger) -> G
     plan
 }
 
-/// Whether a change of automapping was under way when the resource went, of a right that nothing takes away.
+/// Whether a change of automapping was under way when the resource was deleted, of a right that nothing takes away.
 fn is_cut_in_half(grant: &RecordedGrant, desired: &Desired, is_announced: bool) -> bool {
     let stays = || match removal(grant, desired, is_announced) {
         Ok(Cause::Undeclared) | Err(Veto::Protected | Veto::TakenUp | Veto::PerhapsDeclared) => true,
@@ -102,9 +102,9 @@ impl GrantPlan {
         }
     }
 
-    /// The resource went while automapping was being changed, perhaps between the revoke and the grant. Who holds nothing
-    /// is granted it again. Who holds it counts as settled once they were granted it again, or once no replica can still show
-    /// what was there before.
+    /// The resource was deleted while automapping was being changed, perhaps between the revoke and the grant. Who holds
+    /// nothing is granted it again. Who holds it counts as settled once they were granted it again, or once no replica can still
+    /// show what was there before.
     fn finish_remapping(&mut self, grant: &RecordedGrant, observed: &Observed, now: Timestamp) {
         let (object_id, right) = grant.key();
         let sid = grant.sid.as_ref().or_else(|| observed.sid_of(&object_id));

@@ -10,6 +10,7 @@ use crate::ledger::{self, RecordedGrant};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub enum FoundIn {
+    Begin,
     Prepare,
     Fetch,
     Validate,
@@ -30,7 +31,7 @@ pub const VETOES: [(&str, FoundIn); 22] = [
     ("`protectedTrustees`", FoundIn::Plan),
     ("The breaker", FoundIn::Apply),
     ("A sudden change of a group", FoundIn::Apply),
-    ("Cascading deletion", FoundIn::Prepare),
+    ("Cascading deletion", FoundIn::Begin),
     ("Who holds which right can't be read", FoundIn::Fetch),
     ("`management` of the mailbox", FoundIn::Prepare),
     ("`management` of the tenant", FoundIn::Prepare),

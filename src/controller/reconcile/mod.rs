@@ -4,11 +4,12 @@
 //!
 //! | step | what it does | gives |
 //! | --- | --- | --- |
+//! | [`begin`] | reads the resource and its ledger from Kubernetes, and whether it is time | [`Reconcile`] |
 //! | [`prepare`] | the manifests as written, the tenant, what is remembered; asks nobody | [`Prepared`] |
-//! | [`fetch`] | what Exchange and the directory show | [`Observation`] |
+//! | [`fetch`] | what Exchange and the directory show, and who the members are by that | [`Observation`] |
 //! | [`validate`] | guard rails: whose mailbox it is, and who may get what | [`Validated`] |
 //! | [`crate::plan`] | desired × observed × ledger → steps; plain functions | [`Planned`] |
-//! | [`apply`] | holds back, announces, sends, and reads again | [`Applied`] |
+//! | [`apply`] | holds back, announces, creates ([`create`]), sends, and reads again | [`Applied`] |
 //! | [`report`] | conditions, events, metrics, and when it is reconciled again | [`Completed`] |
 //!
 //! An [`Outcome`] may end it after any step; what an outcome means for everybody stands in [`outcome`] alone.

@@ -160,8 +160,8 @@ impl Ledgers {
             .count()
     }
 
-    /// Addresses of mailboxes in a namespace whose resource went after `since`, for the limit of a rule. The ExchangeTenant
-    /// may have had another name then.
+    /// Addresses of mailboxes in a namespace whose resource was deleted after `since`, for the limit of a rule. The
+    /// ExchangeTenant may have had another name then.
     pub fn released_in(
         &self,
         (name, guid): (&str, Option<TenantGuid>),

@@ -22,7 +22,7 @@ pub struct Rival {
     name: Option<String>,
 }
 
-/// Claimants that are looked at in one go, while everybody waits for the index.
+/// Claimants that are checked in one go, while everybody waits for the index.
 const AT_A_TIME: usize = 64;
 
 /// So many claimants of one address are judged. Whoever comes after so many that the rules don't admit has waited for them
