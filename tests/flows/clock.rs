@@ -31,7 +31,7 @@ async fn the_hour_of_grace_does_not_last_until_a_clock_that_was_ahead_is_right()
     world.apply(&sales(json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     set_right(&world).await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,7 +48,7 @@ async fn the_hour_of_grace_is_not_over_because_a_clock_was_behind() {
             world.crash_operator().await;
             world.start_operator();
         }
-        only_after_the_hour(&world, (2, 2), (0, 0), &format!("restarted: {restarts}")).await;
+        only_after_the_hour(&world, held(2, 2), held(0, 0), &format!("restarted: {restarts}")).await;
     }
 }
 
@@ -63,7 +63,7 @@ async fn a_restart_long_after_a_take_up_delays_no_removal() {
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.delete_permission("team").await;
     world.sleep(60).await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,10 +96,10 @@ async fn what_a_clock_that_was_ahead_took_away_is_not_counted_for_days() {
     world.apply(&send_as(&[FIRST, SECOND])).await;
     world.sleep(60).await;
     approve_held(&world).await;
-    until(&world, "they are revoked", || holders(&world) == (2, 0)).await;
+    until(&world, "they are revoked", || holders(&world) == held(2, 0)).await;
     set_right(&world).await;
     world.apply(&send_as(&[FIRST])).await;
-    until(&world, "one more is revoked", || holders(&world) == (1, 0)).await;
+    until(&world, "one more is revoked", || holders(&world) == held(1, 0)).await;
 }
 
 async fn approve_held(world: &World) {
@@ -113,13 +113,13 @@ async fn what_somebody_grants_by_hand_is_not_undone_because_a_clock_was_ahead() 
     world.clock.step(TEN_DAYS);
     world.apply(&team(&[FIRST])).await;
     until(&world, "the second member is revoked", || {
-        holders(&world) == (1, 1)
+        holders(&world) == held(1, 1)
     })
     .await;
     set_right(&world).await;
     by_hand(&world, SECOND);
     world.sleep(2 * HOUR).await;
-    assert_eq!(holders(&world), (1, 2));
+    assert_eq!(holders(&world), held(1, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +128,7 @@ async fn the_history_answers_for_now_although_a_clock_was_ahead() {
     world.clock.step(TEN_DAYS);
     world.apply(&team(&[FIRST, SECOND])).await;
     until(&world, "the second member is granted", || {
-        holders(&world) == (2, 2)
+        holders(&world) == held(2, 2)
     })
     .await;
     set_right(&world).await;

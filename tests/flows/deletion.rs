@@ -56,12 +56,12 @@ async fn what_was_granted_goes_with_the_resource_and_the_mailbox_stays() {
     assert_eq!(finalizers(&world.mailbox("sales").await), [FINALIZER]);
     world.delete_mailbox("sales").await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (1, 0), "what an admin granted stays");
+    assert_eq!(holders(&world), held(1, 0), "what an admin granted stays");
     released(&world).await;
     // The permission still names the mailbox.
     world.wait_permission("team", "False", "MailboxNotFound").await;
     world.sleep(2 * HOUR).await;
-    assert_eq!(holders(&world), (1, 0), "and nothing is granted again");
+    assert_eq!(holders(&world), held(1, 0), "and nothing is granted again");
     let mailbox = view(&world);
     assert!(mailbox.account_disabled && !mailbox.custom_attributes.is_empty());
     let events = events_about(&world, "sales").await.join("\n");
@@ -69,7 +69,7 @@ async fn what_was_granted_goes_with_the_resource_and_the_mailbox_stays() {
 
     world.apply(&revoking()).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
-    assert_eq!(holders(&world), (3, 2), "who is declared has access again");
+    assert_eq!(holders(&world), held(3, 2), "who is declared has access again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,8 +77,8 @@ async fn under_retain_there_is_no_finalizer_and_one_that_is_changed_to_it_has_no
     let world = sales_with(&[FIRST]).await;
     assert_eq!(finalizers(&world.mailbox("sales").await), [""; 0]);
     world.apply(&revoking()).await;
-    let held = async || (finalizers(&world.mailbox("sales").await) == [FINALIZER]).then_some(());
-    world.wait("it is held", held).await;
+    let kept = async || (finalizers(&world.mailbox("sales").await) == [FINALIZER]).then_some(());
+    world.wait("it is held", kept).await;
     world.apply(&sales(json!({ "deletionPolicy": "Retain" }))).await;
     let free = async || finalizers(&world.mailbox("sales").await).is_empty().then_some(());
     world.wait("it is not held", free).await;
@@ -86,7 +86,7 @@ async fn under_retain_there_is_no_finalizer_and_one_that_is_changed_to_it_has_no
     world.delete_mailbox("sales").await;
     assert!(found(&world, "sales").await.is_none(), "it goes at once");
     world.sleep(INTERVAL).await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
 }
 
 fn people(count: usize) -> Vec<String> {
@@ -126,16 +126,16 @@ async fn what_is_too_much_at_once_is_held_until_exactly_that_is_approved() {
             "deletionPolicy Retain it goes at once",
         ],
     );
-    let held = object.status.unwrap().held.unwrap();
+    let waiting = object.status.unwrap().held.unwrap();
     world.sleep(2 * INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
     let asked = |id: &str| json!({ "metadata": { "annotations": { "sharedmailbox.dev/approve": id } } });
     patch(&world, "sales", asked("something-else")).await;
     world.sleep(INTERVAL).await;
     assert_eq!(world.writes(), NOTHING);
-    patch(&world, "sales", asked(&held.id)).await;
+    patch(&world, "sales", asked(&waiting.id)).await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,7 +155,7 @@ async fn while_it_is_held_what_protects_goes_on() {
         "safety": { "maxRevocations": 3, "maxRevocationPercent": 10 }
     } });
     world.apply(&with(tenant(), &departed)).await;
-    until(&world, "who has left loses all", || holders(&world) == (0, 4)).await;
+    until(&world, "who has left loses all", || holders(&world) == held(0, 4)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,7 +167,7 @@ async fn retain_lets_it_go_while_it_is_held_and_nobody_loses_anything() {
     retain(&world).await;
     until_gone(&world, "sales").await;
     world.sleep(2 * HOUR).await;
-    assert_eq!((holders(&world), world.writes()), ((0, 5), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(0, 5), vec![]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +194,7 @@ async fn without_its_tenant_it_waits_and_says_what_to_do_and_only_its_own_uid_le
     assert!(found(&world, "sales").await.is_some());
     patch(&world, "sales", let_go(object.uid().unwrap())).await;
     until_gone(&world, "sales").await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
     let events = events_about(&world, "sales").await.join("\n");
     says(&events, &["LetGo: "]);
 }
@@ -216,7 +216,7 @@ async fn what_the_team_pauses_is_deleted_and_what_the_owner_of_the_tenant_pauses
     assert_eq!(world.writes(), NOTHING);
     world.apply(&tenant()).await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +241,7 @@ async fn finalizers_of_others_stay_and_hold_it_after_ours_is_gone() {
         ready.message
     );
     assert_eq!(finalizers(&object), ["example.com/before", "example.com/after"]);
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
     world.tenant.set_account_enabled(SALES, true).unwrap();
     until(&world, "it is blocked again", || view(&world).account_disabled).await;
     let object = world.mailbox("sales").await;
@@ -266,7 +266,7 @@ async fn an_outage_is_waited_for() {
     world.sleep(60).await;
     world.tenant.set_faults(Faults::default());
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,7 +278,7 @@ async fn what_exchange_acknowledges_and_forgets_is_no_end() {
         .add_fault(forgotten.on(&["Remove-RecipientPermission", "Remove-MailboxPermission"]));
     world.delete_mailbox("sales").await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,7 +307,7 @@ async fn a_mailbox_that_is_gone_or_another_clusters_lets_it_go_and_one_that_is_n
     world.delete_mailbox("sales").await;
     until_gone(&world, "sales").await;
     world.sleep(HOUR).await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
 
     let world = sales_revoking(&[FIRST]).await;
     let text = json!({ "Identity": SALES, "CustomAttribute15": "cost centre 4711" });
@@ -323,7 +323,7 @@ async fn a_mailbox_that_is_gone_or_another_clusters_lets_it_go_and_one_that_is_n
     assert_eq!(world.writes(), NOTHING);
     retain(&world).await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -371,10 +371,10 @@ async fn a_restored_ledger_takes_nothing_away_for_an_hour() {
     world.delete_mailbox("sales").await;
     world.start_operator();
     world.sleep(50 * 60).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
     let object = world.mailbox("sales").await;
     says(&stalled(&object, "DeletionWaiting"), &["restored or edited"]);
     world.sleep(30 * 60).await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }

@@ -1,7 +1,7 @@
 //! Rights of members over time: automapping, renames, unions, objects that can't be read.
 
 use super::kit::*;
-use super::remembered::{holders, throttle_removals, until_removing};
+use super::remembered::{held, holders, throttle_removals, until_removing};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams};
@@ -246,7 +246,7 @@ async fn an_unreadable_object_holds_up_no_end_and_nothing_that_was_announced() {
     world.sleep(600).await;
     world.tenant.set_faults(simulator::Faults::default());
     world.sleep(INTERVAL).await;
-    assert_eq!(holders(&world), (1, 2), "what was announced is finished");
+    assert_eq!(holders(&world), held(1, 2), "what was announced is finished");
     world.apply(&team(&[])).await;
     world.sleep(3600).await;
     let first = world.tenant.object_id(FIRST).unwrap();

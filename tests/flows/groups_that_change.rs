@@ -33,7 +33,7 @@ async fn a_mailbox_is_taken_up_although_its_group_changed_all_at_once_meanwhile(
     let ledger = world.ledger().await.spec;
     assert_eq!(Some(ledger.resource_ref.uid), object.metadata.uid);
     assert_eq!(ledger.released_at, None);
-    assert_eq!(holders(&world), (0, 20));
+    assert_eq!(holders(&world), held(0, 20));
     stays_quiet(&world, std::time::Duration::from_hours(2)).await;
 }
 
@@ -105,7 +105,7 @@ async fn whoever_comes_through_two_groups_that_changed_at_once_waits_as_well() {
     join(&world, INNER, 20..35);
     let object = world.wait_mailbox("sales", "False", "Held").await;
     assert_eq!(object.status.unwrap().held.unwrap().count, 15);
-    assert_eq!(holders(&world), (0, 20));
+    assert_eq!(holders(&world), held(0, 20));
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +127,11 @@ async fn exclusive_takes_nothing_from_anybody_while_a_group_cannot_be_read() {
         .apply(&sales(json!({ "permissions": { "mode": "Exclusive" } })))
         .await;
     world.sleep(2 * HOUR).await;
-    assert_eq!(holders(&world).0, 3, "nobody knows that they are strangers");
+    assert_eq!(
+        holders(&world).full_access,
+        3,
+        "nobody knows that they are strangers"
+    );
     world
         .tenant
         .inject_access(SALES, &AccessRow::of("fourth.member@contoso.com"))
@@ -135,7 +139,11 @@ async fn exclusive_takes_nothing_from_anybody_while_a_group_cannot_be_read() {
     world.tenant.set_graph_group_read(true);
     world.tenant.revoke_tokens();
     world.sleep(HOUR).await;
-    assert_eq!(holders(&world).0, 3, "the stranger is gone, and they are granted");
+    assert_eq!(
+        holders(&world).full_access,
+        3,
+        "the stranger is gone, and they are granted"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -147,10 +155,10 @@ async fn whoever_is_in_the_group_and_is_not_admitted_any_more_keeps_the_right() 
     let narrower = json!({ "spec": { "access": [rule] } });
     world.apply(&with(tenant(), &narrower)).await;
     world.sleep(HOUR).await;
-    assert_eq!(holders(&world), (0, 20));
+    assert_eq!(holders(&world), held(0, 20));
     world.tenant.remove_group_member(ALL_STAFF, &person(3)).unwrap();
     until(&world, "who leaves the group loses it", || {
-        holders(&world) == (0, 19)
+        holders(&world) == held(0, 19)
     })
     .await;
 }

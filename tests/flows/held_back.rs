@@ -12,40 +12,62 @@ use shared_mailbox_operator::api::{MailboxPermission, SharedMailbox};
 use simulator::{Fault, FaultRule, Faults, Seed, SeedUser};
 use testkit::{World, condition, permission, with};
 
-/// What a team writes that is not carried out, and how the mailbox ends by it.
-fn held_back() -> [(Value, &'static str, &'static str); 2] {
+/// What a team writes that is not carried out, and how Ready is by it.
+struct HeldBack {
+    change: Value,
+    status: &'static str,
+    reason: &'static str,
+}
+
+fn held_back() -> [HeldBack; 2] {
     [
-        (json!({ "management": "Paused" }), "Unknown", "Paused"),
-        (
-            json!({ "emailAddress": "sales@elsewhere.example" }),
-            "False",
-            "DomainNotAccepted",
-        ),
+        HeldBack {
+            change: json!({ "management": "Paused" }),
+            status: "Unknown",
+            reason: "Paused",
+        },
+        HeldBack {
+            change: json!({ "emailAddress": "sales@elsewhere.example" }),
+            status: "False",
+            reason: "DomainNotAccepted",
+        },
     ]
 }
 
-fn member_summaries(mailbox: &SharedMailbox, permission: &MailboxPermission) -> (String, String) {
+#[derive(Debug)]
+struct MemberSummaries {
+    mailbox: String,
+    permission: String,
+}
+
+fn member_summaries(mailbox: &SharedMailbox, permission: &MailboxPermission) -> MemberSummaries {
     let mailbox = mailbox.status.as_ref().unwrap().member_summary.clone();
     let permission = permission.status.as_ref().unwrap().member_summary.clone();
-    (mailbox.unwrap(), permission.unwrap())
+    MemberSummaries {
+        mailbox: mailbox.unwrap(),
+        permission: permission.unwrap(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_lost_a_right_meanwhile_is_not_said_to_hold_it() {
-    for (change, status, reason) in held_back() {
+    for HeldBack {
+        change,
+        status,
+        reason,
+    } in held_back()
+    {
         let world = sales_with(&[FIRST, SECOND]).await;
         world.apply(&sales(change)).await;
         world.wait_mailbox("sales", status, reason).await;
         depart(&world, SECOND).await;
-        until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+        until(&world, "they lost everything", || holders(&world) == held(1, 1)).await;
         world.sleep(60).await;
         let object = world.mailbox("sales").await;
         let team = world.permission("team").await;
-        assert_eq!(
-            member_summaries(&object, &team),
-            ("1".to_owned(), "1/2".to_owned()),
-            "{reason}"
-        );
+        let summaries = member_summaries(&object, &team);
+        assert_eq!(summaries.mailbox, "1", "{reason}");
+        assert_eq!(summaries.permission, "1/2", "{reason}");
         assert_ne!(
             condition(&object, "PermissionsSynced").unwrap().status,
             "True",
@@ -70,7 +92,7 @@ async fn a_right_that_somebody_took_away_is_missed_and_not_granted() {
     world.sleep(INTERVAL).await;
     let object = world.mailbox("sales").await;
     let team = world.permission("team").await;
-    assert_eq!(member_summaries(&object, &team).1, "1/2");
+    assert_eq!(member_summaries(&object, &team).permission, "1/2");
     says(&member_message(&team, SECOND), &["management is Paused"]);
     let synced = condition(&object, "PermissionsSynced").unwrap();
     assert_eq!(
@@ -82,7 +104,12 @@ async fn a_right_that_somebody_took_away_is_missed_and_not_granted() {
 
 #[tokio::test(start_paused = true)]
 async fn what_enforce_would_do_is_not_listed_any_more_once_it_would_not() {
-    for (change, status, reason) in held_back() {
+    for HeldBack {
+        change,
+        status,
+        reason,
+    } in held_back()
+    {
         let world = sales_with(&[FIRST]).await;
         world
             .apply(&sales(
@@ -101,8 +128,8 @@ async fn what_enforce_would_do_is_not_listed_any_more_once_it_would_not() {
 async fn a_mailbox_that_was_just_created_is_marked_and_blocked_whatever_its_team_writes_then() {
     let changes = [
         json!({ "management": "Observe" }),
-        held_back()[0].0.clone(),
-        held_back()[1].0.clone(),
+        held_back()[0].change.clone(),
+        held_back()[1].change.clone(),
     ];
     for change in changes {
         let world = world(Seed::contoso(), json!({})).await;
@@ -121,7 +148,7 @@ async fn a_mailbox_that_was_just_created_is_marked_and_blocked_whatever_its_team
         world.tenant.set_faults(Faults::default());
         until_marked_and_blocked(&world).await;
         world.sleep(INTERVAL).await;
-        assert_eq!(holders(&world), (0, 0), "{change}");
+        assert_eq!(holders(&world), held(0, 0), "{change}");
         assert_eq!(shared_mailboxes(&world), 1, "{change}");
         assert_eq!(world.ledger().await.spec.intent, None, "{change}");
     }
@@ -185,7 +212,7 @@ async fn a_deletion_that_hangs_does_not_suspend_what_protects() {
     depart(&world, SECOND).await;
     world.tenant.set_account_enabled(SALES, true).unwrap();
     world.sleep(2 * INTERVAL).await;
-    assert_eq!(holders(&world), (1, 1), "nobody else loses anything");
+    assert_eq!(holders(&world), held(1, 1), "nobody else loses anything");
     assert!(view(&world).account_disabled);
     let after = world.mailbox("sales").await.status;
     let ready = |status: &Option<shared_mailbox_operator::api::SharedMailboxStatus>| {
@@ -206,12 +233,12 @@ async fn who_is_declared_again_during_a_pause_and_taken_out_once_more_waits_for_
     world.sleep(300).await;
     world.tenant.set_faults(Faults::default());
     world.sleep(INTERVAL).await;
-    assert_eq!(holders(&world), (2, 2), "they are declared again");
+    assert_eq!(holders(&world), held(2, 2), "they are declared again");
     world.apply(&team(&[FIRST])).await;
     world.sleep(2 * INTERVAL).await;
-    assert_eq!(holders(&world), (2, 2), "nobody announced this removal");
+    assert_eq!(holders(&world), held(2, 2), "nobody announced this removal");
     world.apply(&sales(json!({}))).await;
-    until(&world, "the pause is over", || holders(&world) == (1, 1)).await;
+    until(&world, "the pause is over", || holders(&world) == held(1, 1)).await;
 }
 
 /// A mailbox with 490 people: 310 by name, and 180 who came with a group.

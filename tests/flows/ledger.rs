@@ -39,27 +39,27 @@ async fn a_create_and_a_grant_and_a_revocation_take_few_writes() {
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.wait_permission("team", "True", "Granted").await;
     world.sleep(INTERVAL).await;
-    let (ledgers, mailboxes, permissions) = counted_writes(&world);
+    let written = counted_writes(&world);
     assert!(
-        ledgers <= 3 && mailboxes <= 2 && permissions == 1,
+        written.ledgers <= 3 && written.mailboxes <= 2 && written.permissions == 1,
         "{:?}",
         world.kubernetes_writes()
     );
     forget(&world);
     world.apply(&team(&[FIRST, SECOND])).await;
     world.sleep(INTERVAL).await;
-    let (ledgers, mailboxes, permissions) = counted_writes(&world);
+    let written = counted_writes(&world);
     assert!(
-        ledgers <= 2 && mailboxes <= 1 && permissions == 1,
+        written.ledgers <= 2 && written.mailboxes <= 1 && written.permissions == 1,
         "{:?}",
         world.kubernetes_writes()
     );
     forget(&world);
     world.apply(&team(&[FIRST])).await;
     world.sleep(INTERVAL).await;
-    let (ledgers, mailboxes, permissions) = counted_writes(&world);
+    let written = counted_writes(&world);
     assert!(
-        ledgers <= 2 && mailboxes <= 1 && permissions == 1,
+        written.ledgers <= 2 && written.mailboxes <= 1 && written.permissions == 1,
         "{:?}",
         world.kubernetes_writes()
     );
@@ -70,7 +70,7 @@ async fn a_create_and_a_grant_and_a_revocation_take_few_writes() {
 fn writes_at_most(world: &World, what: &str, (ledgers, mailboxes, permissions): (usize, usize, usize)) {
     let counted = counted_writes(world);
     assert!(
-        counted.0 <= ledgers && counted.1 <= mailboxes && counted.2 <= permissions,
+        counted.ledgers <= ledgers && counted.mailboxes <= mailboxes && counted.permissions <= permissions,
         "{what}: {counted:?} {:?}",
         world.kubernetes_writes()
     );
@@ -91,7 +91,7 @@ async fn whoever_leaves_an_end_a_take_up_a_merge_and_a_deletion_take_few_writes(
     world.sleep(40 * HOUR).await;
     forget(&world);
     world.sleep(21 * HOUR).await;
-    assert_eq!(holders(&world), (1, 1), "it has ended");
+    assert_eq!(holders(&world), held(1, 1), "it has ended");
     writes_at_most(&world, "an end", (1, 1, 1));
 
     let alive = world.ledger().await;
@@ -141,7 +141,7 @@ async fn a_backup_beside_the_living_ledger_is_merged_into_it() {
         "the one that was intact"
     );
     world.sleep(3 * HOUR).await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +158,7 @@ async fn a_lost_mailbox_is_created_anew_when_somebody_asks_for_exactly_that() {
     world.apply(&with(sales(json!({})), &asks(&lost))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.wait_permission("team", "True", "Granted").await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
     let names: Vec<_> = world
         .ledgers()
         .await
@@ -176,7 +176,7 @@ async fn what_a_newer_operator_wrote_into_a_ledger_is_kept() {
     patch_ledger(&world, json!({ "newer": { "than": "this" } })).await;
     world.apply(&team(&[FIRST, SECOND])).await;
     until(&world, "the second member is granted", || {
-        holders(&world) == (2, 2)
+        holders(&world) == held(2, 2)
     })
     .await;
     world.sleep(60).await;
@@ -218,7 +218,7 @@ async fn a_lost_mailbox_that_was_restored_is_not_created_anew() {
     world.apply(&with(sales(json!({})), &asked)).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.sleep(HOUR).await;
-    assert_eq!((world.ledgers().await.len(), holders(&world)), (1, (1, 1)));
+    assert_eq!((world.ledgers().await.len(), holders(&world)), (1, held(1, 1)));
 }
 
 /// Otherwise a lost mailbox would be the way to an address that no rule admits.
@@ -252,11 +252,11 @@ async fn what_a_ledger_does_not_hold_is_not_sent_and_removals_follow_once_it_doe
     world.apply(&team(&[SECOND])).await;
     sales_is_refused(&world, "LedgerRefused", &["declare fewer people"]).await;
     world.sleep(HOUR).await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
     world.server.calm();
     world.apply(&team(&[])).await;
     until(&world, "the first member is revoked", || {
-        holders(&world) == (0, 0)
+        holders(&world) == held(0, 0)
     })
     .await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
@@ -312,7 +312,10 @@ async fn a_new_mailbox_for_more_people_than_a_ledger_holds_is_marked_and_blocked
     world.wait_mailbox("sales", "False", "LedgerRefused").await;
     let view = view(&world);
     assert!(view.account_disabled && !view.custom_attributes.is_empty());
-    assert_eq!((view.display_name.as_str(), holders(&world)), ("sales", (0, 0)));
+    assert_eq!(
+        (view.display_name.as_str(), holders(&world)),
+        ("sales", held(0, 0))
+    );
 }
 
 #[tokio::test(start_paused = true)]

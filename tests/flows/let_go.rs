@@ -43,7 +43,7 @@ async fn what_was_announced_and_is_not_done_stays_when_the_resource_is_let_go() 
         until_gone(&world, "sales").await;
         world.tenant.set_faults(Faults::default());
         world.sleep(2 * HOUR).await;
-        assert_eq!(holders(&world), (2, 2), "as the way out says");
+        assert_eq!(holders(&world), held(2, 2), "as the way out says");
         let states = states(&world.ledger().await);
         assert!(
             states.iter().all(|state| *state == GrantState::Granted),
@@ -64,7 +64,7 @@ async fn what_its_team_took_away_before_is_done_although_the_resource_is_let_go(
     until_gone(&world, "sales").await;
     world.tenant.set_faults(Faults::default());
     world.sleep(2 * HOUR).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,12 +111,12 @@ async fn what_was_granted_before_exchange_shows_a_new_mailbox_is_revoked_too() {
     world.tenant.set_faults(slow);
     world.apply(&team(&[FIRST])).await;
     world.apply(&revoking()).await;
-    let granted = || world.tenant.mailbox(SALES).is_some() && holders(&world) == (1, 1);
+    let granted = || world.tenant.mailbox(SALES).is_some() && holders(&world) == held(1, 1);
     until(&world, "they are granted", granted).await;
     world.delete_mailbox("sales").await;
     until_gone(&world, "sales").await;
     world.sleep(HOUR).await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
     assert!(view(&world).account_disabled);
 }
 
@@ -136,10 +136,10 @@ async fn a_restored_ledgers_hour_begins_when_its_mailbox_is_ours_again() {
     admin(&world, "Set-Mailbox", marked(&ours));
     world.wait_mailbox("sales", "False", "DeletionWaiting").await;
     world.sleep(40 * 60).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
     world.sleep(40 * 60).await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 /// `sales` with one member, whose automapping is being changed: the first half is done.
@@ -157,7 +157,7 @@ async fn cut_in_half() -> World {
     world.sleep(2 * HOUR).await;
     add_fails(&world);
     world.apply(&maps(true)).await;
-    until(&world, "the first half is done", || holders(&world) == (0, 1)).await;
+    until(&world, "the first half is done", || holders(&world) == held(0, 1)).await;
     world
 }
 
@@ -178,7 +178,7 @@ async fn whose_automapping_was_being_changed_loses_access_for_good_unless_they_a
         world.tenant.set_faults(Faults::default());
         until_gone(&world, "sales").await;
         world.sleep(2 * HOUR).await;
-        let left = if is_protected { (1, 1) } else { (0, 0) };
+        let left = if is_protected { held(1, 1) } else { held(0, 0) };
         assert_eq!(holders(&world), left, "protected: {is_protected}");
     }
 }
@@ -212,5 +212,5 @@ async fn a_ledger_that_can_t_be_read_is_waited_for_and_nothing_is_said_of_member
     patch_ledger(&world, json!({ "format": 1 })).await;
     world.sleep(2 * HOUR).await;
     until_gone(&world, "sales").await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }

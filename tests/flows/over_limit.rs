@@ -42,7 +42,7 @@ async fn a_permission_that_grows_over_the_limit_neither_grants_nor_revokes_until
     world.sleep(INTERVAL).await;
     assert_eq!(
         holders(&world),
-        (1, 1),
+        held(1, 1),
         "who has a right keeps it, and nobody gets one"
     );
     assert_eq!(world.writes(), NOTHING);
@@ -54,7 +54,7 @@ async fn a_permission_that_grows_over_the_limit_neither_grants_nor_revokes_until
     world.crash_operator().await;
     world.start_operator();
     world.sleep(INTERVAL).await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
     over_limit(&world.permission("team").await);
     world.delete_permission("filler-00").await;
     world.wait_permission("team", "True", "Granted").await;
@@ -80,7 +80,7 @@ async fn what_protects_is_done_although_a_permission_is_over_the_limit() {
     world.wait_permission("more", "True", "Granted").await;
     world.apply(&with(more.clone(), &ends)).await;
     world.sleep(60).await;
-    assert_eq!(holders(&world), (2, 2));
+    assert_eq!(holders(&world), held(2, 2));
     // The end is remembered, whatever becomes of the permission.
     let crowd: Vec<String> = (0..500).map(|one| format!("q{one}@contoso.com")).collect();
     let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
@@ -95,7 +95,7 @@ async fn what_protects_is_done_although_a_permission_is_over_the_limit() {
     assert!(view(&world).account_disabled);
     depart(&world, FIRST).await;
     world.sleep(INTERVAL).await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,7 +116,7 @@ async fn a_namespace_that_is_full_takes_nothing_from_another() {
     world.apply(&with(sales(json!({})), &elsewhere)).await;
     world.apply(&with(team(&[FIRST, SECOND]), &elsewhere)).await;
     wait_in(&world, "team-other", "sales", "True", "UpToDate").await;
-    until(&world, "both are granted", || holders(&world) == (2, 2)).await;
+    until(&world, "both are granted", || holders(&world) == held(2, 2)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +154,7 @@ async fn a_mailbox_that_grows_over_the_limit_keeps_what_it_has_and_says_so() {
     );
     world.apply(&team(&[FIRST])).await;
     until(&world, "who is taken out is revoked", || {
-        holders(&world) == (1, 1)
+        holders(&world) == held(1, 1)
     })
     .await;
     assert_eq!(sent(&world, "Set-Mailbox"), 0);
@@ -183,14 +183,14 @@ async fn a_mailbox_has_500_people_over_all_its_permissions_and_no_more() {
         &member_message(&team, SECOND),
         &["TooManyMembers", "500 people", "security group"],
     );
-    assert_eq!(holders(&world), (1, 500));
+    assert_eq!(holders(&world), held(1, 500));
     // A permission that comes first takes nothing from who is there.
     world
         .apply(&permission("about", "sales", &[THIRD], &["SendAs"]))
         .await;
     world.wait_permission("about", "False", "MembersRefused").await;
     world.sleep(INTERVAL).await;
-    assert_eq!(holders(&world), (1, 500));
+    assert_eq!(holders(&world), held(1, 500));
     assert!(
         view(&world)
             .send_as
@@ -202,7 +202,7 @@ async fn a_mailbox_has_500_people_over_all_its_permissions_and_no_more() {
         .await;
     world.wait_permission("about", "True", "Granted").await;
     world.wait_permission("team", "True", "Granted").await;
-    assert_eq!(holders(&world), (2, 453));
+    assert_eq!(holders(&world), held(2, 453));
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,7 +61,7 @@ impl Duty {
 
     fn is_done(self, world: &World) -> bool {
         match self {
-            Self::Departed | Self::End | Self::Owed => holders(world) == (1, 1),
+            Self::Departed | Self::End | Self::Owed => holders(world) == held(1, 1),
             Self::Block => view(world).account_disabled,
         }
     }
@@ -249,7 +249,7 @@ async fn nothing_but_what_protects_is_written_while_a_team_pauses_or_observes() 
         world.tenant.set_account_enabled(SALES, true).unwrap();
         world.sleep(INTERVAL).await;
         let second = world.tenant.object_id(SECOND).unwrap();
-        assert_eq!(holders(&world), (1, 1), "{management}");
+        assert_eq!(holders(&world), held(1, 1), "{management}");
         assert_eq!(view(&world).send_as, [second], "{management}");
         assert!(view(&world).account_disabled, "{management}");
         let before = (view(&world).display_name, sent(&world, "Add-MailboxPermission"));
@@ -272,7 +272,7 @@ async fn a_paused_and_an_observed_mailbox_say_so_while_what_protects_is_done() {
         .await;
     sales_drifts(&world).await;
     depart(&world, SECOND).await;
-    until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+    until(&world, "they lost everything", || holders(&world) == held(1, 1)).await;
     world.sleep(INTERVAL).await;
     let object = sales_drifts(&world).await;
     let status = object.status.as_ref().unwrap();
@@ -315,7 +315,7 @@ async fn a_removal_that_failed_under_paused_is_tried_again_soon() {
         .add_fault(failing.on(&["Remove-MailboxPermission", "Remove-RecipientPermission"]));
     depart(&world, SECOND).await;
     world.sleep(120).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -372,7 +372,7 @@ async fn a_tenant_that_is_not_enforced_says_on_how_many_mailboxes_nothing_protec
         .await;
     world.sleep(INTERVAL).await;
     assert!(condition_now().await.is_none(), "it is enforced again");
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -63,12 +63,15 @@ async fn a_lost_mailbox_that_comes_back_beside_its_successor_is_kept_as_without_
     world.sleep(26 * HOUR).await;
     let old = ledger_of(&world, &lost).await.unwrap();
     assert_eq!(old.spec.shown.state, "Released");
-    assert_eq!(holders(&world), (1, 2), "as it was");
+    assert_eq!(holders(&world), held(1, 2), "as it was");
     stays_quiet(&world, std::time::Duration::from_secs(2 * HOUR)).await;
     depart(&world, FIRST).await;
-    until(&world, "who has left holds nothing", || holders(&world) == (0, 1)).await;
+    until(&world, "who has left holds nothing", || {
+        holders(&world) == held(0, 1)
+    })
+    .await;
     world.sleep(15 * HOUR).await;
-    assert_eq!(holders(&world), (0, 0), "the end has come");
+    assert_eq!(holders(&world), held(0, 0), "the end has come");
     // The other one is the resource's, now and when it comes back.
     let own = world.tenant.mailbox(NEW).unwrap();
     delete_sales(&world).await;
@@ -101,7 +104,10 @@ async fn a_lost_mailbox_that_comes_back_does_not_take_the_place_of_one_whose_res
         json!({ "SoftDeletedObject": lost }),
     );
     depart(&world, FIRST).await;
-    until(&world, "who has left holds nothing", || holders(&world) == (0, 0)).await;
+    until(&world, "who has left holds nothing", || {
+        holders(&world) == held(0, 0)
+    })
+    .await;
     world.sleep(26 * HOUR).await;
     world.apply(&sales(json!({ "emailAddress": NEW }))).await;
     let object = world.wait_mailbox("sales", "True", "UpToDate").await;

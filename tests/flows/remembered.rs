@@ -27,13 +27,24 @@ pub async fn released(world: &World) {
     world.wait("the ledger is Released", is_released).await;
 }
 
-pub fn holders(world: &World) -> (usize, usize) {
+/// How many people hold each right on the mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holders {
+    pub full_access: usize,
+    pub send_as: usize,
+}
+
+pub fn held(full_access: usize, send_as: usize) -> Holders {
+    Holders { full_access, send_as }
+}
+
+pub fn holders(world: &World) -> Holders {
     let view = view(world);
-    (view.full_access.len(), view.send_as.len())
+    held(view.full_access.len(), view.send_as.len())
 }
 
 /// Who holds how much until the hour of grace is over, and afterwards.
-pub async fn only_after_the_hour(world: &World, before: (usize, usize), after: (usize, usize), of: &str) {
+pub async fn only_after_the_hour(world: &World, before: Holders, after: Holders, of: &str) {
     world.sleep(50 * 60).await;
     assert_eq!(holders(world), before, "the hour is not over: {of}");
     world.sleep(25 * 60).await;
@@ -125,12 +136,19 @@ pub async fn logged(what: impl Future<Output = ()>) -> String {
 }
 
 /// Writes of the operator to ledgers, and to statuses of mailboxes and of permissions.
-pub fn counted_writes(world: &World) -> (usize, usize, usize) {
+#[derive(Clone, Copy, Debug)]
+pub struct Writes {
+    pub ledgers: usize,
+    pub mailboxes: usize,
+    pub permissions: usize,
+}
+
+pub fn counted_writes(world: &World) -> Writes {
     let writes = world.kubernetes_writes();
     let count = |plural: &str| writes.iter().filter(|write| write.contains(plural)).count();
-    (
-        count("mailboxledgers"),
-        count("sharedmailboxes"),
-        count("mailboxpermissions"),
-    )
+    Writes {
+        ledgers: count("mailboxledgers"),
+        mailboxes: count("sharedmailboxes"),
+        permissions: count("mailboxpermissions"),
+    }
 }

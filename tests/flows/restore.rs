@@ -38,12 +38,12 @@ pub async fn create_ledgers(
 
 /// Nobody loses anything for an hour, and then whom the manifests do not name.
 pub async fn only_the_second_member_is_revoked(world: &World) {
-    only_after_the_hour(world, (2, 2), (1, 1), "who is declared stays").await;
+    only_after_the_hour(world, held(2, 2), held(1, 1), "who is declared stays").await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     let ledger = world.ledger().await;
     assert!(is_intact(&ledger));
     world.sleep(3 * HOUR).await;
-    assert_eq!(holders(world), (1, 1));
+    assert_eq!(holders(world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +67,7 @@ async fn flux_has_applied_already_when_the_ledgers_are_restored() {
     world.apply(&team(&[FIRST])).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.sleep(2 * HOUR).await;
-    assert_eq!(holders(&world), (2, 2), "the second member is a stranger");
+    assert_eq!(holders(&world), held(2, 2), "the second member is a stranger");
     assert_eq!(events_of(&world, "MemoryLost").await, 1);
     create_ledgers(&world, &backup).await;
     let merged = async || (world.ledgers().await.len() == 1).then_some(());
@@ -112,7 +112,7 @@ async fn velero_restores_kinds_in_the_order_of_their_names_and_nothing_is_due_in
         ["Set-Mailbox"],
         "the new uid goes into the marker"
     );
-    assert_eq!(holders(&world), (2, 2));
+    assert_eq!(holders(&world), held(2, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,12 +124,12 @@ async fn permissions_that_come_last_find_their_people_where_they_were() {
     world.apply(&sales(json!({}))).await;
     world.sleep(40 * 60).await;
     assert!(condition(&world.mailbox("sales").await, "RevocationDue").is_some());
-    assert_eq!(holders(&world), (2, 2));
+    assert_eq!(holders(&world), held(2, 2));
     world.apply(&team(&[FIRST])).await;
     world.sleep(10 * 60).await;
-    assert_eq!(holders(&world), (2, 2), "the ledger may be an old one");
+    assert_eq!(holders(&world), held(2, 2), "the ledger may be an old one");
     world.sleep(25 * 60).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,14 +248,14 @@ async fn broken_seals_make_removals_and_ends_of_an_old_snapshot_wait_for_an_hour
     let enforce = json!({ "spec": { "management": "Enforce" } });
     world.apply(&with(testkit::tenant(), &enforce)).await;
     world.sleep(50 * 60).await;
-    assert_eq!(holders(&world), (1, 2), "nothing is taken away");
+    assert_eq!(holders(&world), held(1, 2), "nothing is taken away");
     let spec = world.ledger().await.spec;
     assert!(
         spec.history_from.unwrap() >= since,
         "and nothing is known of before"
     );
     world.sleep(20 * 60).await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 /// The mailbox was created again in the place of a lost one, and of both ledgers only the lost one's came back.
@@ -283,6 +283,10 @@ async fn the_ledger_of_a_lost_mailbox_says_nothing_of_the_one_in_its_place() {
     forget(&world);
     world.start_operator();
     world.sleep(40 * 60).await;
-    assert_eq!(holders(&world), (1, 2), "permissions may be on their way back");
+    assert_eq!(
+        holders(&world),
+        held(1, 2),
+        "permissions may be on their way back"
+    );
     assert_eq!(events_of(&world, "MemoryLost").await, 1);
 }

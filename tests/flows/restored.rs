@@ -56,10 +56,14 @@ async fn an_end_waits_for_the_hour_whatever_stands_in_the_place_of_the_resource(
         world.apply(&sales(change.clone())).await;
         world.start_operator();
         world.sleep(50 * 60).await;
-        assert_eq!(holders(&world), (1, 2), "the ledger may be an old one: {change}");
+        assert_eq!(
+            holders(&world),
+            held(1, 2),
+            "the ledger may be an old one: {change}"
+        );
         assert!(is_intact(&world.ledger().await), "{change}");
         world.sleep(25 * 60).await;
-        assert_eq!(holders(&world), (1, 1), "{change}");
+        assert_eq!(holders(&world), held(1, 1), "{change}");
     }
 }
 
@@ -71,7 +75,7 @@ async fn an_announced_removal_waits_for_the_hour_whatever_stands_in_the_place_of
         create_ledgers(&world, &backup).await;
         world.apply(&sales(change.clone())).await;
         world.start_operator();
-        only_after_the_hour(&world, (1, 1), (0, 0), &change.to_string()).await;
+        only_after_the_hour(&world, held(1, 1), held(0, 0), &change.to_string()).await;
     }
 }
 
@@ -86,7 +90,7 @@ async fn an_end_waits_for_the_hour_although_a_deleted_resource_is_held_up() {
     world.start_operator();
     world.sleep(60).await;
     create_ledgers(&world, &backup).await;
-    only_after_the_hour(&world, (1, 2), (1, 1), "the ledger may be an old one").await;
+    only_after_the_hour(&world, held(1, 2), held(1, 1), "the ledger may be an old one").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +118,7 @@ async fn a_ledger_that_was_believed_once_delays_nothing_when_its_resource_comes_
     world.apply(&sales(json!({}))).await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.sleep(60).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,11 +162,11 @@ async fn a_mailbox_without_a_resource_has_the_hour_after_it_was_somebody_elses()
     world.sleep(45 * 60).await;
     assert_eq!(
         holders(&world),
-        (1, 2),
+        held(1, 2),
         "the hour began at {since} at the earliest"
     );
     world.sleep(26 * HOUR).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 async fn until_state(world: &World, state: &str, most: u64) {
@@ -186,7 +190,7 @@ async fn what_a_restored_ledger_will_take_away_is_told_although_the_resource_is_
         world.sleep(50 * 60).await;
     })
     .await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
     let told = events_about(&world, &name).await;
     let due: Vec<_> = told
         .iter()
@@ -205,7 +209,7 @@ async fn what_a_restored_ledger_will_take_away_is_told_although_the_resource_is_
     world.sleep(25 * 60).await;
     assert_eq!(
         holders(&world),
-        (0, 0),
+        held(0, 0),
         "what waits only for the hour is not forgotten"
     );
 }

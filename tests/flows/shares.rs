@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::kit::*;
-use super::remembered::holders;
+use super::remembered::{held, holders};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -85,9 +85,9 @@ async fn a_backlog_of_one_team_delays_what_another_edits_and_revokes_by_seconds(
     world.apply(&sales(json!({ "displayName": "Vendite" }))).await;
     let edit = seconds(&world, 600, || view(&world).display_name == "Vendite").await;
     world.apply(&team(&[FIRST])).await;
-    let revocation = seconds(&world, 600, || holders(&world) == (1, 1)).await;
+    let revocation = seconds(&world, 600, || holders(&world) == held(1, 1)).await;
     world.apply(&team(&[FIRST, THIRD])).await;
-    let grant = seconds(&world, 600, || holders(&world) == (2, 2)).await;
+    let grant = seconds(&world, 600, || holders(&world) == held(2, 2)).await;
     assert!(
         edit <= 20 && revocation <= 20 && grant <= 20,
         "edit {edit}, revocation {revocation}, grant {grant} seconds"
@@ -153,7 +153,7 @@ async fn whatever_one_team_revokes_another_has_its_share_of_what_may_be_revoked(
     wait_in(&world, STORM, "storm", "False", "Held").await;
     world.apply(&team(&[FIRST])).await;
     until(&world, "the other team revokes all the same", || {
-        holders(&world) == (1, 1)
+        holders(&world) == held(1, 1)
     })
     .await;
     let waited = tokio::time::timeout(

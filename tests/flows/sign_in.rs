@@ -73,15 +73,26 @@ fn sign_in_writes(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// SignInBlocked in short, and the column.
-async fn said(world: &World) -> (String, String) {
-    let object = world.mailbox("sales").await;
-    let blocked = condition(&object, "SignInBlocked").unwrap().in_short();
-    (blocked, object.status.unwrap().sign_in.unwrap())
+/// What is shown of sign-in: the condition `SignInBlocked` in short, and the column.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    condition: String,
+    column: String,
 }
 
-fn is(blocked: &str, column: &str) -> (String, String) {
-    (blocked.to_owned(), column.to_owned())
+async fn said(world: &World) -> Shown {
+    let object = world.mailbox("sales").await;
+    Shown {
+        condition: condition(&object, "SignInBlocked").unwrap().in_short(),
+        column: object.status.unwrap().sign_in.unwrap(),
+    }
+}
+
+fn is(condition: &str, column: &str) -> Shown {
+    Shown {
+        condition: condition.to_owned(),
+        column: column.to_owned(),
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,43 +327,63 @@ async fn sessions_that_can_not_be_revoked_are_said_once_and_stop_nothing() {
     says(said[0], &["User.RevokeSessions.All"]);
 }
 
-/// Everything under which nothing at all is written to the mailbox.
-fn idle() -> Vec<(&'static str, Value, Value)> {
+/// Manifests under which nothing at all is written to the mailbox.
+struct Idle {
+    /// How Ready is then, in short.
+    ready: &'static str,
+    tenant: Value,
+    mailbox: Value,
+}
+
+fn idle() -> [Idle; 3] {
     let observed = json!({ "spec": { "management": "Observe" } });
     let denied = with(
         tenant(),
         &json!({ "spec": { "management": "Observe", "access": [{ "namespaces": { "names": ["elsewhere"] },
             "addresses": ["*@contoso.com"], "members": [], "groups": [], "rights": [], "powers": [] }] } }),
     );
-    vec![
-        (
-            "Unknown Paused",
-            with(tenant(), &observed),
-            sales(json!({ "management": "Paused" })),
-        ),
-        ("True Observed", with(tenant(), &observed), sales(json!({}))),
-        ("False AccessDenied", denied, sales(json!({}))),
+    [
+        Idle {
+            ready: "Unknown Paused",
+            tenant: with(tenant(), &observed),
+            mailbox: sales(json!({ "management": "Paused" })),
+        },
+        Idle {
+            ready: "True Observed",
+            tenant: with(tenant(), &observed),
+            mailbox: sales(json!({})),
+        },
+        Idle {
+            ready: "False AccessDenied",
+            tenant: denied,
+            mailbox: sales(json!({})),
+        },
     ]
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_says_blocked_of_an_account_that_is_open_whatever_stops_the_operator() {
-    for (reason, tenant, mailbox) in idle() {
+    for Idle {
+        ready,
+        tenant,
+        mailbox,
+    } in idle()
+    {
         let world = sales_with(&[FIRST]).await;
         world.apply(&tenant).await;
         world.apply(&mailbox).await;
         world.sleep(60).await;
-        assert_eq!(said(&world).await.0, "True Blocked", "{reason}");
+        assert_eq!(said(&world).await.condition, "True Blocked", "{ready}");
         forget(&world);
         world.tenant.set_account_enabled(SALES, true).unwrap();
         world.sleep(INTERVAL).await;
-        assert_eq!(said(&world).await, is("False Open", "Open"), "{reason}");
+        assert_eq!(said(&world).await, is("False Open", "Open"), "{ready}");
         let object = world.mailbox("sales").await;
-        assert_eq!(condition(&object, "Ready").unwrap().in_short(), reason);
-        assert_eq!(world.writes(), NOTHING, "{reason}");
+        assert_eq!(condition(&object, "Ready").unwrap().in_short(), ready);
+        assert_eq!(world.writes(), NOTHING, "{ready}");
         world.tenant.set_account_enabled(SALES, false).unwrap();
         world.sleep(INTERVAL).await;
-        assert_eq!(said(&world).await, is("True Blocked", "Blocked"), "{reason}");
+        assert_eq!(said(&world).await, is("True Blocked", "Blocked"), "{ready}");
         stays_quiet(&world, Duration::from_secs(3 * INTERVAL)).await;
     }
 }

@@ -21,15 +21,19 @@ async fn who_was_taken_out_while_the_resource_was_away_is_revoked_when_it_is_bac
     );
     world.apply(&team(&[FIRST])).await;
     world.sleep(HOUR).await;
-    assert_eq!(holders(&world), (2, 2), "only a deletion policy takes them away");
+    assert_eq!(
+        holders(&world),
+        held(2, 2),
+        "only a deletion policy takes them away"
+    );
     world.apply(&sales(json!({}))).await;
     until(&world, "the second member is revoked", || {
-        holders(&world) == (1, 1)
+        holders(&world) == held(1, 1)
     })
     .await;
     world.wait_mailbox("sales", "True", "UpToDate").await;
     world.sleep(3 * HOUR).await;
-    assert_eq!(holders(&world), (1, 1), "nobody else loses anything");
+    assert_eq!(holders(&world), held(1, 1), "nobody else loses anything");
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +61,7 @@ async fn a_mailbox_that_is_back_before_its_permissions_revokes_nobody() {
         world.wait_mailbox("sales", "True", "UpToDate").await;
         world.wait_permission("team", "True", "Granted").await;
         world.sleep(3 * HOUR).await;
-        assert_eq!(holders(&world), (2, 2));
+        assert_eq!(holders(&world), held(2, 2));
         assert_eq!(
             world.writes(),
             ["Set-Mailbox"],
@@ -80,9 +84,9 @@ async fn rights_whose_permission_stays_away_are_revoked_after_an_hour() {
     let hour = world.ledger().await.spec.taken_up_at.unwrap() + jiff::SignedDuration::from_hours(1);
     let left = hour.duration_since(world.server.now()).as_secs().unsigned_abs();
     world.sleep(left - 30).await;
-    assert_eq!(holders(&world), (2, 2), "the hour is not over");
+    assert_eq!(holders(&world), held(2, 2), "the hour is not over");
     world.sleep(60).await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
     world.wait_mailbox("sales", "True", "UpToDate").await;
 }
 
@@ -114,13 +118,13 @@ async fn exclusive_evicts_nobody_before_permissions_are_back() {
     world.sleep(40 * 60).await;
     assert_eq!(
         holders(&world),
-        (1, 1),
+        held(1, 1),
         "nothing is remembered, so everybody looks like a stranger"
     );
     world.apply(&team(&[FIRST])).await;
     world.wait_permission("team", "True", "Granted").await;
     world.sleep(3 * HOUR).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,7 +133,7 @@ async fn a_restored_ledger_is_believed_after_an_hour_and_never_earlier() {
     let backup = world.ledgers().await;
     world.apply(&team(&[FIRST])).await;
     until(&world, "the second member is revoked", || {
-        holders(&world) == (1, 1)
+        holders(&world) == held(1, 1)
     })
     .await;
     world.wait_permission("team", "True", "Granted").await;
@@ -139,13 +143,13 @@ async fn a_restored_ledger_is_believed_after_an_hour_and_never_earlier() {
     world.sleep(50 * 60).await;
     assert_eq!(
         holders(&world),
-        (1, 2),
+        held(1, 2),
         "what an old ledger lists looks like ours, for now"
     );
     let object = world.mailbox("sales").await;
     says(&condition(&object, "RevocationDue").unwrap().message, &[SECOND]);
     world.sleep(15 * 60).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
     assert!(
         shared_mailbox_operator::ledger::is_intact(&world.ledger().await),
         "it is sealed anew"
@@ -161,11 +165,15 @@ async fn another_definition_of_permissions_starts_the_hour_anew() {
     forget(&world);
     world.start_operator();
     world.sleep(50 * 60).await;
-    assert_eq!(holders(&world), (1, 1), "permissions may be on their way back");
+    assert_eq!(
+        holders(&world),
+        held(1, 1),
+        "permissions may be on their way back"
+    );
     world.apply(&team(&[FIRST])).await;
     world.wait_permission("team", "True", "Granted").await;
     world.sleep(3 * HOUR).await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,7 +188,7 @@ async fn a_removal_that_was_announced_is_no_grace_periods_business() {
     world.sleep(60).await;
     world.tenant.set_faults(Faults::default());
     world.sleep(2 * INTERVAL).await;
-    assert_eq!(holders(&world), (0, 0));
+    assert_eq!(holders(&world), held(0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -230,7 +238,7 @@ async fn whom_a_returned_permission_drops_goes_at_once_and_whose_permission_is_a
     world.sleep(5 * 60).await;
     assert_eq!(
         holders(&world),
-        (1, 2),
+        held(1, 2),
         "the second member went, the third did not"
     );
     let object = world.mailbox("sales").await;
@@ -239,9 +247,9 @@ async fn whom_a_returned_permission_drops_goes_at_once_and_whose_permission_is_a
         .message;
     says(&due, &["1 right is declared", THIRD]);
     world.sleep(50 * 60).await;
-    assert_eq!(holders(&world), (1, 2));
+    assert_eq!(holders(&world), held(1, 2));
     world.sleep(15 * 60).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 /// As many as a ledger names of one right: perhaps there were more.
@@ -272,5 +280,9 @@ async fn whom_more_permissions_declared_than_a_ledger_names_waits_for_all_of_the
     world.apply(&sales(json!({}))).await;
     world.wait_permission("p19", "True", "Granted").await;
     world.sleep(30 * 60).await;
-    assert_eq!(holders(&world), (0, 2), "two permissions are on their way back");
+    assert_eq!(
+        holders(&world),
+        held(0, 2),
+        "two permissions are on their way back"
+    );
 }

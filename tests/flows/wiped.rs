@@ -41,7 +41,7 @@ async fn a_wiped_status_says_again_who_lost_what_and_since_when_the_others_have_
     world.sleep(HOUR).await;
     world.apply(&team(&[FIRST])).await;
     until(&world, "the second member is revoked", || {
-        holders(&world) == (1, 1)
+        holders(&world) == held(1, 1)
     })
     .await;
     world.wait_permission("team", "True", "Granted").await;

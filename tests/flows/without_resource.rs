@@ -13,14 +13,14 @@ async fn people_who_have_left_lose_their_rights_on_a_mailbox_without_a_resource(
     delete_sales(&world).await;
     let stranger = json!({ "Identity": SALES, "User": SECOND, "AccessRights": ["FullAccess"] });
     depart(&world, SECOND).await;
-    until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+    until(&world, "they lost everything", || holders(&world) == held(1, 1)).await;
     world.sleep(HOUR).await;
-    assert_eq!(holders(&world), (1, 1), "the others keep what they have");
+    assert_eq!(holders(&world), held(1, 1), "the others keep what they have");
     admin(&world, "Add-MailboxPermission", stranger);
     world.sleep(25 * HOUR).await;
     assert_eq!(
         holders(&world),
-        (1, 1),
+        held(1, 1),
         "given by an admin, and taken away by the daily sweep"
     );
 }
@@ -33,9 +33,9 @@ async fn a_right_ends_although_the_resource_is_gone() {
     world.delete_permission("guest").await;
     world.delete_mailbox("sales").await;
     released(&world).await;
-    assert_eq!(holders(&world), (1, 2));
+    assert_eq!(holders(&world), held(1, 2));
     world.sleep(2 * HOUR + 60).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,9 +47,9 @@ async fn a_removal_that_was_announced_is_carried_out_although_the_resource_goes(
     world.delete_mailbox("sales").await;
     released(&world).await;
     world.tenant.set_faults(Faults::default());
-    until(&world, "it is carried out", || holders(&world) == (1, 1)).await;
+    until(&world, "it is carried out", || holders(&world) == held(1, 1)).await;
     world.sleep(HOUR).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,7 +103,7 @@ async fn what_is_told_about_a_ledger_names_nobody() {
     let name = world.ledger().await.metadata.name.unwrap();
     delete_sales(&world).await;
     depart(&world, SECOND).await;
-    until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+    until(&world, "they lost everything", || holders(&world) == held(1, 1)).await;
     world.sleep(60).await;
     let told = events_about(&world, &name).await.join("\n");
     says(
@@ -161,7 +161,7 @@ async fn a_mailbox_that_was_given_away_is_not_written_to_after_its_resource_is_g
     released(&world).await;
     depart(&world, FIRST).await;
     world.sleep(2 * 24 * HOUR).await;
-    assert_eq!((holders(&world), world.writes()), ((1, 1), vec![]));
+    assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,11 +179,11 @@ async fn a_restored_ledger_of_a_mailbox_without_a_resource_is_believed_after_an_
     world.sleep(50 * 60).await;
     assert_eq!(
         holders(&world),
-        (1, 2),
+        held(1, 2),
         "the end has come, and the ledger may be an old one"
     );
     world.sleep(15 * 60 + 24 * HOUR).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,7 +194,7 @@ async fn a_resource_that_somebody_elses_finalizer_holds_up_protects_nobody() {
     world.sleep(60).await;
     world.delete_mailbox("sales").await;
     depart(&world, SECOND).await;
-    until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+    until(&world, "they lost everything", || holders(&world) == held(1, 1)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,7 +210,7 @@ async fn another_resource_in_the_place_of_one_that_is_gone_suspends_nothing() {
         world.sleep(60).await;
         depart(&world, SECOND).await;
         world.sleep(2 * INTERVAL).await;
-        assert_eq!(holders(&world), (1, 1), "{change}");
+        assert_eq!(holders(&world), held(1, 1), "{change}");
     }
 }
 
@@ -230,7 +230,7 @@ async fn a_removal_that_failed_under_a_paused_successor_is_tried_again_soon() {
     world.tenant.add_fault(FaultRule::next(12, refused).on(&removals));
     depart(&world, SECOND).await;
     world.sleep(180).await;
-    assert_eq!(holders(&world), (1, 1));
+    assert_eq!(holders(&world), held(1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -392,13 +392,13 @@ async fn a_removal_that_exchange_forgets_is_repeated_although_the_resource_went(
     world.delete_permission("guest").await;
     world.sleep(300).await;
     // A replica that does not know of the grant yet hides that the removal was forgotten.
-    assert_eq!(holders(&world), (1, 2));
+    assert_eq!(holders(&world), held(1, 2));
     assert!(states(&world.ledger().await).contains(&GrantState::Removed));
     world.delete_mailbox("sales").await;
     released(&world).await;
     world.sleep(60).await;
     world.tenant.set_faults(Faults::default());
-    until(&world, "it is repeated", || holders(&world) == (1, 1)).await;
+    until(&world, "it is repeated", || holders(&world) == held(1, 1)).await;
     world.sleep(HOUR).await;
     nothing_is_left_to_do(&world).await;
 }
@@ -416,7 +416,7 @@ async fn what_outlives_a_resource_is_done_by_whatever_name_the_tenant_has_now() 
     world.sleep(60).await;
     let renamed = json!({ "metadata": { "name": "prod" }, "spec": { "departed": [SECOND] } });
     world.apply(&with(tenant(), &renamed)).await;
-    until(&world, "they lost everything", || holders(&world) == (1, 1)).await;
+    until(&world, "they lost everything", || holders(&world) == held(1, 1)).await;
     let elsewhere = json!({ "spec": { "tenantRef": { "name": "prod" } } });
     world.apply(&with(mailbox("vendite", SALES), &elsewhere)).await;
     world
