@@ -45,6 +45,8 @@ mod ledgers;
 mod manifests;
 #[allow(clippy::panic, clippy::missing_panics_doc, reason = "helpers of tests")]
 mod profile;
+#[allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "helpers of tests")]
+mod rng;
 #[allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -65,5 +67,5 @@ pub use conditions::{Condition, condition, ready};
 pub use ledgers::{largest_ledger, ledger, longest_address};
 pub use manifests::{mailbox, permission, tenant, with};
 pub use profile::{VARIABLE as PROFILE_VARIABLE, profile};
-pub use simulation::Rng;
+pub use rng::Rng;
 pub use world::{NAMESPACE, OPERATOR_NAMESPACE, START, Server, World, in_process};

@@ -1,7 +1,8 @@
 //! Random numbers that are the same for the same seed.
 
 /// splitmix64. Kept lines of runs are seeds of this very stream: another generator would give each another meaning.
-#[derive(Clone, Debug)]
+/// The default is the stream of whoever has no seed.
+#[derive(Clone, Debug, Default)]
 pub struct Rng(u64);
 
 impl Rng {

@@ -1,7 +1,5 @@
 //! PATCH in its three kinds: merge patch, JSON patch, server-side apply.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::call::Call;
@@ -11,11 +9,11 @@ use super::managed;
 use super::meta;
 use super::store::Key;
 use super::update::check_name;
-use super::world::{Ownership, World};
+use super::world::{Ownership, World, Written};
 
 impl World {
-    /// Applies the body of a PATCH; true when that created the object.
-    pub fn patch(&mut self, kind: &Kind, call: &Call, body: Value) -> Result<(bool, Arc<Value>), Refusal> {
+    /// Applies the body of a PATCH.
+    pub fn patch(&mut self, kind: &Kind, call: &Call, body: Value) -> Result<Written, Refusal> {
         let content_type = call.content_type.split(';').next().unwrap_or_default().trim();
         if content_type == "application/apply-patch+yaml" {
             return self.apply(kind, call, body);
@@ -56,11 +54,14 @@ impl World {
             return Err(Refusal::bad_request("the patched object is not an object"));
         }
         let writer = self.writer(kind, call);
-        let updated = self.update(kind, call, &old, new, &Ownership::OfChanges(&writer))?;
-        Ok((false, updated))
+        let object = self.update(kind, call, &old, new, &Ownership::OfChanges(&writer))?;
+        Ok(Written {
+            created: false,
+            object,
+        })
     }
 
-    fn apply(&mut self, kind: &Kind, call: &Call, mut config: Value) -> Result<(bool, Arc<Value>), Refusal> {
+    fn apply(&mut self, kind: &Kind, call: &Call, mut config: Value) -> Result<Written, Refusal> {
         check_apply(kind, call, &config)?;
         check_name(call, &config)?;
         let (force, writer) = (call.is_set("force"), self.writer(kind, call));
@@ -80,8 +81,11 @@ impl World {
             }
             let nothing = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {}});
             let object = managed::apply(self.shape(kind), &nothing, &config, &writer, force)?;
-            let created = self.create(kind, call, object, &Ownership::Settled)?;
-            return Ok((true, created));
+            let object = self.create(kind, call, object, &Ownership::Settled)?;
+            return Ok(Written {
+                created: true,
+                object,
+            });
         };
         let mut new = managed::apply(self.shape(kind), &old, &config, &writer, force)?;
         let metadata = meta::metadata(&mut new);
@@ -91,8 +95,11 @@ impl World {
         if !wanted_uid.is_empty() {
             metadata.insert("uid".to_owned(), json!(wanted_uid));
         }
-        let updated = self.update(kind, call, &old, new, &Ownership::Settled)?;
-        Ok((false, updated))
+        let object = self.update(kind, call, &old, new, &Ownership::Settled)?;
+        Ok(Written {
+            created: false,
+            object,
+        })
     }
 }
 

@@ -36,9 +36,12 @@ impl World {
         let Some(all) = self.store.collection_of(kind) else {
             return Ok(json!({}));
         };
-        let (revision, after) = match call.parameter("continue") {
+        let Page { revision, after } = match call.parameter("continue") {
             Some(token) => from_token(token)?,
-            None => (self.revision_to_read(call, staleness)?, None),
+            None => Page {
+                revision: self.revision_to_read(call, staleness)?,
+                after: None,
+            },
         };
         let objects = all.at(revision).ok_or_else(|| too_old(call))?;
         let limit = call
@@ -129,12 +132,22 @@ fn to_token(revision: u64, last: &Key) -> String {
     STANDARD.encode(json!([revision, last.namespace, last.name]).to_string())
 }
 
-fn from_token(token: &str) -> Result<(u64, Option<Key>), Refusal> {
+/// Where a list begins.
+struct Page {
+    revision: u64,
+    /// The last object of the page before.
+    after: Option<Key>,
+}
+
+fn from_token(token: &str) -> Result<Page, Refusal> {
     let unusable = || Refusal::bad_request("continue key is not valid");
     let bytes = STANDARD.decode(token).map_err(|_| unusable())?;
     let (revision, namespace, name): (u64, String, String) =
         serde_json::from_slice(&bytes).map_err(|_| unusable())?;
-    Ok((revision, Some(Key { namespace, name })))
+    Ok(Page {
+        revision,
+        after: Some(Key { namespace, name }),
+    })
 }
 
 fn too_old(call: &Call) -> Refusal {

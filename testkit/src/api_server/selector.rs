@@ -10,7 +10,7 @@ use super::kinds::Kind;
 #[derive(Clone, Debug, Default)]
 pub struct Selector {
     labels: Vec<Requirement>,
-    fields: Vec<(Field, bool, String)>,
+    fields: Vec<FieldRequirement>,
 }
 
 #[derive(Clone, Debug)]
@@ -27,6 +27,14 @@ enum Field {
     Namespace,
     /// One that the definition names, as a JSON pointer.
     Selectable(String),
+}
+
+/// Whether a field equals a value, or differs from it.
+#[derive(Clone, Debug)]
+struct FieldRequirement {
+    field: Field,
+    equal: bool,
+    value: String,
 }
 
 impl Selector {
@@ -54,14 +62,17 @@ impl Selector {
         let metadata = &object["metadata"];
         let labels = &metadata["labels"];
         self.labels.iter().all(|requirement| requirement.holds(labels))
-            && self.fields.iter().all(|(field, equal, wanted)| {
-                let actual = match field {
-                    Field::Name => text(metadata.get("name")),
-                    Field::Namespace => text(metadata.get("namespace")),
-                    Field::Selectable(pointer) => text(object.pointer(pointer)),
-                };
-                (actual == *wanted) == *equal
-            })
+            && self
+                .fields
+                .iter()
+                .all(|FieldRequirement { field, equal, value }| {
+                    let actual = match field {
+                        Field::Name => text(metadata.get("name")),
+                        Field::Namespace => text(metadata.get("namespace")),
+                        Field::Selectable(pointer) => text(object.pointer(pointer)),
+                    };
+                    (actual == *value) == *equal
+                })
     }
 }
 
@@ -145,7 +156,7 @@ fn requirement(part: &str) -> Result<Requirement, Refusal> {
     })
 }
 
-fn field_requirement(kind: &Kind, part: &str) -> Result<(Field, bool, String), Refusal> {
+fn field_requirement(kind: &Kind, part: &str) -> Result<FieldRequirement, Refusal> {
     for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
         if let Some((key, value)) = part.split_once(operator) {
             let field = match key {
@@ -156,7 +167,11 @@ fn field_requirement(kind: &Kind, part: &str) -> Result<(Field, bool, String), R
                 }
                 _ => return Err(Refusal::bad_request(format!("field label not supported: {key}"))),
             };
-            return Ok((field, equal, value.to_owned()));
+            return Ok(FieldRequirement {
+                field,
+                equal,
+                value: value.to_owned(),
+            });
         }
     }
     Err(Refusal::bad_request(format!("invalid field selector: {part}")))

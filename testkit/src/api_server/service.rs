@@ -19,7 +19,7 @@ use super::errors::Refusal;
 use super::faults::{Disturbance, DisturbedAnswer};
 use super::kinds::Kind;
 use super::watch::Watch;
-use super::world::{Ownership, World};
+use super::world::{Ownership, World, Written};
 
 /// The server as a service, cloneable, for `kube::Client` and for layers around it.
 #[derive(Clone)]
@@ -100,12 +100,16 @@ fn carry_out(
     answer: DisturbedAnswer,
 ) -> Option<Response<AnswerBody>> {
     let executed = takes_effect.then(|| execute(shared, call));
-    let changed = executed.as_ref().is_some_and(|(_, changed)| *changed);
+    let changed = executed.as_ref().is_some_and(|executed| executed.changed);
     match (answer, executed) {
         (DisturbedAnswer::Real, Some(executed)) => Some(note(shared, call, executed)),
         (DisturbedAnswer::Refused(code, retry_after), _) => {
             let refusal = Refusal::injected(code, retry_after);
-            Some(note(shared, call, (Err(refusal), changed)))
+            let executed = Executed {
+                answer: Err(refusal),
+                changed,
+            };
+            Some(note(shared, call, executed))
         }
         (DisturbedAnswer::Real | DisturbedAnswer::Reset | DisturbedAnswer::Silence, _) => {
             shared.log().note(shared.now(), call, 0, changed, None);
@@ -114,15 +118,24 @@ fn carry_out(
     }
 }
 
-/// Carries the request out; true when it changed the store.
-fn execute(shared: &Arc<Shared>, call: &Call) -> (Result<Answer, Refusal>, bool) {
+/// How a request ended.
+struct Executed {
+    answer: Result<Answer, Refusal>,
+    /// Whether it changed the store.
+    changed: bool,
+}
+
+fn execute(shared: &Arc<Shared>, call: &Call) -> Executed {
     if call.verb == Verb::Watch {
         let kind = shared.world().kind(call);
         let answer = match kind {
             Some(kind) => Watch::start(shared, kind, call).map(|watch| Answer::Watch(Box::new(watch))),
             None => Ok(no_such_path()),
         };
-        return (answer, false);
+        return Executed {
+            answer,
+            changed: false,
+        };
     }
     let staleness = shared.faults().staleness();
     let mut world = shared.world();
@@ -132,7 +145,10 @@ fn execute(shared: &Arc<Shared>, call: &Call) -> (Result<Answer, Refusal>, bool)
     let revision = world.store.revision();
     drop(world);
     shared.announce(revision);
-    (answer, revision != before)
+    Executed {
+        answer,
+        changed: revision != before,
+    }
 }
 
 fn dispatch(world: &mut World, call: &Call, staleness: super::Staleness) -> Result<Answer, Refusal> {
@@ -167,11 +183,11 @@ fn dispatch(world: &mut World, call: &Call, staleness: super::Staleness) -> Resu
             Ok(created_or_ok(true, &object))
         }
         Verb::Update => {
-            let (created, object) = world.replace(&kind, call, body(call)?)?;
+            let Written { created, object } = world.replace(&kind, call, body(call)?)?;
             Ok(created_or_ok(created, &object))
         }
         Verb::Patch => {
-            let (created, object) = world.patch(&kind, call, body(call)?)?;
+            let Written { created, object } = world.patch(&kind, call, body(call)?)?;
             Ok(if call.wants_metadata_only() {
                 created_or_ok(created, &super::meta::partial(&object))
             } else {
@@ -216,11 +232,7 @@ fn no_such_path() -> Answer {
 }
 
 /// Writes the request down and makes the response.
-fn note(
-    shared: &Shared,
-    call: &Call,
-    (answer, changed): (Result<Answer, Refusal>, bool),
-) -> Response<AnswerBody> {
+fn note(shared: &Shared, call: &Call, Executed { answer, changed }: Executed) -> Response<AnswerBody> {
     let mut version = None;
     let response = match answer {
         Ok(Answer::Object(code, object)) => {

@@ -11,29 +11,30 @@ use super::errors::{FieldError, Refusal};
 use super::kinds::Kind;
 use super::meta;
 use super::store::Key;
-use super::world::{Ownership, World};
+use super::world::{Ownership, World, Written};
 
 impl World {
     /// Replaces an object, or its status.
-    pub fn replace(
-        &mut self,
-        kind: &Kind,
-        call: &Call,
-        mut new: Value,
-    ) -> Result<(bool, Arc<Value>), Refusal> {
+    pub fn replace(&mut self, kind: &Kind, call: &Call, mut new: Value) -> Result<Written, Refusal> {
         fill_in_type(kind, &mut new)?;
         check_name(call, &new)?;
         let key = Key::new(&call.namespace, &call.name);
         let writer = self.writer(kind, call);
         let Some(old) = self.store.get(kind, &key).cloned() else {
             if kind.create_on_update && call.subresource.is_empty() {
-                let created = self.create(kind, call, new, &Ownership::OfChanges(&writer))?;
-                return Ok((true, created));
+                let object = self.create(kind, call, new, &Ownership::OfChanges(&writer))?;
+                return Ok(Written {
+                    created: true,
+                    object,
+                });
             }
             return Err(Refusal::not_found(kind, &call.name));
         };
-        let updated = self.update(kind, call, &old, new, &Ownership::OfChanges(&writer))?;
-        Ok((false, updated))
+        let object = self.update(kind, call, &old, new, &Ownership::OfChanges(&writer))?;
+        Ok(Written {
+            created: false,
+            object,
+        })
     }
 
     /// Brings `new` in the place of `old`: preconditions, what this door may change, admission, generation,

@@ -12,6 +12,7 @@ use super::managed::{self, Writer};
 use super::meta;
 use super::schema::{self, Schema};
 use super::store::{Key, Store};
+use crate::rng::Rng;
 
 /// The store, the names it gives out, and the time.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub struct World {
     pub metadata: Arc<Schema>,
     /// Set before each request.
     pub now: Timestamp,
-    serial: u64,
+    ids: Rng,
 }
 
 /// How field ownership of a written object comes about.
@@ -31,13 +32,20 @@ pub enum Ownership<'a> {
     Settled,
 }
 
+/// What a write left.
+pub struct Written {
+    /// Whether the object was not there before.
+    pub created: bool,
+    pub object: Arc<Value>,
+}
+
 impl World {
     pub fn new(now: Timestamp) -> Result<Self, String> {
         let mut world = Self {
             store: Store::new(kinds::built_in()),
             metadata: Arc::new(schema::metadata()?),
             now,
-            serial: 0,
+            ids: Rng::default(),
         };
         for name in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             world.add_namespace(name);
@@ -66,8 +74,8 @@ impl World {
 
     /// A fresh uid: random in appearance, the same in every run.
     pub fn new_uid(&mut self) -> String {
-        let high = self.scrambled();
-        let low = self.scrambled();
+        let high = self.ids.draw();
+        let low = self.ids.draw();
         let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
         uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
     }
@@ -75,7 +83,7 @@ impl World {
     /// Five characters for `generateName`, from the alphabet of the real server.
     pub fn new_suffix(&mut self) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        let mut number = self.scrambled();
+        let mut number = self.ids.draw();
         (0..5)
             .map(|_| {
                 let index = usize::try_from(number % ALPHABET.len() as u64).unwrap_or_default();
@@ -83,15 +91,6 @@ impl World {
                 char::from(ALPHABET[index])
             })
             .collect()
-    }
-
-    fn scrambled(&mut self) -> u64 {
-        // splitmix64
-        self.serial = self.serial.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.serial;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 
     pub fn writer(&self, kind: &Kind, call: &Call) -> Writer {

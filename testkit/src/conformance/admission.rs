@@ -6,7 +6,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::bench::{
-    Bench, GROUP, RawAnswer, causes, depot_definition, eventually, install, refused, uninstall,
+    Bench, Cause, GROUP, RawAnswer, causes, depot_definition, eventually, install, refused, uninstall,
 };
 
 async fn refusal_of(bench: &Bench, spec: Value) -> Status {
@@ -169,11 +169,11 @@ pub async fn a_missing_required_field_is_named(bench: Bench) {
     let status = refusal_of(&bench, json!({"stops": [{"hours": 1}]})).await;
     let causes = causes(&status);
     assert!(
-        causes.contains(&("spec.label".to_owned(), "Required value".to_owned())),
+        causes.contains(&Cause::new("spec.label", "Required value")),
         "{causes:?}"
     );
     assert!(
-        causes.contains(&("spec.stops[0].city".to_owned(), "Required value".to_owned())),
+        causes.contains(&Cause::new("spec.stops[0].city", "Required value")),
         "{causes:?}"
     );
     let details = status.details.unwrap();
@@ -278,10 +278,7 @@ pub async fn rules_see_the_whole_object(bench: Bench) {
     assert_eq!(causes.len(), 1, "{causes:?}");
     assert_eq!(
         causes[0],
-        (
-            "spec".to_owned(),
-            "Invalid value: heavy parcels are Large".to_owned()
-        )
+        Cause::new("spec", "Invalid value: heavy parcels are Large")
     );
     bench
         .create(json!({"metadata": {"name": "a"}, "spec": {"label": "a", "weight": 60, "size": "Large"}}))

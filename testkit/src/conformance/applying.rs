@@ -3,7 +3,7 @@
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::bench::{Bench, RawAnswer, causes, refused, version};
+use super::bench::{Bench, Cause, RawAnswer, causes, refused, version};
 
 pub async fn an_apply_creates_what_is_not_there(bench: Bench) {
     let body = json!({"spec": {"label": "a"}});
@@ -87,7 +87,7 @@ pub async fn an_apply_over_anothers_value_conflicts_unless_forced(bench: Bench) 
     );
     assert_eq!(
         causes(&status),
-        [(".spec.label".to_owned(), "conflict with \"one\"".to_owned())]
+        [Cause::new(".spec.label", "conflict with \"one\"")]
     );
     let applied = bench.apply("two", true, "a", other).await.unwrap();
     assert_eq!(applied.data["spec"]["label"], "b");

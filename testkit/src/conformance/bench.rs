@@ -299,8 +299,24 @@ pub fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> Status {
     }
 }
 
+/// A field that a refusal blames.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cause {
+    pub field: String,
+    pub message: String,
+}
+
+impl Cause {
+    pub fn new(field: &str, message: &str) -> Self {
+        Self {
+            field: field.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}
+
 /// The fields that a refusal blames, with what it says about each, sorted.
-pub fn causes(status: &Status) -> Vec<(String, String)> {
+pub fn causes(status: &Status) -> Vec<Cause> {
     let causes = status
         .details
         .as_ref()
@@ -308,7 +324,7 @@ pub fn causes(status: &Status) -> Vec<(String, String)> {
         .unwrap_or_default();
     let mut causes: Vec<_> = causes
         .into_iter()
-        .map(|cause| (cause.field, cause.message))
+        .map(|cause| Cause::new(&cause.field, &cause.message))
         .collect();
     causes.sort();
     causes

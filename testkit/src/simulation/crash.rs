@@ -38,7 +38,7 @@ pub fn on_paused_time<T>(run: impl Future<Output = T>) -> T {
 /// With one line for each crash point that came to another end.
 pub fn crash_everywhere(scenario: &Scenario) -> usize {
     let undisturbed = on_paused_time(run(scenario, None));
-    let (end, effects) = match undisturbed {
+    let Run { end, effects } = match undisturbed {
         Ok(undisturbed) => undisturbed,
         Err(why) => panic!("{} fails without any crash: {why}", scenario.name),
     };
@@ -73,16 +73,22 @@ pub fn crash_everywhere(scenario: &Scenario) -> usize {
 
 /// One crash point again.
 pub fn replay_crash(scenario: &Scenario, number: usize, phase: Phase) -> Result<(), String> {
-    let (end, _) = on_paused_time(run(scenario, None))?;
-    on_paused_time(crash(scenario, &end, (number, phase)))
+    let undisturbed = on_paused_time(run(scenario, None))?;
+    on_paused_time(crash(scenario, &undisturbed.end, (number, phase)))
 }
 
 async fn crash(scenario: &Scenario, undisturbed: &End, point: (usize, Phase)) -> Result<(), String> {
-    let (end, _) = run(scenario, Some(point)).await?;
-    compare(scenario, undisturbed, &end)
+    let crashed = run(scenario, Some(point)).await?;
+    compare(scenario, undisturbed, &crashed.end)
 }
 
-async fn run(scenario: &Scenario, crash_at: Option<(usize, Phase)>) -> Result<(End, Vec<String>), String> {
+/// How a run ended, and its effects in their order.
+struct Run {
+    end: End,
+    effects: Vec<String>,
+}
+
+async fn run(scenario: &Scenario, crash_at: Option<(usize, Phase)>) -> Result<Run, String> {
     let mut simulation = Simulation::start().await;
     simulation.run_all(&scenario.before).await?;
     // What is still being reported of the actions before is no part of this run.
@@ -113,7 +119,7 @@ async fn run(scenario: &Scenario, crash_at: Option<(usize, Phase)>) -> Result<(E
         Some(_) if !simulation.wire.crashed() => {
             Err("the process did not die: this point was not reached".to_owned())
         }
-        _ => Ok((end, effects)),
+        _ => Ok(Run { end, effects }),
     }
 }
 

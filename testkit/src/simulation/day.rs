@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use simulator::{Delay, Fault, FaultRule, Faults, Lag, Profile, Rename, Seed, SeedUser, Surface};
 
 use super::crash::on_paused_time;
-use super::rng::Rng;
 use super::schedule::{disturbance, finish, is_the_operators};
 use super::settings::{in_profile, quirks, some_settings};
 use super::{Action, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant, with};
+use crate::rng::Rng;
 
 const MAILBOXES: u64 = 100;
 const PEOPLE: u64 = 40;

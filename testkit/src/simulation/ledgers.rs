@@ -203,7 +203,7 @@ impl Simulation {
             }
         }
         let departed = wishes::departed(&self.world);
-        for (member, right, state) in listed(ledger) {
+        for Listed { member, right, state } in listed(ledger) {
             if state != "Removed" && departed.contains(&member) && held.contains(&(member, right)) {
                 found.push(format!("{member} has left and holds {right:?}"));
             }
@@ -223,7 +223,7 @@ impl Simulation {
         found.extend(left.map(|(member, right)| format!("{member} has left and holds {right:?}")));
         let own = name(resource);
         let wanted = wishes::wanted(&self.world);
-        for (member, right, state) in listed(ledger) {
+        for Listed { member, right, state } in listed(ledger) {
             if state == "Removed" {
                 continue;
             }
@@ -301,14 +301,22 @@ pub fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-/// Everybody whom a ledger lists, with each right and its state.
-fn listed(ledger: &Value) -> Vec<(Uuid, Right, &str)> {
+/// A right that a ledger lists.
+struct Listed<'a> {
+    member: Uuid,
+    right: Right,
+    state: &'a str,
+}
+
+/// Everybody whom a ledger lists, with each right.
+fn listed(ledger: &Value) -> Vec<Listed<'_>> {
     let mut listed = Vec::new();
     for person in ledger["spec"]["people"].as_array().into_iter().flatten() {
         let rights = person["rights"].as_object().into_iter().flatten();
         for (right, entry) in rights {
-            if let (Ok(id), Some(right)) = (text(&person["id"]).parse(), Right::parse(right)) {
-                listed.push((id, right, text(&entry["state"])));
+            if let (Ok(member), Some(right)) = (text(&person["id"]).parse(), Right::parse(right)) {
+                let state = text(&entry["state"]);
+                listed.push(Listed { member, right, state });
             }
         }
     }
@@ -318,8 +326,8 @@ fn listed(ledger: &Value) -> Vec<(Uuid, Right, &str)> {
 /// Who can use what, as the ledger says.
 fn had(ledger: &Value) -> BTreeSet<(String, String)> {
     let listed = listed(ledger).into_iter();
-    let has = listed.filter(|(_, _, state)| matches!(*state, "Granted" | "Held" | "Removing"));
-    has.map(|(id, right, _)| (id.to_string(), format!("{right:?}")))
+    let has = listed.filter(|listed| matches!(listed.state, "Granted" | "Held" | "Removing"));
+    has.map(|listed| (listed.member.to_string(), format!("{:?}", listed.right)))
         .collect()
 }
 

@@ -9,7 +9,7 @@ use simulator::{Actor, JournalEntry, JournalKind};
 
 use super::expectations::{MARKER_ATTRIBUTE, id_of, objects};
 use super::model;
-use super::rights::{Pair, changes};
+use super::rights::{Pair, RightsChange, changes};
 use super::wishes::{Key, Right};
 use super::{INTERVAL, Simulation};
 
@@ -323,10 +323,10 @@ impl Simulation {
                 right: Right::parse(right)?,
             })
         };
-        let (added, removed) = changes(name, parameters);
+        let RightsChange { given, taken } = changes(name, parameters);
         let patience = SignedDuration::try_from(patience.old_plans).unwrap();
         let before = entry.at.saturating_sub(patience).unwrap();
-        for key in added.into_iter().filter_map(key) {
+        for key in given.into_iter().filter_map(key) {
             if !self.expected.asked_for(&key, before, entry.at).some {
                 wrongs.push(format!(
                     "{}: {key:?} was granted and nobody asked for it",
@@ -334,7 +334,7 @@ impl Simulation {
                 ));
             }
         }
-        for key in removed.into_iter().filter_map(key) {
+        for key in taken.into_iter().filter_map(key) {
             if self.expected.asked_for(&key, before, entry.at).all
                 && !self.expected.was_remapped(&key)
                 && !self.expected.ended_without_mailbox(&key, entry.at)

@@ -8,7 +8,29 @@ use super::model::texts;
 pub type Pair = (String, &'static str);
 
 /// Which rights a cmdlet gives and takes.
-pub fn changes(cmdlet: &str, parameters: &Value) -> (Vec<Pair>, Vec<Pair>) {
+#[derive(Default)]
+pub struct RightsChange {
+    pub given: Vec<Pair>,
+    pub taken: Vec<Pair>,
+}
+
+impl RightsChange {
+    fn giving(given: Vec<Pair>) -> Self {
+        Self {
+            given,
+            taken: Vec::new(),
+        }
+    }
+
+    fn taking(taken: Vec<Pair>) -> Self {
+        Self {
+            given: Vec::new(),
+            taken,
+        }
+    }
+}
+
+pub fn changes(cmdlet: &str, parameters: &Value) -> RightsChange {
     let one = |field: &str, right| {
         let holder = parameters[field].as_str().map(str::to_owned);
         // Without a holder it clears the automapping of all.
@@ -19,11 +41,14 @@ pub fn changes(cmdlet: &str, parameters: &Value) -> (Vec<Pair>, Vec<Pair>) {
         list.into_iter().map(|holder| (holder, "SendOnBehalf")).collect()
     };
     match cmdlet {
-        "Add-MailboxPermission" => (one("User", "FullAccess"), vec![]),
-        "Remove-MailboxPermission" => (vec![], one("User", "FullAccess")),
-        "Add-RecipientPermission" => (one("Trustee", "SendAs"), vec![]),
-        "Remove-RecipientPermission" => (vec![], one("Trustee", "SendAs")),
-        "Set-Mailbox" => (on_behalf("Add"), on_behalf("Remove")),
-        _ => (vec![], vec![]),
+        "Add-MailboxPermission" => RightsChange::giving(one("User", "FullAccess")),
+        "Remove-MailboxPermission" => RightsChange::taking(one("User", "FullAccess")),
+        "Add-RecipientPermission" => RightsChange::giving(one("Trustee", "SendAs")),
+        "Remove-RecipientPermission" => RightsChange::taking(one("Trustee", "SendAs")),
+        "Set-Mailbox" => RightsChange {
+            given: on_behalf("Add"),
+            taken: on_behalf("Remove"),
+        },
+        _ => RightsChange::default(),
     }
 }

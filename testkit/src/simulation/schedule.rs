@@ -12,10 +12,10 @@ use simulator::{Delay, Fault, FaultRule, Faults, Lag, Profile, Seed, Surface};
 use super::crash::on_paused_time;
 use super::line::with_profile;
 use super::oracle::MEMORY_HOLDS;
-use super::rng::Rng;
 use super::settings::in_profile;
 use super::{Action, Actions, Patience, Scenario, Simulation};
 use crate::api_server::{Call, Disturbance, Staleness, Verb};
+use crate::rng::Rng;
 
 /// Faults of Kubernetes.
 #[derive(Debug)]

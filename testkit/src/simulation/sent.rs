@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::ledgers::text;
-use super::rights::{Pair, changes};
+use super::rights::{Pair, RightsChange, changes};
 use super::{Patience, Simulation};
 
 /// A write to Exchange, with what was stored when it left.
@@ -36,8 +36,8 @@ impl Simulation {
             }
             return;
         }
-        let (added, removed) = changes(&sent.cmdlet, &sent.parameters);
-        if removed.iter().any(|pair| self.too_early(sent, pair)) {
+        let RightsChange { given, taken } = changes(&sent.cmdlet, &sent.parameters);
+        if taken.iter().any(|pair| self.too_early(sent, pair)) {
             wrongs.push(sent.wrong("its ledger was restored less than an hour ago"));
         }
         // What was under way is sent all the same.
@@ -47,14 +47,14 @@ impl Simulation {
         let old_plans = SignedDuration::try_from(patience.old_plans).unwrap();
         let long_ago = sent.at.saturating_sub(old_plans).unwrap();
         let is_wanted = |pair| sent.ledgers.iter().any(|ledger| wants(ledger, pair));
-        if !added.iter().all(is_wanted) {
+        if !given.iter().all(is_wanted) {
             wrongs.push(sent.wrong("no ledger lists the grant"));
         }
         let is_admitted = |pair| {
             let mut ledgers = sent.ledgers.iter();
             ledgers.any(|ledger| self.admits(sent, ledger, pair, long_ago))
         };
-        if !removed.iter().all(is_admitted) {
+        if !taken.iter().all(is_admitted) {
             wrongs.push(sent.wrong("no ledger announces the revocation"));
         }
         let has_no_resource = !sent.ledgers.is_empty()
@@ -62,7 +62,7 @@ impl Simulation {
                 .ledgers
                 .iter()
                 .all(|ledger| is_released_since(ledger, long_ago));
-        // Automapping was being changed when the resource went.
+        // Automapping was being changed when the resource was deleted.
         let is_remapped = |pair| {
             let mut entries = sent.ledgers.iter().filter_map(|ledger| entry(ledger, pair));
             entries.any(|entry| entry["remapping"] == true)
@@ -70,7 +70,7 @@ impl Simulation {
         let outlives = if sent.is_to_graph() {
             sent.may_close_sign_in()
         } else {
-            !(removed.is_empty() && added.is_empty()) && added.iter().all(is_remapped)
+            !(taken.is_empty() && given.is_empty()) && given.iter().all(is_remapped)
         };
         if has_no_resource && !outlives {
             wrongs.push(sent.wrong("its mailbox has no resource"));

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use simulator::{Fault, FaultRule, Faults, Profile, Rename, Seed, SeedUser};
 
 use super::crash::on_paused_time;
-use super::rng::Rng;
 use super::schedule::finish;
 use super::settings::{in_profile, quirks, some_settings};
 use super::slips::Slip;
 use super::{Action, Actions, Patience, Simulation};
 use crate::manifests::{mailbox, permission, tenant as usual_tenant, with};
+use crate::rng::Rng;
 use crate::world::START;
 
 const MAILBOXES: [&str; 4] = ["sales", "info", "help", "events"];

@@ -15,11 +15,11 @@ use shared_mailbox_operator::api::{MailboxLedger, MailboxPermission, SharedMailb
 use super::ledgers::text;
 use super::model::{self, home, name};
 use super::rights::{Pair, changes};
-use super::rng::Rng;
 use super::sent::{Sent, entry};
 use super::sequence::{LEGACY, USERS};
 use super::wishes::{self, Right};
 use super::{Action, INTERVAL, Patience, Simulation};
+use crate::rng::Rng;
 
 /// So long after a ledger was restored nothing that it lists is revoked; the operator counts from when it sees it.
 const GRACE: SignedDuration = SignedDuration::from_mins(59);
@@ -307,7 +307,7 @@ impl Simulation {
             if !sent.ledgers.iter().any(is_its) {
                 continue;
             }
-            for (holder, right) in changes(&sent.cmdlet, &sent.parameters).1 {
+            for (holder, right) in changes(&sent.cmdlet, &sent.parameters).taken {
                 let (Some(member), Some(right)) = (self.world.tenant.object_id(&holder), Right::parse(right))
                 else {
                     continue;

@@ -194,7 +194,7 @@ impl Wire {
             .flat_map(|tenant| super::model::texts(&tenant["spec"]["departed"]))
             .collect();
         let ended = super::wishes::ended(server);
-        for (cmdlet, parameters) in calls {
+        for Written { cmdlet, parameters } in calls {
             let concerns = |ledger: &&Arc<Value>| {
                 let spec = &ledger["spec"];
                 let is = |one: &Value, other: &Value| one.is_string() && one == other;
@@ -303,33 +303,40 @@ fn effect_at_exchange(request: &Request<Bytes>) -> Option<String> {
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
     let mut calls = Vec::new();
     calls_in(&body, &mut calls);
-    let names: Vec<String> = calls.into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = calls.into_iter().map(|call| call.cmdlet).collect();
     (!names.is_empty()).then(|| names.join(" + "))
 }
 
+/// A write that leaves for Exchange or Graph. One to Graph is named by its method and path, and its identity is the account.
+struct Written {
+    cmdlet: String,
+    parameters: Value,
+}
+
 /// A write to an account through Graph, with whose it is.
-fn written_to_graph(request: &Request<Bytes>) -> Option<(String, Value)> {
+fn written_to_graph(request: &Request<Bytes>) -> Option<Written> {
     let path = request.uri().path();
     let (_, rest) = path.split_once("/users/")?;
     let account = rest.split('/').next().unwrap_or_default();
     let is_write = request.method() != Method::GET;
-    is_write.then(|| {
-        (
-            format!("{} {path}", request.method()),
-            json!({ "Identity": account }),
-        )
+    is_write.then(|| Written {
+        cmdlet: format!("{} {path}", request.method()),
+        parameters: json!({ "Identity": account }),
     })
 }
 
 /// The writing cmdlets in a body, with their parameters.
-fn calls_in(value: &Value, calls: &mut Vec<(String, Value)>) {
+fn calls_in(value: &Value, calls: &mut Vec<Written>) {
     match value {
         Value::Object(fields) => {
             if let Some(name) = fields.get("CmdletName").and_then(Value::as_str)
                 && !name.starts_with("Get-")
             {
                 let parameters = fields.get("Parameters").cloned().unwrap_or_default();
-                calls.push((name.to_owned(), parameters));
+                calls.push(Written {
+                    cmdlet: name.to_owned(),
+                    parameters,
+                });
             }
             for field in fields.values() {
                 calls_in(field, calls);
