@@ -4,18 +4,29 @@
 use serde_json::{Value, json};
 use simulator::{AccessRight, AccessRow, Control, Seed, SendAsRow, Standing};
 
-use crate::client::{Client, table};
+use crate::client::{Client, failure, table};
 
 const FIRST: &str = "first.member@contoso.com";
 const SECOND: &str = "second.member@contoso.com";
 /// Of no account that there is.
 const STRAY: &str = "S-1-5-21-1-2-3-4";
 
-async fn with_mailbox() -> (Client, Value, Control) {
+/// A tenant with one mailbox.
+struct Scene {
+    client: Client,
+    guid: Value,
+    control: Control,
+}
+
+async fn with_mailbox() -> Scene {
     let client = Client::contoso().await;
     let guid = client.new_mailbox("sales@contoso.com").await["Guid"].clone();
     let control = client.tenant.control();
-    (client, guid, control)
+    Scene {
+        client,
+        guid,
+        control,
+    }
 }
 
 fn full_access(guid: &Value, user: &str) -> Value {
@@ -49,7 +60,11 @@ async fn row_of(client: &Client, guid: &Value, sid: &str) -> Value {
 
 #[tokio::test]
 async fn entries_of_deleted_people_hide_until_asked_for_and_come_back_with_a_restore() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     for user in [FIRST, SECOND] {
         client
             .run("Add-MailboxPermission", full_access(&guid, user))
@@ -73,7 +88,11 @@ async fn entries_of_deleted_people_hide_until_asked_for_and_come_back_with_a_res
 
 #[tokio::test]
 async fn hidden_entries_are_removed_by_their_sid() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     client
         .run("Add-MailboxPermission", full_access(&guid, FIRST))
         .await
@@ -99,7 +118,11 @@ async fn hidden_entries_are_removed_by_their_sid() {
 
 #[tokio::test]
 async fn an_entry_of_nobody_is_a_bare_sid() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     let id = control
         .inject_access("sales@contoso.com", &AccessRow::of(STRAY))
         .unwrap();
@@ -138,7 +161,11 @@ async fn an_entry_of_nobody_is_a_bare_sid() {
 
 #[tokio::test]
 async fn a_refusal_is_a_row_of_its_own() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     let mut deny = full_access(&guid, FIRST);
     deny["Deny"] = true.into();
     client.run("Add-MailboxPermission", deny.clone()).await.rows();
@@ -172,7 +199,11 @@ async fn a_refusal_is_a_row_of_its_own() {
 
 #[tokio::test]
 async fn a_refusal_to_send_as_is_no_grant() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     let deny = SendAsRow {
         deny: true,
         ..SendAsRow::of(FIRST)
@@ -200,7 +231,11 @@ async fn a_refusal_to_send_as_is_no_grant() {
 
 #[tokio::test]
 async fn an_inherited_entry_is_shown_as_such_and_stays() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     let standing = Standing::Inherited;
     control
         .inject_access(
@@ -260,7 +295,11 @@ async fn an_inherited_entry_is_shown_as_such_and_stays() {
 
 #[tokio::test]
 async fn an_entry_that_wont_go_says_each_time_that_it_isnt_there() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     client
         .run("Add-MailboxPermission", full_access(&guid, FIRST))
         .await
@@ -294,7 +333,11 @@ async fn an_entry_that_wont_go_says_each_time_that_it_isnt_there() {
 
 #[tokio::test]
 async fn rights_of_one_row_go_in_one_call() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     let rights = vec![
         AccessRight::FullAccess,
         AccessRight::ReadPermission,
@@ -316,7 +359,11 @@ async fn rights_of_one_row_go_in_one_call() {
 
 #[tokio::test]
 async fn a_deleted_persons_send_as_shows_a_made_up_account_until_it_is_gone() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     client
         .run("Add-RecipientPermission", send_as(&guid, FIRST))
         .await
@@ -351,7 +398,11 @@ async fn a_tenant_may_leave_out_whether_send_as_is_inherited() {
 
 #[tokio::test]
 async fn the_limit_counts_what_hides_but_not_what_is_inherited() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     for n in 0..499 {
         let row = AccessRow::of(&format!("S-1-5-21-1-2-3-{n}"));
         control.inject_access("sales@contoso.com", &row).unwrap();
@@ -371,7 +422,7 @@ async fn the_limit_counts_what_hides_but_not_what_is_inherited() {
     let answer = client
         .run("Add-MailboxPermission", full_access(&guid, SECOND))
         .await;
-    assert_eq!(answer.failure(), (500, "InvalidOperationException"));
+    assert_eq!(answer.failure(), failure(500, "InvalidOperationException"));
     assert!(
         answer
             .message()
@@ -385,7 +436,11 @@ async fn the_limit_counts_what_hides_but_not_what_is_inherited() {
 
 #[tokio::test]
 async fn clearing_automapping_and_resetting_name_nobody() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     client
         .run("Add-MailboxPermission", full_access(&guid, FIRST))
         .await
@@ -394,7 +449,7 @@ async fn clearing_automapping_and_resetting_name_nobody() {
         let mut parameters = full_access(&guid, FIRST);
         parameters[switch] = true.into();
         let answer = client.run("Remove-MailboxPermission", parameters).await;
-        assert_eq!(answer.failure(), (400, "ParameterBindingException"));
+        assert_eq!(answer.failure(), failure(400, "ParameterBindingException"));
     }
     let view = control.mailbox("sales@contoso.com").unwrap();
     assert!(view.full_access[0].auto_mapping);
@@ -419,7 +474,11 @@ async fn clearing_automapping_and_resetting_name_nobody() {
 
 #[tokio::test]
 async fn a_deleted_delegate_drops_out_of_send_on_behalf() {
-    let (client, guid, control) = with_mailbox().await;
+    let Scene {
+        client,
+        guid,
+        control,
+    } = with_mailbox().await;
     let set = json!({"Identity": guid, "GrantSendOnBehalfTo": table(&[FIRST, SECOND], &[])});
     client.run("Set-Mailbox", set).await.rows();
     control.delete_user(FIRST).unwrap();

@@ -18,15 +18,30 @@ async fn client(sign_in: SignInForm) -> Client {
     client
 }
 
-/// `accountEnabled` as Graph shows it, and `AccountDisabled` as Exchange does.
-async fn shown(client: &Client) -> (Value, Value) {
+/// What is shown of the account.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    /// `accountEnabled` of Graph.
+    enabled: Value,
+    /// `AccountDisabled` of Exchange.
+    disabled: Value,
+}
+
+fn is(enabled: bool, disabled: bool) -> Shown {
+    Shown {
+        enabled: json!(enabled),
+        disabled: json!(disabled),
+    }
+}
+
+async fn shown(client: &Client) -> Shown {
     let path = format!("/users/{SALES}?$select=accountEnabled");
     let graph = client.graph("GET", &path, None).await;
     let exchange = client.run("Get-Mailbox", json!({"Identity": SALES})).await;
-    (
-        graph.json["accountEnabled"].clone(),
-        exchange.json["value"][0]["AccountDisabled"].clone(),
-    )
+    Shown {
+        enabled: graph.json["accountEnabled"].clone(),
+        disabled: exchange.json["value"][0]["AccountDisabled"].clone(),
+    }
 }
 
 async fn block_in_exchange(client: &Client) {
@@ -50,7 +65,7 @@ async fn a_new_account_is_open_or_disabled() {
             ..SignInForm::default()
         })
         .await;
-        assert_eq!(shown(&client).await, (json!(!disabled), json!(disabled)));
+        assert_eq!(shown(&client).await, is(!disabled, disabled));
     }
 }
 
@@ -58,20 +73,20 @@ async fn a_new_account_is_open_or_disabled() {
 async fn a_write_shows_in_the_other_store_or_does_not() {
     let client_together = client(SignInForm::default()).await;
     block_in_exchange(&client_together).await;
-    assert_eq!(shown(&client_together).await, (json!(false), json!(true)));
+    assert_eq!(shown(&client_together).await, is(false, true));
     set_in_graph(&client_together, true).await;
-    assert_eq!(shown(&client_together).await, (json!(true), json!(false)));
+    assert_eq!(shown(&client_together).await, is(true, false));
 
     let client_apart = client(SignInForm::apart()).await;
     block_in_exchange(&client_apart).await;
-    assert_eq!(shown(&client_apart).await, (json!(true), json!(true)));
+    assert_eq!(shown(&client_apart).await, is(true, true));
     let view = client_apart.tenant.control().mailbox(SALES).unwrap();
     assert!(
         !view.account_disabled && view.disabled_in_exchange,
         "people can sign in"
     );
     set_in_graph(&client_apart, false).await;
-    assert_eq!(shown(&client_apart).await, (json!(false), json!(true)));
+    assert_eq!(shown(&client_apart).await, is(false, true));
 }
 
 #[tokio::test]
@@ -99,7 +114,7 @@ async fn both_stores_can_be_set_apart_by_hand() {
     let control = client.tenant.control();
     for (enabled, disabled) in [(true, true), (false, false)] {
         control.set_apart(SALES, enabled, disabled).unwrap();
-        assert_eq!(shown(&client).await, (json!(enabled), json!(disabled)));
+        assert_eq!(shown(&client).await, is(enabled, disabled));
     }
 }
 
@@ -111,5 +126,5 @@ async fn a_write_through_graph_may_be_acknowledged_and_change_nothing() {
     })
     .await;
     set_in_graph(&client, false).await;
-    assert_eq!(shown(&client).await, (json!(true), json!(false)));
+    assert_eq!(shown(&client).await, is(true, false));
 }

@@ -25,6 +25,18 @@ pub struct Answer {
     pub json: Value,
 }
 
+/// What an error answer says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure<'a> {
+    pub status: u16,
+    /// The last part of the .NET type.
+    pub kind: &'a str,
+}
+
+pub fn failure(status: u16, kind: &str) -> Failure<'_> {
+    Failure { status, kind }
+}
+
 impl Answer {
     pub fn of(response: Response<Bytes>) -> Self {
         let json = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
@@ -57,10 +69,9 @@ impl Answer {
             .collect()
     }
 
-    /// Status and .NET type (its last part) of an error answer.
-    pub fn failure(&self) -> (u16, &str) {
+    pub fn failure(&self) -> Failure<'_> {
         let kind = self.json["error"]["innererror"]["internalexception"]["type"].as_str();
-        (self.status, kind.unwrap_or_default().rsplit('.').next().unwrap())
+        failure(self.status, kind.unwrap_or_default().rsplit('.').next().unwrap())
     }
 
     pub fn message(&self) -> &str {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simulator::Quirks;
 use tokio::time::advance;
 
-use crate::client::Client;
+use crate::client::{Client, failure};
 
 #[tokio::test]
 async fn a_row_names_the_mailbox_and_shows_its_protocols() {
@@ -65,7 +65,7 @@ async fn a_protocol_is_switched_off_and_one_bad_value_keeps_all_from_happening()
     client.new_mailbox("sales@contoso.com").await;
     let set = json!({"Identity": "sales@contoso.com", "ImapEnabled": false, "PopEnabled": "no"});
     let answer = client.run("Set-CASMailbox", set).await;
-    assert_eq!(answer.failure(), (400, "ParameterTransformationException"));
+    assert_eq!(answer.failure(), failure(400, "ParameterTransformationException"));
     let view = || {
         client
             .tenant
@@ -94,7 +94,7 @@ async fn settings_of_the_one_cmdlet_are_no_parameters_of_the_other() {
                 json!({"Identity": "first.member@contoso.com", parameter: true}),
             )
             .await;
-        assert_eq!(answer.failure(), (400, "AmbiguousParameterSetException"));
+        assert_eq!(answer.failure(), failure(400, "AmbiguousParameterSetException"));
     }
 }
 
@@ -111,7 +111,10 @@ async fn a_new_mailbox_may_be_unknown_here_for_longer_than_elsewhere() {
     let set = json!({"Identity": mailbox["Guid"], "ImapEnabled": false});
     for (cmdlet, parameters) in [("Get-CASMailbox", &get), ("Set-CASMailbox", &set)] {
         let answer = client.run(cmdlet, parameters.clone()).await;
-        assert_eq!(answer.failure(), (404, "ManagementObjectNotFoundException"));
+        assert_eq!(
+            answer.failure(),
+            failure(404, "ManagementObjectNotFoundException")
+        );
     }
     advance(Duration::from_secs(301)).await;
     assert_eq!(client.run("Get-CASMailbox", get).await.status, 200);

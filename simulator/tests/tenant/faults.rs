@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use simulator::{Delay, Fault, FaultRule, Faults, Surface};
 
-use crate::client::{CLIENT, Client, EXCHANGE, TENANT, form, input};
+use crate::client::{CLIENT, Client, EXCHANGE, TENANT, failure, form, input};
 
 #[tokio::test]
 async fn throttling_comes_with_and_without_retry_after() {
@@ -62,7 +62,7 @@ async fn server_errors_carry_their_type() {
         FaultRule::next(1, error(504, None)),
     ]));
     let first = client.run("Get-Mailbox", json!({})).await;
-    assert_eq!(first.failure(), (500, "DCOverloadedException"));
+    assert_eq!(first.failure(), failure(500, "DCOverloadedException"));
     assert_eq!(first.header("x-exceptiontype"), Some("DCOverloadedException"));
     assert_eq!(client.run("Get-Mailbox", json!({})).await.status, 503);
     assert_eq!(client.run("Get-Mailbox", json!({})).await.status, 504);
@@ -266,7 +266,7 @@ async fn a_redirect_an_error_in_a_good_answer_and_a_link_elsewhere_can_be_had() 
     );
     assert_eq!(
         client.run("Get-Mailbox", json!({})).await.failure(),
-        (200, "TransientException")
+        failure(200, "TransientException")
     );
     let body = input("Get-Mailbox", json!({}));
     let page = client

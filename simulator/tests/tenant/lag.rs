@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use simulator::{Delay, Faults, Lag};
 use tokio::time::advance;
 
-use crate::client::Client;
+use crate::client::{Client, failure};
 
 fn lagging(milliseconds: u64, replicas: u8) -> Faults {
     Faults {
@@ -49,14 +49,14 @@ async fn a_new_mailbox_is_not_found_until_it_has_arrived_but_its_address_is_take
     let set = json!({"Identity": row["Guid"], "AccountDisabled": true});
     assert_eq!(
         client.run("Set-Mailbox", set.clone()).await.failure(),
-        (404, "ManagementObjectNotFoundException")
+        failure(404, "ManagementObjectNotFoundException")
     );
     let filter = json!({"Filter": "EmailAddresses -eq 'smtp:sales@contoso.com'"});
     assert!(client.run("Get-Recipient", filter).await.rows().is_empty());
     let again = json!({"Name": "x", "Shared": true, "Alias": "x", "PrimarySmtpAddress": "sales@contoso.com"});
     assert_eq!(
         client.run("New-Mailbox", again).await.failure(),
-        (500, "ProxyAddressExistsException")
+        failure(500, "ProxyAddressExistsException")
     );
     // Entra knows the account at once.
     let path = format!("/users/{}", row["ExternalDirectoryObjectId"].as_str().unwrap());

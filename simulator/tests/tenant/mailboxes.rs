@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use simulator::{Seed, SeedUser};
 
-use crate::client::{Client, table};
+use crate::client::{Client, failure, table};
 
 #[tokio::test]
 async fn a_new_mailbox_takes_its_object_id_as_name_and_claims_its_nickname_too() {
@@ -53,7 +53,7 @@ async fn an_old_tenant_keeps_the_name_and_refuses_it_a_second_time() {
     assert_eq!(client.new_mailbox("sales@contoso.com").await["Name"], "sales");
     let again = json!({"Name": "Sales", "Shared": true, "Alias": "sales2"});
     let answer = client.run("New-Mailbox", again).await;
-    assert_eq!(answer.failure(), (500, "ADObjectAlreadyExistsException"));
+    assert_eq!(answer.failure(), failure(500, "ADObjectAlreadyExistsException"));
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn every_claimed_address_is_checked() {
         let answer = client.run("New-Mailbox", parameters).await;
         assert_eq!(
             answer.failure(),
-            (500, "ProxyAddressExistsException"),
+            failure(500, "ProxyAddressExistsException"),
             "{answer:?}"
         );
     }
@@ -84,10 +84,10 @@ async fn a_foreign_domain_and_a_malformed_address_are_refused() {
     let client = Client::contoso().await;
     let foreign = json!({"Name": "a", "Shared": true, "PrimarySmtpAddress": "a@fabrikam.com"});
     let answer = client.run("New-Mailbox", foreign).await;
-    assert_eq!(answer.failure(), (500, "NotAcceptedDomainException"));
+    assert_eq!(answer.failure(), failure(500, "NotAcceptedDomainException"));
     let malformed = json!({"Name": "a", "Shared": true, "PrimarySmtpAddress": "a b@contoso.com"});
     let answer = client.run("New-Mailbox", malformed).await;
-    assert_eq!(answer.failure(), (400, "RecipientTaskException"));
+    assert_eq!(answer.failure(), failure(400, "RecipientTaskException"));
     assert!(answer.message().contains("SMTP"));
 }
 
@@ -105,7 +105,7 @@ async fn parameters_that_exist_only_on_premises_are_refused() {
         ),
     ] {
         let answer = client.run(cmdlet, parameters).await;
-        assert_eq!(answer.failure(), (400, "AmbiguousParameterSetException"));
+        assert_eq!(answer.failure(), failure(400, "AmbiguousParameterSetException"));
     }
     assert!(
         client
@@ -171,7 +171,10 @@ async fn an_identity_that_names_several_or_nobody_is_refused() {
     let answer = client
         .run("Get-Mailbox", json!({"Identity": "nobody@contoso.com"}))
         .await;
-    assert_eq!(answer.failure(), (404, "ManagementObjectNotFoundException"));
+    assert_eq!(
+        answer.failure(),
+        failure(404, "ManagementObjectNotFoundException")
+    );
     assert_eq!(
         answer.header("x-exceptiontype"),
         Some("ManagementObjectNotFoundException")
@@ -236,7 +239,7 @@ async fn aliases_are_added_and_removed_but_never_the_primary_address() {
     let answer = client
         .run("Set-Mailbox", change(&["smtp:first.member@contoso.com"], &[]))
         .await;
-    assert_eq!(answer.failure(), (500, "ProxyAddressExistsException"));
+    assert_eq!(answer.failure(), failure(500, "ProxyAddressExistsException"));
 }
 
 #[tokio::test]
@@ -319,7 +322,7 @@ async fn remove_asks_first_and_then_keeps_the_address_for_thirty_days() {
     assert!(client.run("Get-Mailbox", deleted).await.one()["WhenSoftDeleted"].is_string());
     let again = json!({"Name": "sales", "Shared": true, "PrimarySmtpAddress": "sales@contoso.com"});
     let answer = client.run("New-Mailbox", again.clone()).await;
-    assert_eq!(answer.failure(), (500, "ProxyAddressExistsException"));
+    assert_eq!(answer.failure(), failure(500, "ProxyAddressExistsException"));
 
     tokio::time::advance(Duration::from_hours(31 * 24)).await;
     assert_eq!(client.run("New-Mailbox", again).await.status, 200);

@@ -3,12 +3,18 @@
 use serde_json::{Value, json};
 use simulator::{Rename, Seed, SeedUser};
 
-use crate::client::{Client, table};
+use crate::client::{Client, failure, table};
 
-async fn with_mailbox() -> (Client, Value) {
+/// A tenant with one mailbox.
+struct Scene {
+    client: Client,
+    guid: Value,
+}
+
+async fn with_mailbox() -> Scene {
     let client = Client::contoso().await;
     let guid = client.new_mailbox("sales@contoso.com").await["Guid"].clone();
-    (client, guid)
+    Scene { client, guid }
 }
 
 fn grant(guid: &Value, user: &str) -> Value {
@@ -29,7 +35,7 @@ async fn access_rows(client: &Client, guid: &Value) -> Vec<Value> {
 
 #[tokio::test]
 async fn permission_rows_hold_self_twice_and_inherited_ones() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let rows = access_rows(&client, &guid).await;
     let own: Vec<&Value> = rows.iter().filter(|row| row["UserSid"] == "S-1-5-10").collect();
     assert_eq!(own.len(), 2);
@@ -47,7 +53,7 @@ async fn permission_rows_hold_self_twice_and_inherited_ones() {
 
 #[tokio::test]
 async fn users_show_by_upn_and_groups_by_display_name() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     for user in ["first.member@contoso.com", "sales-team@contoso.com"] {
         assert!(
             client
@@ -66,7 +72,7 @@ async fn users_show_by_upn_and_groups_by_display_name() {
 
 #[tokio::test]
 async fn a_repeated_grant_is_a_warning_and_does_not_change_automapping() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let mut parameters = grant(&guid, "first.member@contoso.com");
     client
         .run("Add-MailboxPermission", parameters.clone())
@@ -88,7 +94,7 @@ async fn a_repeated_grant_is_a_warning_and_does_not_change_automapping() {
 
 #[tokio::test]
 async fn automapping_is_kept_as_given_and_never_for_a_group() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let mut quiet = grant(&guid, "first.member@contoso.com");
     quiet["AutoMapping"] = false.into();
     client.run("Add-MailboxPermission", quiet).await.rows();
@@ -114,7 +120,7 @@ async fn automapping_is_kept_as_given_and_never_for_a_group() {
 
 #[tokio::test]
 async fn several_rights_of_one_user_share_a_row() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let mut parameters = grant(&guid, "first.member@contoso.com");
     parameters["AccessRights"] = "FullAccess, ReadPermission".into();
     client
@@ -140,7 +146,7 @@ async fn several_rights_of_one_user_share_a_row() {
 
 #[tokio::test]
 async fn removing_what_is_not_there_is_a_warning() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let mut parameters = grant(&guid, "first.member@contoso.com");
     parameters["Confirm"] = false.into();
     let answer = client.run("Remove-MailboxPermission", parameters).await;
@@ -164,7 +170,7 @@ async fn get_mailbox_permission_needs_an_identity() {
 
 #[tokio::test]
 async fn send_as_asks_first() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let mut parameters = send_as(&guid, "first.member@contoso.com");
     parameters.as_object_mut().unwrap().remove("Confirm");
     let answer = client.run("Add-RecipientPermission", parameters).await;
@@ -182,7 +188,7 @@ async fn send_as_asks_first() {
 
 #[tokio::test]
 async fn send_as_is_granted_listed_repeated_and_revoked() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let parameters = send_as(&guid, "first.member@contoso.com");
     assert!(
         client
@@ -271,7 +277,7 @@ async fn on_behalf_reads_back_as_names_and_ids_not_addresses() {
 
 #[tokio::test]
 async fn a_rename_changes_the_text_of_rows_and_not_the_sid() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     client
         .run("Add-MailboxPermission", grant(&guid, "first.member@contoso.com"))
         .await
@@ -301,11 +307,14 @@ async fn a_rename_changes_the_text_of_rows_and_not_the_sid() {
 
 #[tokio::test]
 async fn an_unknown_trustee_is_not_found() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     let answer = client
         .run("Add-MailboxPermission", grant(&guid, "nobody@contoso.com"))
         .await;
-    assert_eq!(answer.failure(), (404, "ManagementObjectNotFoundException"));
+    assert_eq!(
+        answer.failure(),
+        failure(404, "ManagementObjectNotFoundException")
+    );
     assert!(answer.message().contains("wasn't found"));
     let answer = client
         .run("Add-RecipientPermission", send_as(&guid, "nobody@contoso.com"))
@@ -315,7 +324,7 @@ async fn an_unknown_trustee_is_not_found() {
 
 #[tokio::test]
 async fn automapping_is_cleared_for_everybody_at_once() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     for user in ["first.member@contoso.com", "second.member@contoso.com"] {
         client
             .run("Add-MailboxPermission", grant(&guid, user))
@@ -335,7 +344,7 @@ async fn automapping_is_cleared_for_everybody_at_once() {
 
 #[tokio::test]
 async fn a_right_or_an_inheritance_that_does_not_exist_is_refused() {
-    let (client, guid) = with_mailbox().await;
+    let Scene { client, guid } = with_mailbox().await;
     for (name, value) in [("AccessRights", "EverythingAccess"), ("InheritanceType", "Some")] {
         let mut parameters = grant(&guid, "first.member@contoso.com");
         parameters[name] = value.into();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::{Quirks, Seed, SeedUser};
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, failure};
 
 async fn set(client: &Client, mailbox: &str, quotas: Value) -> Answer {
     let mut parameters = quotas;
@@ -52,7 +52,7 @@ async fn neither_warning_nor_send_may_be_above_receive() {
         json!({"ProhibitSendReceiveQuota": "10GB"}),
     ] {
         let answer = set(&client, "sales@contoso.com", quotas).await;
-        assert_eq!(answer.failure(), (400, "DataValidationException"));
+        assert_eq!(answer.failure(), failure(400, "DataValidationException"));
         let said = answer.message();
         assert!(
             said.contains("must be less than or equal to that of property 'ProhibitSendReceiveQuota'"),
@@ -88,7 +88,7 @@ async fn more_than_fifty_gigabytes_without_a_licence_are_refused_with_the_licenc
             json!({"ProhibitSendReceiveQuota": size}),
         )
         .await;
-        assert_eq!(answer.failure(), (400, "InvalidOperationException"));
+        assert_eq!(answer.failure(), failure(400, "InvalidOperationException"));
         let said = answer.message();
         assert!(said.starts_with("The operation on mailbox"), "{said}");
         assert!(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, failure};
 
 async fn names(client: &Client, cmdlet: &str, filter: &str) -> Vec<Value> {
     let parameters = if filter.is_empty() {
@@ -125,7 +125,11 @@ async fn a_bad_filter_is_refused() {
     let client = Client::contoso().await;
     for filter in ["Nonsense -eq 'x'", "Alias -eq", "Alias -like '*'-or"] {
         let answer = client.run("Get-Mailbox", json!({"Filter": filter})).await;
-        assert_eq!(answer.failure(), (400, "ParameterBindingException"), "{filter}");
+        assert_eq!(
+            answer.failure(),
+            failure(400, "ParameterBindingException"),
+            "{filter}"
+        );
     }
 }
 

@@ -3,14 +3,14 @@
 use serde_json::json;
 use simulator::ParameterRule;
 
-use crate::client::Client;
+use crate::client::{Client, failure};
 
 #[tokio::test]
 async fn a_parameter_that_does_not_exist_is_named_at_the_end_of_one_sentence() {
     let client = Client::contoso().await;
     let set = json!({"Identity": "first.member", "PrimarySmtpAddress": "a@contoso.com"});
     let answer = client.run("Set-Mailbox", set).await;
-    assert_eq!(answer.failure(), (400, "AmbiguousParameterSetException"));
+    assert_eq!(answer.failure(), failure(400, "AmbiguousParameterSetException"));
     assert_eq!(answer.json["error"]["message"], "Invalid Operation");
     assert_eq!(
         answer.json["error"]["details"][0]["message"],
@@ -26,7 +26,7 @@ async fn a_parameter_that_the_role_lacks_looks_as_if_it_did_not_exist() {
     let set = json!({"Identity": "first.member", "mailTip": "Hello", "CustomAttribute1": "x"});
     control.set_parameter_rule("Set-Mailbox", "MailTip", ParameterRule::NotInRole);
     let answer = client.run("Set-Mailbox", set.clone()).await;
-    assert_eq!(answer.failure(), (400, "AmbiguousParameterSetException"));
+    assert_eq!(answer.failure(), failure(400, "AmbiguousParameterSetException"));
     assert!(answer.message().ends_with("specified. mailTip"), "{answer:?}");
     let view = control.mailbox("first.member").unwrap();
     assert!(view.custom_attributes.is_empty(), "nothing of the call happens");
@@ -52,7 +52,7 @@ async fn a_refused_value_names_its_parameter() {
     control.set_parameter_rule("set-casmailbox", "imapenabled", ParameterRule::ValueRefused);
     let set = json!({"Identity": "first.member", "ImapEnabled": false, "PopEnabled": false});
     let answer = client.run("Set-CASMailbox", set).await;
-    assert_eq!(answer.failure(), (400, "DataValidationException"));
+    assert_eq!(answer.failure(), failure(400, "DataValidationException"));
     assert!(
         answer.message().contains("ImapEnabled, \"false\", isn't valid"),
         "{answer:?}"
@@ -76,7 +76,7 @@ async fn a_value_of_another_type_is_refused_without_details() {
         let mut set = wrong;
         set["Identity"] = "first.member".into();
         let answer = client.run("Set-Mailbox", set).await;
-        assert_eq!(answer.failure(), (400, "ParameterTransformationException"));
+        assert_eq!(answer.failure(), failure(400, "ParameterTransformationException"));
         assert_eq!(answer.json["error"]["message"], "Invalid Operation");
         assert_eq!(answer.json["error"].get("details"), None);
     }

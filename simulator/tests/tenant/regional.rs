@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use simulator::{LanguageForm, Quirks};
 
-use crate::client::Client;
+use crate::client::{Client, failure};
 
 const GET: &str = "Get-MailboxRegionalConfiguration";
 const SET: &str = "Set-MailboxRegionalConfiguration";
@@ -67,7 +67,7 @@ async fn a_language_has_a_region_and_its_own_formats() {
     let answer = client.run(SET, set(json!({"Language": "en-US"}))).await;
     assert_eq!(
         answer.failure(),
-        (400, "DataValidationException"),
+        failure(400, "DataValidationException"),
         "the old format is none of the new language"
     );
     let both = json!({"Language": "en-US", "DateFormat": null, "TimeFormat": null});
@@ -86,6 +86,10 @@ async fn a_mailbox_that_is_too_new_can_not_be_opened() {
         let answer = client
             .run(cmdlet, json!({"Identity": mailbox["ExchangeGuid"]}))
             .await;
-        assert_eq!(answer.failure(), (500, "StorageTransientException"), "{cmdlet}");
+        assert_eq!(
+            answer.failure(),
+            failure(500, "StorageTransientException"),
+            "{cmdlet}"
+        );
     }
 }

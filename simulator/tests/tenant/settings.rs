@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, failure};
 
 #[tokio::test]
 async fn settings_read_back_in_exchanges_own_form() {
@@ -130,7 +130,7 @@ async fn a_mail_tip_has_at_most_175_characters_that_are_displayed() {
     let bold = format!("<b>{}</b>", "\u{e4}".repeat(175));
     assert_eq!(client.run("Set-Mailbox", set(bold)).await.status, 200);
     let answer = client.run("Set-Mailbox", set("x".repeat(176))).await;
-    assert_eq!(answer.failure(), (400, "DataValidationException"));
+    assert_eq!(answer.failure(), failure(400, "DataValidationException"));
     assert!(answer.message().contains("MailTip"), "{answer:?}");
 }
 
@@ -172,7 +172,7 @@ async fn a_message_has_at_most_150_megabytes_and_a_retention_policy_exists() {
     let answer = client
         .run("Set-Mailbox", set("MaxSendSize", json!("151MB")))
         .await;
-    assert_eq!(answer.failure(), (400, "DataValidationException"));
+    assert_eq!(answer.failure(), failure(400, "DataValidationException"));
     client
         .run("Set-Mailbox", set("MaxSendSize", json!("150MB")))
         .await
@@ -180,7 +180,10 @@ async fn a_message_has_at_most_150_megabytes_and_a_retention_policy_exists() {
     let answer = client
         .run("Set-Mailbox", set("RetentionPolicy", json!("Ten Years")))
         .await;
-    assert_eq!(answer.failure(), (404, "ManagementObjectNotFoundException"));
+    assert_eq!(
+        answer.failure(),
+        failure(404, "ManagementObjectNotFoundException")
+    );
     assert!(answer.message().contains("Ten Years"), "{answer:?}");
     client
         .run("Set-Mailbox", set("RetentionPolicy", json!("five years")))

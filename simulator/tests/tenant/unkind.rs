@@ -175,7 +175,7 @@ async fn an_unknown_parameter_and_a_bad_word_are_refused_in_one_of_two_ways() {
     let word = json!({"Identity": SALES, "Type": "Nonsense"});
     let client = refusing(|_| {}).await;
     let unknown = client.run("Set-Mailbox", nonsense.clone()).await;
-    assert!(unknown.failure().1.ends_with("AmbiguousParameterSetException"));
+    assert!(unknown.failure().kind.ends_with("AmbiguousParameterSetException"));
     let bad = client.run("Set-Mailbox", word.clone()).await;
     assert!(!bad.json.to_string().contains("details"), "{}", bad.json);
     let client = refusing(|quirks| {
@@ -184,7 +184,7 @@ async fn an_unknown_parameter_and_a_bad_word_are_refused_in_one_of_two_ways() {
     })
     .await;
     let unknown = client.run("Set-Mailbox", nonsense).await;
-    assert!(unknown.failure().1.ends_with("ParameterBindingException"));
+    assert!(unknown.failure().kind.ends_with("ParameterBindingException"));
     assert!(
         unknown.json.to_string().contains("parameter name 'Nonsense'"),
         "{}",
@@ -206,7 +206,7 @@ async fn a_narrow_role_lacks_cmdlets_and_parameters_that_an_admin_has() {
     );
     let tip = json!({"Identity": SALES, "mailtip": "Hello"});
     let refused = client.run("Set-Mailbox", tip.clone()).await;
-    assert!(refused.failure().1.ends_with("AmbiguousParameterSetException"));
+    assert!(refused.failure().kind.ends_with("AmbiguousParameterSetException"));
     let name = json!({"Identity": SALES, "DisplayName": "Sales"});
     assert_eq!(client.run("Set-Mailbox", name).await.status, 200);
     client.tenant.control().admin_cmdlet("Set-Mailbox", tip).unwrap();
