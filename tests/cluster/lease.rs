@@ -153,6 +153,12 @@ async fn carry(
     }
 }
 
+/// The kubeconfig of a replica whose way to the API server can be cut.
+struct Cuttable {
+    kubeconfig: PathBuf,
+    cut: watch::Sender<bool>,
+}
+
 /// An API server, a tenant, and replicas that come and go.
 struct Scene {
     control_plane: ControlPlane,
@@ -228,8 +234,7 @@ impl Scene {
         operator
     }
 
-    /// The kubeconfig of a replica whose way to the API server can be cut.
-    async fn cuttable_kubeconfig(&self) -> (PathBuf, watch::Sender<bool>) {
+    async fn cuttable_kubeconfig(&self) -> Cuttable {
         let server = self.control_plane.server_url();
         let (cut, is_cut) = watch::channel(false);
         let address = server.trim_start_matches("https://").parse().unwrap();
@@ -237,7 +242,10 @@ impl Scene {
         let text = std::fs::read_to_string(self.control_plane.kubeconfig()).unwrap();
         let file = self.control_plane.directory().join("cuttable.kubeconfig");
         std::fs::write(&file, text.replace(server, &format!("https://{way}"))).unwrap();
-        (file, cut)
+        Cuttable {
+            kubeconfig: file,
+            cut,
+        }
     }
 
     async fn holder(&self) -> String {
@@ -397,7 +405,7 @@ async fn a_leader_that_is_frozen_or_cut_off_writes_nothing_beside_its_successor(
     assert!(!ended.success(), "it starts afresh:\n{}", frozen.log());
     scene.writes.assert_one_writer("frozen", "heir");
 
-    let (kubeconfig, cut) = scene.cuttable_kubeconfig().await;
+    let Cuttable { kubeconfig, cut } = scene.cuttable_kubeconfig().await;
     let mut cut_off = scene.replica_over("cut-off", kubeconfig).await;
     heir.signal("TERM");
     scene.handed_to("cut-off").await;

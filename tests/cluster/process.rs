@@ -45,17 +45,22 @@ fn start_operator(control_plane: &ControlPlane, name: &str, ways: &Ways) -> Oper
 }
 
 /// A simulated tenant behind a socket.
-async fn simulated_tenant() -> (Control, SocketAddr) {
+struct Served {
+    exchange: Control,
+    proxy: SocketAddr,
+}
+
+async fn simulated_tenant() -> Served {
     let seed = Seed {
         client_secret: CLIENT_SECRET.to_owned(),
         ..Seed::contoso()
     };
     let simulator = Simulator::new(seed);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let control = simulator.control();
+    let proxy = listener.local_addr().unwrap();
+    let exchange = simulator.control();
     tokio::spawn(serve(simulator, listener, None, std::future::pending()));
-    (control, address)
+    Served { exchange, proxy }
 }
 
 fn manifests() -> Value {
@@ -87,7 +92,7 @@ async fn the_operator_waits_for_its_crds_works_reports_and_ends_in_order() {
     let Some(control_plane) = start(without_controllers) else {
         return;
     };
-    let (exchange, proxy) = simulated_tenant().await;
+    let Served { exchange, proxy } = simulated_tenant().await;
     let collector = Collector::default();
     let ways = Ways {
         proxy,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use xtask::chart_tools::ChartTools;
 use xtask::workspace;
 
-use super::{file, outcome, yaml};
+use super::{Ended, file, outcome, yaml};
 
 const ALERTS: &str = "charts/shared-mailbox-operator/files/alerts.yaml";
 const TESTS: &str = "tests/packaging/alerts.yaml";
@@ -38,10 +38,11 @@ fn promtool_finds_nothing_wrong_with_the_rules_and_their_tests_pass() {
     let Some(tools) = ChartTools::for_tests().unwrap() else {
         return;
     };
-    let (passed, said) = outcome(tools.promtool().args(["check", "rules", "--lint-fatal", ALERTS]));
-    assert!(passed, "{said}");
-    let (passed, said) = outcome(tools.promtool().args(["test", "rules", TESTS]));
-    assert!(passed, "{said}");
+    let Ended { succeeded, said } =
+        outcome(tools.promtool().args(["check", "rules", "--lint-fatal", ALERTS]));
+    assert!(succeeded, "{said}");
+    let Ended { succeeded, said } = outcome(tools.promtool().args(["test", "rules", TESTS]));
+    assert!(succeeded, "{said}");
 }
 
 #[test]

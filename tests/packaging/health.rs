@@ -7,8 +7,14 @@ use serde_json::{Value, json};
 use xtask::chart_tools::ChartTools;
 use xtask::workspace;
 
-/// What the script says of an object: status and message.
-fn health(tools: &ChartTools, object: &Value) -> (String, String) {
+/// What the script says of an object.
+#[derive(Debug, PartialEq, Eq)]
+struct Health {
+    status: String,
+    message: String,
+}
+
+fn health(tools: &ChartTools, object: &Value) -> Health {
     let mut child = tools
         .lua()
         .arg(workspace::root().join("deploy/argocd/health.lua"))
@@ -27,10 +33,10 @@ fn health(tools: &ChartTools, object: &Value) -> (String, String) {
         String::from_utf8_lossy(&output.stderr)
     );
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-    (
-        said["status"].as_str().unwrap().to_owned(),
-        said["message"].as_str().unwrap().to_owned(),
-    )
+    Health {
+        status: said["status"].as_str().unwrap().to_owned(),
+        message: said["message"].as_str().unwrap().to_owned(),
+    }
 }
 
 /// An object of generation 2, of which generation `observed` was reconciled.
@@ -125,10 +131,10 @@ fn argo_cd_sees_each_state_of_an_object_as_it_is() {
         (deleted, "Progressing", "Being deleted"),
     ];
     for (object, status, message) in cases {
-        assert_eq!(
-            health(&tools, &object),
-            (status.to_owned(), message.to_owned()),
-            "{object}"
-        );
+        let expected = Health {
+            status: status.to_owned(),
+            message: message.to_owned(),
+        };
+        assert_eq!(health(&tools, &object), expected, "{object}");
     }
 }

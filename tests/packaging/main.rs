@@ -32,9 +32,18 @@ fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Whether a command succeeds, and what it prints on both streams.
-fn outcome(command: &mut Command) -> (bool, String) {
+/// How a command ends.
+struct Ended {
+    succeeded: bool,
+    /// What it prints on both streams.
+    said: String,
+}
+
+fn outcome(command: &mut Command) -> Ended {
     let output = capture(command.current_dir(workspace::root())).unwrap();
     let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8(said).unwrap())
+    Ended {
+        succeeded: output.status.success(),
+        said: String::from_utf8(said).unwrap(),
+    }
 }

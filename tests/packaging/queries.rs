@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{file, outcome, yaml};
+use super::{Ended, file, outcome, yaml};
 
 const DASHBOARD: &str = "charts/shared-mailbox-operator/files/dashboard.json";
 const ALERTS: &str = "charts/shared-mailbox-operator/files/alerts.yaml";
@@ -35,10 +35,11 @@ const WORDS: [&str; 17] = [
 
 /// Series by name, each with its labels, as the operator prints them without a cluster.
 fn exposed() -> BTreeMap<String, BTreeSet<String>> {
-    let (passed, text) = outcome(Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator")).arg("metrics"));
-    assert!(passed, "{text}");
+    let Ended { succeeded, said } =
+        outcome(Command::new(env!("CARGO_BIN_EXE_shared-mailbox-operator")).arg("metrics"));
+    assert!(succeeded, "{said}");
     let mut series: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
+    for line in said.lines().filter(|line| !line.starts_with('#')) {
         let (id, _) = line.rsplit_once(' ').unwrap();
         let (name, labels) = id.split_once('{').unwrap_or((id, ""));
         let labels = labels.trim_end_matches('}').split(',');
@@ -51,9 +52,22 @@ fn exposed() -> BTreeMap<String, BTreeSet<String>> {
     series
 }
 
-/// Every query, and where it is.
-fn queries() -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
+/// A query, and where it is.
+struct Query {
+    place: String,
+    text: String,
+}
+
+impl Query {
+    fn at(place: &Value, text: &Value) -> Self {
+        Self {
+            place: place.as_str().unwrap().to_owned(),
+            text: text.as_str().unwrap().to_owned(),
+        }
+    }
+}
+
+fn queries() -> Vec<Query> {
     let alerts = yaml(ALERTS);
     let rules = alerts["groups"]
         .as_array()
@@ -61,12 +75,12 @@ fn queries() -> Vec<(String, String)> {
         .iter()
         .flat_map(|group| group["rules"].as_array().unwrap());
     let mut found: Vec<_> = rules
-        .map(|rule| (text(&rule["alert"]), text(&rule["expr"])))
+        .map(|rule| Query::at(&rule["alert"], &rule["expr"]))
         .collect();
     let dashboard: Value = serde_json::from_str(&file(DASHBOARD)).unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
-            found.push((text(&panel["title"]), text(&target["expr"])));
+            found.push(Query::at(&panel["title"], &target["expr"]));
         }
     }
     assert!(found.len() > 40, "{}", found.len());
@@ -136,9 +150,9 @@ fn metrics_and_labels_of_a_query_are_found() {
 #[test]
 fn every_query_names_metrics_that_exist_and_labels_that_they_have() {
     let exposed = exposed();
-    for (place, query) in queries() {
-        let Names { metrics, labels } = names(&query);
-        assert!(!metrics.is_empty(), "{place}: {query}");
+    for Query { place, text } in queries() {
+        let Names { metrics, labels } = names(&text);
+        assert!(!metrics.is_empty(), "{place}: {text}");
         let mut known: BTreeSet<&str> = OF_THE_TARGET.into();
         for metric in &metrics {
             let found = exposed
@@ -150,7 +164,7 @@ fn every_query_names_metrics_that_exist_and_labels_that_they_have() {
             .iter()
             .filter(|label| !known.contains(label.as_str()))
             .collect();
-        assert!(unknown.is_empty(), "{place}: {unknown:?} in {query}");
+        assert!(unknown.is_empty(), "{place}: {unknown:?} in {text}");
     }
 }
 

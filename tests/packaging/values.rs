@@ -3,7 +3,7 @@
 use xtask::chart_tools::ChartTools;
 use xtask::process::temporary_directory;
 
-use super::{outcome, yaml};
+use super::{Ended, outcome, yaml};
 
 const CHART: &str = "charts/shared-mailbox-operator";
 
@@ -38,21 +38,25 @@ fn values_that_do_not_exist_or_make_no_sense_are_refused_by_name() {
         ("simulatedTenant.enabled=maybe", "/simulatedTenant/enabled"),
     ];
     for (value, named) in cases {
-        let (taken, said) = outcome(tools.helm(&home).args(["template", "x", CHART, "--set", value]));
-        assert!(!taken && said.contains(named), "{value}: {said}");
+        let Ended { succeeded, said } =
+            outcome(tools.helm(&home).args(["template", "x", CHART, "--set", value]));
+        assert!(!succeeded && said.contains(named), "{value}: {said}");
     }
     let without_account = ["--set", "serviceAccount.create=false"];
-    let (taken, said) = outcome(
+    let Ended { succeeded, said } = outcome(
         tools
             .helm(&home)
             .args(["template", "x", CHART])
             .args(without_account),
     );
-    assert!(!taken && said.contains("serviceAccount.name is needed"), "{said}");
+    assert!(
+        !succeeded && said.contains("serviceAccount.name is needed"),
+        "{said}"
+    );
     // A parent chart may give these to any chart.
     let parent = ["--set", "global.x=y,enabled=true"];
-    let (taken, said) = outcome(tools.helm(&home).args(["template", "x", CHART]).args(parent));
-    assert!(taken, "{said}");
+    let Ended { succeeded, said } = outcome(tools.helm(&home).args(["template", "x", CHART]).args(parent));
+    assert!(succeeded, "{said}");
     std::fs::remove_dir_all(home).unwrap();
 }
 

@@ -29,7 +29,7 @@ pub fn everything(cluster: &Cluster) {
             ));
         }
         let snapshot = snapshot(name);
-        for (file, in_namespace) in by_namespace(cluster, &snapshot) {
+        for Part { file, in_namespace } in by_namespace(cluster, &snapshot) {
             let namespace = if in_namespace {
                 String::new()
             } else {
@@ -50,8 +50,15 @@ fn snapshot(name: &str) -> String {
         .to_string()
 }
 
+/// A file with a part of the objects.
+struct Part {
+    file: String,
+    /// Whether its objects name their namespace themselves.
+    in_namespace: bool,
+}
+
 /// Two files, without and with the objects that name their namespace themselves: kubectl takes no other for those.
-fn by_namespace(cluster: &Cluster, snapshot: &str) -> Vec<(String, bool)> {
+fn by_namespace(cluster: &Cluster, snapshot: &str) -> Vec<Part> {
     let text = std::fs::read_to_string(snapshot).unwrap();
     let objects: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
     let (named, others): (Vec<_>, Vec<_>) = objects
@@ -64,7 +71,10 @@ fn by_namespace(cluster: &Cluster, snapshot: &str) -> Vec<(String, bool)> {
             let file = cluster.file(if in_namespace { "named.json" } else { "others.json" });
             let list = json!({ "apiVersion": "v1", "kind": "List", "items": items });
             std::fs::write(&file, list.to_string()).unwrap();
-            (file.display().to_string(), in_namespace)
+            Part {
+                file: file.display().to_string(),
+                in_namespace,
+            }
         })
         .collect()
 }

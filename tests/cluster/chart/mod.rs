@@ -80,16 +80,23 @@ impl Cluster {
     }
 }
 
-/// The tenant of the samples, behind a socket: its admin's hand and `host:port`.
-async fn tenant_of_the_samples() -> (Control, String) {
+/// A simulated tenant behind a socket.
+struct Served {
+    exchange: Control,
+    /// As `host:port`.
+    address: String,
+}
+
+/// The tenant of the samples.
+async fn tenant_of_the_samples() -> Served {
     let text = std::fs::read_to_string(workspace::root().join("deploy/samples/tenant.json")).unwrap();
     let seed: Seed = serde_json::from_str(&text).unwrap();
     let simulator = Simulator::new(seed);
-    let control = simulator.control();
+    let exchange = simulator.control();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(serve(simulator, listener, None, std::future::pending()));
-    (control, address)
+    Served { exchange, address }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +109,7 @@ async fn every_manifest_of_the_charts_and_of_deploy_is_taken_without_a_warning()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_charts_are_installed_do_their_work_with_the_rights_they_grant_and_leave_every_mailbox() {
     let Some(cluster) = Cluster::start() else { return };
-    let (exchange, address) = tenant_of_the_samples().await;
+    let Served { exchange, address } = tenant_of_the_samples().await;
 
     older_crds_are_installed(&cluster);
     let container = the_operator_is_installed(&cluster, &address);

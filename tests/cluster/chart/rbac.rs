@@ -45,7 +45,7 @@ impl Access {
 
 pub fn everything_granted_is_used_and_everything_asked_is_granted(cluster: &Cluster) {
     let granted = granted(cluster);
-    let (allowed, refused) = asked(cluster);
+    let Asked { allowed, refused } = asked(cluster);
     assert!(
         granted.len() > 15 && allowed.len() > 15,
         "{granted:?} {allowed:?}"
@@ -128,10 +128,16 @@ fn texts(list: &Value) -> Vec<String> {
     list.map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// What the operator's service account asked for: what was allowed, by the chart's bindings and nobody else's, and what
-/// was refused.
-fn asked(cluster: &Cluster) -> (BTreeSet<Access>, BTreeSet<Access>) {
-    let (mut allowed, mut refused) = (BTreeSet::new(), BTreeSet::new());
+/// What the operator's service account asked for.
+#[derive(Default)]
+struct Asked {
+    /// By the chart's bindings and nobody else's.
+    allowed: BTreeSet<Access>,
+    refused: BTreeSet<Access>,
+}
+
+fn asked(cluster: &Cluster) -> Asked {
+    let mut asked = Asked::default();
     let user = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:{RELEASE}");
     let log = fs::read_to_string(cluster.control_plane.audit_log().unwrap()).unwrap();
     for line in log.lines() {
@@ -151,12 +157,12 @@ fn asked(cluster: &Cluster) -> (BTreeSet<Access>, BTreeSet<Access>) {
             );
             let status = &entry["responseStatus"]["code"];
             assert!(*status != 403, "refused by admission: {entry}");
-            allowed.insert(access);
+            asked.allowed.insert(access);
         } else {
-            refused.insert(access);
+            asked.refused.insert(access);
         }
     }
-    (allowed, refused)
+    asked
 }
 
 fn access(entry: &Value) -> Access {
