@@ -85,14 +85,20 @@ impl SettingsPlan {
         let call = family.call;
         let earlier = desired.earlier.get(family.name);
         let is_retried = earlier.is_some_and(|earlier| earlier.refused(wish));
-        match (call, family.company) {
-            _ if !desired.settings.contains_key(family.name) => {
-                self.withdrawals.push(Step::Set { call, changes });
-            }
-            (Call::Mailbox, Company::Together) if !is_retried => self.core.extend(changes),
-            (_, Company::Together) if !is_retried => calls.entry(call).or_default().extend(changes),
-            (_, Company::Together | Company::Alone) => self.alone.push(Step::Set { call, changes }),
-            (_, Company::OneByOne) => {
+        if !desired.settings.contains_key(family.name) {
+            self.withdrawals.push(Step::Set { call, changes });
+            return;
+        }
+        match family.company {
+            Company::Together if is_retried => self.alone.push(Step::Set { call, changes }),
+            Company::Together => match call {
+                Call::Mailbox => self.core.extend(changes),
+                Call::Cas | Call::Regional | Call::AutoReply | Call::Archive => {
+                    calls.entry(call).or_default().extend(changes);
+                }
+            },
+            Company::Alone => self.alone.push(Step::Set { call, changes }),
+            Company::OneByOne => {
                 let each = changes.into_iter().map(|change| vec![change]);
                 self.alone.extend(each.map(|changes| Step::Set { call, changes }));
             }

@@ -59,19 +59,30 @@ impl Holding<'_> {
             let text = "is held by a soft-deleted mailbox: restore that one, purge it, or wait the 30 days it is kept";
             return Hold::Taken(text.to_owned());
         }
-        match (row.guid, self.named_by_marker(row)) {
-            (_, Some(ours)) => Hold::MaybeOurs(ours),
-            _ if row.kind == RecipientKind::UserMailbox => {
+        if let Some(ours) = self.named_by_marker(row) {
+            return Hold::MaybeOurs(ours);
+        }
+        let by_another = || {
+            let kind = row.kind.in_words();
+            Hold::Taken(format!("is held by {kind}: take another address"))
+        };
+        match &row.kind {
+            RecipientKind::UserMailbox => {
                 Hold::Taken("is a person's own mailbox: it is never touched".to_owned())
             }
-            (Some(guid), _) if row.kind == RecipientKind::SharedMailbox => match self.own_marker(row) {
-                Some(marker) => Hold::Taken(self.marked_otherwise(&marker)),
-                None => Hold::Existing(guid),
+            RecipientKind::SharedMailbox => match (row.guid, self.own_marker(row)) {
+                (None, _) => by_another(),
+                (Some(_), Some(marker)) => Hold::Taken(self.marked_otherwise(&marker)),
+                (Some(guid), None) => Hold::Existing(guid),
             },
-            _ => Hold::Taken(format!(
-                "is held by {}: take another address",
-                row.kind.in_words()
-            )),
+            RecipientKind::OtherMailbox(_)
+            | RecipientKind::MailUser
+            | RecipientKind::Guest
+            | RecipientKind::MailContact
+            | RecipientKind::SecurityGroup
+            | RecipientKind::DistributionGroup
+            | RecipientKind::Microsoft365Group
+            | RecipientKind::Other(_) => by_another(),
         }
     }
 

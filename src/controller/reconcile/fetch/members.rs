@@ -20,7 +20,14 @@ impl Reads<'_> {
         let expanded = admitted.groups_to_expand().into_iter().filter_map(|address| {
             match members.get(&(MemberKind::Group, address.clone())) {
                 Some(Resolution::Found(group)) => Some((address, group.object_id)),
-                _ => None,
+                Some(
+                    Resolution::NotFound
+                    | Resolution::NoMailbox
+                    | Resolution::PlainGroup
+                    | Resolution::Unusable(_)
+                    | Resolution::Unread(_),
+                )
+                | None => None,
             }
         });
         let read = expanded.map(|(address, group)| async move { (address, self.expansion(&group).await) });
