@@ -186,7 +186,11 @@ impl Credentials {
             let given = match &jwt.claims[claim] {
                 // Kubernetes writes audiences as a list.
                 Value::Array(all) => all.iter().any(|one| one == wanted.as_str()),
-                one => one == wanted.as_str(),
+                one @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Object(_)) => one == wanted.as_str(),
             };
             if !given {
                 let text = format!(

@@ -80,7 +80,7 @@ impl JournalEntry {
     pub fn cmdlet(&self) -> Option<&str> {
         match &self.kind {
             JournalKind::Cmdlet { name, .. } => Some(name),
-            _ => None,
+            JournalKind::Token { .. } | JournalKind::Graph { .. } | JournalKind::Other { .. } => None,
         }
     }
 }

@@ -188,10 +188,12 @@ fn scalar(value: &Value) -> Option<String> {
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(items) => items.iter().filter_map(scalar).collect(),
-        other => scalar(other)
-            .into_iter()
-            .filter(|text| !text.is_empty())
-            .collect(),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            scalar(other)
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect()
+        }
     }
 }
 

@@ -7,6 +7,9 @@
 //! - [`simulation`]: worlds under actions and faults drawn from a seed, and the oracles that judge their runs.
 //! - [`kstatus`] and [`canary`]: how other tools judge a status, and what a secret looks like where it must not be.
 
+// One more variant is considered everywhere: no match over an enum of ours ends in `_`.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 // A helper that panics fails its test. Each module may panic in the ways that it uses, and no others.
 
 #[allow(

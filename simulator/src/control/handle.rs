@@ -55,7 +55,9 @@ impl Control {
     pub fn admin_cmdlet(&self, name: &str, parameters: Value) -> Result<Vec<Value>, CmdletError> {
         let parameters = match parameters {
             Value::Object(parameters) => parameters,
-            _ => Map::new(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Map::new()
+            }
         };
         self.with(|world| {
             let mut call = Call {

@@ -95,7 +95,9 @@ impl Kind {
         let text = match value {
             Value::Null => None,
             Value::String(text) => Some(text.trim().to_owned()),
-            other => Some(other.to_string()),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                Some(other.to_string())
+            }
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else {
             return match self {
@@ -242,7 +244,9 @@ impl Kind {
 fn flag(name: &str, value: &Value) -> Result<Value, CmdletError> {
     match value {
         Value::Bool(flag) => Ok((*flag).into()),
-        _ => Err(not_a(name, "System.Boolean")),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Err(not_a(name, "System.Boolean"))
+        }
     }
 }
 

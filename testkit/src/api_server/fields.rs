@@ -174,7 +174,7 @@ pub fn remove(value: &mut Value, path: &[String]) {
                 fields.remove(first.trim_start_matches("f:"));
             }
             Value::Array(items) => items.retain(|item| !is_element(first, item)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     } else if let Some(below) = step(value, first) {
         remove(below, rest);
@@ -187,7 +187,7 @@ pub fn is_empty_at(value: &mut Value, path: &[String]) -> bool {
         [] => match value {
             Value::Object(fields) => fields.is_empty(),
             Value::Array(items) => items.is_empty(),
-            _ => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         },
         [first, rest @ ..] => step(value, first).is_some_and(|below| is_empty_at(below, rest)),
     }
@@ -197,7 +197,7 @@ fn step<'a>(value: &'a mut Value, element: &str) -> Option<&'a mut Value> {
     match value {
         Value::Object(fields) => fields.get_mut(element.strip_prefix("f:")?),
         Value::Array(items) => items.iter_mut().find(|item| is_element(element, item)),
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     }
 }
 

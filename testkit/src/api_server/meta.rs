@@ -39,7 +39,9 @@ pub fn metadata(object: &mut Value) -> &mut Map<String, Value> {
     }
     match &mut object["metadata"] {
         Value::Object(fields) => fields,
-        _ => unreachable!("made an object just above"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            unreachable!("made an object just above")
+        }
     }
 }
 
@@ -91,7 +93,7 @@ pub fn tidy(object: &mut Value) -> Vec<String> {
             Value::Object(fields) => fields.is_empty(),
             Value::Array(items) => items.is_empty(),
             Value::String(text) => text.is_empty(),
-            _ => false,
+            Value::Bool(_) | Value::Number(_) => false,
         };
         let known = KNOWN.contains(&name.as_str());
         if !known {

@@ -186,7 +186,7 @@ fn prune_value(schema: &Schema, value: &mut Value, path: &str, unknown: &mut Vec
                 }
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -241,7 +241,7 @@ pub fn default(schema: &Schema, value: &mut Value) {
                 }
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -203,7 +203,7 @@ fn dispatch(world: &mut World, call: &Call, staleness: super::Staleness) -> Resu
             world.delete(&kind, call, &options).map(ok)
         }
         Verb::DeleteCollection => world.delete_collection(&kind, call).map(ok),
-        _ => Err(Refusal::method_not_allowed(
+        Verb::Watch | Verb::Create | Verb::Other => Err(Refusal::method_not_allowed(
             "the server does not allow this method on the requested resource",
         )),
     }

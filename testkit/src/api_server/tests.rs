@@ -206,7 +206,7 @@ async fn seen(api: &Api<DynamicObject>, from: &str) -> String {
         match event.unwrap() {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => seen.push(object.name_any()),
             WatchEvent::Error(status) => seen.push(status.code.to_string()),
-            other => panic!("{other:?}"),
+            other @ (WatchEvent::Deleted(_) | WatchEvent::Bookmark(_)) => panic!("{other:?}"),
         }
     }
     seen.join(" ")

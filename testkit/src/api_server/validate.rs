@@ -83,7 +83,7 @@ fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &str, errors
         Value::Number(number) => check_number(schema, number, path, errors),
         Value::Array(items) => check_list(schema, items, old, path, errors),
         Value::Object(_) => check_object(schema, value, old, path, errors),
-        _ => {}
+        Value::Null | Value::Bool(_) => {}
     }
     check_branches(schema, value, path, errors);
 }
@@ -238,7 +238,7 @@ fn check_list(
                     keys.iter().map(|key| (key.clone(), item[key].clone())).collect();
                 errors.push(FieldError::duplicate(&field, &Value::Object(named).to_string()));
             }
-            _ => {}
+            ListType::Atomic | ListType::Set | ListType::Map(_) => {}
         }
         if let Some(each) = &schema.items {
             check(each, item, old_element(schema, item, old), &field, errors);
@@ -412,7 +412,7 @@ fn check_rules(
                 }
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -360,7 +360,7 @@ pub struct Asked {
 pub fn objects(tenant: &Control) -> Vec<Value> {
     match tenant.state()["objects"].take() {
         Value::Array(objects) => objects,
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Vec::new(),
     }
 }
 

@@ -202,7 +202,9 @@ impl Simulation {
             let (at, actor, lost, status) = (entry.at, entry.actor, entry.answer_lost, entry.status);
             let what = match &entry.kind {
                 JournalKind::Cmdlet { name, parameters, .. } => format!("{name} {parameters}"),
-                other => format!("{other:?}"),
+                other @ (JournalKind::Token { .. }
+                | JournalKind::Graph { .. }
+                | JournalKind::Other { .. }) => format!("{other:?}"),
             };
             let changed = if entry.changed { "changed" } else { "" };
             format!(

@@ -244,7 +244,21 @@ mod tests {
                 let shown = match property.kind {
                     Kind::BlockedOrDefault => json!(one == "Blocked"),
                     Kind::Size => json!(format!("20 MB ({} bytes)", in_bytes(one.as_str().unwrap()))),
-                    _ => one.clone(),
+                    Kind::Flag
+                    | Kind::Count
+                    | Kind::Span
+                    | Kind::Days
+                    | Kind::Text
+                    | Kind::Name
+                    | Kind::Culture
+                    | Kind::Word(_)
+                    | Kind::MailTip
+                    | Kind::Html
+                    | Kind::Minute
+                    | Kind::Address
+                    | Kind::Recipient
+                    | Kind::Recipients
+                    | Kind::Made => one.clone(),
                 };
                 assert!(
                     shows(property.kind, one, &shown),

@@ -347,7 +347,7 @@ fn calls_in(value: &Value, calls: &mut Vec<Written>) {
                 calls_in(item, calls);
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
