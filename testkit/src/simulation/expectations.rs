@@ -36,6 +36,9 @@ pub struct Expectations {
     /// Grants, by mailbox, that may be there or not: their declaration was given up with the mailbox's resource,
     /// or they were an admin's before they were declared.
     pub tolerated: BTreeSet<(Uuid, Uuid, Right)>,
+    /// Mailboxes, by name, whose SharedMailbox was deleted under RevokePermissions and not applied since: nothing is wanted on
+    /// them.
+    revoked_with: BTreeSet<String>,
     /// Mailboxes whose marker an admin overwrote, and since when: nobody of us writes to them any more.
     pub given_away: BTreeMap<Uuid, Timestamp>,
     /// Further addresses that were declared since the resource was applied, and its former primary addresses.
@@ -67,6 +70,7 @@ impl Expectations {
             foreign_objects: BTreeMap::new(),
             foreign_grants: BTreeSet::new(),
             tolerated: BTreeSet::new(),
+            revoked_with: BTreeSet::new(),
             given_away: BTreeMap::new(),
             declared_aliases: BTreeMap::new(),
             primaries: BTreeMap::new(),
@@ -146,12 +150,21 @@ impl Expectations {
     }
 
     /// What is wanted from now on.
-    fn remember(&mut self, world: &World, from: Timestamp, grants: BTreeMap<Key, bool>) {
+    fn remember(&mut self, world: &World, from: Timestamp, mut grants: BTreeMap<Key, bool>) {
         let mailboxes = model::mailboxes(world);
+        for mailbox in &mailboxes {
+            let name = model::name(mailbox);
+            if mailbox["metadata"]["deletionTimestamp"].is_null() {
+                self.revoked_with.remove(&name);
+            } else if mailbox["spec"]["deletionPolicy"] == "RevokePermissions" {
+                self.revoked_with.insert(name);
+            }
+        }
+        self.were_there.retain(|key| grants.contains_key(key));
+        grants.retain(|key, _| !self.revoked_with.contains(&key.mailbox));
         let mailboxes: BTreeSet<String> = mailboxes.iter().map(|mailbox| model::name(mailbox)).collect();
         let same = |last: &Wanted| last.grants == grants && last.mailboxes == mailboxes;
         if !self.history.last().is_some_and(same) {
-            self.were_there.retain(|key| grants.contains_key(key));
             self.history.push(Wanted {
                 from,
                 grants,
