@@ -7,8 +7,8 @@ use super::kit::*;
 use super::remembered::*;
 use kube::ResourceExt;
 use serde_json::json;
-use shared_mailbox_operator::api::{FINALIZER, GrantState, LET_GO};
-use simulator::{Fault, FaultRule, Faults};
+use shared_mailbox_operator::api::{ExchangeTenant, FINALIZER, GrantState, LET_GO};
+use simulator::{Delay, Fault, FaultRule, Faults, Lag};
 use testkit::api_server::{Call, Disturbance};
 use testkit::{World, mailbox, tenant, with};
 
@@ -104,11 +104,14 @@ async fn one_that_never_had_a_mailbox_goes_once_its_finalizer_can_be_taken_away(
 async fn what_was_granted_before_exchange_shows_a_new_mailbox_is_revoked_too() {
     let world = World::start().await;
     world.wait_tenant("True", "Connected").await;
-    let slow = Faults {
-        not_found_after_create_ms: 3 * 60_000,
+    let lagging = Faults {
+        lag: Lag {
+            delay: Delay::fixed(3 * 60_000),
+            replicas: 1,
+        },
         ..Faults::default()
     };
-    world.tenant.set_faults(slow);
+    world.tenant.set_faults(lagging);
     world.apply(&team(&[FIRST])).await;
     world.apply(&revoking()).await;
     let granted = || world.tenant.mailbox(SALES).is_some() && holders(&world) == held(1, 1);
@@ -185,14 +188,27 @@ async fn whose_automapping_was_being_changed_loses_access_for_good_unless_they_a
 
 #[tokio::test(start_paused = true)]
 async fn once_it_is_let_go_nothing_is_owed_any_more() {
-    let world = with_people(5).await;
-    world.delete_mailbox("sales").await;
-    world.wait_mailbox("sales", "False", "Held").await;
-    assert!(world.metric("sharedmailbox_owed_revocations") > 0.5);
-    retain(&world).await;
-    until_gone(&world, "sales").await;
-    world.sleep(60).await;
-    assert!(world.metric("sharedmailbox_owed_revocations") < 0.5);
+    for has_tenant in [true, false] {
+        let world = with_people(5).await;
+        world.delete_mailbox("sales").await;
+        world.wait_mailbox("sales", "False", "Held").await;
+        assert!(world.metric("sharedmailbox_owed_revocations") > 0.5);
+        if !has_tenant {
+            let tenants: kube::Api<ExchangeTenant> = kube::Api::all(world.client.clone());
+            tenants
+                .delete("default", &kube::api::DeleteParams::default())
+                .await
+                .unwrap();
+            world.wait_mailbox("sales", "False", "DeletionWaiting").await;
+        }
+        retain(&world).await;
+        until_gone(&world, "sales").await;
+        world.sleep(60).await;
+        assert!(
+            world.metric("sharedmailbox_owed_revocations") < 0.5,
+            "with its tenant: {has_tenant}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -239,9 +239,7 @@ fn ending(outcome: Outcome, snapshot: Option<&Snapshot>, ledger: Option<&Ledger>
             "the mailbox belongs to another cluster: nothing of it is touched, and the SharedMailbox goes".to_owned(),
         ),
         // A read shows it, whatever else is left to be said of the mailbox.
-        (_, Some((snapshot, ledger)))
-            if ledger.held.is_none() && is_revoked(ledger, &snapshot.desired.policy.protected) =>
-        {
+        (_, Some((snapshot, ledger))) if is_revoked(ledger, &snapshot.desired.policy.protected) => {
             let kept = match ledger.grants.len() {
                 0 => String::new(),
                 kept => format!(", but for {kept} of people whom the ExchangeTenant protects"),
