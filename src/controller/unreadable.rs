@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::core::error_boundary::InvalidObject;
-use kube::{Api, Resource};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -114,8 +114,7 @@ async fn write(context: &Context, unreadable: &Unreadable) -> Result<(), kube::E
 
 /// The same words as of one that can be read: what makes it go is read all the same.
 fn waits_for_deletion(object: &DynamicObject) -> &'static str {
-    let finalizers = object.metadata.finalizers.iter().flatten();
-    let is_held = finalizers.into_iter().any(|name| name == FINALIZER);
+    let is_held = object.finalizers().iter().any(|name| name == FINALIZER);
     if is_held && object.metadata.deletion_timestamp.is_some() {
         "; it is being deleted, and stays until then: with deletionPolicy Retain it goes at once and everything stays as it is"
     } else {

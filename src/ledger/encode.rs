@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{HeldRemovals, Ledger, RecordedGrant, RightOf, WeighedRemoval, Withdrawn, decode};
+use super::{HeldRemovals, Ledger, RecordedGrant, Removed, RightOf, WeighedRemoval, Withdrawn, decode};
 use crate::api::{
     GrantState, LedgerEviction, LedgerHeld, LedgerPerson, LedgerRight, LedgerRightOf, MailboxLedgerSpec,
     RemovedAddress, RemovedSetting,
@@ -73,46 +73,32 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
             (false, None) if grant.pending => GrantState::Pending,
             (false, None) => GrantState::Granted,
         };
-        let times = Times {
-            weighed_at: admitted.map(|removal| removal.at),
-            checked_until: None,
-        };
-        let with_resource = admitted.is_some_and(|removal| removal.with_resource);
-        people.add(grant, state, times, with_resource);
+        people.add(
+            grant,
+            LedgerRight {
+                weighed_at: admitted.map(|removal| removal.at),
+                with_resource: admitted.is_some_and(|removal| removal.with_resource),
+                ..right(grant, state)
+            },
+        );
         listed.insert(what);
     }
     for (grant, removed) in removed_grants() {
         if listed.insert(grant.right_of()) {
-            let times = Times {
-                weighed_at: removed.weighed_at,
-                checked_until: Some(removed.until),
-            };
-            people.add(grant, GrantState::Removed, times, false);
+            people.add(
+                grant,
+                LedgerRight {
+                    weighed_at: removed.weighed_at,
+                    checked_until: Some(removed.until),
+                    ..right(grant, GrantState::Removed)
+                },
+            );
         }
     }
     spec.people = people.people.into_values().collect();
     spec.permissions = names;
-    spec.removed_addresses = removed
-        .iter()
-        .filter_map(|removed| match &removed.what {
-            Withdrawn::Address(address) => Some(RemovedAddress {
-                address: address.clone(),
-                until: removed.until,
-            }),
-            Withdrawn::Grant(_) | Withdrawn::Setting(_) => None,
-        })
-        .collect();
-    spec.removed_settings = removed
-        .iter()
-        .filter_map(|removed| match &removed.what {
-            Withdrawn::Setting(family) => Some(RemovedSetting {
-                family: family.clone(),
-                until: removed.until,
-            }),
-            Withdrawn::Grant(_) | Withdrawn::Address(_) => None,
-        })
-        .take(SETTINGS)
-        .collect();
+    spec.removed_addresses = removed_addresses(removed);
+    spec.removed_settings = removed_settings(removed);
     spec.evictions = weighed
         .iter()
         .filter(|removal| !listed.contains(&removal.what))
@@ -120,6 +106,28 @@ pub fn write(spec: &mut MailboxLedgerSpec, ledger: &Ledger) {
         .collect();
     spec.held = held.as_ref().and_then(|held| held_changes(held, &listed));
     spec.shown.people = i32::try_from(holding(spec)).unwrap_or(i32::MAX);
+}
+
+fn removed_addresses(removed: &[Removed]) -> Vec<RemovedAddress> {
+    let address = |removed: &Removed| match &removed.what {
+        Withdrawn::Address(address) => Some(RemovedAddress {
+            address: address.clone(),
+            until: removed.until,
+        }),
+        Withdrawn::Grant(_) | Withdrawn::Setting(_) => None,
+    };
+    removed.iter().filter_map(address).collect()
+}
+
+fn removed_settings(removed: &[Removed]) -> Vec<RemovedSetting> {
+    let setting = |removed: &Removed| match &removed.what {
+        Withdrawn::Setting(family) => Some(RemovedSetting {
+            family: family.clone(),
+            until: removed.until,
+        }),
+        Withdrawn::Grant(_) | Withdrawn::Address(_) => None,
+    };
+    removed.iter().filter_map(setting).take(SETTINGS).collect()
 }
 
 /// Whether a version lists more than the one before and is more JSON than a ledger may be. What lists no more is never
@@ -143,11 +151,21 @@ fn holding(spec: &MailboxLedgerSpec) -> usize {
     spec.people.iter().filter(holds).count()
 }
 
-/// Of a right that is taken away, or was.
-#[derive(Clone, Copy)]
-struct Times {
-    weighed_at: Option<Timestamp>,
-    checked_until: Option<Timestamp>,
+/// A right that nobody takes away, but for its places in the lists of the ledger.
+fn right(grant: &RecordedGrant, state: GrantState) -> LedgerRight {
+    LedgerRight {
+        state,
+        at: grant.at,
+        by: Vec::new(),
+        named: Vec::new(),
+        until: grant.until,
+        weighed_at: None,
+        with_resource: false,
+        checked_until: None,
+        auto_mapping: grant.auto_mapping,
+        sid: grant.sid.clone(),
+        remapping: grant.remapping,
+    }
 }
 
 struct People<'a> {
@@ -156,7 +174,7 @@ struct People<'a> {
 }
 
 impl People<'_> {
-    fn add(&mut self, grant: &RecordedGrant, state: GrantState, times: Times, with_resource: bool) {
+    fn add(&mut self, grant: &RecordedGrant, right: LedgerRight) {
         let person = self
             .people
             .entry(grant.object_id)
@@ -181,17 +199,10 @@ impl People<'_> {
             i32::try_from(position).ok()
         });
         let right = LedgerRight {
-            state,
-            at: grant.at,
             by: by.take(BY).collect(),
             named,
-            until: grant.until,
-            weighed_at: times.weighed_at,
-            with_resource,
-            checked_until: times.checked_until,
-            auto_mapping: grant.auto_mapping,
-            sid: grant.sid.clone().filter(|sid| person.sid.as_ref() != Some(sid)),
-            remapping: grant.remapping,
+            sid: right.sid.filter(|sid| person.sid.as_ref() != Some(sid)),
+            ..right
         };
         person.rights.insert(grant.right, right);
     }

@@ -10,12 +10,17 @@ fn people(count: usize) -> Vec<String> {
 }
 
 async fn with_people(count: usize, safety: serde_json::Value) -> World {
+    with_people_on(&sales(json!({})), count, safety).await
+}
+
+/// The same on a mailbox as declared.
+pub async fn with_people_on(mailbox: &serde_json::Value, count: usize, safety: serde_json::Value) -> World {
     let mut seed = Seed::contoso();
     for name in people(count) {
         seed = seed.with_user(SeedUser::person(&name, &name));
     }
     let world = world(seed, json!({ "spec": { "safety": safety } })).await;
-    world.apply(&sales(json!({}))).await;
+    world.apply(mailbox).await;
     world.apply(&members(&people(count))).await;
     world.wait_permission("team", "True", "Granted").await;
     world.sleep(2).await;

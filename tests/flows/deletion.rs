@@ -1,12 +1,13 @@
 //! A SharedMailbox that is deleted under RevokePermissions: what is done before it goes, and what it waits for.
 
+use super::breaker::with_people_on;
 use super::kit::*;
 use super::remembered::*;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use shared_mailbox_operator::api::{ExchangeTenant, FINALIZER, LET_GO, SharedMailbox};
-use simulator::{FaultRule, Faults, Seed, SeedUser};
+use shared_mailbox_operator::api::{FINALIZER, LET_GO, SharedMailbox};
+use simulator::{FaultRule, Faults, Seed};
 use testkit::{World, condition, mailbox, permission, tenant, with};
 
 pub fn revoking() -> Value {
@@ -89,28 +90,10 @@ async fn under_retain_there_is_no_finalizer_and_one_that_is_changed_to_it_has_no
     assert_eq!((holders(&world), world.writes()), (held(1, 1), vec![]));
 }
 
-fn people(count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("person{n}@contoso.com")).collect()
-}
-
 /// `sales` with so many people of whom three may lose something at once.
 pub async fn with_people(count: usize) -> World {
-    let mut seed = Seed::contoso();
-    for name in people(count) {
-        seed = seed.with_user(SeedUser::person(&name, &name));
-    }
     let safety = json!({ "maxRevocations": 3, "maxRevocationPercent": 10 });
-    let world = world(seed, json!({ "spec": { "safety": safety } })).await;
-    world.apply(&revoking()).await;
-    let names = people(count);
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    world
-        .apply(&permission("team", "sales", &names, &["SendAs"]))
-        .await;
-    world.wait_permission("team", "True", "Granted").await;
-    world.sleep(2).await;
-    forget(&world);
-    world
+    with_people_on(&revoking(), count, safety).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,8 +156,7 @@ async fn retain_lets_it_go_while_it_is_held_and_nobody_loses_anything() {
 #[tokio::test(start_paused = true)]
 async fn without_its_tenant_it_waits_and_says_what_to_do_and_only_its_own_uid_lets_it_go() {
     let world = sales_revoking(&[FIRST]).await;
-    let tenants: kube::Api<ExchangeTenant> = kube::Api::all(world.client.clone());
-    tenants.delete("default", &DeleteParams::default()).await.unwrap();
+    delete_tenant(&world, "default").await;
     world.sleep(5).await;
     world.delete_mailbox("sales").await;
     let object = world.wait_mailbox("sales", "False", "DeletionWaiting").await;

@@ -7,17 +7,10 @@ use super::kit::*;
 use super::remembered::*;
 use kube::ResourceExt;
 use serde_json::json;
-use shared_mailbox_operator::api::{ExchangeTenant, FINALIZER, GrantState, LET_GO};
-use simulator::{Delay, Fault, FaultRule, Faults, Lag};
+use shared_mailbox_operator::api::{FINALIZER, GrantState, LET_GO};
+use simulator::{Delay, Faults, Lag};
 use testkit::api_server::{Call, Disturbance};
 use testkit::{World, mailbox, tenant, with};
-
-fn add_fails(world: &World) {
-    let throttled = FaultRule::always(Fault::Throttled {
-        retry_after_seconds: Some(30),
-    });
-    world.tenant.add_fault(throttled.on(&["Add-MailboxPermission"]));
-}
 
 async fn let_go(world: &World) {
     let uid = world.mailbox("sales").await.uid().unwrap();
@@ -158,7 +151,7 @@ async fn cut_in_half() -> World {
     world.apply(&maps(false)).await;
     world.wait_permission("team", "True", "Granted").await;
     world.sleep(2 * HOUR).await;
-    add_fails(&world);
+    throttle(&world, &["Add-MailboxPermission"]);
     world.apply(&maps(true)).await;
     until(&world, "the first half is done", || holders(&world) == held(0, 1)).await;
     world
@@ -194,11 +187,7 @@ async fn once_it_is_let_go_nothing_is_owed_any_more() {
         world.wait_mailbox("sales", "False", "Held").await;
         assert!(world.metric("sharedmailbox_owed_revocations") > 0.5);
         if !has_tenant {
-            let tenants: kube::Api<ExchangeTenant> = kube::Api::all(world.client.clone());
-            tenants
-                .delete("default", &kube::api::DeleteParams::default())
-                .await
-                .unwrap();
+            delete_tenant(&world, "default").await;
             world.wait_mailbox("sales", "False", "DeletionWaiting").await;
         }
         retain(&world).await;

@@ -80,12 +80,15 @@ pub async fn guest_until(world: &World, end: Timestamp) {
 }
 
 /// Exchange takes no removal for now.
-pub fn throttle_removals(world: &World) {
+pub fn throttle(world: &World, cmdlets: &[&str]) {
     let throttled = FaultRule::always(Fault::Throttled {
         retry_after_seconds: Some(30),
     });
-    let removals = throttled.on(&["Remove-RecipientPermission", "Remove-MailboxPermission"]);
-    world.tenant.add_fault(removals);
+    world.tenant.add_fault(throttled.on(cmdlets));
+}
+
+pub fn throttle_removals(world: &World) {
+    throttle(world, &["Remove-RecipientPermission", "Remove-MailboxPermission"]);
 }
 
 pub async fn until_removing(world: &World) {

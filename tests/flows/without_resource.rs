@@ -297,10 +297,7 @@ async fn cut_in_half() -> World {
     world.apply(&reader(false)).await;
     world.wait_permission("reader", "True", "Granted").await;
     world.sleep(2 * HOUR).await;
-    let throttled = FaultRule::always(Fault::Throttled {
-        retry_after_seconds: Some(30),
-    });
-    world.tenant.add_fault(throttled.on(&["Add-MailboxPermission"]));
+    throttle(&world, &["Add-MailboxPermission"]);
     world.apply(&reader(true)).await;
     until(&world, "the first half is done", || {
         entry_of_second(&world).is_none()
@@ -407,12 +404,7 @@ async fn a_removal_that_exchange_forgets_is_repeated_although_the_resource_went(
 async fn what_outlives_a_resource_is_done_by_whatever_name_the_tenant_has_now() {
     let world = sales_with(&[FIRST, SECOND]).await;
     delete_sales(&world).await;
-    let tenants: kube::Api<shared_mailbox_operator::api::ExchangeTenant> =
-        kube::Api::all(world.client.clone());
-    tenants
-        .delete("default", &kube::api::DeleteParams::default())
-        .await
-        .unwrap();
+    delete_tenant(&world, "default").await;
     world.sleep(60).await;
     let renamed = json!({ "metadata": { "name": "prod" }, "spec": { "departed": [SECOND] } });
     world.apply(&with(tenant(), &renamed)).await;

@@ -9,6 +9,7 @@ use super::requeue::RECHECK;
 use super::resource::{self, Found};
 use super::stand_in;
 use super::task::{Reconcile, Restraint, Standing};
+use crate::api::SignIn;
 use crate::controller::context::Context;
 use crate::controller::state::key::MailboxKey;
 use crate::lane::Lane;
@@ -27,11 +28,15 @@ impl<'a> Reconcile<'a> {
     pub async fn begin(context: &'a Context, key: &'a MailboxKey, lane: Lane) -> Result<Self, Outcome> {
         let found = resource::read(context, key).await;
         let found = found.map_err(|error| Outcome::of_kube(&error))?;
-        let (object, last_word) = match &found {
-            Found::Nothing => (None, None),
-            Found::Declares(object) => (Some(object.as_ref().clone()), None),
-            Found::Deleting { object, last_word } => (Some(object.as_ref().clone()), Some(*last_word)),
-            Found::SaysNothing { last_word, held: _ } => (None, Some(*last_word)),
+        let (object, standing, last_word, held) = match found {
+            Found::Nothing => (None, Standing::Gone, None, None),
+            Found::Declares(object) => (Some(*object), Standing::Serves, None, None),
+            Found::Deleting(object) => {
+                let standing = Standing::BeingDeleted(object.spec.deletion_policy);
+                let last_word = object.spec.sign_in.unwrap_or(SignIn::Blocked);
+                (Some(*object), standing, Some(last_word), None)
+            }
+            Found::SaysNothing { last_word, held } => (None, Standing::Gone, Some(last_word), held),
         };
         let is_there = last_word.is_some();
         let mut reconcile = Self {
@@ -39,10 +44,7 @@ impl<'a> Reconcile<'a> {
             key,
             lane,
             object: object.unwrap_or_else(|| stand_in::nameless(key)),
-            standing: match found {
-                Found::Declares(_) => Standing::Serves,
-                Found::Nothing | Found::Deleting { .. } | Found::SaysNothing { .. } => Standing::Gone,
-            },
+            standing,
             is_finalizer_owed: false,
             ledger: LedgerFile::default(),
             permissions: Vec::new(),
@@ -52,16 +54,11 @@ impl<'a> Reconcile<'a> {
             created: false,
             reattached: false,
         };
-        match found {
-            Found::Declares(_) => reconcile.keep_finalizer().await,
-            Found::Deleting { object, last_word: _ } => {
-                return Box::pin(reconcile.begin_deletion(object.spec.deletion_policy)).await;
-            }
-            Found::Nothing | Found::SaysNothing { .. } => {
-                if let Found::SaysNothing {
-                    held: Some(metadata), ..
-                } = found
-                {
+        match standing {
+            Standing::Serves => reconcile.keep_finalizer().await,
+            Standing::BeingDeleted(_) => return Box::pin(reconcile.begin_deletion()).await,
+            Standing::Gone => {
+                if let Some(metadata) = held {
                     reconcile.let_go_at_once(&metadata).await;
                 }
                 return Box::pin(reconcile.begin_without_resource(is_there)).await;

@@ -4,7 +4,6 @@
 //! audited and read again. Until that is done the resource stays and says what it waits for, and what protects goes on.
 //! Whatever it waits for, Retain lets it go at once.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +27,10 @@ use crate::plan::{People, Purpose};
 const HELD_UP: Duration = Duration::from_secs(5);
 
 impl Reconcile<'_> {
-    /// The resource is being deleted under this policy. Where nothing is to be done it goes at once.
-    pub(super) async fn begin_deletion(mut self, policy: DeletionPolicy) -> Result<Self, Outcome> {
+    /// The resource is being deleted under its policy. Where nothing is to be done it goes at once.
+    pub(super) async fn begin_deletion(mut self) -> Result<Self, Outcome> {
         self.find_ledger().await?;
         self.permissions = self.context.state.index().permissions_of(self.key);
-        self.standing = Standing::BeingDeleted(policy);
         let is_unreadable = matches!(self.ledger.unusable, Some(Unusable::Unreadable { .. }));
         if is_unreadable && self.ledger.object().is_none() {
             return Ok(self);
@@ -60,8 +58,7 @@ impl Reconcile<'_> {
     }
 
     async fn let_go_of_nothing(&mut self) {
-        let metadata = self.object.metadata.clone();
-        match self.take_finalizer_away(&metadata).await {
+        match self.take_finalizer_away(&self.object.metadata).await {
             Ok(()) => {
                 let note = "the SharedMailbox goes, and nothing was revoked: nothing is remembered that was granted for it";
                 tracing::info!(target: "audit", reason = "Deleted", mailbox = %self.key, "{note}");
@@ -114,7 +111,7 @@ impl Reconcile<'_> {
 
     /// Lets the resource go once everything is done, and says until then what it waits for.
     pub(super) async fn report_deletion(&mut self, applied: Applied, policy: DeletionPolicy) -> Completed {
-        let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
+        let owed = remaining::owed(&applied, || self.remembered_ledger());
         let remaining = remaining::of(&applied.outcome, owed);
         let outcome = Box::pin(self.finish_deletion(applied, policy)).await;
         self.context.update_pending(self.key, remaining);
@@ -134,9 +131,8 @@ impl Reconcile<'_> {
         let announced = remembered.clone().unwrap_or_default();
         let ledger_now = ledger.clone().or(remembered);
         self.keep_withheld_hour();
-        let outcome = match self.settle(&outcome, ledger.as_ref()).await {
-            Ok(()) => outcome.of_unreported(),
-            Err(failed @ Outcome::Stalled(_)) => failed,
+        let outcome = match self.settle(outcome, ledger.as_ref()).await {
+            Ok(outcome) => outcome.of_unreported(),
             Err(failed) => return failed,
         };
         let end = ending(outcome, snapshot.as_ref(), ledger_now.as_ref());
@@ -154,10 +150,7 @@ impl Reconcile<'_> {
         if !done.is_empty() {
             self.publish(false, "Changed", "Delete", &done.join("; ")).await;
         }
-        let granted = match &snapshot {
-            Some(snapshot) => self.publish_grants(snapshot, &revoked, &announced).await,
-            None => BTreeSet::new(),
-        };
+        let granted = self.publish_grants(snapshot.as_ref(), &revoked, &announced).await;
         let all_written = self.publish_permissions(&disposition, None, None, &granted).await;
         match end {
             Ending::Waits(_) if !all_written => Outcome::Conflict,
@@ -182,8 +175,7 @@ impl Reconcile<'_> {
     }
 
     async fn let_go(&mut self, why: &str, policy: DeletionPolicy) -> Outcome {
-        let metadata = self.object.metadata.clone();
-        if let Err(failed) = self.take_finalizer_away(&metadata).await {
+        if let Err(failed) = self.take_finalizer_away(&self.object.metadata).await {
             return failed;
         }
         tracing::info!(target: "audit", reason = "Deleted", mailbox = %self.key, policy = policy.as_str(), "{why}");
@@ -211,10 +203,7 @@ impl Reconcile<'_> {
         let status = report::mailbox(&before, disposition, None, known.as_ref(), account, now);
         let seen = snapshot.map(|snapshot| (&snapshot.desired, &snapshot.observed));
         let mut status = report::deletion(status, seen, ledger);
-        status.revoked = self.context.state.remember(self.key, |memory| {
-            memory.revoked = report::revoked(known.as_ref(), &memory.revoked, now);
-            memory.revoked.clone()
-        });
+        status.revoked = self.revoked_lately(known.as_ref(), now);
         self.write_status(status).await?;
         let old = before.status.as_ref();
         let old = old.and_then(|status| condition::find(&status.conditions, Kind::Ready));

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::outcome::{Later, Outcome};
 use super::requeue::Completed;
+use super::resource::is_let_go;
 use super::task::Reconcile;
 use crate::api::{FINALIZER, LET_GO, SharedMailbox};
 use crate::lane::Lane;
@@ -21,11 +22,11 @@ const AGAIN: Duration = Duration::from_secs(15);
 impl Reconcile<'_> {
     /// Has the finalizer on the resource, or not, as its policy needs it. What fails is owed, and stops nothing.
     pub(super) async fn keep_finalizer(&mut self) {
-        let metadata = self.object.metadata.clone();
+        let metadata = &self.object.metadata;
         let wanted = self.object.spec.deletion_policy.holds_the_resource();
-        let operations = match (place(&metadata), wanted) {
-            (None, true) => added(&metadata),
-            (Some(place), false) => removed(&metadata, place),
+        let operations = match (place(metadata), wanted) {
+            (None, true) => added(metadata),
+            (Some(place), false) => removed(metadata, place),
             (None, false) | (Some(_), true) => return,
         };
         match self.patch(&operations).await {
@@ -64,8 +65,7 @@ impl Reconcile<'_> {
             finalizers: None,
             ..metadata.clone()
         };
-        let asked = metadata.annotations.as_ref().and_then(|all| all.get(LET_GO));
-        let by = if asked.is_some() && asked == metadata.uid.as_ref() {
+        let by = if is_let_go(metadata) {
             format!("the annotation {LET_GO} says so")
         } else {
             "its deletionPolicy is Retain".to_owned()

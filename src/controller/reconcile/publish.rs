@@ -15,7 +15,7 @@ use super::task::{Reconcile, Restraint};
 use super::validate::MemberVerdict;
 use crate::api::condition::{self, Kind};
 use crate::api::reason::Reason;
-use crate::api::{MailboxPermission, REMOVE_ORPHANS, Revoked, SharedMailbox};
+use crate::api::{MailboxLedgerSpec, MailboxPermission, REMOVE_ORPHANS, Revoked, SharedMailbox};
 use crate::controller::events::Event;
 use crate::controller::state::key;
 use crate::controller::state::memory::Memory;
@@ -25,7 +25,7 @@ use crate::plan::{self, Account, Change, Purpose, SignInStanding, Step};
 impl Reconcile<'_> {
     /// What came of the manifest.
     pub(super) async fn report_manifest(&mut self, applied: Applied) -> Completed {
-        let owed = remaining::owed(&applied, self.remembered_ledger().as_ref());
+        let owed = remaining::owed(&applied, || self.remembered_ledger());
         let is_to_be_continued = self.restraint.is_some()
             && applied
                 .snapshot
@@ -61,7 +61,7 @@ impl Reconcile<'_> {
 
     /// What came of a mailbox without its resource.
     pub(super) async fn report_without_resource(&mut self, applied: Applied) -> Completed {
-        let owed = remaining::owed_without_resource(&applied, self.remembered_ledger().as_ref());
+        let owed = remaining::owed_without_resource(&applied, || self.remembered_ledger());
         let remaining = remaining::of(&applied.outcome, owed);
         let disposition = Box::pin(self.end_without_resource(applied)).await;
         self.context.update_pending(self.key, remaining);
@@ -148,10 +148,8 @@ impl Reconcile<'_> {
         if let Some(snapshot) = &snapshot {
             self.ledger.has_due = Some(!snapshot.rest.due.is_empty());
         }
-        let outcome = match self.settle(&outcome, ledger.as_ref()).await {
-            Ok(()) => outcome,
-            // Somebody has to act, and has to read why.
-            Err(failed @ Outcome::Stalled(_)) => failed,
+        let outcome = match self.settle(outcome, ledger.as_ref()).await {
+            Ok(outcome) => outcome,
             Err(failed) => return failed,
         };
         let disposition = outcome.disposition();
@@ -165,11 +163,7 @@ impl Reconcile<'_> {
         if let Outcome::Drift(steps) = &outcome {
             status.pending_plan = steps.iter().take(LISTED).cloned().collect();
         }
-        // Not as the status lists them: others may write there.
-        status.revoked = self.context.state.remember(self.key, |memory| {
-            memory.revoked = report::revoked(known, &memory.revoked, now);
-            memory.revoked.clone()
-        });
+        status.revoked = self.revoked_lately(known, now);
         if has_no_orphans_left {
             status.last_handled_orphan_removal = before.annotations().get(REMOVE_ORPHANS).cloned();
         }
@@ -185,18 +179,36 @@ impl Reconcile<'_> {
         let done = named(&done, snapshot.as_ref(), &announced);
         self.publish_events(&before, &disposition, snapshot.as_ref(), &done)
             .await;
-        let granted = match &snapshot {
-            Some(snapshot) => self.publish_grants(snapshot, &revoked, &announced).await,
-            None => BTreeSet::new(),
-        };
+        let granted = self.publish_grants(snapshot.as_ref(), &revoked, &announced).await;
         let all_written = self
             .publish_permissions(&disposition, snapshot.as_ref(), findings.as_ref(), &granted)
             .await;
         if all_written { outcome } else { Outcome::Conflict }
     }
 
-    /// Writes down what is remembered from now on, before it is reported.
-    pub(super) async fn settle(&mut self, outcome: &Outcome, ledger: Option<&Ledger>) -> Result<(), Outcome> {
+    /// Rights that were revoked lately. Not as the status lists them: others may write there.
+    pub(super) fn revoked_lately(&self, known: Option<&MailboxLedgerSpec>, now: Timestamp) -> Vec<Revoked> {
+        self.context.state.remember(self.key, |memory| {
+            memory.revoked = report::revoked(known, &memory.revoked, now);
+            memory.revoked.clone()
+        })
+    }
+
+    /// Writes down what is remembered from now on, before it is reported. What is to be reported then; `Err`: nothing is.
+    pub(super) async fn settle(
+        &mut self,
+        outcome: Outcome,
+        ledger: Option<&Ledger>,
+    ) -> Result<Outcome, Outcome> {
+        match self.write_down(&outcome, ledger).await {
+            Ok(()) => Ok(outcome),
+            // Somebody has to act, and has to read why.
+            Err(failed @ Outcome::Stalled(_)) => Ok(failed),
+            Err(failed) => Err(failed),
+        }
+    }
+
+    async fn write_down(&mut self, outcome: &Outcome, ledger: Option<&Ledger>) -> Result<(), Outcome> {
         if let Some(ledger) = ledger {
             return self.announce(ledger).await;
         }
@@ -321,10 +333,13 @@ impl Reconcile<'_> {
     /// One event on each permission from which grants or revocations follow. Those from which grants follow, by name.
     pub(super) async fn publish_grants(
         &self,
-        snapshot: &Snapshot,
+        snapshot: Option<&Snapshot>,
         revoked: &[RecordedGrant],
         announced: &Ledger,
     ) -> BTreeSet<String> {
+        let Some(snapshot) = snapshot else {
+            return BTreeSet::new();
+        };
         let names = Names::of(&snapshot.desired, announced);
         let mut with_grants = BTreeSet::new();
         for object in &self.permissions {

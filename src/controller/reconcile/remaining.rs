@@ -25,19 +25,20 @@ pub fn of(outcome: &Outcome, owed: Option<usize>) -> Remaining {
     Remaining { edits, owed }
 }
 
-/// Rights that are still to be taken away, where that is known; `ledger` is what is remembered of the mailbox.
-pub fn owed(applied: &Applied, ledger: Option<&Ledger>) -> Option<usize> {
+/// Rights that are still to be taken away, where that is known; `ledger` decodes what is remembered of the mailbox.
+pub fn owed(applied: &Applied, ledger: impl FnOnce() -> Option<Ledger>) -> Option<usize> {
     match (&applied.snapshot, &applied.outcome) {
         (Some(snapshot), _) if snapshot.prepared.writes => Some(revocations(&snapshot.rest)),
         // By somebody's decision nothing is taken away.
         (Some(_), _) | (None, Outcome::Paused(_) | Outcome::Drift(_)) => Some(0),
-        (None, _) if ledger.is_none_or(|ledger| ledger.grants.is_empty()) => Some(0),
-        (None, _) => None,
+        (None, _) => ledger()
+            .is_none_or(|ledger| ledger.grants.is_empty())
+            .then_some(0),
     }
 }
 
 /// The same of a mailbox without a resource: where nothing is to be done, nothing is owed.
-pub fn owed_without_resource(applied: &Applied, ledger: Option<&Ledger>) -> Option<usize> {
+pub fn owed_without_resource(applied: &Applied, ledger: impl FnOnce() -> Option<Ledger>) -> Option<usize> {
     if matches!(applied.outcome, Outcome::Released) {
         Some(0)
     } else {

@@ -16,11 +16,7 @@ pub enum Found {
     /// It says what is wanted.
     Declares(Box<SharedMailbox>),
     /// It is being deleted, and its policy asks for something to be done before it goes.
-    Deleting {
-        object: Box<SharedMailbox>,
-        /// What it says of sign-in.
-        last_word: SignIn,
-    },
+    Deleting(Box<SharedMailbox>),
     /// It is being deleted, for as long as somebody's finalizer likes; or nobody can read it, whatever it was that wrote it.
     /// It is as good as gone: what protects is done by what the ledger knows, and nothing else.
     SaysNothing {
@@ -40,16 +36,16 @@ pub async fn read(context: &Context, key: &MailboxKey) -> Result<Found, Error> {
 
 fn of(object: DynamicObject) -> Found {
     let is_terminating = object.metadata.deletion_timestamp.is_some();
-    let metadata = object.metadata.clone();
+    let holds = |metadata: &ObjectMeta| metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
+    let held = (is_terminating && holds(&object.metadata)).then(|| Box::new(object.metadata.clone()));
     let Ok(mut value) = serde_json::to_value(object) else {
         return Found::SaysNothing {
             last_word: SignIn::Blocked,
             held: None,
         };
     };
-    let is_held = is_terminating && metadata.finalizers.iter().flatten().any(|name| name == FINALIZER);
-    let goes_at_once = may_go(&value, &metadata);
-    let held = (is_held && goes_at_once).then(|| Box::new(metadata));
+    let is_to_wait = held.as_ref().is_some_and(|metadata| !may_go(&value, metadata));
+    let held = held.filter(|_| !is_to_wait);
     // A status is a report: one that can't be read is written anew.
     let decoded = serde_json::from_value::<SharedMailbox>(value.clone()).or_else(|error| {
         match value.as_object_mut().and_then(|fields| fields.remove("status")) {
@@ -58,17 +54,16 @@ fn of(object: DynamicObject) -> Found {
         }
     });
     match decoded {
-        Ok(mut object) if !is_terminating || (is_held && !goes_at_once) => {
+        Ok(mut object) if !is_terminating || is_to_wait => {
             // They say who approved something, and what holds the object.
             let managed_fields = object.metadata.managed_fields.take();
             let finalizers = object.metadata.finalizers.take();
             prune(&mut object.metadata);
             object.metadata.managed_fields = managed_fields;
             object.metadata.finalizers = finalizers;
-            let last_word = object.spec.sign_in.unwrap_or(SignIn::Blocked);
             let object = Box::new(object);
             if is_terminating {
-                Found::Deleting { object, last_word }
+                Found::Deleting(object)
             } else {
                 Found::Declares(object)
             }
@@ -96,8 +91,13 @@ fn may_go(value: &Value, metadata: &ObjectMeta) -> bool {
         Some(policy) => serde_json::from_value::<DeletionPolicy>(policy.clone())
             .is_ok_and(|policy| !policy.holds_the_resource()),
     };
+    retains || is_let_go(metadata)
+}
+
+/// Whether somebody lets this very object go who may.
+pub fn is_let_go(metadata: &ObjectMeta) -> bool {
     let asked = metadata.annotations.as_ref().and_then(|all| all.get(LET_GO));
-    retains || (asked.is_some() && asked == metadata.uid.as_ref())
+    asked.is_some() && asked == metadata.uid.as_ref()
 }
 
 /// What an object that can't be read as a whole says of sign-in.
